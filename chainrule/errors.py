@@ -1,0 +1,79 @@
+"""What can go wrong, and nothing else.
+
+ChainruleError
+├── ModuleError                  raised by a module; says where in the network
+│   ├── ShapeError               an array of the wrong shape (also a ValueError)
+│   └── BackwardError            backward without the forward that it belongs to
+├── InputError                   data that cannot be used (also a ValueError)
+├── ConfigurationError           an option that makes no sense (also a ValueError)
+├── StateError                   saved values that do not fit the network (also a ValueError)
+└── MissingExtraError            an optional package is not installed (also an ImportError)
+
+Every message says what happened, what was expected and what to do about it.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BackwardError",
+    "ChainruleError",
+    "ConfigurationError",
+    "InputError",
+    "MissingExtraError",
+    "ModuleError",
+    "ShapeError",
+    "StateError",
+]
+
+
+class ChainruleError(Exception):
+    """The parent of every error that chainrule raises on purpose."""
+
+
+class ModuleError(ChainruleError):
+    """An error inside a module, told with the path to it.
+
+    Parameters
+    ----------
+    detail : str
+        What happened, what was expected, what to do.
+    module : object, optional
+        The module that noticed. The network that holds it fills in `path`.
+    """
+
+    def __init__(self, detail: str, module: object = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.module = module
+        self.path = ""
+
+    def __str__(self) -> str:
+        if self.module is None:
+            return self.detail
+        name = type(self.module).__name__
+        where = f"{name} ({self.path})" if self.path else name
+        return f"{where}: {self.detail}"
+
+
+class ShapeError(ModuleError, ValueError):
+    """An array has a shape that the module cannot take."""
+
+
+class BackwardError(ModuleError, RuntimeError):
+    """Backward was called without a forward pass waiting for it."""
+
+
+class InputError(ChainruleError, ValueError):
+    """The data given cannot be used: empty, not finite, mismatched, outside the classes."""
+
+
+class ConfigurationError(ChainruleError, ValueError):
+    """What was asked for makes no sense: an unknown name, an impossible size."""
+
+
+class StateError(ChainruleError, ValueError):
+    """Saved values do not fit the network they are loaded into."""
+
+
+class MissingExtraError(ChainruleError, ImportError):
+    """A feature needs an optional package that is not installed."""

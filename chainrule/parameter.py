@@ -1,0 +1,224 @@
+"""What a module learns (Parameter), what it merely keeps (Buffer), and all of it in one vector.
+
+Parameter        a value and the loss's gradient with respect to it
+Buffer           a value that is saved with the model but not learned
+FlatParameters   every value of a network in one vector, every gradient in another
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from chainrule.errors import ConfigurationError, ShapeError
+
+Array = NDArray[Any]
+Initializer = Callable[[tuple[int, ...], np.random.Generator], Array]
+
+
+class Parameter:
+    """An array that is learned, and the gradient of the loss with respect to it.
+
+    Assigning to `value` or `grad` copies into the array that is there, so that a parameter
+    stays a part of its network's flat vectors whatever is assigned to it.
+
+    Parameters
+    ----------
+    value : array_like
+        The first value. Integers become float32.
+    decay : bool
+        Whether this is a weight: weight decay pulls on it, and `Network(initialization=...)`
+        draws it. False for biases and for the gains of normalisation layers.
+    initializer : callable, optional
+        ``initializer(shape, rng) -> array``; draws a fresh value in `draw`.
+    """
+
+    def __init__(
+        self, value: ArrayLike, *, decay: bool = True, initializer: Initializer | None = None
+    ) -> None:
+        array = np.array(value)  # a copy of its own
+        if array.dtype.kind in "iub":
+            array = array.astype(np.float32)
+        if array.dtype.kind != "f":
+            raise ConfigurationError(f"A Parameter holds real numbers, got {array.dtype}.")
+        self._value: Array = array
+        self._grad: Array = np.zeros_like(array)
+        self.decay = decay
+        self.initializer = initializer
+        self.flat: FlatParameters | None = None
+
+    @classmethod
+    def drawn(
+        cls,
+        shape: tuple[int, ...],
+        initializer: Initializer,
+        rng: np.random.Generator,
+        *,
+        decay: bool = True,
+    ) -> Parameter:
+        """Return a float32 parameter of this shape, its first value drawn by `initializer`."""
+        parameter = cls(np.zeros(shape, np.float32), decay=decay, initializer=initializer)
+        parameter.draw(rng)
+        return parameter
+
+    @property
+    def value(self) -> Array:
+        """The array itself."""
+        return self._value
+
+    @value.setter
+    def value(self, new: ArrayLike) -> None:
+        self._assign(self._value, new, "value")
+
+    @property
+    def grad(self) -> Array:
+        """The gradient of the loss with respect to `value`; the same shape."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, new: ArrayLike) -> None:
+        self._assign(self._grad, new, "grad")
+
+    def _assign(self, target: Array, new: ArrayLike, what: str) -> None:
+        new = np.asarray(new)
+        if new.shape != target.shape:
+            raise ShapeError(
+                f"a parameter's {what} has the shape {target.shape} and cannot become {new.shape}; "
+                "a parameter keeps its shape for life, build a new layer for another one."
+            )
+        target[...] = new
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of `value` and of `grad`."""
+        return self._value.shape
+
+    @property
+    def size(self) -> int:
+        """How many numbers are learned."""
+        return self._value.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The floating-point type of `value` and of `grad`."""
+        return self._value.dtype
+
+    def draw(self, rng: np.random.Generator, initializer: Initializer | None = None) -> None:
+        """Draw a new value, from `initializer` or else from the parameter's own."""
+        draw = initializer or self.initializer
+        if draw is not None:
+            self.value = draw(self.shape, rng)
+
+    def cast(self, dtype: DTypeLike) -> None:
+        """Change the floating-point type; a parameter of that type already is left alone."""
+        if self._value.dtype != np.dtype(dtype):
+            self._hold(self._value.astype(dtype), self._grad.astype(dtype))
+            if self.flat is not None:
+                self.flat.current = False
+                self.flat = None
+
+    def _hold(self, value: Array, grad: Array) -> None:
+        """Take these two arrays, shapes unchanged, as the ones to keep from now on."""
+        self._value = value
+        self._grad = grad
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Give a copy arrays of its own: it is no part of the original's flat vectors."""
+        return {
+            **vars(self),
+            "_value": self._value.copy(),
+            "_grad": self._grad.copy(),
+            "flat": None,
+        }
+
+    def __repr__(self) -> str:
+        return f"Parameter(shape={self.shape}, dtype={self.dtype})"
+
+
+class Buffer:
+    """An array that belongs to the model but is not learned, such as a running mean."""
+
+    def __init__(self, value: ArrayLike) -> None:
+        self._value: Array = np.array(value)
+
+    @property
+    def value(self) -> Array:
+        """The array itself; assigning copies into it."""
+        return self._value
+
+    @value.setter
+    def value(self, new: ArrayLike) -> None:
+        self._value[...] = new
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of `value`."""
+        return self._value.shape
+
+    def cast(self, dtype: DTypeLike) -> None:
+        """Change the type of a floating-point buffer; counters stay integers."""
+        if self._value.dtype.kind == "f":
+            self._value = self._value.astype(dtype, copy=False)
+
+    def __repr__(self) -> str:
+        return f"Buffer(shape={self.shape}, dtype={self._value.dtype})"
+
+
+class FlatParameters:
+    """All parameters of a network as two contiguous vectors, `values` and `grads`.
+
+    Each parameter's `value` and `grad` become views of these vectors, so an optimizer step,
+    clipping, averaging or a checkpoint is a few operations on whole vectors, whatever the depth.
+
+    Parameters
+    ----------
+    parameters : mapping of str to Parameter
+        The parameters by name, in the order in which they lie in the vectors.
+
+    Attributes
+    ----------
+    values, grads : ndarray, shape (total size,)
+    decay : ndarray of bool, shape (total size,)
+        True where weight decay applies.
+    slices : dict of str to slice
+        Where each parameter lies.
+    current : bool
+        False once another FlatParameters has taken over one of the parameters.
+    """
+
+    def __init__(self, parameters: Mapping[str, Parameter]) -> None:
+        dtypes = {p.dtype for p in parameters.values()}
+        if len(dtypes) > 1:
+            raise ConfigurationError(
+                f"All parameters of a network share one dtype, got {sorted(map(str, dtypes))}."
+            )
+        dtype = dtypes.pop() if dtypes else np.dtype(np.float32)
+        size = sum(p.size for p in parameters.values())
+        self.values: Array = np.empty(size, dtype)
+        self.grads: Array = np.empty(size, dtype)
+        self.decay: Array = np.empty(size, np.bool_)
+        self.slices: dict[str, slice] = {}
+        self.current = True
+        start = 0
+        for name, parameter in parameters.items():
+            place = slice(start, start + parameter.size)
+            self.slices[name] = place
+            self._take(parameter, place)
+            start = place.stop
+
+    def _take(self, parameter: Parameter, place: slice) -> None:
+        value = self.values[place].reshape(parameter.shape)
+        grad = self.grads[place].reshape(parameter.shape)
+        value[...] = parameter.value
+        grad[...] = parameter.grad
+        self.decay[place] = parameter.decay
+        if parameter.flat is not None:
+            parameter.flat.current = False
+        parameter._hold(value, grad)
+        parameter.flat = self
+
+    def __len__(self) -> int:
+        return self.values.size

@@ -1,0 +1,112 @@
+"""Layers that multiply by a weight matrix: Neuron, and Linear, which is many of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule.errors import ConfigurationError
+from chainrule.initializers import Zero, get_initializer
+from chainrule.module import Module, check_features
+from chainrule.parameter import Array, Initializer, Parameter
+
+__all__ = ["Linear", "LinearLayer", "Neuron"]
+
+
+class Neuron(Module):
+    """One neuron: y = x · w + b, for x (N, in_features) and y (N, 1).
+
+    Parameters
+    ----------
+    in_features : int
+        How many inputs the neuron weighs.
+    initialization : str or callable
+        How the weights begin; see `chainrule.initializers`. The bias begins at 0.
+    seed : int, optional
+        The same seed gives the same weights.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        initialization: str | Initializer = "kaiming",
+        seed: int | np.random.Generator | None = None,
+    ) -> None:
+        check_sizes(in_features=in_features)
+        rng = np.random.default_rng(seed)
+        self.in_features = in_features
+        self.weight = Parameter.drawn((in_features,), get_initializer(initialization), rng)
+        self.bias = Parameter.drawn((1,), Zero(), rng, decay=False)
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        check_features(self, x, self.in_features)
+        self.save(x, training=training)
+        return (x @ self.weight.value)[:, np.newaxis] + self.bias.value
+
+    def backward(self, dy: Array) -> Array:
+        (x,) = self.saved()
+        self.weight.grad = dy[:, 0] @ x  # (in_features,): each sample's input, weighed by its dy
+        self.bias.grad = dy.sum(axis=0)  # (1,)
+        return dy * self.weight.value  # (N, 1) * (in_features,) -> (N, in_features)
+
+
+class Linear(Module):
+    """y = x W + b, for x (N, in_features) and y (N, out_features).
+
+    Sequences go through position by position: x (N, T, in_features), y (N, T, out_features).
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        The sizes of W.
+    bias : bool
+        Whether to add b.
+    initialization : str or callable
+        How W begins; see `chainrule.initializers`. The bias begins at 0.
+    seed : int, optional
+        The same seed gives the same weights.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        initialization: str | Initializer = "kaiming",
+        seed: int | np.random.Generator | None = None,
+    ) -> None:
+        check_sizes(in_features=in_features, out_features=out_features)
+        rng = np.random.default_rng(seed)
+        self.in_features = in_features
+        self.out_features = out_features
+        self.weight = Parameter.drawn(
+            (in_features, out_features), get_initializer(initialization), rng
+        )
+        self.bias = Parameter.drawn((out_features,), Zero(), rng, decay=False) if bias else None
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        check_features(self, x, self.in_features)
+        self.save(x, training=training)
+        y = x @ self.weight.value  # (N, out_features)
+        if self.bias is not None:
+            y += self.bias.value
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        (x,) = self.saved()
+        x = x.reshape(-1, self.in_features)  # sequences: every position is a row
+        dy_rows = dy.reshape(-1, self.out_features)
+        np.matmul(x.T, dy_rows, out=self.weight.grad)  # (in_features, out_features)
+        if self.bias is not None:
+            np.sum(dy_rows, axis=0, out=self.bias.grad)  # (out_features,)
+        return dy @ self.weight.value.T  # (N, in_features)
+
+
+def check_sizes(**sizes: int) -> None:
+    """Raise ConfigurationError unless every size is a whole number of at least 1."""
+    for name, size in sizes.items():
+        if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
+            raise ConfigurationError(f"{name} must be a whole number of at least 1, got {size!r}.")
+
+
+LinearLayer = Linear
+"""`Linear` by its first name."""

@@ -1,0 +1,207 @@
+"""Network: the module that a user builds, trains, saves and asks."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from chainrule import module as tree
+from chainrule.errors import BackwardError, ConfigurationError, InputError, ShapeError
+from chainrule.initializers import get_initializer
+from chainrule.layers.activations import ReLU, Sigmoid, Softmax
+from chainrule.layers.containers import Sequential
+from chainrule.layers.linear import Linear, check_sizes
+from chainrule.module import Module
+from chainrule.parameter import Array, FlatParameters, Initializer, Parameter
+from chainrule.summary import summarize
+
+
+class Network(Sequential):
+    """Layers one after the other, with a door: input is checked and cast once, here.
+
+    Parameters
+    ----------
+    layers : sequence of int, or sequence of Module
+        Sizes build a classifier: ``Network([4, 8, 3])`` is Linear → ReLU → Linear → Softmax
+        (a last size of 1 ends in Sigmoid, since a softmax over one class is always 1).
+        Modules are taken as they are: ``Network([Linear(4, 8), ReLU(), Linear(8, 3)])``.
+    initialization : str or callable, optional
+        ``"kaiming"`` (the default for sizes), ``"zero"``, ``"random"``, or any function
+        ``(shape, rng) -> array``.
+    seed : int, optional
+        The same seed gives the same weights and, later, the same dropout masks.
+    dtype : dtype
+        float32 (the default) or float64: what the network computes in.
+
+    Notes
+    -----
+    Given modules, their values stay as they are, unless `initialization` or `seed` is given:
+    then every parameter is drawn anew. To keep trained modules, leave both out.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Any],
+        initialization: str | Initializer | None = None,
+        seed: int | None = None,
+        dtype: DTypeLike = "float32",
+    ) -> None:
+        from_sizes = any(isinstance(layer, int | np.integer) for layer in layers)
+        super().__init__(classifier_layers(layers) if from_sizes else layers)
+        draw = from_sizes or initialization is not None or seed is not None
+        tree.refuse_repeats(self)
+        self.dtype = np.dtype(dtype)
+        if self.dtype not in (np.float32, np.float64):
+            raise ConfigurationError(f"dtype must be float32 or float64, got {self.dtype}.")
+        tree.cast(self, self.dtype)
+        if draw:
+            initializer = None if initialization is None else get_initializer(initialization)
+            tree.initialize(self, np.random.default_rng(seed), initializer)
+        self._flat: FlatParameters | None = None
+        self._has_gradient = False
+
+    # ------------------------------------------------------------ the two passes
+
+    def forward(self, x: ArrayLike, training: bool = True) -> Array:
+        """Return the output for a batch, and keep what backward needs.
+
+        Raises
+        ------
+        InputError
+            `x` is empty, not numeric, or holds NaN or infinity.
+        ShapeError
+            `x` does not fit a layer; the message names it.
+        """
+        x = self._admit(x)
+        try:
+            y = super().forward(x, training)
+        except Exception as error:
+            tree.locate(error, self)
+            raise
+        self.save(y.shape, training=training)
+        return y
+
+    def backward(self, dy: ArrayLike) -> Array:
+        """Return the loss's gradient at the input, given the one at the output; set every grad."""
+        (shape,) = self.saved()
+        dy = np.asarray(dy, self.dtype)
+        if dy.shape != shape:
+            raise ShapeError(
+                f"the gradient must have the output's shape {shape}, got {dy.shape}.", self
+            )
+        try:
+            dx = super().backward(dy)
+        except Exception as error:
+            tree.locate(error, self)
+            raise
+        self._has_gradient = True
+        return dx
+
+    def predict(self, x: ArrayLike) -> Array:
+        """Return the output for a batch, outside training; nothing in the network changes."""
+        return self.forward(x, training=False)
+
+    def _admit(self, x: ArrayLike) -> Array:
+        """Check and cast an input, at the door."""
+        try:
+            array = np.asarray(x)
+        except ValueError as error:
+            raise InputError(f"The input's rows differ in length ({error}).") from error
+        if array.dtype.kind not in "fiub":
+            raise InputError(
+                f"The input must hold numbers, got {array.dtype}; encode text and dates first."
+            )
+        if array.size == 0:
+            raise InputError(f"The input is empty: its shape is {array.shape}.")
+        if self.takes_indices:
+            return array
+        with np.errstate(over="ignore"):  # too large for float32 becomes infinity, told below
+            array = array.astype(self.dtype, copy=False)
+        finite = np.isfinite(array)
+        if not finite.all():
+            first = tuple(int(i) for i in np.argwhere(~finite)[0])
+            raise InputError(
+                f"The input holds {np.count_nonzero(~finite)} value(s) that are NaN, infinite or "
+                f"too large for {self.dtype}, the first at index {first}. "
+                "Fill or drop those rows first."
+            )
+        return array
+
+    # ------------------------------------------------------------ learning
+
+    @property
+    def flat(self) -> FlatParameters:
+        """All values and all gradients, as two vectors; made when first wanted."""
+        if self._flat is None or not self._flat.current:
+            self._flat = FlatParameters(self.named_parameters())
+        return self._flat
+
+    def update(self, learning_rate: float) -> None:
+        """Take one step of plain gradient descent: w ← w - learning_rate · gradient."""
+        self.require_gradient()
+        if not (np.isfinite(learning_rate) and learning_rate > 0):
+            raise ConfigurationError(
+                f"learning_rate must be a positive number, got {learning_rate!r}."
+            )
+        self.flat.values -= learning_rate * self.flat.grads
+
+    def require_gradient(self) -> None:
+        """Raise BackwardError if no backward pass has set the gradients yet."""
+        if not self._has_gradient:
+            raise BackwardError(
+                "there are no gradients to learn from yet. Call forward, the loss's backward and "
+                "network.backward(gradient) first.",
+                self,
+            )
+
+    # ------------------------------------------------------------ looking inside, saving
+
+    def named_parameters(self) -> dict[str, Parameter]:
+        """Return every parameter by its path, such as ``layers.0.weight``, in order."""
+        return tree.named_parameters(self)
+
+    def state(self) -> dict[str, Array]:
+        """Return a copy of every parameter and buffer by its path."""
+        return tree.state(self)
+
+    def load_state(self, state: Mapping[str, Array]) -> None:
+        """Write the values of `state` into the network; all of them fit, or nothing is written.
+
+        Raises
+        ------
+        StateError
+            A name is missing or not known, or a shape differs; the message lists them all.
+        """
+        tree.load_state(self, state)
+
+    def summary(self, sample_shape: Sequence[int] | None = None) -> str:
+        """Return a table of layers, output shapes, parameters and memory.
+
+        `sample_shape` is one sample's shape, without the batch axis; a first layer that has
+        `in_features` makes it needless.
+        """
+        return summarize(self, sample_shape, self.dtype)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the flat vectors behind: a copy makes its own when it first wants them."""
+        return {**super().__getstate__(), "_flat": None}
+
+
+def classifier_layers(sizes: Sequence[Any]) -> list[Module]:
+    """Return Linear and ReLU in turn for these sizes, then Softmax (or Sigmoid for one output)."""
+    if any(isinstance(size, Module) for size in sizes):
+        raise ConfigurationError("Give either sizes or modules, not a mixture of both.")
+    if len(sizes) < 2:
+        raise ConfigurationError(
+            f"A network needs the size of its input and of its output, got {list(sizes)}."
+        )
+    check_sizes(**{f"size {place}": size for place, size in enumerate(sizes)})
+    layers: list[Module] = []
+    for in_features, out_features in itertools.pairwise(sizes):
+        layers += [Linear(int(in_features), int(out_features)), ReLU()]
+    layers[-1] = Sigmoid() if sizes[-1] == 1 else Softmax()
+    return layers

@@ -1,0 +1,177 @@
+"""Getting data ready: batches, splits, standardising, one-hot labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.errors import ConfigurationError, InputError
+from chainrule.loss_functions import one_hot
+from chainrule.parameter import Array
+
+__all__ = ["Standardizer", "batches", "one_hot", "train_test_split"]
+
+Seed = int | np.random.Generator | None
+
+
+def check_lengths(*arrays: Any) -> int:
+    """Return how many samples the arrays hold; raise InputError if they differ or hold none."""
+    lengths = {len(array) for array in arrays}
+    if len(lengths) > 1:
+        raise InputError(
+            f"The arrays must have the same number of samples, got {[len(a) for a in arrays]}."
+        )
+    if lengths == {0}:
+        raise InputError("The data is empty.")
+    return lengths.pop()
+
+
+def batches(
+    *arrays: Array, batch_size: int, shuffle: bool = True, seed: Seed = None
+) -> Iterator[tuple[Array, ...]]:
+    """Yield the arrays in batches, each sample once; the last batch may be smaller.
+
+    Parameters
+    ----------
+    *arrays : ndarray
+        With equal first axes, such as X and y.
+    batch_size : int
+        Samples in a batch.
+    shuffle : bool
+        Whether the order is random.
+    seed : int or Generator, optional
+        Where the order comes from. Pass one Generator to every epoch's call, so that epochs
+        differ and the run can be repeated.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> for x, y in batches(X, y, batch_size=32, seed=rng): ...  # doctest: +SKIP
+    """
+    count = check_lengths(*arrays)
+    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise ConfigurationError(
+            f"batch_size must be a whole number of at least 1, got {batch_size!r}."
+        )
+    order = np.random.default_rng(seed).permutation(count) if shuffle else np.arange(count)
+
+    def take() -> Iterator[tuple[Array, ...]]:  # so that the checks above run at the call
+        for start in range(0, count, batch_size):
+            chosen = order[start : start + batch_size]
+            yield tuple(array[chosen] for array in arrays)
+
+    return take()
+
+
+def train_test_split(
+    *arrays: Array, test_size: float = 0.2, stratify: ArrayLike | None = None, seed: Seed = None
+) -> list[Array]:
+    """Split arrays at random into a training and a test part.
+
+    Parameters
+    ----------
+    *arrays : ndarray
+        With equal first axes, such as X and y.
+    test_size : float
+        The share of the test part, between 0 and 1.
+    stratify : array_like, shape (N,), optional
+        The class of each sample: every class is then split in the same proportion.
+    seed : int or Generator, optional
+        The same seed gives the same split.
+
+    Returns
+    -------
+    list of ndarray
+        ``X_train, X_test, y_train, y_test`` for ``train_test_split(X, y)``.
+    """
+    count = check_lengths(*arrays)
+    if not 0 < test_size < 1:
+        raise ConfigurationError(f"test_size must lie between 0 and 1, got {test_size!r}.")
+    rng = np.random.default_rng(seed)
+    if stratify is None:
+        groups = [np.arange(count)]
+    else:
+        labels = np.asarray(stratify)
+        if labels.shape != (count,):
+            raise InputError(f"stratify must hold {count} labels, got the shape {labels.shape}.")
+        groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    is_test = np.zeros(count, np.bool_)
+    for members, size in zip(groups, _test_sizes(groups, test_size), strict=True):
+        is_test[rng.choice(members, size, replace=False)] = True
+    train, test = (
+        rng.permutation(np.flatnonzero(~is_test)),
+        rng.permutation(np.flatnonzero(is_test)),
+    )
+    return [part for array in arrays for part in (array[train], array[test])]
+
+
+def _test_sizes(groups: list[Array], test_size: float) -> list[int]:
+    """Return how many of each group are for testing, each at least 1 and not all.
+
+    The sizes are rounded down, and what is missing to the whole goes to the largest remainders.
+    """
+    smallest = min(len(group) for group in groups)
+    if smallest < 2:
+        raise InputError(
+            f"A class (or the data) with {smallest} sample cannot be split into two parts; "
+            "at least 2 are needed."
+        )
+    exact = np.array([len(group) * test_size for group in groups])
+    sizes = np.floor(exact).astype(int)
+    missing = round(exact.sum()) - sizes.sum()
+    sizes[np.argsort(sizes - exact, kind="stable")[:missing]] += 1
+    most = np.array([len(group) - 1 for group in groups])
+    return list(np.clip(sizes, 1, most))
+
+
+class Standardizer:
+    """x ← (x - mean) / std, with the mean and standard deviation of the training data.
+
+    Fit it on the training part alone: figures of the test part must not leak into training. A
+    feature that never changes is only centred.
+
+    Attributes
+    ----------
+    mean, std : ndarray, shape (features,)
+        What `fit` measured.
+    """
+
+    mean: Array
+    std: Array
+
+    def fit(self, X: ArrayLike) -> Standardizer:
+        """Measure the mean and standard deviation of each feature, over all other axes' samples."""
+        X = np.asarray(X, np.float64)
+        if X.ndim < 2 or len(X) == 0:
+            raise InputError(f"Expected samples in rows, (N, features), got the shape {X.shape}.")
+        if not np.isfinite(X).all():
+            raise InputError("The data holds NaN or infinity; fill or drop those rows first.")
+        self.mean = X.mean(axis=0)
+        self.std = X.std(axis=0)
+        constant = self.std <= 1e-12 * np.maximum(1, np.abs(self.mean))
+        self.std = np.where(constant, 1.0, self.std)
+        return self
+
+    def transform(self, X: ArrayLike) -> Array:
+        """Return the standardised data."""
+        if not hasattr(self, "mean"):
+            raise InputError("This Standardizer has not been fitted: call fit(X_train) first.")
+        X = np.asarray(X, np.float64)
+        if X.shape[1:] != self.mean.shape:
+            raise InputError(
+                f"Fitted on samples of shape {self.mean.shape}, got samples of shape {X.shape[1:]}."
+            )
+        return (X - self.mean) / self.std
+
+    def fit_transform(self, X: ArrayLike) -> Array:
+        """Fit on X and return it standardised."""
+        return self.fit(X).transform(X)
+
+    def inverse_transform(self, X: ArrayLike) -> Array:
+        """Return standardised data in its original units."""
+        if not hasattr(self, "mean"):
+            raise InputError("This Standardizer has not been fitted: call fit(X_train) first.")
+        return np.asarray(X, np.float64) * self.std + self.mean

@@ -1,0 +1,82 @@
+"""How good predictions are, in numbers for people. What is trained on are losses, elsewhere.
+
+Classes may be given as indices (N,), as one-hot rows, or as rows of scores (N, C), where the
+largest counts; a single column of probabilities (N, 1) means class 1 from 0.5 on.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.errors import InputError
+from chainrule.parameter import Array
+
+
+def class_indices(y: ArrayLike) -> Array:
+    """Return the class of each sample, (N,), given in any of the ways above."""
+    y = np.asarray(y)
+    if y.size == 0:
+        raise InputError(f"There is nothing to measure: the shape is {y.shape}.")
+    if y.ndim > 1 and y.shape[-1] > 1:
+        return y.argmax(axis=-1).reshape(-1)
+    y = y.reshape(-1)
+    if y.dtype.kind in "iub":
+        return y.astype(np.intp)
+    return (y >= 0.5).astype(np.intp) if (y % 1).any() or y.max() <= 1 else y.astype(np.intp)
+
+
+def _both(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+    true, pred = class_indices(y_true), class_indices(y_pred)
+    if len(true) != len(pred):
+        raise InputError(f"Got {len(true)} labels and {len(pred)} predictions.")
+    return true, pred
+
+
+def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """Return the share of samples whose predicted class is the true one, 0 to 1."""
+    true, pred = _both(y_true, y_pred)
+    return float((true == pred).mean())
+
+
+def top_k_accuracy(y_true: ArrayLike, y_pred: ArrayLike, k: int = 5) -> float:
+    """Return the share of samples whose true class is among the k highest scores (N, C)."""
+    true, scores = class_indices(y_true), np.asarray(y_pred)
+    if scores.ndim != 2 or len(true) != len(scores) or not 1 <= k <= scores.shape[1]:
+        raise InputError(
+            f"Expected {len(true)} rows of at least k = {k} scores, got {scores.shape}."
+        )
+    best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+    return float((best == true[:, np.newaxis]).any(axis=1).mean())
+
+
+def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, classes: int | None = None) -> Array:
+    """Return counts (classes, classes): row = true class, column = predicted class."""
+    true, pred = _both(y_true, y_pred)
+    largest = int(max(true.max(), pred.max()))
+    count = largest + 1 if classes is None else classes
+    if min(true.min(), pred.min()) < 0 or largest >= count:
+        raise InputError(f"Classes must run from 0 to {count - 1}, got one outside.")
+    return np.bincount(true * count + pred, minlength=count * count).reshape(count, count)
+
+
+def mean_absolute_error(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """Return the mean of |prediction - truth|."""
+    true, pred = _numbers(y_true, y_pred)
+    return float(np.abs(pred - true).mean())
+
+
+def r2_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """Return 1 - Σ (p - y)² / Σ (y - mean of y)²: 1 is perfect, 0 is no better than the mean."""
+    true, pred = _numbers(y_true, y_pred)
+    spread = float(((true - true.mean(axis=0)) ** 2).sum())
+    if spread == 0:
+        raise InputError("R² has no meaning where all true values are the same.")
+    return 1.0 - float(((pred - true) ** 2).sum()) / spread
+
+
+def _numbers(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+    true, pred = np.asarray(y_true, np.float64), np.asarray(y_pred, np.float64)
+    if true.size == 0 or true.size != pred.size or len(true) != len(pred):
+        raise InputError(f"Truth and predictions must match, got {true.shape} and {pred.shape}.")
+    return true, pred.reshape(true.shape)

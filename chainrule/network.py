@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from chainrule import module as tree
 from chainrule.errors import BackwardError, ConfigurationError, InputError, ShapeError
 from chainrule.initializers import get_initializer
 from chainrule.layers.activations import ReLU, Sigmoid, Softmax
-from chainrule.layers.containers import Sequential
+from chainrule.layers.containers import Sequential, listed
 from chainrule.layers.linear import Linear, check_sizes
 from chainrule.module import Module
 from chainrule.parameter import Array, FlatParameters, Initializer, Parameter
@@ -50,13 +51,12 @@ class Network(Sequential):
         seed: int | None = None,
         dtype: DTypeLike = "float32",
     ) -> None:
+        layers = listed(self, layers)  # a generator could be looked at only once
         from_sizes = any(isinstance(layer, int | np.integer) for layer in layers)
         super().__init__(classifier_layers(layers) if from_sizes else layers)
         draw = from_sizes or initialization is not None or seed is not None
         tree.refuse_repeats(self)
-        self.dtype = np.dtype(dtype)
-        if self.dtype not in (np.float32, np.float64):
-            raise ConfigurationError(f"dtype must be float32 or float64, got {self.dtype}.")
+        self.dtype = network_dtype(dtype)
         tree.cast(self, self.dtype)
         if draw:
             initializer = None if initialization is None else get_initializer(initialization)
@@ -76,6 +76,8 @@ class Network(Sequential):
         ShapeError
             `x` does not fit a layer; the message names it.
         """
+        if training:
+            self._saved = None  # should this pass fail halfway, no backward may mix two batches
         x = self._admit(x)
         try:
             y = super().forward(x, training)
@@ -143,11 +145,12 @@ class Network(Sequential):
     def update(self, learning_rate: float) -> None:
         """Take one step of plain gradient descent: w ← w - learning_rate · gradient."""
         self.require_gradient()
-        if not (np.isfinite(learning_rate) and learning_rate > 0):
+        is_number = isinstance(learning_rate, int | float | np.integer | np.floating)
+        if not (is_number and np.isfinite(learning_rate) and learning_rate > 0):
             raise ConfigurationError(
                 f"learning_rate must be a positive number, got {learning_rate!r}."
             )
-        self.flat.values -= learning_rate * self.flat.grads
+        self.flat.values -= float(learning_rate) * self.flat.grads
 
     def require_gradient(self) -> None:
         """Raise BackwardError if no backward pass has set the gradients yet."""
@@ -205,3 +208,11 @@ def classifier_layers(sizes: Sequence[Any]) -> list[Module]:
         layers += [Linear(int(in_features), int(out_features)), ReLU()]
     layers[-1] = Sigmoid() if sizes[-1] == 1 else Softmax()
     return layers
+
+
+def network_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return float32 or float64 as a dtype; raise ConfigurationError for anything else."""
+    with contextlib.suppress(TypeError):  # raised where that is no dtype; None is float64 to NumPy
+        if dtype is not None and np.dtype(dtype) in (np.float32, np.float64):
+            return np.dtype(dtype)
+    raise ConfigurationError(f"dtype must be float32 or float64, got {dtype!r}.")

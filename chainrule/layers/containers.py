@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.module import Module, arguments
@@ -24,7 +25,7 @@ class Sequential(Module):
     """
 
     def __init__(self, layers: Sequence[Module]) -> None:
-        self.layers = tuple(layers)
+        self.layers = tuple(listed(self, layers))
         if not self.layers:
             raise ConfigurationError(f"{type(self).__name__} needs at least one layer, got none.")
         for layer in self.layers:
@@ -81,3 +82,12 @@ class Residual(Module):
 
     def backward(self, dy: Array) -> Array:
         return dy + self.body.backward(dy)
+
+
+def listed(owner: Module, layers: Iterable[Any]) -> list[Any]:
+    """Return `layers` as a list; raise ConfigurationError, in the owner's name, for no list."""
+    if not isinstance(layers, Iterable):
+        raise ConfigurationError(
+            f"{type(owner).__name__} takes a list, such as [Linear(4, 8), ReLU()]; got {layers!r}."
+        )
+    return list(layers)

@@ -9,7 +9,8 @@ below find them, in the order in which they were assigned, and name them by thei
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
+from traceback import walk_tb
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ class Module:
         required = [
             name
             for name, argument in inspect.signature(type(self)).parameters.items()
-            if argument.default is argument.empty
+            if argument.default is argument.empty and argument.kind != argument.KEYWORD_ONLY
         ]
         shown = (
             repr(value) if name in required else f"{name}={value!r}"
@@ -165,7 +166,7 @@ def arguments(module: Module) -> dict[str, Any]:
         value = getattr(module, name)
         if argument.default is True or argument.default is False:
             value = value is not None and value is not False
-        if argument.default is argument.empty or value != argument.default:
+        if isinstance(value, np.ndarray) or value != argument.default:
             shown[name] = value
     return shown
 
@@ -218,18 +219,27 @@ def load_state(root: Module, values: Mapping[str, Array]) -> None:
     problems += [f"not in this network: {name}" for name in values if name not in places]
     arrays = {name: np.asarray(values[name]) for name in places if name in values}
     for name, array in arrays.items():
-        if array.shape != places[name].shape:
-            problems.append(f"{name}: has shape {array.shape}, expected {places[name].shape}")
-        elif array.dtype.kind not in "fiub":
-            problems.append(f"{name}: holds {array.dtype}, expected numbers")
-        elif not np.isfinite(array).all():
-            problems.append(f"{name}: holds NaN or infinity")
+        problem = _misfit(array, places[name].value)
+        if problem:
+            problems.append(f"{name}: {problem}")
     if problems:
         raise StateError(
             "The saved values do not fit; nothing was loaded.\n  " + "\n  ".join(problems)
         )
     for name, array in arrays.items():
         places[name].value = array
+
+
+def _misfit(array: Array, target: Array) -> str:
+    """Return why `array` cannot be written into `target`, or nothing if it can."""
+    if array.shape != target.shape:
+        return f"has shape {array.shape}, expected {target.shape}"
+    if array.dtype.kind not in "fiub":
+        return f"holds {array.dtype}, expected numbers"
+    with np.errstate(over="ignore"):  # too large for the target's type becomes infinity
+        if not (np.isfinite(array).all() and np.isfinite(array.astype(target.dtype)).all()):
+            return f"holds NaN, infinity or numbers too large for {target.dtype}"
+    return ""
 
 
 # ---------------------------------------------------------------- errors, told with their place
@@ -254,19 +264,29 @@ def locate(error: Exception, root: Module) -> None:
     composite module needs no code of its own for this.
     """
     paths = {id(module): path for path, module in named_modules(root).items()}
-    innermost: dict[str, Any] = {}
-    traceback = error.__traceback__
-    while traceback is not None:
-        if id(traceback.tb_frame.f_locals.get("self")) in paths:
-            innermost = traceback.tb_frame.f_locals
-        traceback = traceback.tb_next
-    if not innermost:
+    module, given = _innermost(error, paths)
+    if module is None:
         return
-    module = innermost["self"]
     if isinstance(error, ModuleError):
         error.module = error.module or module
         error.path = paths.get(id(error.module), "")
         return
-    given = innermost.get("x", innermost.get("dy"))
-    shape = f", given an array of shape {given.shape}" if isinstance(given, np.ndarray) else ""
+    shape = "" if given is None else f", given an array of shape {given.shape}"
     error.add_note(f"in {type(module).__name__} ({paths[id(module)] or 'the network'}){shape}")
+
+
+def _innermost(error: Exception, modules: Container[int]) -> tuple[Module | None, Array | None]:
+    """Return the module in whose method `error` arose, and the first array it was given there."""
+    module, given = None, None
+    for frame, _ in walk_tb(error.__traceback__):
+        owner = frame.f_locals.get("self")
+        if id(owner) not in modules:
+            continue
+        names = frame.f_code.co_varnames[: frame.f_code.co_argcount]
+        arrays = [a for a in map(frame.f_locals.get, names) if isinstance(a, np.ndarray)]
+        if arrays:
+            given = arrays[0]
+        elif owner is not module:  # while a helper method without the array keeps its caller's
+            given = None
+        module = owner
+    return module, given

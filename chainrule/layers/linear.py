@@ -15,6 +15,8 @@ __all__ = ["Linear", "LinearLayer", "Neuron"]
 class Neuron(Module):
     """One neuron: y = x · w + b, for x (N, in_features) and y (N, 1).
 
+    Sequences go through position by position: x (N, T, in_features), y (N, T, 1).
+
     Parameters
     ----------
     in_features : int
@@ -33,19 +35,20 @@ class Neuron(Module):
     ) -> None:
         check_sizes(in_features=in_features)
         rng = np.random.default_rng(seed)
-        self.in_features = in_features
+        self.in_features = int(in_features)
         self.weight = Parameter.drawn((in_features,), get_initializer(initialization), rng)
         self.bias = Parameter.drawn((1,), Zero(), rng, decay=False)
 
     def forward(self, x: Array, training: bool = True) -> Array:
         check_features(self, x, self.in_features)
         self.save(x, training=training)
-        return (x @ self.weight.value)[:, np.newaxis] + self.bias.value
+        return (x @ self.weight.value)[..., np.newaxis] + self.bias.value
 
     def backward(self, dy: Array) -> Array:
         (x,) = self.saved()
-        self.weight.grad = dy[:, 0] @ x  # (in_features,): each sample's input, weighed by its dy
-        self.bias.grad = dy.sum(axis=0)  # (1,)
+        rows = x.reshape(-1, self.in_features)  # sequences: every position is a row
+        self.weight.grad = dy.reshape(-1) @ rows  # (in_features,): each input, weighed by its dy
+        self.bias.grad = [dy.sum()]
         return dy * self.weight.value  # (N, 1) * (in_features,) -> (N, in_features)
 
 
@@ -76,8 +79,8 @@ class Linear(Module):
     ) -> None:
         check_sizes(in_features=in_features, out_features=out_features)
         rng = np.random.default_rng(seed)
-        self.in_features = in_features
-        self.out_features = out_features
+        self.in_features = int(in_features)
+        self.out_features = int(out_features)
         self.weight = Parameter.drawn(
             (in_features, out_features), get_initializer(initialization), rng
         )

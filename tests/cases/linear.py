@@ -17,7 +17,10 @@ def linear(module, x, training):
 
 
 def neuron(module, x, training):
-    return np.array([[sum(row * module.weight.value) + module.bias.value[0]] for row in x])
+    y = np.zeros((*x.shape[:-1], 1))
+    for place in np.ndindex(x.shape[:-1]):
+        y[place] = sum(x[place] * module.weight.value) + module.bias.value[0]
+    return y
 
 
 def with_bias(layer):
@@ -44,4 +47,6 @@ CASES = [
         "Neuron", lambda: with_bias(Neuron(5, seed=0)), (7, 5), reference=neuron, bad_shape=(7, 6)
     ),
     Case("Neuron-one_sample", lambda: with_bias(Neuron(3, seed=1)), (1, 3), reference=neuron),
+    Case("Neuron-one_feature", lambda: with_bias(Neuron(1, seed=1)), (6, 1), reference=neuron),
+    Case("Neuron-sequence", lambda: with_bias(Neuron(3, seed=1)), (2, 5, 3), reference=neuron),
 ]

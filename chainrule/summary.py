@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from chainrule.layers.containers import Sequential
-from chainrule.module import Module, arguments, named_parameters
+from chainrule.module import Module, arguments, locate, named_parameters
+from chainrule.parameter import Array
 
 Row = tuple[str, str, str, str]
 
@@ -42,10 +43,11 @@ def _layer_rows(
     features = getattr(network.layers[0], "in_features", None)
     if sample_shape is None and features is not None:
         sample_shape = (features,)
-    x = None if sample_shape is None else np.zeros((1, *sample_shape), dtype)
+    kind = np.intp if network.takes_indices else dtype
+    x = None if sample_shape is None else np.zeros((1, *sample_shape), kind)
     for index, layer in enumerate(network.layers):
         if x is not None:
-            x = layer.predict(x)
+            x = _predict(network, layer, x)
         shape = "" if x is None else f"({', '.join(['N', *map(str, x.shape[1:])])})"
         parameters = named_parameters(layer).values()
         held = sum(p.value.nbytes + p.grad.nbytes for p in parameters)
@@ -53,11 +55,20 @@ def _layer_rows(
         yield f"{index}: {_one_line(layer)}", shape, f"{learned:,}", _size(held)
 
 
+def _predict(network: Sequential, layer: Module, x: Array) -> Array:
+    try:
+        return layer.predict(x)
+    except Exception as error:
+        locate(error, network)
+        raise
+
+
 def _one_line(layer: Module) -> str:
     if "\n" not in repr(layer):
         return repr(layer)
     options = {k: v for k, v in arguments(layer).items() if not isinstance(v, Module | tuple)}
-    return f"{type(layer).__name__}({', '.join(f'{k}={v!r}' for k, v in options.items())} ...)"
+    shown = [f"{name}={value!r}" for name, value in options.items()]
+    return f"{type(layer).__name__}({', '.join([*shown, '...'])})"
 
 
 def _size(count: float) -> str:

@@ -19,6 +19,10 @@ Seed = int | np.random.Generator | None
 
 def check_lengths(*arrays: Any) -> int:
     """Return how many samples the arrays hold; raise InputError if they differ or hold none."""
+    if not arrays:
+        raise InputError("There is no data: give at least one array.")
+    if any(np.ndim(array) == 0 for array in arrays):
+        raise InputError("Expected arrays with one entry for each sample, got a single value.")
     lengths = {len(array) for array in arrays}
     if len(lengths) > 1:
         raise InputError(
@@ -30,13 +34,13 @@ def check_lengths(*arrays: Any) -> int:
 
 
 def batches(
-    *arrays: Array, batch_size: int, shuffle: bool = True, seed: Seed = None
+    *arrays: ArrayLike, batch_size: int, shuffle: bool = True, seed: Seed = None
 ) -> Iterator[tuple[Array, ...]]:
     """Yield the arrays in batches, each sample once; the last batch may be smaller.
 
     Parameters
     ----------
-    *arrays : ndarray
+    *arrays : array_like
         With equal first axes, such as X and y.
     batch_size : int
         Samples in a batch.
@@ -51,7 +55,8 @@ def batches(
     >>> rng = np.random.default_rng(0)
     >>> for x, y in batches(X, y, batch_size=32, seed=rng): ...  # doctest: +SKIP
     """
-    count = check_lengths(*arrays)
+    held = [np.asarray(array) for array in arrays]
+    count = check_lengths(*held)
     if not isinstance(batch_size, int | np.integer) or batch_size < 1:
         raise ConfigurationError(
             f"batch_size must be a whole number of at least 1, got {batch_size!r}."
@@ -61,19 +66,22 @@ def batches(
     def take() -> Iterator[tuple[Array, ...]]:  # so that the checks above run at the call
         for start in range(0, count, batch_size):
             chosen = order[start : start + batch_size]
-            yield tuple(array[chosen] for array in arrays)
+            yield tuple(array[chosen] for array in held)
 
     return take()
 
 
 def train_test_split(
-    *arrays: Array, test_size: float = 0.2, stratify: ArrayLike | None = None, seed: Seed = None
+    *arrays: ArrayLike,
+    test_size: float = 0.2,
+    stratify: ArrayLike | None = None,
+    seed: Seed = None,
 ) -> list[Array]:
     """Split arrays at random into a training and a test part.
 
     Parameters
     ----------
-    *arrays : ndarray
+    *arrays : array_like
         With equal first axes, such as X and y.
     test_size : float
         The share of the test part, between 0 and 1.
@@ -87,7 +95,8 @@ def train_test_split(
     list of ndarray
         ``X_train, X_test, y_train, y_test`` for ``train_test_split(X, y)``.
     """
-    count = check_lengths(*arrays)
+    held = [np.asarray(array) for array in arrays]
+    count = check_lengths(*held)
     if not 0 < test_size < 1:
         raise ConfigurationError(f"test_size must lie between 0 and 1, got {test_size!r}.")
     rng = np.random.default_rng(seed)
@@ -97,7 +106,8 @@ def train_test_split(
         labels = np.asarray(stratify)
         if labels.shape != (count,):
             raise InputError(f"stratify must hold {count} labels, got the shape {labels.shape}.")
-        groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+        classes, place = np.unique(labels, return_inverse=True)
+        groups = [np.flatnonzero(place == index) for index in range(len(classes))]
     is_test = np.zeros(count, np.bool_)
     for members, size in zip(groups, _test_sizes(groups, test_size), strict=True):
         is_test[rng.choice(members, size, replace=False)] = True
@@ -105,7 +115,7 @@ def train_test_split(
         rng.permutation(np.flatnonzero(~is_test)),
         rng.permutation(np.flatnonzero(is_test)),
     )
-    return [part for array in arrays for part in (array[train], array[test])]
+    return [part for array in held for part in (array[train], array[test])]
 
 
 def _test_sizes(groups: list[Array], test_size: float) -> list[int]:
@@ -143,28 +153,22 @@ class Standardizer:
     std: Array
 
     def fit(self, X: ArrayLike) -> Standardizer:
-        """Measure the mean and standard deviation of each feature, over all other axes' samples."""
+        """Measure the mean and standard deviation of each feature over the samples."""
         X = np.asarray(X, np.float64)
         if X.ndim < 2 or len(X) == 0:
             raise InputError(f"Expected samples in rows, (N, features), got the shape {X.shape}.")
         if not np.isfinite(X).all():
             raise InputError("The data holds NaN or infinity; fill or drop those rows first.")
         self.mean = X.mean(axis=0)
-        self.std = X.std(axis=0)
-        constant = self.std <= 1e-12 * np.maximum(1, np.abs(self.mean))
-        self.std = np.where(constant, 1.0, self.std)
+        std = X.std(axis=0)
+        # Relative to the values, which may be as small as a capacitance in farads.
+        constant = np.ptp(X, axis=0) <= 1e-15 * np.abs(self.mean)
+        self.std = np.where(constant | (std == 0), 1.0, std)
         return self
 
     def transform(self, X: ArrayLike) -> Array:
         """Return the standardised data."""
-        if not hasattr(self, "mean"):
-            raise InputError("This Standardizer has not been fitted: call fit(X_train) first.")
-        X = np.asarray(X, np.float64)
-        if X.shape[1:] != self.mean.shape:
-            raise InputError(
-                f"Fitted on samples of shape {self.mean.shape}, got samples of shape {X.shape[1:]}."
-            )
-        return (X - self.mean) / self.std
+        return (self._checked(X) - self.mean) / self.std
 
     def fit_transform(self, X: ArrayLike) -> Array:
         """Fit on X and return it standardised."""
@@ -172,6 +176,14 @@ class Standardizer:
 
     def inverse_transform(self, X: ArrayLike) -> Array:
         """Return standardised data in its original units."""
+        return self._checked(X) * self.std + self.mean
+
+    def _checked(self, X: ArrayLike) -> Array:
         if not hasattr(self, "mean"):
             raise InputError("This Standardizer has not been fitted: call fit(X_train) first.")
-        return np.asarray(X, np.float64) * self.std + self.mean
+        X = np.asarray(X, np.float64)
+        if X.shape[1:] != self.mean.shape:
+            raise InputError(
+                f"Fitted on samples of shape {self.mean.shape}, got samples of shape {X.shape[1:]}."
+            )
+        return X

@@ -15,19 +15,31 @@ from chainrule.parameter import Array
 
 def class_indices(y: ArrayLike) -> Array:
     """Return the class of each sample, (N,), given in any of the ways above."""
-    y = np.asarray(y)
-    if y.size == 0:
-        raise InputError(f"There is nothing to measure: the shape is {y.shape}.")
+    y = _measurable(y)
     if y.ndim > 1 and y.shape[-1] > 1:
         return y.argmax(axis=-1).reshape(-1)
     y = y.reshape(-1)
-    if y.dtype.kind in "iub":
-        return y.astype(np.intp)
-    return (y >= 0.5).astype(np.intp) if (y % 1).any() or y.max() <= 1 else y.astype(np.intp)
+    if y.dtype.kind == "f" and (y.max() <= 1 or (y != np.floor(y)).any()):  # probabilities
+        return (y >= 0.5).astype(np.intp)
+    return y.astype(np.intp)
+
+
+def _measurable(y: ArrayLike) -> Array:
+    y = np.asarray(y)
+    if y.size == 0:
+        raise InputError(f"There is nothing to measure: the shape is {y.shape}.")
+    if y.dtype.kind not in "fiub":
+        raise InputError(f"Classes and scores are numbers, got {y.dtype}; number them from 0.")
+    if not np.isfinite(y).all():
+        raise InputError("Labels or predictions hold NaN or infinity.")
+    return y
 
 
 def _both(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-    true, pred = class_indices(y_true), class_indices(y_pred)
+    true, pred = np.asarray(y_true), np.asarray(y_pred)
+    if true.shape == pred.shape[:-1]:
+        true = true.reshape(-1)  # a sequence's labels, (N, T) beside (N, T, C), are no scores
+    true, pred = class_indices(true), class_indices(pred)
     if len(true) != len(pred):
         raise InputError(f"Got {len(true)} labels and {len(pred)} predictions.")
     return true, pred
@@ -41,12 +53,12 @@ def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
 def top_k_accuracy(y_true: ArrayLike, y_pred: ArrayLike, k: int = 5) -> float:
     """Return the share of samples whose true class is among the k highest scores (N, C)."""
-    true, scores = class_indices(y_true), np.asarray(y_pred)
+    true, scores = class_indices(y_true), _measurable(y_pred)
     if scores.ndim != 2 or len(true) != len(scores) or not 1 <= k <= scores.shape[1]:
         raise InputError(
             f"Expected {len(true)} rows of at least k = {k} scores, got {scores.shape}."
         )
-    best = np.argpartition(-scores, k - 1, axis=1)[:, :k]
+    best = np.argpartition(scores, -k, axis=1)[:, -k:]
     return float((best == true[:, np.newaxis]).any(axis=1).mean())
 
 
@@ -67,16 +79,22 @@ def mean_absolute_error(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
 
 def r2_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Return 1 - Σ (p - y)² / Σ (y - mean of y)²: 1 is perfect, 0 is no better than the mean."""
+    """Return 1 - Σ (p - y)² / Σ (y - mean of y)²: 1 is perfect, 0 is no better than the mean.
+
+    Both sums go over all outputs (scikit-learn's ``multioutput="variance_weighted"``).
+    """
     true, pred = _numbers(y_true, y_pred)
-    spread = float(((true - true.mean(axis=0)) ** 2).sum())
-    if spread == 0:
+    if (true == true[0]).all():
         raise InputError("R² has no meaning where all true values are the same.")
+    spread = float(((true - true.mean(axis=0)) ** 2).sum())
     return 1.0 - float(((pred - true) ** 2).sum()) / spread
 
 
 def _numbers(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
     true, pred = np.asarray(y_true, np.float64), np.asarray(y_pred, np.float64)
-    if true.size == 0 or true.size != pred.size or len(true) != len(pred):
+    one_column = {true.shape, pred.shape} == {true.shape[:1], (*true.shape[:1], 1)}
+    if true.size == 0 or true.ndim == 0 or not (one_column or true.shape == pred.shape):
         raise InputError(f"Truth and predictions must match, got {true.shape} and {pred.shape}.")
+    if not (np.isfinite(true).all() and np.isfinite(pred).all()):
+        raise InputError("Truth or predictions hold NaN or infinity.")
     return true, pred.reshape(true.shape)

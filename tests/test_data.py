@@ -1,0 +1,292 @@
+"""batches, train_test_split and Standardizer."""
+
+import numpy as np
+import pytest
+from sklearn import model_selection, preprocessing
+
+from chainrule import ConfigurationError, InputError, Standardizer, batches, train_test_split
+from chainrule.data import one_hot
+
+# ---------------------------------------------------------------- batches
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 31])
+@pytest.mark.parametrize("batch_size", [1, 4, 8, 100])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_each_sample_comes_once_and_stays_with_its_label(count, batch_size, shuffle):
+    X, y = np.arange(2 * count).reshape(count, 2), np.arange(count)
+    found = list(batches(X, y, batch_size=batch_size, shuffle=shuffle, seed=0))
+    sizes = [len(labels) for _, labels in found]
+    assert sizes[:-1] == [batch_size] * (len(sizes) - 1)
+    assert sizes[-1] == count - batch_size * (len(sizes) - 1) <= batch_size
+    order = np.concatenate([labels for _, labels in found])
+    assert sorted(order) == list(range(count))
+    if not shuffle:
+        assert list(order) == list(range(count))
+    for rows, labels in found:
+        np.testing.assert_array_equal(rows, X[labels])
+
+
+def test_batches_are_shuffled_by_their_seed():
+    def order(seed):
+        return np.concatenate([b for (b,) in batches(np.arange(50), batch_size=8, seed=seed)])
+
+    assert list(order(0)) != list(range(50))
+    assert list(order(0)) == list(order(0))
+    assert list(order(0)) != list(order(1))
+    assert list(order(None)) != list(order(None))
+
+
+def test_one_generator_gives_every_epoch_its_own_order():
+    def run():
+        rng = np.random.default_rng(0)
+        return [
+            [list(b) for (b,) in batches(np.arange(20), batch_size=6, seed=rng)] for _ in range(3)
+        ]
+
+    first = run()
+    assert first == run()
+    assert first[0] != first[1] != first[2]
+
+
+def test_lists_and_tables_are_taken():
+    found = list(batches([[1, 2], [3, 4], [5, 6]], ["a", "b", "c"], batch_size=2, shuffle=False))
+    np.testing.assert_array_equal(found[0][0], [[1, 2], [3, 4]])
+    assert list(found[1][1]) == ["c"]
+
+
+def test_batches_are_copies():
+    X = np.zeros((4, 2))
+    for (x,) in batches(X, batch_size=4, shuffle=False):
+        x += 1
+    assert not X.any()
+
+
+@pytest.mark.parametrize("function", [lambda *a: batches(*a, batch_size=2), train_test_split])
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ((np.ones((3, 2)), np.ones(4)), r"same number of samples, got \[3, 4\]"),
+        ((np.ones((0, 2)), np.ones(0)), "The data is empty"),
+        ((), "There is no data: give at least one array"),
+        ((np.ones(3), 5), "one entry for each sample, got a single value"),
+    ],
+)
+def test_data_that_does_not_fit_is_refused_at_the_call(function, arrays, message):
+    with pytest.raises(InputError, match=message):
+        function(*arrays)  # not at the first batch
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.0, "2", None])
+def test_bad_batch_sizes_are_refused_at_the_call(size):
+    with pytest.raises(ConfigurationError) as caught:
+        batches(np.ones(3), batch_size=size)
+    message = f"batch_size must be a whole number of at least 1, got {size!r}."
+    assert str(caught.value) == message
+
+
+# ---------------------------------------------------------------- train_test_split
+
+
+def test_the_parts_are_the_whole_and_hang_together():
+    X, y = np.arange(60).reshape(30, 2), np.arange(30)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, seed=0)
+    assert (len(X_train), len(X_test)) == (24, 6)
+    assert sorted([*y_train, *y_test]) == list(range(30))
+    np.testing.assert_array_equal(X_train, X[y_train])
+    np.testing.assert_array_equal(X_test, X[y_test])
+    assert list(y_train) != sorted(y_train), "in random order"
+
+
+@pytest.mark.parametrize("stratified", [True, False])
+def test_a_split_is_repeated_by_its_seed(stratified):
+    labels = np.arange(40) % 4 if stratified else None
+
+    def test_part(seed):
+        return list(train_test_split(np.arange(40), stratify=labels, seed=seed)[1])
+
+    assert test_part(0) == test_part(0)
+    assert test_part(0) != test_part(1)
+    assert test_part(None) != test_part(None)
+
+
+def split_counts(labels, test_size, seed=0):
+    """Return how many of each class are in the training and in the test part."""
+    where = np.arange(len(labels))
+    train, test = train_test_split(where, test_size=test_size, stratify=labels, seed=seed)
+    assert sorted([*train, *test]) == list(where), "disjoint, and nothing is lost"
+    labels = np.asarray(labels)
+    classes = np.unique(labels)
+    return tuple(np.array([(labels[p] == c).sum() for c in classes]) for p in (train, test))
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("test_size", [0.1, 0.2, 0.25, 0.4, 0.75])
+def test_every_class_is_split_in_proportion(seed, test_size):
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(5), rng.integers(12, 60, 5))
+    rng.shuffle(labels)
+    train, test = split_counts(labels, test_size, seed)
+    exact = (train + test) * test_size
+    assert (abs(test - exact) < 1).all()
+    assert abs(test.sum() - test_size * len(labels)) <= 0.5 + 1e-9
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("test_size", [0.1, 0.2, 0.25, 0.4, 0.75])
+def test_class_counts_beside_scikit_learns(seed, test_size):
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(5), rng.integers(12, 60, 5))
+    _, theirs = model_selection.train_test_split(
+        labels, test_size=test_size, stratify=labels, random_state=seed
+    )
+    _, ours = split_counts(labels, test_size, seed)
+    # It rounds the whole test part up, we round it to nearest; ties fall one way or the other.
+    assert (abs(ours - np.bincount(theirs, minlength=5)) <= 1).all()
+
+
+@pytest.mark.parametrize("test_size", [0.1, 0.2, 0.3, 0.5, 0.9])
+def test_class_counts_are_scikit_learns_where_they_come_out_whole(test_size):
+    labels = np.repeat(np.arange(3), [50, 20, 80])
+    _, theirs = model_selection.train_test_split(
+        labels, test_size=test_size, stratify=labels, random_state=0
+    )
+    _, ours = split_counts(labels, test_size)
+    np.testing.assert_array_equal(ours, np.bincount(theirs))
+
+
+def test_tiny_classes_are_in_both_parts():
+    train, test = split_counts([0] * 50 + [1] * 2 + [2] * 3, 0.1)
+    assert test[1] == test[2] == 1
+    train, test = split_counts([0] * 50 + [1] * 2, 0.9)
+    assert train[1] == 1
+    train, test = split_counts([0, 0, 1, 1], 0.01)
+    assert list(train) == list(test) == [1, 1]
+
+
+def test_labels_may_be_text():
+    _, test = split_counts(np.array(["setosa"] * 10 + ["virginica"] * 20), 0.2)
+    assert list(test) == [2, 4]
+
+
+def test_samples_without_a_label_are_a_class_of_their_own():
+    labels = [0.0] * 10 + [np.nan] * 10
+    _, test = train_test_split(np.arange(20), stratify=labels, test_size=0.2, seed=0)
+    assert (test < 10).sum() == (test >= 10).sum() == 2
+
+
+def test_two_samples_are_the_least():
+    train, test = train_test_split([1, 2], test_size=0.01, seed=0)
+    assert (len(train), len(test)) == (1, 1)
+    with pytest.raises(InputError, match="with 1 sample cannot be split into two parts"):
+        train_test_split([1])
+    with pytest.raises(InputError, match="with 1 sample cannot be split into two parts"):
+        train_test_split(np.arange(5), stratify=[0, 0, 1, 1, 2])
+
+
+@pytest.mark.parametrize("size", [0, 1, -0.2, 1.5, 20, np.nan])
+def test_bad_test_sizes(size):
+    with pytest.raises(ConfigurationError, match="test_size must lie between 0 and 1, got"):
+        train_test_split(np.arange(10), test_size=size)
+
+
+@pytest.mark.parametrize("labels", [[0, 1], np.eye(3)[[0, 1, 2, 0]], np.zeros((4, 1))])
+def test_labels_to_stratify_by_that_do_not_fit(labels):
+    with pytest.raises(InputError, match=r"stratify must hold 4 labels, got the shape \("):
+        train_test_split(np.arange(4), stratify=labels)
+
+
+# ---------------------------------------------------------------- Standardizer
+
+
+X = np.random.default_rng(0).normal([5, -300, 1e-12, 0], [2, 1e4, 1e-13, 1e9], (200, 4))
+
+
+def test_standardised_data_has_mean_0_and_deviation_1():
+    Z = Standardizer().fit_transform(X)
+    np.testing.assert_allclose(Z.mean(axis=0), 0, atol=1e-13)
+    np.testing.assert_allclose(Z.std(axis=0), 1, rtol=1e-13)
+    np.testing.assert_allclose(Z, preprocessing.StandardScaler().fit_transform(X), atol=1e-12)
+
+
+def test_the_figures_are_those_of_the_training_part_alone():
+    scaler = Standardizer().fit(X[:50])
+    assert scaler.fit(X[:50]) is scaler
+    np.testing.assert_array_equal(scaler.mean, X[:50].mean(axis=0))
+    np.testing.assert_allclose(
+        scaler.transform(X[50:]), (X[50:] - X[:50].mean(axis=0)) / X[:50].std(axis=0), rtol=1e-12
+    )
+
+
+def test_inverse_transform_undoes_transform():
+    scaler = Standardizer().fit(X)
+    np.testing.assert_allclose(scaler.inverse_transform(scaler.transform(X)), X, rtol=1e-9)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, -7.0, 1e6, 1e-15, 1e-300])
+def test_a_feature_that_never_changes_is_only_centred(constant):
+    data = np.column_stack([np.full(1000, constant), np.arange(1000)])
+    scaler = Standardizer().fit(data)
+    assert scaler.std[0] == 1
+    Z = scaler.transform(data)
+    np.testing.assert_allclose(Z[:, 0], 0, atol=1e-9 * max(abs(constant), 1e-9))
+    assert scaler.transform([[constant + 2, 0]])[0, 0] == pytest.approx(2, rel=1e-6)
+
+
+def test_rounding_is_no_change():
+    data = [[0.3], [0.1 + 0.2], [0.3]]
+    assert data[0] != data[1]
+    assert Standardizer().fit(data).std == 1
+
+
+@pytest.mark.parametrize("unit", [1e-100, 1e-30, 1e-12, 1, 1e12])
+def test_the_unit_of_a_feature_does_not_matter(unit):
+    data = np.random.default_rng(0).normal(3, 1, (100, 1))
+    expected = Standardizer().fit_transform(data)
+    np.testing.assert_allclose(Standardizer().fit_transform(data * unit), expected, rtol=1e-9)
+
+
+def test_images_and_sequences_position_by_position():
+    data = np.random.default_rng(0).standard_normal((50, 3, 4))
+    scaler = Standardizer().fit(data)
+    assert scaler.mean.shape == scaler.std.shape == (3, 4)
+    np.testing.assert_allclose(scaler.transform(data).std(axis=0), 1, rtol=1e-12)
+
+
+def test_lists_of_whole_numbers_are_taken():
+    np.testing.assert_array_equal(Standardizer().fit_transform([[1], [3]]), [[-1], [1]])
+
+
+@pytest.mark.parametrize("method", ["transform", "inverse_transform"])
+def test_transform_before_fit(method):
+    with pytest.raises(InputError, match=r"has not been fitted: call fit\(X_train\) first"):
+        getattr(Standardizer(), method)(X)
+
+
+@pytest.mark.parametrize("method", ["transform", "inverse_transform"])
+@pytest.mark.parametrize("shape", [(5, 3), (5, 1), (4,), (5, 4, 1)])
+def test_another_number_of_features(method, shape):
+    scaler = Standardizer().fit(X)
+    with pytest.raises(InputError) as caught:
+        getattr(scaler, method)(np.ones(shape))
+    expected = f"Fitted on samples of shape (4,), got samples of shape {shape[1:]}."
+    assert str(caught.value) == expected
+
+
+@pytest.mark.parametrize("data", [[1, 2, 3], [], np.ones((0, 3)), 5])
+def test_fit_wants_rows(data):
+    with pytest.raises(InputError, match=r"Expected samples in rows, \(N, features\), got the"):
+        Standardizer().fit(data)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_fit_refuses_nan_and_infinity(bad):
+    with pytest.raises(InputError, match="holds NaN or infinity; fill or drop those rows"):
+        Standardizer().fit([[1.0, bad], [2.0, 3.0]])
+
+
+# ---------------------------------------------------------------- one_hot
+
+
+def test_one_hot_is_in_data_too():
+    np.testing.assert_array_equal(one_hot([2, 0], 3), [[0, 0, 1], [1, 0, 0]])

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.errors import ConfigurationError, InputError
+from chainrule.checks import check_range
+from chainrule.errors import InputError
 from chainrule.layers.activations import log_softmax, sigmoid, softmax, tiny
 from chainrule.parameter import Array
 
@@ -31,7 +32,7 @@ class Loss:
     """
 
     def forward(
-        self, y_true: ArrayLike, y_pred: Array, sample_weight: ArrayLike | None = None
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
         """Return the loss, a mean over the batch.
 
@@ -39,7 +40,7 @@ class Loss:
         ----------
         y_true : array_like
             What should have come out.
-        y_pred : ndarray
+        y_pred : array_like
             What the network put out.
         sample_weight : array_like, shape (N,), optional
             How much each sample counts.
@@ -49,12 +50,12 @@ class Loss:
         return float(np.dot(shares, self.losses(true, pred).astype(np.float64)))
 
     def backward(
-        self, y_true: ArrayLike, y_pred: Array, sample_weight: ArrayLike | None = None
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Array:
         """Return the gradient of the loss at `y_pred`, shaped and typed like it."""
         true, pred = self.rows(y_true, y_pred)
         shares = self.shares(true, sample_weight).astype(pred.dtype)
-        return (self.gradients(true, pred) * shares[:, np.newaxis]).reshape(y_pred.shape)
+        return (self.gradients(true, pred) * shares[:, np.newaxis]).reshape(np.shape(y_pred))
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
         """Return each sample's loss, (N,), for y_true and y_pred of shape (N, outputs)."""
@@ -64,11 +65,12 @@ class Loss:
         """Return each sample's gradient at its own predictions, (N, outputs)."""
         raise NotImplementedError(f"{type(self).__name__} has no gradients(y_true, y_pred).")
 
-    def rows(self, y_true: ArrayLike, y_pred: Array) -> tuple[Array, Array]:
+    def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         """Check both arrays and return them as (N, outputs), in the predictions' type."""
         pred = checked_predictions(y_pred)
         true = numbers(y_true)
-        if true.size == pred.size and len(true) == len(pred) and 1 in (true.ndim, pred.ndim):
+        same_samples = true.shape[:1] == pred.shape[:1] and true.size == pred.size
+        if same_samples and 1 in (true.ndim, pred.ndim):
             true = true.reshape(pred.shape)  # (N,) and (N, 1) are the same thing
         if true.shape != pred.shape:
             raise InputError(
@@ -114,7 +116,7 @@ class CategoricalCrossEntropy(Loss):
     def __init__(self, from_logits: bool = False) -> None:
         self.from_logits = from_logits
 
-    def rows(self, y_true: ArrayLike, y_pred: Array) -> tuple[Array, Array]:
+    def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         pred = checked_predictions(y_pred)
         if pred.ndim < 2:
             raise InputError(f"y_pred must be (N, classes), got the shape {pred.shape}.")
@@ -131,6 +133,8 @@ class CategoricalCrossEntropy(Loss):
             raise InputError(
                 "Each row of y_true must be a distribution over the classes: not negative, sum 1."
             )
+        if not self.from_logits:
+            check_probabilities(pred, "Softmax")
         true = true.astype(pred.dtype, copy=False)
         return true.reshape(-1, classes), pred.reshape(-1, classes)
 
@@ -161,13 +165,15 @@ class BinaryCrossEntropy(Loss):
     def __init__(self, from_logits: bool = False) -> None:
         self.from_logits = from_logits
 
-    def rows(self, y_true: ArrayLike, y_pred: Array) -> tuple[Array, Array]:
+    def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         true, pred = super().rows(y_true, y_pred)
         if true.min() < 0 or true.max() > 1:
             raise InputError(
                 f"y_true must lie in [0, 1], got values from {true.min():g} to {true.max():g}; "
                 "name the two classes 0 and 1."
             )
+        if not self.from_logits:
+            check_probabilities(pred, "Sigmoid")
         return true, pred
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
@@ -220,9 +226,7 @@ class Huber(Loss):
     """
 
     def __init__(self, delta: float = 1.0) -> None:
-        if not delta > 0:
-            raise ConfigurationError(f"Huber's delta must be positive, got {delta!r}.")
-        self.delta = delta
+        self.delta = check_range("delta", delta, inclusive=False)
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
         size = np.abs(y_pred - y_true)
@@ -236,11 +240,13 @@ class Huber(Loss):
 # ---------------------------------------------------------------- checks at the door
 
 
-def checked_predictions(y_pred: Array) -> Array:
+def checked_predictions(y_pred: ArrayLike) -> Array:
     """Return `y_pred` as an array of floats; refuse it if it is empty or not finite."""
-    pred = np.asarray(y_pred)
-    if pred.dtype.kind != "f":
+    pred = as_array("y_pred", y_pred)
+    if pred.dtype.kind in "iub":
         pred = pred.astype(np.float64)
+    if pred.dtype.kind != "f":
+        raise InputError(f"y_pred must hold real numbers, got {pred.dtype}.")
     if pred.ndim == 0 or pred.size == 0:
         raise InputError(f"y_pred must be a batch of predictions, got the shape {pred.shape}.")
     if not np.isfinite(pred).all():
@@ -251,9 +257,27 @@ def checked_predictions(y_pred: Array) -> Array:
     return pred
 
 
+def as_array(name: str, y: ArrayLike) -> Array:
+    """Return `y` as an array; refuse rows of different lengths."""
+    try:
+        return np.asarray(y)
+    except ValueError as error:
+        raise InputError(f"{name}'s rows differ in length ({error}).") from error
+
+
+def check_probabilities(y_pred: Array, last_layer: str) -> None:
+    """Refuse predictions below 0 or above 1, a little rounding apart."""
+    low, high = y_pred.min(), y_pred.max()
+    if low < -1e-3 or high > 1 + 1e-3:
+        raise InputError(
+            f"y_pred must hold probabilities, got values from {low:g} to {high:g}. End the network "
+            f"with a {last_layer}, or give the loss from_logits=True."
+        )
+
+
 def numbers(y_true: ArrayLike) -> Array:
     """Return `y_true` as an array; refuse it unless it holds finite numbers."""
-    true = np.asarray(y_true)
+    true = as_array("y_true", y_true)
     if true.dtype.kind not in "fiub":
         raise InputError(f"y_true must hold numbers, got {true.dtype}; number the classes from 0.")
     if not np.isfinite(true).all():

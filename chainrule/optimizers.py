@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from chainrule.checks import check_range
 from chainrule.errors import ConfigurationError, StateError
 from chainrule.network import Network
 from chainrule.parameter import Array
@@ -61,10 +62,9 @@ class Optimizer:
 
     def __init__(self, learning_rate: LearningRate, weight_decay: float = 0.0) -> None:
         if not callable(learning_rate):
-            check_range("learning_rate", learning_rate, low=0, inclusive=False)
-        check_range("weight_decay", weight_decay, low=0)
+            learning_rate = check_range("learning_rate", learning_rate, inclusive=False)
         self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
+        self.weight_decay = check_range("weight_decay", weight_decay)
         self.steps = 0
         self.memory: dict[str, Array] = {}
         self._network: Network | None = None
@@ -96,23 +96,32 @@ class Optimizer:
         """Return the learning rate of the coming step."""
         if not callable(self.learning_rate):
             return self.learning_rate
-        rate = float(self.learning_rate(self.steps))
-        check_range(f"the schedule's learning rate at step {self.steps}", rate, low=0)
-        return rate
+        rate = self.learning_rate(self.steps)
+        return check_range(f"the schedule's learning rate at step {self.steps}", rate)
 
     def state(self) -> dict[str, Array]:
         """Return a copy of the memory and the number of steps, by name."""
         return {"steps": np.array(self.steps), **{k: v.copy() for k, v in self.memory.items()}}
 
     def load_state(self, state: Mapping[str, Array]) -> None:
-        """Take over what `state` returned, to go on exactly where it was."""
-        expected = {"steps", *self.slots} if len(state) > 1 else {"steps"}
+        """Take over what `state` returned, to go on exactly where it was.
+
+        Raises
+        ------
+        StateError
+            The names are not this optimizer's, or a vector does not fit its network.
+        """
+        begun = len(state) > 1 or int(state.get("steps", 0)) > 0
+        expected = {"steps", *self.slots} if begun else {"steps"}
         if set(state) != expected:
             raise StateError(
                 f"{type(self).__name__} remembers {sorted(expected)}, got {sorted(state)}."
             )
+        memory = {slot: np.array(state[slot]) for slot in self.slots if slot in state}
+        if self._network is not None:
+            memory = self._fitting(memory, self._network)
+        self.memory = memory
         self.steps = int(state["steps"])
-        self.memory = {slot: np.array(state[slot]) for slot in self.slots if slot in state}
 
     def _bind(self, network: Network) -> None:
         """Begin the memory at the first step; from then on it belongs to that network."""
@@ -122,14 +131,19 @@ class Optimizer:
             raise ConfigurationError(
                 f"This {type(self).__name__} has the memory of another network; build one for each."
             )
-        values = network.flat.values
-        for slot in self.slots:
-            memory = self.memory.setdefault(slot, np.zeros_like(values))
-            if memory.shape != values.shape:
-                raise StateError(
-                    f"The loaded {slot} has {memory.size} values, the network {values.size}."
-                )
+        self.memory = self._fitting(self.memory, network)
         self._network = network
+
+    def _fitting(self, memory: Mapping[str, Array], network: Network) -> dict[str, Array]:
+        """Return the memory for a network: zeros where there is none yet."""
+        values = network.flat.values
+        for slot, vector in memory.items():
+            if vector.shape != values.shape:
+                raise StateError(
+                    f"The loaded {slot} has {vector.size} values, the network {values.size}."
+                )
+        zeros = {slot: np.zeros_like(values) for slot in self.slots if slot not in memory}
+        return {**zeros, **{k: v.astype(values.dtype, copy=False) for k, v in memory.items()}}
 
     def __repr__(self) -> str:
         hidden = ("steps", "memory")
@@ -162,8 +176,7 @@ class Momentum(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(learning_rate, weight_decay)
-        check_range("momentum", momentum, low=0, high=1)
-        self.momentum = momentum
+        self.momentum = check_range("momentum", momentum, high=1)
 
     def rule(self, w: Array, g: Array, learning_rate: float, *memory: Array) -> None:
         (v,) = memory
@@ -201,8 +214,7 @@ class AdaGrad(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(learning_rate, weight_decay)
-        check_range("epsilon", epsilon, low=0, inclusive=False)
-        self.epsilon = epsilon
+        self.epsilon = check_range("epsilon", epsilon, inclusive=False)
 
     def rule(self, w: Array, g: Array, learning_rate: float, *memory: Array) -> None:
         (s,) = memory
@@ -226,10 +238,8 @@ class RMSprop(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(learning_rate, weight_decay)
-        check_range("rho", rho, low=0, high=1)
-        check_range("epsilon", epsilon, low=0, inclusive=False)
-        self.rho = rho
-        self.epsilon = epsilon
+        self.rho = check_range("rho", rho, high=1)
+        self.epsilon = check_range("epsilon", epsilon, inclusive=False)
 
     def rule(self, w: Array, g: Array, learning_rate: float, *memory: Array) -> None:
         (s,) = memory
@@ -258,12 +268,9 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ) -> None:
         super().__init__(learning_rate, weight_decay)
-        check_range("beta1", beta1, low=0, high=1)
-        check_range("beta2", beta2, low=0, high=1)
-        check_range("epsilon", epsilon, low=0, inclusive=False)
-        self.beta1 = beta1
-        self.beta2 = beta2
-        self.epsilon = epsilon
+        self.beta1 = check_range("beta1", beta1, high=1)
+        self.beta2 = check_range("beta2", beta2, high=1)
+        self.epsilon = check_range("epsilon", epsilon, inclusive=False)
 
     def rule(self, w: Array, g: Array, learning_rate: float, *memory: Array) -> None:
         m, s = memory
@@ -299,16 +306,3 @@ class AdamW(Adam):
     def decayed(self, w: Array, g: Array, decays: Array, learning_rate: float) -> Array:
         w -= learning_rate * self.weight_decay * (w * decays)
         return g
-
-
-def check_range(
-    name: str, value: float, low: float, high: float = math.inf, inclusive: bool = True
-) -> None:
-    """Raise ConfigurationError unless low <= value < high (low < value where not `inclusive`)."""
-    sign = "<=" if inclusive else "<"
-    fits = isinstance(value, int | float | np.number) and math.isfinite(value)
-    if not fits or value >= high or value < low or (value == low and not inclusive):
-        bound = f" < {high:g}" if high < math.inf else ""
-        raise ConfigurationError(
-            f"{name} must be a number with {low:g} {sign} {name}{bound}, got {value!r}."
-        )

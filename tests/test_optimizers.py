@@ -1,0 +1,351 @@
+"""Optimizers: their formulas, their memory, and what they refuse."""
+
+import math
+
+import numpy as np
+import pytest
+
+import chainrule
+from chainrule import (
+    SGD,
+    AdaGrad,
+    Adam,
+    AdamW,
+    BackwardError,
+    ConfigurationError,
+    Linear,
+    MeanSquaredError,
+    Momentum,
+    Nesterov,
+    Network,
+    Optimizer,
+    ReLU,
+    RMSprop,
+    StateError,
+)
+from chainrule import optimizers as file
+
+OPTIMIZERS = [
+    SGD(0.05),
+    SGD(0.05, weight_decay=0.1),
+    Momentum(0.02, momentum=0.8),
+    Momentum(0.02, weight_decay=0.1),
+    Nesterov(0.02),
+    AdaGrad(0.1),
+    RMSprop(0.01),
+    RMSprop(0.01, rho=0.5, epsilon=1e-3, weight_decay=0.1),
+    Adam(0.02),
+    Adam(0.02, beta1=0.5, beta2=0.6, epsilon=1e-3, weight_decay=0.1),
+    AdamW(0.02),
+    AdamW(0.02, weight_decay=0.5),
+]
+every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+
+
+def fresh(optimizer):
+    return eval(repr(optimizer), vars(chainrule))
+
+
+def small_network(seed=0, dtype="float64"):
+    return Network([Linear(3, 8), ReLU(), Linear(8, 2)], seed=seed, dtype=dtype)
+
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((40, 3))
+Y = np.column_stack([np.sin(X[:, 0]), X[:, 1] * X[:, 2]])
+
+
+def train(network, optimizer, steps, start=0):
+    """Take these steps on batches of ten; return the last loss."""
+    loss_fn = MeanSquaredError()
+    for step in range(start, start + steps):
+        batch = slice(10 * (step % 4), 10 * (step % 4) + 10)
+        y_pred = network.forward(X[batch])
+        loss = loss_fn.forward(Y[batch], y_pred)
+        network.backward(loss_fn.backward(Y[batch], y_pred))
+        optimizer.step(network)
+    return loss
+
+
+def test_every_optimizer_is_tested():
+    public = {
+        thing
+        for thing in vars(chainrule).values()
+        if isinstance(thing, type) and issubclass(thing, Optimizer) and thing is not Optimizer
+    }
+    assert public == {type(optimizer) for optimizer in OPTIMIZERS}
+
+
+# ---------------------------------------------------------------- formulas
+
+
+def one_weight(optimizer, gradients, weight=1.0):
+    """Return where a single weight goes under these gradients."""
+    network = Network([Linear(1, 1, bias=False)], dtype="float64")
+    network.flat.values[:] = weight
+    places = []
+    for gradient in gradients:
+        network.forward([[1.0]])
+        network.backward([[gradient]])
+        optimizer.step(network)
+        places.append(float(network.flat.values[0]))
+    return places
+
+
+def test_sgd_by_hand():
+    assert one_weight(SGD(0.1), [2.0, -1.0]) == pytest.approx([0.8, 0.9])
+
+
+def test_momentum_by_hand():
+    # v = 2, then 0.5 · 2 + 1 = 2
+    assert one_weight(Momentum(0.1, 0.5), [2.0, 1.0]) == pytest.approx([0.8, 0.6])
+
+
+def test_nesterov_by_hand():
+    # v = 2, moves by 2 + 0.5 · 2 = 3; then v = 2, moves by 1 + 0.5 · 2 = 2
+    assert one_weight(Nesterov(0.1, 0.5), [2.0, 1.0]) == pytest.approx([0.7, 0.5])
+
+
+def test_adagrad_by_hand():
+    assert one_weight(AdaGrad(0.1), [3.0, 4.0]) == pytest.approx([0.9, 0.9 - 0.1 * 4 / 5])
+
+
+def test_rmsprop_by_hand():
+    # s = 0.5 · 4 = 2, then 1 + 0.5 · 1 = 1.5
+    expected = [1 - 0.2 / math.sqrt(2), 1 - 0.2 / math.sqrt(2) - 0.1 / math.sqrt(1.5)]
+    assert one_weight(RMSprop(0.1, rho=0.5), [2.0, 1.0]) == pytest.approx(expected)
+
+
+def test_adams_first_step_is_the_learning_rate():
+    assert one_weight(Adam(0.1), [1e-3]) == pytest.approx([0.9], abs=2e-6)
+    assert one_weight(Adam(0.1), [-1e3]) == pytest.approx([1.1])
+
+
+def test_adams_second_step_by_hand():
+    # m = 0.5, then 1.25; s = 0.25, then 1.1875; corrected by 1 - 0.5² and 1 - 0.75²
+    optimizer = Adam(0.1, beta1=0.5, beta2=0.75)
+    second = 0.1 * (1.25 / 0.75) / math.sqrt(1.1875 / (1 - 0.75**2))
+    assert one_weight(optimizer, [1.0, 2.0]) == pytest.approx([0.9, 0.9 - second])
+
+
+def test_weight_decay_is_a_gradient_except_under_adamw():
+    assert one_weight(SGD(0.1, weight_decay=0.5), [0.0], 2.0) == pytest.approx([1.9])
+    assert one_weight(AdamW(0.1, weight_decay=0.5), [0.0], 2.0) == pytest.approx([1.9])
+    assert one_weight(Adam(0.1, weight_decay=0.5), [0.0], 2.0) == pytest.approx([1.9], abs=1e-6)
+    assert one_weight(Adam(0.1, weight_decay=0.1), [0.0], 2.0) == pytest.approx([1.9], abs=1e-6)
+
+
+# ---------------------------------------------------------------- on a network
+
+
+@every_optimizer
+def test_learns(optimizer):
+    network = small_network()
+    before = MeanSquaredError().forward(Y, network.predict(X))
+    train(network, fresh(optimizer), 200)
+    assert MeanSquaredError().forward(Y, network.predict(X)) < 0.6 * before
+
+
+@every_optimizer
+def test_blocks_change_nothing(optimizer, monkeypatch):
+    whole, parts = small_network(), small_network()
+    train(whole, fresh(optimizer), 5)
+    monkeypatch.setattr(file, "BLOCK", 7)  # of 50 values: the last block is shorter
+    train(parts, fresh(optimizer), 5)
+    np.testing.assert_array_equal(whole.flat.values, parts.flat.values)
+
+
+def test_a_network_larger_than_a_block(monkeypatch):
+    def trained():
+        network = Network([Linear(200, 180), Linear(180, 1)], seed=0)
+        assert len(network.flat) == 36_361
+        optimizer = Adam(weight_decay=0.1)
+        for _ in range(3):
+            network.forward(np.ones((1, 200)))
+            network.backward(np.ones((1, 1)))
+            optimizer.step(network)
+        return network.flat.values
+
+    assert file.BLOCK < 36_361
+    in_blocks = trained()
+    monkeypatch.setattr(file, "BLOCK", 10**9)
+    np.testing.assert_array_equal(in_blocks, trained())
+
+
+@every_optimizer
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_types_are_kept(optimizer, dtype):
+    network, optimizer = small_network(dtype=dtype), fresh(optimizer)
+    train(network, optimizer, 2)
+    assert network.flat.values.dtype == dtype
+    assert {vector.dtype for vector in optimizer.memory.values()} <= {np.dtype(dtype)}
+
+
+@every_optimizer
+def test_gradients_are_left_as_they_are(optimizer):
+    network = small_network()
+    network.backward(np.ones_like(network.forward(X)))
+    before = network.flat.grads.copy()
+    fresh(optimizer).step(network)
+    np.testing.assert_array_equal(network.flat.grads, before)
+
+
+@pytest.mark.parametrize("optimizer", [o for o in OPTIMIZERS if o.weight_decay], ids=repr)
+def test_weight_decay_leaves_biases_alone(optimizer):
+    network, without = small_network(), small_network()
+    for net in (network, without):
+        for parameter in net.named_parameters().values():
+            parameter.value = np.ones(parameter.shape)
+        net.backward(np.ones_like(net.forward(X)))
+    fresh(optimizer).step(network)
+    bare = fresh(optimizer)
+    bare.weight_decay = 0.0
+    bare.step(without)
+    plain = without.named_parameters()
+    for name, parameter in network.named_parameters().items():
+        same = np.array_equal(parameter.value, plain[name].value)
+        assert same == name.endswith("bias"), name
+
+
+# ---------------------------------------------------------------- state
+
+
+@every_optimizer
+@pytest.mark.parametrize("bound", [False, True])
+def test_goes_on_bit_for_bit_from_its_state(optimizer, bound):
+    straight, first = small_network(), fresh(optimizer)
+    train(straight, first, 12)
+
+    network, second = small_network(), fresh(optimizer)
+    train(network, second, 5)
+    saved = second.state(), network.state()
+    train(network, second, 3)  # what is saved is a copy
+
+    again, third = small_network(seed=9), fresh(optimizer)
+    if bound:
+        train(again, third, 2)
+    third.load_state(saved[0])
+    again.load_state(saved[1])
+    train(again, third, 7, start=5)
+    np.testing.assert_array_equal(again.flat.values, straight.flat.values)
+    assert third.steps == first.steps == 12
+
+
+@every_optimizer
+def test_the_state_of_one_that_has_not_begun(optimizer):
+    untouched = fresh(optimizer).state()
+    assert untouched == {"steps": 0}
+    network, used = small_network(), fresh(optimizer)
+    train(network, used, 3)
+    used.load_state(untouched)
+    network.load_state(small_network().state())
+    train(network, used, 4)
+    expected = small_network()
+    train(expected, fresh(optimizer), 4)
+    np.testing.assert_array_equal(network.flat.values, expected.flat.values)
+
+
+def test_a_state_that_does_not_fit():
+    adam, momentum, network = Adam(), Momentum(), small_network()
+    train(network, momentum, 1)
+    message = r"Adam remembers \['mean', 'square_mean', 'steps'\], got \['steps', 'velocity'\]"
+    with pytest.raises(StateError, match=message):
+        adam.load_state(momentum.state())
+    with pytest.raises(StateError, match=r"got \['steps'\]"):
+        adam.load_state({"steps": np.array(3)})
+    with pytest.raises(StateError, match=r"remembers \['steps'\], got \[\]"):
+        adam.load_state({})
+
+    other = Network([Linear(1, 1)])
+    other.backward(other.forward([[1.0]]))
+    adam.step(other)
+    late = Adam()
+    late.load_state(adam.state())
+    with pytest.raises(StateError, match="The loaded mean has 2 values, the network 50"):
+        train(network, late, 1)
+    train(network, at_once := Adam(), 1)
+    before = at_once.state()
+    with pytest.raises(StateError, match="The loaded mean has 2 values, the network 50"):
+        at_once.load_state(adam.state())
+    assert at_once.steps == 1
+    np.testing.assert_array_equal(at_once.memory["mean"], before["mean"])
+
+
+# ---------------------------------------------------------------- learning rates
+
+
+def test_a_schedule_is_asked_with_the_step_from_zero():
+    asked = []
+
+    def schedule(step):
+        asked.append(step)
+        return [0.1, 0.0, 1][step]
+
+    assert one_weight(SGD(schedule), [1.0, 1.0, 1.0]) == pytest.approx([0.9, 0.9, -0.1])
+    assert asked == [0, 1, 2]
+
+
+@pytest.mark.parametrize("rate", [-0.1, math.nan, math.inf, None])
+def test_a_schedule_that_gives_nonsense(rate):
+    message = "the schedule's learning rate at step 0 must be a number with 0 <="
+    with pytest.raises(ConfigurationError, match=message):
+        one_weight(SGD(lambda step: rate), [1.0])
+
+
+def test_numpy_scalars_do_not_change_the_type():
+    optimizer = Adam(np.float64(0.1), np.float64(0.9), weight_decay=np.float64(0.1))
+    assert {type(v) for k, v in vars(optimizer).items() if k[0] != "_"} == {float, int, dict}
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: SGD(0), "learning_rate must be a number with 0 < learning_rate, got 0"),
+        (lambda: SGD(-0.1), "learning_rate must be a number with 0 < learning_rate, got -0.1"),
+        (lambda: SGD(math.nan), "learning_rate must be .* got nan"),
+        (lambda: SGD("fast"), "learning_rate must be .* got 'fast'"),
+        (lambda: SGD(True), "learning_rate must be .* got True"),
+        (lambda: SGD(weight_decay=-1), "weight_decay must be a number with 0 <= weight_decay, got"),
+        (lambda: Momentum(momentum=1), "momentum must be a number with 0 <= momentum < 1, got 1"),
+        (lambda: RMSprop(rho=1.5), "rho must be a number with 0 <= rho < 1, got 1.5"),
+        (lambda: RMSprop(epsilon=0), "epsilon must be a number with 0 < epsilon, got 0"),
+        (lambda: AdaGrad(epsilon=0), "epsilon must be a number with 0 < epsilon, got 0"),
+        (lambda: Adam(beta1=1), "beta1 must be a number with 0 <= beta1 < 1, got 1"),
+        (lambda: Adam(beta2=-0.1), "beta2 must be a number with 0 <= beta2 < 1, got -0.1"),
+        (lambda: Adam(epsilon=-1), "epsilon must be a number with 0 < epsilon, got -1"),
+    ],
+)
+def test_options_that_make_no_sense(build, message):
+    with pytest.raises(ConfigurationError, match=message):
+        build()
+
+
+def test_one_optimizer_belongs_to_one_network():
+    optimizer = Adam()
+    train(small_network(), optimizer, 1)
+    with pytest.raises(ConfigurationError, match="This Adam has the memory of another network"):
+        train(small_network(), optimizer, 1)
+
+
+def test_a_step_before_any_gradient():
+    with pytest.raises(BackwardError, match="no gradients to learn from yet"):
+        SGD().step(small_network())
+
+
+def test_an_optimizer_without_a_rule_says_so():
+    with pytest.raises(NotImplementedError, match="Optimizer has no rule"):
+        train(small_network(), Optimizer(0.1), 1)
+
+
+def test_an_optimizer_of_ones_own_is_its_rule():
+    class SignDescent(Optimizer):
+        """w ← w - lr · sign(g)."""
+
+        def rule(self, w, g, learning_rate, *memory):
+            w -= learning_rate * np.sign(g)
+
+    assert one_weight(SignDescent(0.1), [5.0, -3.0]) == pytest.approx([0.9, 1.0])
+    assert repr(SignDescent(0.1)) == "SignDescent(learning_rate=0.1, weight_decay=0.0)"

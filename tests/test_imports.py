@@ -1,0 +1,203 @@
+"""Imports run one way, need NumPy alone, and load nothing else.
+
+ORDER is the layout of the house: a file imports only from files above it. A new file gets its
+place here. Inside a folder the files may stand in any order, as long as no import goes round in
+a circle; those of layers/ have their order too.
+"""
+
+import ast
+import graphlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "chainrule"
+
+ORDER = [
+    "errors",
+    "checks",
+    "parameter",
+    "module",
+    "initializers",
+    "layers",
+    "archive",
+    "saving",
+    "summary",
+    "network",
+    "loss_functions",
+    "optimizers",
+    "schedules",
+    "metrics",
+    "data",
+    "gradient_check",
+    "training",
+    "inspection",
+    "exchange",
+    "estimators",
+    "__init__",
+    "distributed",
+    "cli",
+    "__main__",
+]
+CORE = ORDER[: ORDER.index("gradient_check") + 1]
+"""From errors to gradient_check: NumPy and the standard library are all that is imported, ever."""
+
+LAYERS = [
+    "linear",
+    "activations",
+    "erfc",
+    "smooth_activations",
+    "shape",
+    "containers",
+    "windows",
+    "convolution",
+    "pooling",
+    "normalization",
+    "dropout",
+    "embedding",
+    "recurrent_cells",
+    "recurrent",
+    "attention",
+    "__init__",
+]
+
+
+def module_name(file: Path) -> str:
+    """Return "layers.linear" for chainrule/layers/linear.py, and "layers" for its __init__.py."""
+    parts = file.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "__init__" else parts)
+
+
+FILES = {module_name(file): file for file in sorted(PACKAGE.rglob("*.py"))}
+every_file = pytest.mark.parametrize("name", FILES)
+
+
+def inside_package(dotted: str) -> str:
+    """Return "layers.linear" for "chainrule.layers.linear", "__init__" for the package itself."""
+    return dotted.removeprefix("chainrule").removeprefix(".") or "__init__"
+
+
+def imports(name: str, tree: ast.AST | None = None) -> set[str]:
+    """Return what a file imports: whole dotted names, such as "numpy" or "chainrule.errors"."""
+    found = set()
+    for node in ast.walk(tree or ast.parse(FILES[name].read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name} imports relative to itself; write the whole name"
+            for alias in node.names:  # `from chainrule import module` is the file module.py
+                whole = f"{node.module}.{alias.name}"
+                is_file = inside_package(whole) in FILES and node.module.startswith("chainrule")
+                found.add(whole if is_file else node.module)
+    return found
+
+
+def own(name: str) -> set[str]:
+    """Return which of the package's files a file imports, such as "layers.linear"."""
+    mine = {dotted for dotted in imports(name) if dotted.split(".")[0] == "chainrule"}
+    return {inside_package(dotted) for dotted in mine}
+
+
+def foreign(name: str, tree: ast.AST | None = None) -> set[str]:
+    """Return the top names that a file imports from neither chainrule nor Python itself."""
+    tops = {dotted.split(".")[0] for dotted in imports(name, tree)}
+    return tops - {"chainrule"} - set(sys.stdlib_module_names)
+
+
+def step(name: str) -> int:
+    return ORDER.index(name.split(".")[0])
+
+
+def test_the_parser_of_this_test_sees_imports():
+    assert own("network") >= {"module", "errors", "layers.linear", "summary"}
+    assert own("__init__") >= {"layers", "network"}
+    assert foreign("network") == {"numpy"}
+    assert "itertools" in imports("network")
+
+
+@every_file
+def test_every_file_has_its_place(name):
+    top, *below = name.split(".")
+    assert top in ORDER, f"give {name} its place in ORDER"
+    if top == "layers" and below:
+        assert below[0] in LAYERS, f"give {name} its place in LAYERS"
+
+
+@every_file
+def test_a_file_imports_only_from_files_above_it(name):
+    for imported in own(name):
+        assert imported in FILES, f"{name} imports {imported}, which is no file"
+        if step(imported) != step(name):
+            assert step(imported) < step(name), f"{name} imports {imported}, which is below it"
+        elif name.startswith("layers."):
+            places = [LAYERS.index((n.split(".") + ["__init__"])[1]) for n in (imported, name)]
+            assert places[0] < places[1], f"{name} imports {imported}, which is below it"
+
+
+def test_no_import_goes_round_in_a_circle():
+    graph = {name: own(name) for name in FILES}
+    assert len(list(graphlib.TopologicalSorter(graph).static_order())) == len(FILES)
+
+
+@every_file
+def test_the_core_imports_numpy_alone(name):
+    if name.split(".")[0] in CORE or name == "__init__":
+        assert foreign(name) <= {"numpy"}
+
+
+@every_file
+def test_optional_packages_are_imported_when_they_are_needed(name):
+    tree = ast.parse(FILES[name].read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [ast.Pass()]
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            node.body = [ast.Pass()]
+    assert foreign(name, tree) <= {"numpy"}
+
+
+def in_a_fresh_interpreter(code: str) -> list[str]:
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+LOADED = """
+import sys, numpy, numpy.random
+before = set(sys.modules)
+import {module}
+after = {{name.split(".")[0] for name in set(sys.modules) - before}}
+print(*sorted(after - set(sys.stdlib_module_names) - {{"numpy"}}))
+"""
+
+
+def test_importing_chainrule_loads_numpy_and_nothing_else():
+    assert in_a_fresh_interpreter(LOADED.format(module="chainrule")) == ["chainrule"]
+
+
+@pytest.mark.parametrize("door", ["layers", "network", "loss_functions"])
+def test_so_do_the_doors_of_a_checkout(door):
+    loaded = in_a_fresh_interpreter(LOADED.format(module=door))
+    assert set(loaded) == {"chainrule", door}
+
+
+def test_the_doors_lead_to_the_package():
+    code = """
+import chainrule
+from layers import Linear, LinearLayer, Module, Neuron, ReLU, Softmax
+from loss_functions import (
+    BinaryCrossEntropy, CategoricalCrossEntropy, Huber, MeanAbsoluteError, MeanSquaredError
+)
+from network import Network
+for name, thing in list(globals().items()):
+    if isinstance(thing, type) and not name.startswith("__") and name != "LinearLayer":
+        assert thing is getattr(chainrule, name), name
+        assert thing.__module__.startswith("chainrule."), name
+        print(name)
+assert LinearLayer is Linear
+"""
+    assert len(in_a_fresh_interpreter(code)) == 11

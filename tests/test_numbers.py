@@ -1,0 +1,343 @@
+"""The traps of floating point and of chance: what goes wrong quietly where nobody looks."""
+
+import math
+import pickle
+import threading
+
+import numpy as np
+import pytest
+
+from chainrule import (
+    SGD,
+    Adam,
+    AdamW,
+    BinaryCrossEntropy,
+    CategoricalCrossEntropy,
+    Dropout,
+    Linear,
+    MeanSquaredError,
+    Module,
+    Network,
+    ReLU,
+    Residual,
+    Sequential,
+    Sigmoid,
+    Softmax,
+    Standardizer,
+    Tanh,
+    batches,
+    check_module,
+    train_test_split,
+)
+from chainrule.initializers import Zero
+from chainrule.module import walk
+
+TYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
+SIZES = pytest.mark.parametrize("size", [1, 30, 90, 110, 800, 10_000])
+TOLERANCE = {"float32": 1e-6, "float64": 1e-14}
+
+
+def exact_softmax(z):
+    """Return p in float64 for logits (N, C), number by number."""
+    distances = [[float(v) - float(max(row)) for v in row] for row in z]
+    return np.array([[math.exp(d) / math.fsum(map(math.exp, r)) for d in r] for r in distances])
+
+
+def exact_sigmoid(z):
+    return np.vectorize(lambda v: math.exp(min(v, 0)) / (1 + math.exp(-abs(v))))(z.astype(float))
+
+
+def logits(size, dtype, classes=4):
+    """Return logits of up to this size, the corners (all of it for one class) among them."""
+    drawn = np.random.default_rng(0).uniform(-size, size, (40, classes))
+    corners = np.where(np.eye(classes, dtype=bool), size, -size)
+    return np.concatenate([drawn, corners, -corners]).astype(dtype)
+
+
+# ---------------------------------------------------------------- cross-entropy in two steps
+
+
+@TYPES
+@SIZES
+@pytest.mark.parametrize("target", ["right", "wrong", "spread"])
+def test_softmax_and_cross_entropy_in_two_steps_give_p_minus_y(size, dtype, target):
+    z = logits(size, dtype)
+    y = {
+        "right": np.eye(4)[z.argmax(axis=1)],
+        "wrong": np.eye(4)[z.argmin(axis=1)],
+        "spread": np.full(z.shape, 0.25),
+    }[target]
+    network, loss_function = Network([Softmax()], dtype=dtype), CategoricalCrossEntropy()
+    p = network.forward(z)
+    loss = loss_function.forward(y, p)
+    dz = network.backward(loss_function.backward(y, p))
+    assert dz.dtype == dtype
+    np.testing.assert_allclose(dz * len(z), exact_softmax(z) - y, atol=TOLERANCE[dtype], rtol=0)
+    assert math.isfinite(loss)
+    assert 0 <= loss <= 710
+
+
+@TYPES
+@SIZES
+@pytest.mark.parametrize("target", [0.0, 1.0, 0.3])
+def test_sigmoid_and_cross_entropy_in_two_steps_give_p_minus_y(size, dtype, target):
+    z = logits(size, dtype, classes=2)
+    y = np.full(z.shape, target)
+    network, loss_function = Network([Sigmoid()], dtype=dtype), BinaryCrossEntropy()
+    p = network.forward(z)
+    loss = loss_function.forward(y, p)
+    dz = network.backward(loss_function.backward(y, p))
+    assert dz.dtype == dtype
+    exact = (exact_sigmoid(z) - y) / z.shape[1]
+    np.testing.assert_allclose(dz * len(z), exact, atol=TOLERANCE[dtype], rtol=0)
+    assert math.isfinite(loss)
+    assert 0 <= loss <= 710
+
+
+@TYPES
+@SIZES
+def test_from_logits_gives_the_exact_loss_of_classes(size, dtype):
+    z = logits(size, dtype)
+    labels = np.arange(len(z)) % 4
+    exact = math.fsum(
+        math.log(math.fsum(math.exp(float(v) - float(max(row))) for v in row))
+        - (float(row[label]) - float(max(row)))
+        for row, label in zip(z, labels, strict=True)
+    ) / len(z)
+    loss = CategoricalCrossEntropy(from_logits=True)
+    eps = float(np.finfo(dtype).eps)
+    assert loss.forward(labels, z) == pytest.approx(exact, rel=8 * eps)
+    gradient = loss.backward(labels, z) * len(z)
+    expected = exact_softmax(z) - np.eye(4)[labels]
+    np.testing.assert_allclose(gradient, expected, atol=TOLERANCE[dtype], rtol=0)
+
+
+@TYPES
+@SIZES
+@pytest.mark.parametrize("target", [0.0, 1.0, 0.3])
+def test_from_logits_gives_the_exact_loss_of_yes_or_no(size, dtype, target):
+    z = logits(size, dtype, classes=1)
+    y = float(np.asarray(target, dtype))  # 0.3 as that type has it
+    exact = math.fsum(
+        max(v, 0) - v * y + math.log1p(math.exp(-abs(v))) for v in map(float, z[:, 0])
+    )
+    loss = BinaryCrossEntropy(from_logits=True)
+    targets = np.full(z.shape, target)
+    eps = float(np.finfo(dtype).eps)
+    assert loss.forward(targets, z) == pytest.approx(exact / len(z), rel=8 * eps)
+    gradient = loss.backward(targets, z) * len(z)
+    np.testing.assert_allclose(gradient, exact_sigmoid(z) - y, atol=TOLERANCE[dtype], rtol=0)
+
+
+def test_the_worst_mistake_is_told_in_full():
+    z = np.array([[10_000.0, -10_000.0]], np.float32)
+    assert CategoricalCrossEntropy(from_logits=True).forward([1], z) == 20_000
+    assert BinaryCrossEntropy(from_logits=True).forward([[0.0]], z[:, :1]) == 10_000
+
+
+@TYPES
+@pytest.mark.parametrize("end", [Softmax, Sigmoid])
+def test_a_whole_network_learns_from_extreme_mistakes(end, dtype):
+    network = Network([Linear(2, 2), end()], dtype=dtype)
+    network[0].weight.value = 10_000 * np.array([[-1, 1], [1, -1]])  # everything the wrong way
+    loss = CategoricalCrossEntropy() if end is Softmax else BinaryCrossEntropy()
+    x = y = np.eye(2)
+    network.backward(loss.backward(y, network.forward(x)))
+    share = 1 if end is Softmax else 2  # the binary loss is a mean over its two outputs too
+    np.testing.assert_allclose(network[0].weight.grad * 2 * share, [[-1, 1], [1, -1]], atol=1e-6)
+
+
+# ---------------------------------------------------------------- first values
+
+
+def test_random_initialization_gives_different_neurons():
+    for initialization in ("random", "kaiming"):
+        network = Network([4, 16, 8, 3], initialization=initialization, seed=0)
+        for layer in (network[0], network[2], network[4]):
+            columns = layer.weight.value.T
+            assert len(np.unique(columns, axis=0)) == len(columns)
+            assert abs(np.corrcoef(columns) - np.eye(len(columns))).max() < 0.999
+
+
+def train(network, steps=20, seed=0):
+    rng = np.random.default_rng(seed)
+    x, labels = rng.standard_normal((30, 4)), rng.integers(0, 3, 30)
+    loss, losses = CategoricalCrossEntropy(), []
+    for _ in range(steps):
+        y = network.forward(x)
+        losses.append(loss.forward(labels, y))
+        network.backward(loss.backward(labels, y))
+        network.update(0.5)
+    return losses
+
+
+def test_zero_initialization_keeps_neurons_equal_for_ever_and_says_so():
+    layers = [Linear(4, 6), Sigmoid(), Linear(6, 3), Softmax()]
+    network = Network(layers, initialization="zero")
+    train(network)
+    first, last = network[0].weight.value, network[2].weight.value
+    assert first.any()
+    assert last.any()
+    np.testing.assert_array_equal(first, np.repeat(first[:, :1], 6, axis=1))
+    np.testing.assert_array_equal(last, np.repeat(last[:1], 6, axis=0))
+    assert "symmetry" in Zero.__doc__
+
+
+def test_zero_initialization_behind_relu_learns_the_last_bias_alone():
+    network = Network([4, 8, 3], initialization="zero")
+    losses = train(network)
+    learned = [name for name, value in network.state().items() if value.any()]
+    assert learned == ["layers.2.bias"]
+    assert losses[-1] < losses[0]
+    assert "nothing but the last bias learns" in Zero.__doc__
+
+
+# ---------------------------------------------------------------- predict
+
+
+def everything(network):
+    """Return the values, gradients, generators and half-done passes of a network, as bytes."""
+    half_done = {path: vars(m).get("_saved") for path, m in walk(network) if isinstance(m, Module)}
+    return pickle.dumps((network, half_done))
+
+
+def test_predict_on_four_threads_is_predict_alone_and_changes_nothing():
+    layers = [Linear(20, 64), ReLU(), Dropout(0.5), Residual(Sequential([Linear(64, 64), Tanh()]))]
+    network = Network([*layers, Linear(64, 5), Softmax()], seed=0)
+    rng = np.random.default_rng(0)
+    network.forward(rng.standard_normal((8, 20)))
+    network.backward(rng.standard_normal((8, 5)))
+    network.forward(rng.standard_normal((8, 20)))  # this pass is still under way
+    inputs = [rng.standard_normal((64 + thread, 20)) for thread in range(4)]
+    expected = [network.predict(x) for x in inputs]
+    before = everything(network)
+    start, results = threading.Barrier(4), {}
+
+    def work(thread):
+        start.wait()
+        results[thread] = [network.predict(inputs[thread]) for _ in range(40)]
+
+    threads = [threading.Thread(target=work, args=(thread,)) for thread in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert everything(network) == before
+    for thread in range(4):
+        assert len(results[thread]) == 40
+        for y in results[thread]:
+            np.testing.assert_array_equal(y, expected[thread])
+
+
+# ---------------------------------------------------------------- chance
+
+
+def whole_run(seed, optimizer):
+    """Build, split, standardise, train and predict, all from one seed; return what came out."""
+    data = np.random.default_rng(99)  # the same data in every run
+    X, y = data.standard_normal((90, 4)) * [1, 5, 0.1, 2], data.integers(0, 3, 90)
+    X_train, X_test, y_train, _ = train_test_split(X, y, stratify=y, seed=seed)
+    scaler = Standardizer().fit(X_train)
+    layers = [Linear(4, 16), ReLU(), Dropout(0.3), Linear(16, 16), Dropout(0.3), Linear(16, 3)]
+    network = Network([*layers, Softmax()], seed=seed)
+    first = network.state()
+    loss, losses, order = CategoricalCrossEntropy(), [], np.random.default_rng(seed)
+    optimizer = optimizer()
+    for _ in range(3):
+        for x, labels in batches(scaler.transform(X_train), y_train, batch_size=16, seed=order):
+            p = network.forward(x)
+            losses.append(loss.forward(labels, p))
+            network.backward(loss.backward(labels, p))
+            optimizer.step(network)
+    return first, losses, network.state(), network.predict(scaler.transform(X_test))
+
+
+@pytest.mark.parametrize("optimizer", [SGD, Adam])
+def test_the_same_seed_gives_the_same_training_bit_for_bit(optimizer):
+    one, two, other = (whole_run(seed, optimizer) for seed in (5, 5, 6))
+    for same in (0, 2):
+        assert one[same].keys() == two[same].keys()
+        for name in one[same]:
+            np.testing.assert_array_equal(one[same][name], two[same][name])
+    assert one[1] == two[1]
+    np.testing.assert_array_equal(one[3], two[3])
+    assert not np.array_equal(one[0]["layers.0.weight"], other[0]["layers.0.weight"])
+    assert one[1] != other[1]
+
+
+def test_the_global_random_state_is_neither_read_nor_changed():
+    def state():
+        name, keys, *rest = np.random.get_state()  # noqa: NPY002
+        return name, keys.tobytes(), *rest
+
+    np.random.seed(1)  # noqa: NPY002
+    before = state()
+    first = whole_run(5, Adam)
+    check_module(Network([Linear(3, 3), Dropout(0.5)], seed=0), np.ones((2, 3)))
+    Network([4, 3], initialization="random")
+    Dropout(0.5).forward(np.ones((2, 2)))
+    assert state() == before
+    np.random.seed(2)  # noqa: NPY002
+    assert whole_run(5, Adam)[1] == first[1]
+
+
+# ---------------------------------------------------------------- types
+
+
+@TYPES
+@pytest.mark.parametrize("optimizer", [None, SGD, Adam, AdamW])
+@pytest.mark.parametrize("given", ["float32", "float64", "int64", "list"])
+def test_the_networks_type_stays_from_the_door_to_the_update(dtype, optimizer, given):
+    layers = [Linear(3, 4), Sigmoid(), Residual(Tanh()), Dropout(0.5), Linear(4, 2), Softmax()]
+    network = Network(layers, seed=0, dtype=dtype)
+    x = [[1, 2, 3], [4, 5, 6]] if given == "list" else np.arange(6).reshape(2, 3).astype(given)
+    loss = CategoricalCrossEntropy()
+    step = (lambda n: n.update(np.float64(0.1))) if optimizer is None else optimizer().step
+    for _ in range(2):
+        y = network.forward(x)
+        dy = loss.backward([0, 1], y, sample_weight=[1.0, 2.0])
+        dx = network.backward(dy.astype("float64"))
+        step(network)
+        for array in (y, dy, dx, network.predict(x), network.flat.values, network.flat.grads):
+            assert array.dtype == dtype
+        for parameter in network.named_parameters().values():
+            assert parameter.value.dtype == parameter.grad.dtype == dtype
+
+
+@TYPES
+def test_layers_on_their_own_keep_the_type_too(dtype):
+    linear = Linear(3, 2, seed=0)
+    x = np.ones((4, 3), dtype)
+    linear.forward(x)
+    linear.backward(np.ones((4, 2), dtype))
+    assert linear.weight.grad.dtype == np.float32, "parameters keep theirs"
+
+
+# ---------------------------------------------------------------- means
+
+
+@pytest.mark.parametrize("batch", [1, 2, 32])
+def test_the_loss_is_a_mean_and_the_gradient_that_of_the_mean(batch):
+    rng = np.random.default_rng(0)
+    p, labels = exact_softmax(rng.standard_normal((batch, 3))), rng.integers(0, 3, batch)
+    loss = CategoricalCrossEntropy()
+    each = [loss.forward(labels[[n]], p[[n]]) for n in range(batch)]
+    assert loss.forward(labels, p) == pytest.approx(math.fsum(each) / batch)
+    gradients = [loss.backward(labels[[n]], p[[n]])[0] / batch for n in range(batch)]
+    np.testing.assert_allclose(loss.backward(labels, p), gradients, rtol=1e-14)
+
+
+def test_a_network_of_one_weight_step_by_step():
+    network = Network([Linear(1, 1)], initialization="zero", dtype="float64")
+    loss = MeanSquaredError()
+    x, y = [[1.0], [2.0]], [3.0, 5.0]
+    prediction = network.forward(x)
+    assert loss.forward(y, prediction) == (9 + 25) / 2
+    dx = network.backward(loss.backward(y, prediction))
+    # d/dw mean (w x + b - y)² = mean 2 (0 - y) x = -(2·3·1 + 2·5·2) / 2; for b without the x
+    assert network[0].weight.grad == -13
+    assert network[0].bias.grad == -8
+    np.testing.assert_array_equal(dx, [[0], [0]])
+    network.update(0.5)
+    assert network[0].weight.value == 6.5
+    assert network[0].bias.value == 4

@@ -1,0 +1,64 @@
+"""The README's Python runs, all of it, as it stands there.
+
+The blocks run in their order and share their names, as a reader would type them: in a fresh
+interpreter, at the root of a checkout, with warnings as errors. A block that quotes the package's
+source must be there word for word, and runs among the names of the file that it quotes.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+FENCE = re.compile(r"^```python[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+RUN = """
+import importlib, sys
+names = {"__name__": "__main__"}
+for code, quoted in %r:
+    place = dict(vars(importlib.import_module(quoted))) if quoted else names
+    exec(compile(code, "README.md", "exec"), place)
+"""
+
+
+def blocks() -> list[str]:
+    """Return the Python blocks, each on the lines on which it stands in the README."""
+    text = README.read_text("utf-8")
+    starts = [(match.start(1), match.group(1)) for match in FENCE.finditer(text)]
+    return ["\n" * text.count("\n", 0, start) + code for start, code in starts]
+
+
+def quoted_file(code: str) -> str:
+    """Return the module whose source a block quotes word for word, or nothing."""
+    files = sorted((ROOT / "chainrule").rglob("*.py"))
+    for file in files if code.strip().startswith(("class ", "def ")) else []:
+        if code.strip() in file.read_text("utf-8"):
+            return ".".join(file.relative_to(ROOT).with_suffix("").parts)
+    return ""
+
+
+def run(script: str) -> str:
+    command = [sys.executable, "-W", "error", "-c", script]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_there_are_blocks_and_none_is_overlooked():
+    text = README.read_text("utf-8")
+    assert len(blocks()) >= 1
+    assert len(blocks()) == len(re.findall(r"^\s*(?:```|~~~)\s*(?:python|py)\b", text, re.M))
+
+
+def test_every_block_runs():
+    run(RUN % [(code, quoted_file(code)) for code in blocks()])
+
+
+def test_the_first_example_needs_numpy_alone():
+    loaded = "\nprint(*{name.split('.')[0] for name in set(sys.modules) - before})"
+    script = "import sys, numpy, numpy.random\nbefore = set(sys.modules)\n" + blocks()[0].strip()
+    own = {"numpy", "chainrule", "network", "loss_functions"}
+    assert "from network import Network" in script
+    assert set(run(script + loaded).split()) - set(sys.stdlib_module_names) <= own

@@ -55,8 +55,12 @@ class Module:
         """Return the output for `x`; with ``training=False`` nothing in the module changes."""
         raise NotImplementedError(f"{type(self).__name__} has no forward(x, training=True).")
 
-    def backward(self, dy: Array) -> Array:
-        """Return the loss's gradient at the input, given that at the output; set every grad."""
+    def backward(self, dy: Array) -> Any:
+        """Return the loss's gradient at the input, given that at the output; set every grad.
+
+        Where the input is whole numbers it returns None. Where forward was given further arrays
+        that get a gradient (a context, a first state), it returns a tuple: x's, then theirs.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no backward(dy).")
 
     def predict(self, x: Array) -> Array:

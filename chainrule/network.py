@@ -87,8 +87,11 @@ class Network(Sequential):
         self.save(y.shape, training=training)
         return y
 
-    def backward(self, dy: ArrayLike) -> Array:
-        """Return the loss's gradient at the input, given the one at the output; set every grad."""
+    def backward(self, dy: ArrayLike) -> Any:
+        """Return the loss's gradient at the input, given the one at the output; set every grad.
+
+        A network whose input is whole numbers, beginning with an Embedding, returns None.
+        """
         (shape,) = self.saved()
         dy = np.asarray(dy, self.dtype)
         if dy.shape != shape:

@@ -43,7 +43,7 @@ class Sequential(Module):
             x = layer.forward(x, training)
         return x
 
-    def backward(self, dy: Array) -> Array:
+    def backward(self, dy: Array) -> Any:
         for layer in reversed(self.layers):
             dy = layer.backward(dy)
         return dy

@@ -1,9 +1,10 @@
 """Every layer there is, one file a family."""
 
-from chainrule.layers import activations, containers, dropout, linear
+from chainrule.layers import activations, containers, dropout, embedding, linear
 from chainrule.layers.activations import *
 from chainrule.layers.containers import *
 from chainrule.layers.dropout import *
+from chainrule.layers.embedding import *
 from chainrule.layers.linear import *
 from chainrule.module import Module as Module
 
@@ -11,4 +12,5 @@ __all__ = ["Module"]
 __all__ += activations.__all__
 __all__ += containers.__all__
 __all__ += dropout.__all__
+__all__ += embedding.__all__
 __all__ += linear.__all__

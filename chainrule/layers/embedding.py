@@ -1,0 +1,111 @@
+"""Embedding: whole numbers, such as word indices, become vectors that are learned."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.errors import ConfigurationError, InputError, ShapeError
+from chainrule.initializers import Random
+from chainrule.layers.linear import check_sizes
+from chainrule.module import Module
+from chainrule.parameter import Array, Initializer, Parameter
+
+__all__ = ["Embedding"]
+
+
+class Embedding(Module):
+    """y = weight[x]: each whole number in x picks its row of the table.
+
+    For x (N, ...) of any whole-number type, y is (N, ..., embedding_dim). It is the product of
+    one-hot rows with the table, without the zeros: Bengio et al., "A Neural Probabilistic Language
+    Model", 2003. No gradient flows back to whole numbers, so backward returns None.
+
+    Parameters
+    ----------
+    num_embeddings : int
+        How many rows the table has: x holds numbers from 0 to num_embeddings - 1.
+    embedding_dim : int
+        How long each row is. The rows begin normal, mean 0 and standard deviation 1.
+    padding_idx : int, optional
+        The index that fills up short sequences. Its y is zero, so it gets no gradient; its row of
+        the table begins at zero and stays there.
+    seed : int, optional
+        The same seed gives the same table.
+    """
+
+    takes_indices = True
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        seed: int | np.random.Generator | None = None,
+    ) -> None:
+        check_sizes(num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        if padding_idx is not None and padding_idx not in range(num_embeddings):
+            raise ConfigurationError(
+                f"padding_idx must be an index from 0 to {num_embeddings - 1}, got {padding_idx!r}."
+            )
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.padding_idx = padding_idx
+        self.weight = Table((num_embeddings, embedding_dim), padding_idx)
+        self.weight.draw(np.random.default_rng(seed))
+
+    def forward(self, x: ArrayLike, training: bool = True) -> Array:
+        indices = self._checked(x)
+        self.save(indices, training=training)
+        y = self.weight.value[indices]  # (N, ..., embedding_dim)
+        if self.padding_idx is not None:
+            y[indices == self.padding_idx] = 0
+        return y
+
+    def backward(self, dy: Array) -> None:
+        (indices,) = self.saved()
+        # Row i of the gradient is the sum of dy over the places where x is i. All features are
+        # summed at once, as bins of one long vector: 5 × faster than np.add.at (1600 places,
+        # 1000 rows of 64), and 2 × faster than sorting the places first.
+        rows, columns = self.weight.shape
+        bins = indices.reshape(-1, 1) * columns + np.arange(columns)  # (places, columns)
+        sums = np.bincount(bins.reshape(-1), dy.reshape(-1), rows * columns)
+        self.weight.grad = sums.reshape(rows, columns)
+        if self.padding_idx is not None:
+            self.weight.grad[self.padding_idx] = 0
+
+    def _checked(self, x: ArrayLike) -> Array:
+        """Return the indices as integers that NumPy can count with; refuse what is none."""
+        indices = np.asarray(x)
+        if indices.dtype.kind not in "iu":
+            raise InputError(
+                f"Embedding takes whole numbers, got {indices.dtype}; x.astype(int) makes them of "
+                "whole-valued floats."
+            )
+        if indices.ndim == 0:
+            raise ShapeError(
+                f"expected a batch of indices (N, ...), got an input of shape {indices.shape}.",
+                self,
+            )
+        wrong = (indices < 0) | (indices >= self.num_embeddings)
+        if wrong.any():
+            first = tuple(int(place) for place in np.argwhere(wrong)[0])
+            raise InputError(
+                f"Embedding has rows 0 to {self.num_embeddings - 1}, got the index "
+                f"{indices[first]} at {first}. Give rare and unknown values an index of their own, "
+                "or build the table with more rows."
+            )
+        return indices.astype(np.intp)  # a copy: the caller may reuse x before backward
+
+
+class Table(Parameter):
+    """The rows of an Embedding: whoever draws them anew, the padding's row is zero again."""
+
+    def __init__(self, shape: tuple[int, int], padding_idx: int | None) -> None:
+        super().__init__(np.zeros(shape, np.float32), initializer=Random(std=1.0))
+        self.padding_idx = padding_idx
+
+    def draw(self, rng: np.random.Generator, initializer: Initializer | None = None) -> None:
+        super().draw(rng, initializer)
+        if self.padding_idx is not None:
+            self.value[self.padding_idx] = 0

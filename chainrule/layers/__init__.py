@@ -1,11 +1,12 @@
 """Every layer there is, one file a family."""
 
-from chainrule.layers import activations, containers, dropout, embedding, linear
+from chainrule.layers import activations, containers, dropout, embedding, linear, recurrent
 from chainrule.layers.activations import *
 from chainrule.layers.containers import *
 from chainrule.layers.dropout import *
 from chainrule.layers.embedding import *
 from chainrule.layers.linear import *
+from chainrule.layers.recurrent import *
 from chainrule.module import Module as Module
 
 __all__ = ["Module"]
@@ -14,3 +15,4 @@ __all__ += containers.__all__
 __all__ += dropout.__all__
 __all__ += embedding.__all__
 __all__ += linear.__all__
+__all__ += recurrent.__all__

@@ -1,12 +1,23 @@
 """Every layer there is, one file a family."""
 
-from chainrule.layers import activations, containers, dropout, embedding, linear, recurrent
+from chainrule.layers import (
+    activations,
+    containers,
+    dropout,
+    embedding,
+    linear,
+    recurrent,
+    recurrent_cells,
+    smooth_activations,
+)
 from chainrule.layers.activations import *
 from chainrule.layers.containers import *
 from chainrule.layers.dropout import *
 from chainrule.layers.embedding import *
 from chainrule.layers.linear import *
 from chainrule.layers.recurrent import *
+from chainrule.layers.recurrent_cells import *
+from chainrule.layers.smooth_activations import *
 from chainrule.module import Module as Module
 
 __all__ = ["Module"]
@@ -16,3 +27,5 @@ __all__ += dropout.__all__
 __all__ += embedding.__all__
 __all__ += linear.__all__
 __all__ += recurrent.__all__
+__all__ += recurrent_cells.__all__
+__all__ += smooth_activations.__all__

@@ -1,17 +1,34 @@
 """Functions applied to every number alone (ReLU, Sigmoid ...) or along one axis (Softmax).
 
-None has weights. The functions `sigmoid`, `softmax` and `log_softmax` are the mathematics alone,
-for use by losses and other layers.
+The smooth relatives of ReLU (ELU, GELU, SiLU ...) are next door, in smooth_activations.py. Only
+PReLU has a weight. The functions `sigmoid`, `softmax` and `log_softmax` are the mathematics
+alone, for use by losses and other layers.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from chainrule.errors import ConfigurationError, ShapeError
+from chainrule.initializers import Constant
+from chainrule.layers.linear import check_sizes
 from chainrule.module import Module
-from chainrule.parameter import Array
+from chainrule.parameter import Array, Parameter
 
-__all__ = ["LeakyReLU", "LogSoftmax", "ReLU", "Sigmoid", "Softmax", "Tanh"]
+__all__ = [
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyReLU",
+    "LogSoftmax",
+    "PReLU",
+    "ReLU",
+    "Sigmoid",
+    "Softmax",
+    "Softsign",
+    "Tanh",
+]
 
 
 def tiny(x: Array) -> float:
@@ -46,17 +63,64 @@ class LeakyReLU(Module):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         self.save(x, training=training)
-        return np.where(x > 0, x, self.negative_slope * x)
+        return np.maximum(x, 0) + self.negative_slope * np.minimum(x, 0)
 
     def backward(self, dy: Array) -> Array:
         (x,) = self.saved()
         return np.where(x > 0, dy, self.negative_slope * dy)
 
 
+class PReLU(Module):
+    """y = x where x > 0, and a · x elsewhere; the slope a is learned.
+
+    da = Σ dy · min(x, 0), over everything that shares the slope.
+    He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", 2015. Weight decay leaves the slope alone,
+    as it does in the paper: it would pull it towards that of a ReLU.
+
+    Parameters
+    ----------
+    num_parameters : int
+        1: one slope for all. Otherwise one for each channel, axis 1 of x (N, C, ...).
+    init : float
+        The first value of every slope.
+    """
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
+        check_sizes(num_parameters=num_parameters)
+        if not math.isfinite(init):
+            raise ConfigurationError(f"PReLU's init must be a finite number, got {init!r}.")
+        self.num_parameters = num_parameters
+        self.init = init
+        self.weight = Parameter(
+            np.full(num_parameters, init, np.float32), decay=False, initializer=Constant(init)
+        )
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        if self.num_parameters > 1 and (x.ndim < 2 or x.shape[1] != self.num_parameters):
+            raise ShapeError(
+                f"expected {self.num_parameters} channels (N, {self.num_parameters}, ...), "
+                f"got an input of shape {x.shape}.",
+                self,
+            )
+        self.save(x, training=training)
+        return np.maximum(x, 0) + self._slope(x) * np.minimum(x, 0)
+
+    def backward(self, dy: Array) -> Array:
+        (x,) = self.saved()
+        shared = tuple(axis for axis in range(x.ndim) if axis != 1 or self.num_parameters == 1)
+        self.weight.grad = (dy * np.minimum(x, 0)).sum(axis=shared).reshape(-1)
+        return np.where(x > 0, dy, self._slope(x) * dy)
+
+    def _slope(self, x: Array) -> Array:
+        """Return the slopes as (C, 1, 1 ...), to be multiplied with x (N, C, ...)."""
+        return self.weight.value.reshape(-1, *[1] * max(x.ndim - 2, 0))
+
+
 def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)), written so that exp never overflows: only exp(-|x|) is taken."""
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, e) / (1 + e)
+    """1 / (1 + exp(-x)), written so that exp never overflows: exp(min(x, 0)) / (1 + exp(-|x|))."""
+    y = np.exp(np.minimum(x, 0))
+    y /= 1 + np.exp(-np.abs(x))
+    return y
 
 
 class Sigmoid(Module):
@@ -88,6 +152,60 @@ class Tanh(Module):
     def backward(self, dy: Array) -> Array:
         (y,) = self.saved()
         return dy * (1 - y * y)
+
+
+class Softsign(Module):
+    """y = x / (1 + |x|), dy/dx = 1 / (1 + |x|)²: like tanh, but slower to saturate.
+
+    Turian, Bergstra, Bengio, "Quadratic Features and Deep Architectures for Chunking", 2009.
+    """
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        shrink = 1 / (1 + np.abs(x))
+        self.save(shrink, training=training)
+        return x * shrink
+
+    def backward(self, dy: Array) -> Array:
+        (shrink,) = self.saved()
+        return dy * shrink * shrink
+
+
+def hard_sigmoid(x: Array) -> Array:
+    """Return x / 6 + 1 / 2, cut off at 0 and 1: a sigmoid of straight lines."""
+    return np.clip(x / 6 + 0.5, 0, 1)
+
+
+class HardSigmoid(Module):
+    """y = x / 6 + 1 / 2, cut off at 0 and 1; dy/dx = 1 / 6 where -3 < x < 3, and 0 elsewhere.
+
+    Howard et al., "Searching for MobileNetV3", 2019.
+    """
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        y = hard_sigmoid(x)
+        self.save(y, training=training)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        (y,) = self.saved()
+        return dy * ((y > 0) & (y < 1)) / 6
+
+
+class HardSwish(Module):
+    """y = x h(x), where h is HardSigmoid: 0 below -3, x above 3, a parabola between.
+
+    dy/dx = 0 up to -3, x / 3 + 1 / 2 between, and 1 from 3 on.
+    Howard et al., "Searching for MobileNetV3", 2019.
+    """
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        self.save(x, training=training)
+        return x * hard_sigmoid(x)
+
+    def backward(self, dy: Array) -> Array:
+        (x,) = self.saved()
+        inside = np.abs(x) < 3
+        return dy * np.where(inside, x / 3 + 0.5, x > 0)
 
 
 # ---------------------------------------------------------------- along one axis

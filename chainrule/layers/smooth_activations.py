@@ -1,0 +1,168 @@
+"""The smooth relatives of ReLU: near x far to the right, near a constant far to the left.
+
+Each is written so that exp never overflows, and each gradient so that far out it runs into 0 or 1.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from chainrule.errors import ConfigurationError
+from chainrule.layers.activations import sigmoid
+from chainrule.layers.erfc import erfc
+from chainrule.module import Module
+from chainrule.parameter import Array
+
+__all__ = ["ELU", "GELU", "SELU", "Mish", "SiLU", "Softplus"]
+
+# ---------------------------------------------------------------- exponential to the left
+
+
+class ELU(Module):
+    """y = x where x > 0, and α (exp(x) - 1) elsewhere; dy/dx = 1 or α exp(x).
+
+    Clevert, Unterthiner, Hochreiter, "Fast and Accurate Deep Network Learning by Exponential
+    Linear Units (ELUs)", 2016.
+    """
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = alpha
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        self.save(x, training=training)
+        return np.maximum(x, 0) + self.alpha * np.expm1(np.minimum(x, 0))
+
+    def backward(self, dy: Array) -> Array:
+        (x,) = self.saved()
+        return dy * np.where(x > 0, 1, self.alpha * np.exp(np.minimum(x, 0)))
+
+
+class SELU(Module):
+    """y = λ x where x > 0, and λ α (exp(x) - 1) elsewhere: ELU that keeps mean 0 and variance 1.
+
+    λ and α solve this: where x is normal with mean 0 and variance 1, so are y's mean and variance.
+    Weights should be drawn with variance 1 / fan_in. Klambauer, Unterthiner, Mayr, Hochreiter,
+    "Self-Normalizing Neural Networks", 2017, which gives both constants.
+    """
+
+    ALPHA = 1.6732632423543772848170429916717
+    SCALE = 1.0507009873554804934193349852946
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        self.save(x, training=training)
+        return self.SCALE * (np.maximum(x, 0) + self.ALPHA * np.expm1(np.minimum(x, 0)))
+
+    def backward(self, dy: Array) -> Array:
+        (x,) = self.saved()
+        return dy * self.SCALE * np.where(x > 0, 1, self.ALPHA * np.exp(np.minimum(x, 0)))
+
+
+def softplus(x: Array) -> Array:
+    """log(1 + exp(x)), written so that only exp(-|x|) is taken."""
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
+class Softplus(Module):
+    """y = log(1 + exp(β x)) / β, a ReLU with a rounded corner; dy/dx = sigmoid(β x).
+
+    Exact everywhere: it does not turn into y = x from some threshold on.
+    Dugas et al., "Incorporating Second-Order Functional Knowledge for Better Option Pricing", 2001.
+
+    Parameters
+    ----------
+    beta : float
+        The larger, the sharper the corner.
+    """
+
+    def __init__(self, beta: float = 1.0) -> None:
+        if not beta > 0:
+            raise ConfigurationError(f"Softplus' beta must be positive, got {beta!r}.")
+        self.beta = beta
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        self.save(x, training=training)
+        return softplus(self.beta * x) / self.beta
+
+    def backward(self, dy: Array) -> Array:
+        (x,) = self.saved()
+        return dy * sigmoid(self.beta * x)
+
+
+# ---------------------------------------------------------------- x times a gate
+
+
+class GELU(Module):
+    """y = x Φ(x), Φ being the normal distribution function: a number counts by how large it is.
+
+    Exact:  Φ(x) = erfc(-x / √2) / 2,                 dy/dx = Φ(x) + x exp(-x² / 2) / √(2π).
+    tanh:   Φ(x) ≈ (1 + t) / 2 with t = tanh(u) and u = √(2/π) (x + 0.044715 x³),
+            dy/dx = (1 + t) / 2 + x (1 - t²) u' / 2  with u' = √(2/π) (1 + 0.134145 x²).
+
+    Hendrycks, Gimpel, "Gaussian Error Linear Units (GELUs)", 2016.
+
+    Parameters
+    ----------
+    approximate : str
+        ``"none"``, or ``"tanh"`` for the approximation, which GPT-2 and others were trained with;
+        it is off by up to 5e-4. The gradient is that of what was computed.
+    """
+
+    def __init__(self, approximate: str = "none") -> None:
+        if approximate not in ("none", "tanh"):
+            raise ConfigurationError(
+                f"GELU's approximate must be 'none' or 'tanh', got {approximate!r}."
+            )
+        self.approximate = approximate
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        if self.approximate == "tanh":
+            gate = (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))) / 2
+        else:
+            gate = erfc(x * -math.sqrt(0.5)) / 2
+        self.save(x, gate, training=training)
+        return x * gate
+
+    def backward(self, dy: Array) -> Array:
+        x, gate = self.saved()
+        if self.approximate == "tanh":  # (1 - t²) / 2 = 2 gate (1 - gate)
+            inner = math.sqrt(2 / math.pi) * (1 + 0.134145 * x * x)
+            slope = 2 * gate * (1 - gate) * inner
+        else:
+            slope = np.exp(x * x * -0.5) / math.sqrt(2 * math.pi)
+        return dy * (gate + x * slope)
+
+
+class SiLU(Module):
+    """y = x σ(x), also called Swish; dy/dx = σ (1 + x (1 - σ)).
+
+    Elfwing, Uchibe, Doya, "Sigmoid-Weighted Linear Units for Neural Network Function Approximation
+    in Reinforcement Learning", 2018; Ramachandran, Zoph, Le, "Searching for Activation
+    Functions", 2017.
+    """
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        gate = sigmoid(x)
+        self.save(x, gate, training=training)
+        return x * gate
+
+    def backward(self, dy: Array) -> Array:
+        x, gate = self.saved()
+        return dy * gate * (1 + x * (1 - gate))
+
+
+class Mish(Module):
+    """y = x t with t = tanh(log(1 + exp(x))); dy/dx = t + x (1 - t²) σ(x).
+
+    Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", 2020.
+    """
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        gate = np.tanh(softplus(x))
+        self.save(x, gate, training=training)
+        return x * gate
+
+    def backward(self, dy: Array) -> Array:
+        x, gate = self.saved()
+        return dy * (gate + x * (1 - gate * gate) * sigmoid(x))

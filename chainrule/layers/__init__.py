@@ -6,6 +6,7 @@ from chainrule.layers import (
     dropout,
     embedding,
     linear,
+    normalization,
     recurrent,
     recurrent_cells,
     smooth_activations,
@@ -15,6 +16,7 @@ from chainrule.layers.containers import *
 from chainrule.layers.dropout import *
 from chainrule.layers.embedding import *
 from chainrule.layers.linear import *
+from chainrule.layers.normalization import *
 from chainrule.layers.recurrent import *
 from chainrule.layers.recurrent_cells import *
 from chainrule.layers.smooth_activations import *
@@ -26,6 +28,7 @@ __all__ += containers.__all__
 __all__ += dropout.__all__
 __all__ += embedding.__all__
 __all__ += linear.__all__
+__all__ += normalization.__all__
 __all__ += recurrent.__all__
 __all__ += recurrent_cells.__all__
 __all__ += smooth_activations.__all__

@@ -9,6 +9,7 @@ from chainrule.layers import (
     normalization,
     recurrent,
     recurrent_cells,
+    shape,
     smooth_activations,
 )
 from chainrule.layers.activations import *
@@ -19,6 +20,7 @@ from chainrule.layers.linear import *
 from chainrule.layers.normalization import *
 from chainrule.layers.recurrent import *
 from chainrule.layers.recurrent_cells import *
+from chainrule.layers.shape import *
 from chainrule.layers.smooth_activations import *
 from chainrule.module import Module as Module
 
@@ -31,4 +33,5 @@ __all__ += linear.__all__
 __all__ += normalization.__all__
 __all__ += recurrent.__all__
 __all__ += recurrent_cells.__all__
+__all__ += shape.__all__
 __all__ += smooth_activations.__all__

@@ -1,0 +1,95 @@
+"""Layers that put numbers elsewhere and change none of them; the batch axis stays in front."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from chainrule.errors import ConfigurationError, ShapeError
+from chainrule.module import Module
+from chainrule.parameter import Array
+
+__all__ = ["Flatten", "Reshape", "Transpose"]
+
+
+class Flatten(Module):
+    """Each sample as one row: (N, C, H, W) becomes (N, C · H · W)."""
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        self.save(x.shape, training=training)
+        return x.reshape(len(x), math.prod(x.shape[1:]))
+
+    def backward(self, dy: Array) -> Array:
+        (shape,) = self.saved()
+        return dy.reshape(shape)
+
+
+class Reshape(Module):
+    """Each sample in another shape, its numbers in the same order: (N, ...) becomes (N, *shape).
+
+    Parameters
+    ----------
+    shape : sequence of int
+        A sample's new shape, without the batch axis. One size may be -1: whatever is left.
+    """
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        self.shape = tuple(shape)
+        whole = all(isinstance(n, int | np.integer) and (n >= 1 or n == -1) for n in self.shape)
+        if not whole or self.shape.count(-1) > 1:
+            raise ConfigurationError(
+                "Reshape's shape holds whole numbers of at least 1, and -1 at most once; "
+                f"got {shape!r}."
+            )
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        size, known = math.prod(x.shape[1:]), math.prod(n for n in self.shape if n != -1)
+        if size % known if -1 in self.shape else size != known:
+            multiple = "a multiple of " if -1 in self.shape else ""
+            raise ShapeError(
+                f"expected samples of {multiple}{known} numbers, to become {self.shape}; "
+                f"got an input of shape {x.shape}, with {size} in each.",
+                self,
+            )
+        self.save(x.shape, training=training)
+        return x.reshape(len(x), *(size // known if n == -1 else n for n in self.shape))
+
+    def backward(self, dy: Array) -> Array:
+        (shape,) = self.saved()
+        return dy.reshape(shape)
+
+
+class Transpose(Module):
+    """Each sample with its axes in another order: y[n] = np.transpose(x[n], axes).
+
+    Transpose((1, 0)) turns sequences (N, T, features) into (N, features, T), which convolutions
+    and BatchNorm take.
+
+    Parameters
+    ----------
+    axes : sequence of int
+        The axes of a sample, counted from 0 without the batch axis, in their new order.
+    """
+
+    def __init__(self, axes: Sequence[int]) -> None:
+        self.axes = tuple(axes)
+        if sorted(self.axes) != list(range(len(self.axes))) or not self.axes:
+            raise ConfigurationError(
+                "Transpose's axes are those of a sample, each once, counted from 0: such as "
+                f"(1, 0), or (2, 0, 1); got {axes!r}."
+            )
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        if x.ndim != len(self.axes) + 1:
+            raise ShapeError(
+                f"expected samples of {len(self.axes)} axes, got an input of shape {x.shape}.", self
+            )
+        self.save(training=training)
+        return x.transpose(0, *(axis + 1 for axis in self.axes))
+
+    def backward(self, dy: Array) -> Array:
+        self.saved()
+        back = np.argsort(self.axes)  # where each axis went
+        return dy.transpose(0, *(int(axis) + 1 for axis in back))

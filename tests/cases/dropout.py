@@ -1,7 +1,7 @@
-"""Dropout; what its mask must look like in training is tested in tests/layers/test_dropout.py."""
+"""Dropout and its relatives; masks and noise are looked at in tests/layers/test_dropout.py."""
 
 from cases import Case
-from chainrule.layers import Dropout
+from chainrule.layers import ChannelDropout, Dropout, GaussianNoise
 
 
 def unchanged(module, x, training):
@@ -18,4 +18,29 @@ CASES = [
         random=True,
     ),
     Case("Dropout-off", lambda: Dropout(0.0), (4, 5), reference=unchanged),
+    Case(
+        "ChannelDropout",
+        lambda: ChannelDropout(0.4, seed=0),
+        (3, 4, 2, 3),
+        reference=unchanged,
+        bad_shape=(3, 4),
+        random=True,
+    ),
+    Case(
+        "ChannelDropout-sequence",
+        lambda: ChannelDropout(seed=1),
+        (3, 4, 5),
+        reference=unchanged,
+        random=True,
+    ),
+    Case("ChannelDropout-off", lambda: ChannelDropout(0), (2, 3, 4), reference=unchanged),
+    Case("GaussianNoise", lambda: GaussianNoise(seed=0), (6, 5), reference=unchanged, random=True),
+    Case(
+        "GaussianNoise-strong",
+        lambda: GaussianNoise(2.0, seed=1),
+        (2, 3, 4, 4),
+        reference=unchanged,
+        random=True,
+    ),
+    Case("GaussianNoise-off", lambda: GaussianNoise(0.0), (4, 5), reference=unchanged),
 ]

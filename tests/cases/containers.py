@@ -1,9 +1,9 @@
-"""Sequential, Residual, and Network: their parts, one after the other, by hand."""
+"""Sequential, Residual, Branches and Network: their parts, one after the other, by hand."""
 
 import numpy as np
 
 from cases import Case
-from chainrule import Linear, Network, ReLU, Residual, Sequential, Tanh
+from chainrule import Branches, Linear, Network, ReLU, Residual, Sequential, Softsign, Tanh
 
 
 def mlp(linears, x):
@@ -17,6 +17,23 @@ def mlp(linears, x):
 def classifier(module, x, training):
     scores = np.exp(mlp([m for m in module.layers if isinstance(m, Linear)], x))
     return scores / scores.sum(axis=1, keepdims=True)
+
+
+def branches(module, x, training):
+    """Three branches: x W + b, tanh(x V + c), and x / (1 + |x|)."""
+    first, second, _ = module.branches
+    return mlp([first], x), np.tanh(mlp([second.layers[0]], x)), x / (1 + np.abs(x))
+
+
+def three_branches(first, second, **options):
+    return Branches(
+        [
+            Linear(4, first, seed=0),
+            Sequential([Linear(4, second, seed=1), Tanh()]),
+            Softsign(),
+        ],
+        **options,
+    )
 
 
 CASES = [
@@ -33,6 +50,46 @@ CASES = [
         (5, 4),
         reference=lambda m, x, training: x + np.tanh(mlp([m.body.layers[0]], x)),
         bad_shape=(5, 3),
+    ),
+    Case(
+        "Residual-shortcut",
+        lambda: Residual(Sequential([Linear(4, 3, seed=0), Tanh()]), Linear(4, 3, seed=1)),
+        (5, 4),
+        reference=lambda m, x, training: mlp([m.shortcut], x) + np.tanh(mlp([m.body.layers[0]], x)),
+        bad_shape=(5, 3),
+    ),
+    Case(
+        "Branches",
+        lambda: three_branches(3, 2),
+        (5, 4),
+        reference=lambda m, x, training: np.concatenate(branches(m, x, training), axis=1),
+        bad_shape=(5, 3),
+    ),
+    Case(
+        "Branches-add",
+        lambda: three_branches(4, 4, merge="add"),
+        (5, 4),
+        reference=lambda m, x, training: sum(branches(m, x, training)),
+        bad_shape=(5, 3),
+    ),
+    Case(
+        "Branches-last_axis",
+        lambda: three_branches(1, 3, axis=-1),
+        (2, 3, 4),
+        reference=lambda m, x, training: np.concatenate(branches(m, x, training), axis=2),
+        bad_shape=(5, 3),
+    ),
+    Case(
+        "Branches-middle_axis",
+        lambda: three_branches(4, 4),
+        (2, 3, 4),
+        reference=lambda m, x, training: np.concatenate(branches(m, x, training), axis=1),
+    ),
+    Case(
+        "Branches-only_one",
+        lambda: Branches([Linear(4, 2, seed=0)], merge="add"),
+        (5, 4),
+        reference=lambda m, x, training: mlp([m.branches[0]], x),
     ),
     Case(
         "Network",

@@ -55,7 +55,8 @@ def test_a_body_that_changes_the_shape_is_refused(training):
     with pytest.raises(ShapeError) as caught:
         network.forward(X, training)  # NumPy would have broadcast (5, 4) + (5, 1)
     assert str(caught.value) == (
-        "Residual (layers.1): the body must keep the shape of its input, it made (5, 1) of (5, 4)."
+        "Residual (layers.1): the body must keep the shape of its input, it made (5, 1) of (5, 4). "
+        "Give Residual a shortcut that makes the same shape."
     )
 
 

@@ -10,13 +10,22 @@ import pytest
 import chainrule
 from chainrule import (
     BinaryCrossEntropy,
+    BinaryFocalCrossEntropy,
     CategoricalCrossEntropy,
+    CategoricalFocalCrossEntropy,
+    CategoricalHinge,
     ConfigurationError,
+    CosineSimilarity,
+    Hinge,
     Huber,
     InputError,
+    KLDivergence,
     Loss,
     MeanAbsoluteError,
     MeanSquaredError,
+    MultiMargin,
+    Poisson,
+    Quantile,
     check_loss,
 )
 
@@ -37,13 +46,15 @@ def sigmoid(z):
 class Case:
     """A loss, data for it, and the loss of one sample as the formula says, in plain Python.
 
-    y_true and y_pred are functions (rng, samples) -> array; reference takes one sample's rows.
+    y_true and y_pred are functions (rng, samples) -> array; reference takes one sample's rows;
+    importance says how much a sample counts, by its y_true.
     """
 
     loss: Loss
     y_true: Callable
     y_pred: Callable
     reference: Callable
+    importance: Callable = lambda y: 1.0
 
     @property
     def name(self):
@@ -115,6 +126,77 @@ def huber(delta):
     return mean_over_outputs(term)
 
 
+def focal(gamma, weight=(1, 1, 1, 1)):
+    def loss(y, p):
+        return -sum(
+            w * a * (1 - b) ** gamma * math.log(b) for w, a, b in zip(weight, y, p, strict=True)
+        )
+
+    return loss
+
+
+def binary_focal(gamma, alpha):
+    return mean_over_outputs(
+        lambda a, b: (
+            -alpha * a * (1 - b) ** gamma * math.log(b)
+            - (1 - alpha) * (1 - a) * b**gamma * math.log(1 - b)
+        )
+    )
+
+
+def counts(rng, n):
+    return rng.poisson(2.0, (n, 3))
+
+
+def rates(rng, n):
+    return rng.uniform(0.5, 4, (n, 3))
+
+
+def signs(rng, n):
+    return rng.choice([-1, 1], (n, 3))
+
+
+def divergence(y, p):
+    return sum(a * math.log(a / b) for a, b in zip(y, p, strict=True) if a > 0)
+
+
+def pinball(q):
+    return mean_over_outputs(lambda a, b: q * (a - b) if a >= b else (1 - q) * (b - a))
+
+
+def keras_hinge(y, s):
+    rival = max((1 - a) * b for a, b in zip(y, s, strict=True))
+    return max(0, 1 + rival - sum(a * b for a, b in zip(y, s, strict=True)))
+
+
+def multi_margin(margin):
+    def loss(y, s):
+        rivals = (margin + s[c] - s[y] for c in range(len(s)) if c != y)
+        return sum(max(0, excess) for excess in rivals) / len(s)
+
+    return loss
+
+
+def one_less_cosine(y, p):
+    lengths = math.sqrt(sum(a * a for a in y)) * math.sqrt(sum(b * b for b in p))
+    return 1 - sum(a * b for a, b in zip(y, p, strict=True)) / lengths
+
+
+def unit(label):
+    return np.eye(4)[label]
+
+
+WEIGHTS = (1.0, 0.5, 3.0, 0.25)
+
+
+def smooth(y):
+    return 0.9 * np.asarray(y) + 0.1 / 4
+
+
+def weighed(y, p):
+    return -sum(w * a * math.log(b) for w, a, b in zip(WEIGHTS, y, p, strict=True))
+
+
 CASES = [
     Case(CategoricalCrossEntropy(), labels, probabilities, of_label),
     Case(CategoricalCrossEntropy(), one_hot_rows, probabilities, categorical),
@@ -131,6 +213,53 @@ CASES = [
         logits,
         lambda y, z: categorical(y, softmax(z)),
     ),
+    Case(
+        CategoricalCrossEntropy(label_smoothing=0.1),
+        labels,
+        probabilities,
+        lambda y, p: categorical(smooth(unit(y)), p),
+    ),
+    Case(
+        CategoricalCrossEntropy(class_weight=WEIGHTS),
+        labels,
+        probabilities,
+        lambda y, p: WEIGHTS[y] * of_label(y, p),
+        lambda y: WEIGHTS[y],
+    ),
+    Case(
+        CategoricalCrossEntropy(from_logits=True, label_smoothing=0.1, class_weight=WEIGHTS),
+        distributions,
+        logits,
+        lambda y, z: weighed(smooth(y), softmax(z)),
+        lambda y: np.dot(WEIGHTS, y),
+    ),
+    Case(KLDivergence(), distributions, probabilities, divergence),
+    Case(KLDivergence(), one_hot_rows, probabilities, divergence),
+    Case(
+        KLDivergence(from_logits=True),
+        distributions,
+        logits,
+        lambda y, z: divergence(y, softmax(z)),
+    ),
+    Case(
+        CategoricalFocalCrossEntropy(),
+        labels,
+        probabilities,
+        lambda y, p: focal(2)(unit(y), p),
+    ),
+    Case(
+        CategoricalFocalCrossEntropy(gamma=0.5, class_weight=WEIGHTS),
+        one_hot_rows,
+        probabilities,
+        focal(0.5, WEIGHTS),
+        lambda y: np.dot(WEIGHTS, y),
+    ),
+    Case(
+        CategoricalFocalCrossEntropy(gamma=1.5, from_logits=True, label_smoothing=0.1),
+        distributions,
+        logits,
+        lambda y, z: focal(1.5)(smooth(y), softmax(z)),
+    ),
     Case(BinaryCrossEntropy(), yes_or_no, chances, binary),
     Case(BinaryCrossEntropy(), shares_of_yes, chances, binary),
     Case(
@@ -139,10 +268,51 @@ CASES = [
         three,
         lambda y, z: binary(y, sigmoid(z)),
     ),
+    Case(
+        BinaryCrossEntropy(label_smoothing=0.1, positive_weight=3.0),
+        yes_or_no,
+        chances,
+        mean_over_outputs(
+            lambda a, b: -3 * (0.9 * a + 0.05) * math.log(b) - (0.95 - 0.9 * a) * math.log(1 - b)
+        ),
+    ),
+    Case(
+        BinaryCrossEntropy(from_logits=True, positive_weight=0.2),
+        yes_or_no,
+        three,
+        mean_over_outputs(
+            lambda a, b: 0.2 * a * math.log(1 + math.exp(-b)) + (1 - a) * math.log(1 + math.exp(b))
+        ),
+    ),
+    Case(BinaryFocalCrossEntropy(), yes_or_no, chances, binary_focal(2, 0.25)),
+    Case(BinaryFocalCrossEntropy(0.5, 0.6), shares_of_yes, chances, binary_focal(0.5, 0.6)),
+    Case(
+        BinaryFocalCrossEntropy(1.5, 0.6, from_logits=True),
+        shares_of_yes,
+        three,
+        lambda y, z: binary_focal(1.5, 0.6)(y, sigmoid(z)),
+    ),
+    Case(Hinge(), signs, three, mean_over_outputs(lambda a, b: max(0, 1 - a * b))),
+    Case(Hinge(), yes_or_no, three, mean_over_outputs(lambda a, b: max(0, 1 - (2 * a - 1) * b))),
+    Case(CategoricalHinge(), one_hot_rows, logits, keras_hinge),
+    Case(CategoricalHinge(), labels, logits, lambda y, s: keras_hinge(unit(y), s)),
+    Case(CategoricalHinge(), distributions, logits, keras_hinge),
+    Case(MultiMargin(), labels, logits, multi_margin(1)),
+    Case(MultiMargin(margin=2.5), labels, logits, multi_margin(2.5)),
     Case(MeanSquaredError(), three, three, mean_over_outputs(lambda a, b: (a - b) ** 2)),
     Case(MeanAbsoluteError(), three, three, mean_over_outputs(lambda a, b: abs(a - b))),
     Case(Huber(), three, three, huber(1)),
     Case(Huber(delta=0.3), three, three, huber(0.3)),
+    Case(Quantile(), three, three, pinball(0.5)),
+    Case(Quantile(quantile=0.9), three, three, pinball(0.9)),
+    Case(Poisson(), counts, rates, mean_over_outputs(lambda a, b: b - a * math.log(b))),
+    Case(
+        Poisson(log_input=True),
+        counts,
+        three,
+        mean_over_outputs(lambda a, b: math.exp(b) - a * b),
+    ),
+    Case(CosineSimilarity(), three, three, one_less_cosine),
 ]
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
@@ -160,7 +330,8 @@ def test_every_loss_has_a_case():
 @pytest.mark.parametrize("samples", [1, 6])
 def test_the_value_is_the_mean_of_the_formula(case, samples):
     y, p = case.data(samples)
-    expected = np.mean([case.reference(a, b) for a, b in zip(y, p, strict=True)])
+    expected = np.sum([case.reference(a, b) for a, b in zip(y, p, strict=True)])
+    expected /= np.sum([case.importance(a) for a in y])
     loss = case.loss.forward(y, p)
     assert type(loss) is float
     assert loss == pytest.approx(expected, rel=1e-12)
@@ -178,7 +349,7 @@ def test_weights_weigh_the_mean(case):
     y, p = case.data()
     weight = np.array([0.5, 0, 2, 1, 3, 0.1])
     each = [case.reference(a, b) for a, b in zip(y, p, strict=True)]
-    expected = np.dot(weight, each) / weight.sum()
+    expected = np.dot(weight, each) / np.dot(weight, [case.importance(a) for a in y])
     assert case.loss.forward(y, p, weight) == pytest.approx(expected, rel=1e-12)
     assert (report := check_loss(WeightedLoss(case.loss, weight), y, p)).passed, str(report)
 
@@ -189,6 +360,20 @@ class WeightedLoss:
     def __init__(self, loss, weight):
         self.forward = lambda y, p: loss.forward(y, p, weight)
         self.backward = lambda y, p: loss.backward(y, p, weight)
+
+
+@every_case
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_value_and_gradient_are_those_of_forward_and_backward(case, dtype):
+    y, p = case.data()
+    p = p.astype(dtype)
+    for weight in (None, [0.5, 0, 2, 1, 3, 0.1]):
+        value, gradient = case.loss.value_and_gradient(y, p, weight)
+        assert type(value) is float
+        assert value == pytest.approx(case.loss.forward(y, p, weight), rel=1e-6)
+        assert gradient.dtype == dtype
+        rtol = 1e-5 if dtype == "float32" else 1e-13
+        np.testing.assert_allclose(gradient, case.loss.backward(y, p, weight), rtol, rtol / 100)
 
 
 @every_case
@@ -253,7 +438,8 @@ def test_nothing_given_is_written_to(case):
 @every_case
 def test_lists_are_taken(case):
     y, p = case.data()
-    assert case.loss.forward(y.tolist(), p.tolist(), [1] * 6) == case.loss.forward(y, p)
+    loss = case.loss.forward(y, p)
+    assert case.loss.forward(y.tolist(), p.tolist(), [1] * 6) == pytest.approx(loss, rel=1e-14)
     gradient = case.loss.backward(y.tolist(), p.tolist())
     np.testing.assert_array_equal(gradient, case.loss.backward(y, p))
 
@@ -275,6 +461,87 @@ def test_cross_entropy_of_huge_logits_is_exact(dtype):
     assert loss.forward([1, 2], z) == pytest.approx((20_000 + 10_000 + math.log(2)) / 2, rel=1e-6)
     expected = np.array([[1, -1, 0], [0.5, 0.5, -1]]) / 2
     np.testing.assert_allclose(loss.backward([1, 2], z), expected, atol=1e-7)
+
+
+def hard_predictions(case, dtype):
+    """Return the truth and the worst that a network can put out for it."""
+    y, p = case.data(samples=24)
+    rng = np.random.default_rng(1)
+    if case.y_pred in (probabilities, chances):
+        z = rng.choice([-10_000, -90, 0, 90, 10_000], p.shape).astype(dtype)
+        layer = chainrule.Softmax() if case.y_pred is probabilities else chainrule.Sigmoid()
+        return y, layer.predict(z)
+    if case.y_pred is rates:
+        return y, rng.choice([0, 1e-30, 1, 10_000], p.shape).astype(dtype)
+    return y, rng.choice([-10_000, -90, 0, 90, 10_000], p.shape).astype(dtype)
+
+
+@every_case
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_loss_stays_finite(case, dtype):
+    y, p = hard_predictions(case, dtype)
+    value, gradient = case.loss.value_and_gradient(y, p)
+    assert math.isfinite(value)
+    assert value == pytest.approx(case.loss.forward(y, p), rel=1e-6)
+    assert np.isfinite(gradient).all()
+    assert np.isfinite(case.loss.backward(y, p)).all()
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_focal_gradient_survives_softmax_and_sigmoid(gamma, dtype):
+    """Both ways, through probabilities and from logits, give the same gradient at the logits."""
+    z = np.array([[10_000, -10_000], [-90, 20], [-3, 5], [0, 0], [1, 2]], dtype)
+    y = np.array([[0, 1], [1, 0], [0, 1], [1, 0], [0, 1]])
+    for layer, loss_class in (
+        (chainrule.Softmax(), CategoricalFocalCrossEntropy),
+        (chainrule.Sigmoid(), BinaryFocalCrossEntropy),
+    ):
+        fused = loss_class(gamma, from_logits=True).backward(y, z)
+        p = layer.forward(z)
+        in_two_steps = layer.backward(loss_class(gamma).backward(y, p))
+        np.testing.assert_allclose(in_two_steps, fused, atol=1e-6)
+        assert np.abs(fused[0]).max() > 0.04, "the worst mistake has a gradient"
+
+
+def test_focal_loss_without_focus_is_cross_entropy():
+    rng = np.random.default_rng(0)
+    z, y = rng.standard_normal((6, 4)), rng.integers(0, 4, 6)
+    options = {"from_logits": True, "label_smoothing": 0.1, "class_weight": WEIGHTS}
+    focal_loss = CategoricalFocalCrossEntropy(0, **options)
+    loss = CategoricalCrossEntropy(**options)
+    assert focal_loss.forward(y, z) == pytest.approx(loss.forward(y, z), rel=1e-14)
+    np.testing.assert_allclose(focal_loss.backward(y, z), loss.backward(y, z), atol=1e-16)
+    half = BinaryFocalCrossEntropy(0, 0.5, from_logits=True)
+    whole = BinaryCrossEntropy(from_logits=True)
+    y = rng.integers(0, 2, z.shape)
+    assert half.forward(y, z) == pytest.approx(whole.forward(y, z) / 2, rel=1e-14)
+
+
+def test_a_perfect_prediction_has_no_divergence():
+    y = np.array([[0.5, 0.5, 0], [1, 0, 0]])
+    assert KLDivergence().forward(y, y) == 0
+    assert CosineSimilarity().forward(y, 3 * y) == pytest.approx(0, abs=1e-15)
+
+
+def test_a_vector_of_zeros_has_no_direction():
+    zeros, ones = np.zeros((1, 2)), np.ones((1, 2))
+    assert CosineSimilarity().forward(zeros, ones) == 1
+    assert CosineSimilarity().forward(ones, zeros) == 1
+    assert not CosineSimilarity().backward(zeros, ones).any()
+
+
+def test_equal_rivals_share_nothing():
+    gradient = CategoricalHinge().backward([0], [[0.5, 2.0, 2.0]])
+    np.testing.assert_array_equal(gradient, [[-1, 1, 0]])
+    np.testing.assert_array_equal(CategoricalHinge().backward([0], [[4.0, 2.0, 2.0]]), [[0, 0, 0]])
+
+
+def test_the_minimum_of_the_quantile_loss_is_the_quantile():
+    y = np.arange(1.0, 101)
+    losses = [Quantile(0.9).forward(y, np.full(100, guess)) for guess in np.arange(0, 102, 0.5)]
+    assert np.arange(0, 102, 0.5)[np.argmin(losses)] == pytest.approx(90, abs=1)
+    assert not Quantile(0.9).backward(y, y).any()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -357,6 +624,35 @@ def test_sequences_count_each_position():
     np.testing.assert_allclose(gradient.reshape(6, 4), loss.backward(y.reshape(6), z.reshape(6, 4)))
 
 
+@every_case
+def test_padding_of_sequences_can_be_left_out(case):
+    """Rows 4 and 5 are padding: the loss is that of the others, and they get no gradient."""
+    y, p = case.data()
+    y_sequences, p_sequences = y.reshape(2, 3, *y.shape[1:]), p.reshape(2, 3, *p.shape[1:])
+    weight = np.array([[1, 1, 1], [1, 0, 0]])
+    loss = case.loss.forward(y_sequences, p_sequences, weight)
+    assert loss == pytest.approx(case.loss.forward(y[:4], p[:4]), rel=1e-12)
+    gradient = case.loss.backward(y_sequences, p_sequences, weight)
+    assert gradient.shape == p_sequences.shape
+    np.testing.assert_allclose(
+        gradient.reshape(p.shape)[:4], case.loss.backward(y[:4], p[:4]), rtol=1e-12, atol=1e-15
+    )
+    assert not gradient[1, 1:].any()
+
+    by_sequence = case.loss.forward(y_sequences, p_sequences, [3, 1])
+    by_place = case.loss.forward(y_sequences, p_sequences, [[3, 3, 3], [1, 1, 1]])
+    assert by_sequence == pytest.approx(by_place, rel=1e-14)
+    message = r"Sample weights of the shape \(6,\) do not fit .* give \(2,\) or \(2, 3\)"
+    refused(case.loss, y_sequences, p_sequences, message, np.ones(6))
+
+
+def test_images_are_averaged_over_everything():
+    rng = np.random.default_rng(0)
+    y, p = rng.standard_normal((2, 3, 2, 4, 5))
+    assert MeanSquaredError().forward(y, p) == pytest.approx(((y - p) ** 2).mean())
+    np.testing.assert_allclose(MeanSquaredError().backward(y, p), 2 * (p - y) / p.size)
+
+
 # ---------------------------------------------------------------- what is refused
 
 
@@ -377,25 +673,36 @@ def test_what_every_loss_refuses(case):
     refused(case.loss, y[:0], p[:0], r"y_pred must be a batch of predictions, got .* \(0, ")
     refused(case.loss, y[0], 0.5, r"y_pred must be a batch of predictions, got the shape \(\)")
     refused(case.loss, y, p.astype(complex), "y_pred must hold real numbers, got complex128")
-    refused(case.loss, y, [[0.1], [0.1, 0.2]], "y_pred's rows differ in length")
-    refused(case.loss, [[1], [1, 2]], p, "y_true's rows differ in length")
+    refused(case.loss, y, [[0.1], [0.1, 0.2]], "y_pred holds rows of different lengths")
+    refused(case.loss, [[1], [1, 2]], p, "y_true holds rows of different lengths")
     refused(case.loss, np.full(y.shape, "cat"), p, "y_true must hold numbers, got <U3")
     refused(case.loss, np.full(y.shape, np.nan), p, "y_true holds NaN or infinity")
     refused(case.loss, y[:5], p, "y_true has the shape .* and y_pred ")
 
 
+BAD_WEIGHTS = [
+    ([1, 2, 3], r"Sample weights of the shape \(3,\) do not fit predictions \(6, .\); give \(6,\)"),
+    (1.0, r"Sample weights of the shape \(\) do not fit"),
+    (np.ones((6, 1)), r"Sample weights of the shape \(6, 1\) do not fit .* give \(6,\)"),
+    ([[1], [1, 2]], "sample_weight holds rows of different lengths"),
+    (["a"] * 6, "Sample weights must be numbers, got <U1"),
+    ([1, 1, 1, 1, 1, -1], "Sample weights must be finite and not negative"),
+    ([1, 1, 1, 1, 1, np.inf], "Sample weights must be finite and not negative"),
+    ([0] * 6, "All weights of this batch are 0"),
+]
+
+
 @every_case
-@pytest.mark.parametrize(
-    ("weight", "message"),
-    [
-        ([1, 2, 3], "Got 3 sample weights for 6 samples"),
-        ([1, 1, 1, 1, 1, -1], "Sample weights must be finite, not negative"),
-        ([1, 1, 1, 1, 1, np.inf], "Sample weights must be finite, not negative"),
-        ([0] * 6, "not all zero"),
-    ],
-)
-def test_weights_that_every_loss_refuses(case, weight, message):
-    refused(case.loss, *case.data(), message, weight)
+def test_weights_that_every_loss_refuses(case):
+    for weight, message in BAD_WEIGHTS:
+        refused(case.loss, *case.data(), message, weight)
+
+
+def test_classes_that_do_not_count_need_others_in_the_batch():
+    loss = CategoricalCrossEntropy(class_weight=[0, 1, 1])
+    p = np.full((2, 3), 1 / 3)
+    assert loss.forward([0, 1], p) == pytest.approx(math.log(3))
+    refused(loss, [0, 0], p, "All weights of this batch are 0")
 
 
 def test_labels_outside_the_classes():
@@ -439,6 +746,54 @@ def test_binary_answers_outside_zero_and_one():
     loss = BinaryCrossEntropy()
     refused(loss, [1, 2], [0.5, 0.5], r"y_true must lie in \[0, 1\], got values from 1 to 2")
     refused(loss, [-1, 1], [0.5, 0.5], r"got values from -1 to 1; name the two classes 0 and 1")
+
+
+def test_answers_that_are_neither_yes_nor_no():
+    refused(Hinge(), [0.5, 1], [0.5, 0.5], "y_true must hold 1 for yes and -1 or 0 for no, got")
+    refused(Hinge(), [-2, 1], [0.5, 0.5], "got values from -2 to 1")
+
+
+def test_a_margin_needs_one_true_class():
+    rows = [[0.5, 0.5, 0], [0, 0, 1]]
+    refused(MultiMargin(), rows, np.zeros((2, 3)), "MultiMargin takes one true class a row")
+
+
+def test_counts_and_rates_below_zero():
+    refused(Poisson(), [1, -1], [1.0, 1.0], "Counts cannot be negative, got y_true down to -1")
+    refused(Poisson(), [1, 1], [1.0, -0.5], "Rates cannot be negative, got y_pred down to -0.5")
+    assert Poisson(log_input=True).forward([1, 1], [1.0, -0.5]) > 0
+
+
+def test_single_numbers_have_no_direction():
+    refused(
+        CosineSimilarity(), [1, 2], [1.0, 2.0], r"y_pred must be \(N, features\), got the shape"
+    )
+
+
+def test_class_weights_that_do_not_fit():
+    loss = CategoricalCrossEntropy(class_weight=[1, 2])
+    refused(loss, [0, 1], np.full((2, 3), 1 / 3), "class_weight has 2 weights, y_pred 3 classes")
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: CategoricalCrossEntropy(label_smoothing=1), "0 <= label_smoothing < 1, got 1"),
+        (lambda: CategoricalCrossEntropy(class_weight=[1, -1]), "0 <= a class's weight, got -1"),
+        (lambda: CategoricalCrossEntropy(class_weight=[0, 0]), "class_weight needs a weight above"),
+        (lambda: BinaryCrossEntropy(label_smoothing=-0.1), "0 <= label_smoothing < 1, got -0.1"),
+        (lambda: BinaryCrossEntropy(positive_weight=0), "0 < positive_weight, got 0"),
+        (lambda: CategoricalFocalCrossEntropy(gamma=-1), "0 <= gamma, got -1"),
+        (lambda: BinaryFocalCrossEntropy(gamma=-1), "0 <= gamma, got -1"),
+        (lambda: BinaryFocalCrossEntropy(alpha=1), "0 < alpha < 1, got 1"),
+        (lambda: MultiMargin(margin=0), "0 < margin, got 0"),
+        (lambda: Quantile(1), "0 < quantile < 1, got 1"),
+        (lambda: Quantile(0), "0 < quantile < 1, got 0"),
+    ],
+)
+def test_options_that_make_no_sense(build, message):
+    with pytest.raises(ConfigurationError, match=message):
+        build()
 
 
 @pytest.mark.parametrize("delta", [0, -1, np.nan, np.inf, "1", None, True])

@@ -1,0 +1,44 @@
+"""Losses: how wrong the predictions are, and the gradient of that at the predictions.
+
+base.py             Loss: checks at the door, weights, the mean
+cross_entropy.py    for classes, and yes or no, from probabilities or logits
+focal.py            cross-entropy that looks away from what is easy
+margin.py           hinges: right by a margin is right enough
+regression.py       for numbers, counts and directions
+"""
+
+from chainrule.loss_functions.base import Loss, one_hot
+from chainrule.loss_functions.cross_entropy import (
+    BinaryCrossEntropy,
+    CategoricalCrossEntropy,
+    KLDivergence,
+)
+from chainrule.loss_functions.focal import BinaryFocalCrossEntropy, CategoricalFocalCrossEntropy
+from chainrule.loss_functions.margin import CategoricalHinge, Hinge, MultiMargin
+from chainrule.loss_functions.regression import (
+    CosineSimilarity,
+    Huber,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Poisson,
+    Quantile,
+)
+
+__all__ = [
+    "BinaryCrossEntropy",
+    "BinaryFocalCrossEntropy",
+    "CategoricalCrossEntropy",
+    "CategoricalFocalCrossEntropy",
+    "CategoricalHinge",
+    "CosineSimilarity",
+    "Hinge",
+    "Huber",
+    "KLDivergence",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "MultiMargin",
+    "Poisson",
+    "Quantile",
+    "one_hot",
+]

@@ -1,0 +1,250 @@
+"""Loss: what all losses share. Checks at the door, weights, the mean over the batch."""
+
+from __future__ import annotations
+
+import inspect
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from chainrule.errors import InputError
+from chainrule.layers.activations import tiny
+from chainrule.parameter import Array
+
+Shares = float | Array
+
+
+class Loss:
+    """The parent of all losses: checks the input, weighs the samples, takes the mean.
+
+    A subclass writes two methods, next to each other, about single rows: `losses` and
+    `gradients`. A row is the last axis of the predictions; each place along the other axes is
+    one: N rows for (N, C), N · T for sequences (N, T, C). Predictions (N,) are rows of one.
+
+    The loss is the mean over the rows, and the gradient is that of this mean. With weights w it
+    is Σ w_n loss_n / Σ w_n, so a weight of two is the same as giving the sample twice.
+    """
+
+    def forward(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the loss, a mean over the batch.
+
+        Parameters
+        ----------
+        y_true : array_like
+            What should have come out.
+        y_pred : array_like
+            What the network put out.
+        sample_weight : array_like, shape (N,) or (N, T), optional
+            How much each sample counts, or each place of a sequence: with 0 at the padding,
+            that is left out.
+        """
+        true, pred, shares = self._admit(y_true, y_pred, sample_weight)
+        return _mean(self.losses(true, pred), shares)
+
+    def backward(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Array:
+        """Return the gradient of the loss at `y_pred`, shaped and typed like it."""
+        true, pred, shares = self._admit(y_true, y_pred, sample_weight)
+        return _of_mean(self.gradients(true, pred), shares).reshape(np.shape(y_pred))
+
+    def value_and_gradient(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[float, Array]:
+        """Return what `forward` and `backward` return, after checking the input only once."""
+        true, pred, shares = self._admit(y_true, y_pred, sample_weight)
+        losses, gradients = self.losses_and_gradients(true, pred)
+        return _mean(losses, shares), _of_mean(gradients, shares).reshape(np.shape(y_pred))
+
+    def losses(self, y_true: Array, y_pred: Array) -> Array:
+        """Return each row's loss, (N,), for y_true and y_pred of shape (N, outputs)."""
+        raise NotImplementedError(f"{type(self).__name__} has no losses(y_true, y_pred).")
+
+    def gradients(self, y_true: Array, y_pred: Array) -> Array:
+        """Return each row's gradient at its own predictions, (N, outputs)."""
+        raise NotImplementedError(f"{type(self).__name__} has no gradients(y_true, y_pred).")
+
+    def losses_and_gradients(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
+        """Return both; a subclass may write this too, where the two share most of their work."""
+        return self.losses(y_true, y_pred), self.gradients(y_true, y_pred)
+
+    def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+        """Check both arrays and return them as (N, outputs), in the predictions' type."""
+        true, pred = as_numbers(y_true), as_floats(y_pred)
+        check_finite(pred)
+        return same_rows(true, pred)
+
+    def importance(self, y_true: Array) -> Array | None:
+        """Return what each row adds to what the mean is divided by, (N,); None for one each."""
+        return None
+
+    def _admit(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[Array, Array, Shares]:
+        """Return the rows and the share of each in the mean: (N,), or one number for all."""
+        true, pred = self.rows(y_true, y_pred)
+        importance = self.importance(true)
+        if sample_weight is None and importance is None:
+            return true, pred, 1.0 / len(pred)
+        weight = np.ones(len(pred))
+        if sample_weight is not None:
+            weight = weight_of_rows(sample_weight, np.shape(y_pred))
+        total = weight.sum() if importance is None else weight @ importance
+        if total == 0:
+            raise InputError("All weights of this batch are 0; at least one row has to count.")
+        return true, pred, weight / total
+
+    def __repr__(self) -> str:
+        options = inspect.signature(type(self)).parameters
+        shown = ((name, getattr(self, name), option) for name, option in options.items())
+        chosen = (f"{name}={value!r}" for name, value, option in shown if value != option.default)
+        return f"{type(self).__name__}({', '.join(chosen)})"
+
+
+def _mean(losses: Array, shares: Shares) -> float:
+    """Return Σ share · loss, added up in float64."""
+    if isinstance(shares, float):
+        return float(np.add.reduce(losses, dtype=np.float64)) * shares
+    return float(shares @ losses)
+
+
+def _of_mean(gradients: Array, shares: Shares) -> Array:
+    """Return the mean's gradient: each row's own, times its share."""
+    if isinstance(shares, float):
+        return gradients * shares
+    return gradients * shares[:, np.newaxis].astype(gradients.dtype)
+
+
+# ---------------------------------------------------------------- arrays, as they come
+
+
+def as_array(name: str, y: ArrayLike) -> Array:
+    """Return `y` as an array; refuse rows of different lengths."""
+    try:
+        return np.asarray(y)
+    except ValueError as error:
+        raise InputError(f"{name} holds rows of different lengths ({error}).") from error
+
+
+def as_numbers(y_true: ArrayLike) -> Array:
+    """Return `y_true` as an array; refuse it unless it holds finite numbers."""
+    true = as_array("y_true", y_true)
+    if true.dtype.kind in "iub":
+        return true
+    if true.dtype.kind != "f":
+        raise InputError(f"y_true must hold numbers, got {true.dtype}; number the classes from 0.")
+    if not np.isfinite(true).all():
+        raise InputError("y_true holds NaN or infinity; drop those samples first.")
+    return true
+
+
+def as_floats(y_pred: ArrayLike) -> Array:
+    """Return `y_pred` as an array of floats; refuse it if it is empty."""
+    pred = as_array("y_pred", y_pred)
+    if pred.dtype.kind in "iub":
+        pred = pred.astype(np.float64)
+    if pred.dtype.kind != "f":
+        raise InputError(f"y_pred must hold real numbers, got {pred.dtype}.")
+    if pred.ndim == 0 or pred.size == 0:
+        raise InputError(f"y_pred must be a batch of predictions, got the shape {pred.shape}.")
+    return pred
+
+
+def check_finite(y_pred: Array) -> None:
+    """Refuse predictions that are NaN or infinite."""
+    if not np.isfinite(y_pred).all():
+        raise InputError(
+            "y_pred holds NaN or infinity: training has diverged. "
+            "A smaller learning rate and standardised inputs are the usual cures."
+        )
+
+
+def as_probabilities(y_pred: Array, last_layer: str) -> Array:
+    """Return predictions kept from vanishing (see Softmax); refuse all but probabilities.
+
+    A little rounding below 0 or above 1 is let through.
+    """
+    low, high = y_pred.min(), y_pred.max()
+    if not (low >= -1e-3 and high <= 1 + 1e-3):  # nor is it where there is a NaN
+        check_finite(y_pred)
+        raise InputError(
+            f"y_pred must hold probabilities, got values from {low:g} to {high:g}. End the network "
+            f"with a {last_layer}, or give the loss from_logits=True."
+        )
+    floor = tiny(y_pred)
+    return np.maximum(y_pred, floor) if low < floor else y_pred
+
+
+# ---------------------------------------------------------------- arrays, as rows
+
+
+def same_rows(true: Array, pred: Array) -> tuple[Array, Array]:
+    """Return both as (N, outputs), in the predictions' type; refuse shapes that differ."""
+    if true.shape != pred.shape:
+        same_samples = true.shape[:1] == pred.shape[:1] and true.size == pred.size
+        if not (same_samples and 1 in (true.ndim, pred.ndim)):  # (N,) and (N, 1) are the same
+            raise InputError(
+                f"y_true has the shape {true.shape} and y_pred {pred.shape}; they must be equal."
+            )
+    outputs = pred.shape[-1] if pred.ndim > 1 else 1
+    true = true.astype(pred.dtype, copy=False)
+    return true.reshape(-1, outputs), pred.reshape(-1, outputs)
+
+
+def class_rows(true: Array, pred: Array) -> tuple[Array, Array]:
+    """Return both as (N, classes), in the predictions' type; labels become one-hot rows."""
+    if pred.ndim < 2:
+        raise InputError(f"y_pred must be (N, classes), got the shape {pred.shape}.")
+    classes = pred.shape[-1]
+    if true.shape == pred.shape[:-1]:
+        true = one_hot(true, classes, pred.dtype)
+    elif true.shape != pred.shape:
+        raise InputError(
+            f"y_true has the shape {true.shape} and y_pred {pred.shape}. Give the class of "
+            f"each sample, {pred.shape[:-1]}, or one row a sample, {pred.shape}."
+        )
+    elif true.min() < 0 or np.abs(true.sum(axis=-1) - 1).max() > 1e-3:
+        raise InputError(
+            "Each row of y_true must be a distribution over the classes: not negative, sum 1."
+        )
+    true = true.astype(pred.dtype, copy=False)
+    return true.reshape(-1, classes), pred.reshape(-1, classes)
+
+
+def one_hot(labels: ArrayLike, classes: int, dtype: DTypeLike = np.float32) -> Array:
+    """Return rows of zeros with a one at each label: (...,) whole numbers to (..., classes)."""
+    labels = np.asarray(labels)
+    if labels.dtype.kind not in "iu":
+        raise InputError(
+            f"Class labels are whole numbers from 0 to {classes - 1}, got {labels.dtype}."
+        )
+    # As an unsigned number a negative label is huge, so that one comparison does for both ends.
+    if labels.size and labels.astype(np.uintp, copy=False).max() >= classes:
+        raise InputError(
+            f"There are {classes} classes, so labels run from 0 to {classes - 1}; "
+            f"got labels from {labels.min()} to {labels.max()}."
+        )
+    rows = np.zeros((labels.size, classes), dtype)
+    rows[np.arange(labels.size), labels.reshape(-1)] = 1
+    return rows.reshape(*labels.shape, classes)
+
+
+def weight_of_rows(sample_weight: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """Return the weight of each row, (N,) in float64, for predictions of this shape."""
+    weight = as_array("sample_weight", sample_weight)
+    if weight.dtype.kind not in "fiub":
+        raise InputError(f"Sample weights must be numbers, got {weight.dtype}.")
+    places = shape[:-1] if len(shape) > 1 else shape
+    if weight.ndim == 0 or weight.shape != places[: weight.ndim]:
+        one_each = " or ".join(str(places[:axes]) for axes in range(1, len(places) + 1))
+        raise InputError(
+            f"Sample weights of the shape {weight.shape} do not fit predictions {shape}; "
+            f"give {one_each}."
+        )
+    weight = weight.astype(np.float64)
+    if not np.isfinite(weight).all() or weight.min() < 0:
+        raise InputError("Sample weights must be finite and not negative.")
+    missing_axes = (1,) * (len(places) - weight.ndim)
+    return np.broadcast_to(weight.reshape(weight.shape + missing_axes), places).reshape(-1)

@@ -1,0 +1,222 @@
+"""Losses for classes: how surprised the predicted probabilities are by what is true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.checks import check_range
+from chainrule.errors import ConfigurationError, InputError
+from chainrule.layers.activations import log_softmax, sigmoid, softmax, tiny
+from chainrule.loss_functions.base import (
+    Loss,
+    as_floats,
+    as_numbers,
+    as_probabilities,
+    check_finite,
+    class_rows,
+    same_rows,
+)
+from chainrule.parameter import Array
+
+__all__ = ["BinaryCrossEntropy", "CategoricalCrossEntropy", "KLDivergence"]
+
+
+# ---------------------------------------------------------------- one class out of several
+
+
+class ClassLoss(Loss):
+    """The parent of losses on a distribution over classes, from probabilities or logits."""
+
+    from_logits: bool
+
+    def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+        true, pred = class_rows(as_numbers(y_true), as_floats(y_pred))
+        if self.from_logits:
+            check_finite(pred)
+            return true, pred
+        return true, as_probabilities(pred, "Softmax")
+
+    def log_probabilities(self, y_pred: Array) -> Array:
+        """Return log p, (N, C)."""
+        return log_softmax(y_pred) if self.from_logits else np.log(y_pred)
+
+
+class CategoricalCrossEntropy(ClassLoss):
+    """loss_n = -Σ_c y_nc log p_nc, for one class out of several.
+
+    `y_true` holds class indices (N,) or rows of probabilities (N, C), such as one-hot rows;
+    `y_pred` holds probabilities (N, C), from a Softmax. Sequences, (N, T) with (N, T, C), count
+    each position as a sample.
+
+    Parameters
+    ----------
+    from_logits : bool
+        True where the network ends without Softmax. The loss is then exact for logits of any
+        size; on probabilities it is capped where they underflow (at about 87 in float32).
+        The gradient is p - y either way.
+    label_smoothing : float
+        With ε, the truth becomes (1 - ε) y + ε / C: a network need not go to infinity to be
+        sure. Szegedy et al., "Rethinking the Inception Architecture", 2016, section 7.
+    class_weight : sequence of float, optional
+        w, how much each class counts: loss_n = -Σ_c w_c y_nc log p_nc, and the mean is divided
+        by Σ_n Σ_c w_c y_nc (before smoothing), as PyTorch does for class indices.
+    """
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        class_weight: Sequence[float] | None = None,
+    ) -> None:
+        self.from_logits = from_logits
+        self.label_smoothing = check_range("label_smoothing", label_smoothing, high=1)
+        self.class_weight = None if class_weight is None else checked_weights(class_weight)
+
+    def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+        true, pred = super().rows(y_true, y_pred)
+        if self.class_weight is not None and len(self.class_weight) != pred.shape[1]:
+            raise InputError(
+                f"class_weight has {len(self.class_weight)} weights, "
+                f"y_pred {pred.shape[1]} classes."
+            )
+        return true, pred
+
+    def importance(self, y_true: Array) -> Array | None:
+        return None if self.class_weight is None else y_true @ np.array(self.class_weight)
+
+    def target(self, y_true: Array) -> Array:
+        """Return w_c ((1 - ε) y_nc + ε / C): what log p is weighed with."""
+        if self.label_smoothing:
+            smoothing = self.label_smoothing
+            y_true = (1 - smoothing) * y_true + smoothing / y_true.shape[1]
+        if self.class_weight is not None:
+            y_true = y_true * np.array(self.class_weight, y_true.dtype)
+        return y_true
+
+    def losses(self, y_true: Array, y_pred: Array) -> Array:
+        return -np.vecdot(self.target(y_true), self.log_probabilities(y_pred))
+
+    def gradients(self, y_true: Array, y_pred: Array) -> Array:
+        target = self.target(y_true)
+        if self.from_logits:
+            return softmax(y_pred) * target.sum(axis=1, keepdims=True) - target
+        return -target / y_pred
+
+    def losses_and_gradients(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
+        target, log_p = self.target(y_true), self.log_probabilities(y_pred)
+        losses = -np.vecdot(target, log_p)
+        if self.from_logits:
+            return losses, np.exp(log_p) * target.sum(axis=1, keepdims=True) - target
+        return losses, -target / y_pred
+
+
+class KLDivergence(ClassLoss):
+    """loss_n = Σ_c y_nc (log y_nc - log p_nc): how far the distribution p is from y.
+
+    Where y is 0 the term is 0. This is the cross-entropy less the entropy of y, so the gradient
+    is the same; what differs is that a perfect prediction has a loss of 0.
+
+    Kullback, Leibler, "On Information and Sufficiency", 1951.
+
+    Parameters
+    ----------
+    from_logits : bool
+        True where the network ends without Softmax.
+    """
+
+    def __init__(self, from_logits: bool = False) -> None:
+        self.from_logits = from_logits
+
+    def losses(self, y_true: Array, y_pred: Array) -> Array:
+        log_y = np.log(np.maximum(y_true, tiny(y_true)))
+        return np.vecdot(y_true, log_y - self.log_probabilities(y_pred))
+
+    def gradients(self, y_true: Array, y_pred: Array) -> Array:
+        if self.from_logits:
+            return softmax(y_pred) * y_true.sum(axis=1, keepdims=True) - y_true
+        return -y_true / y_pred
+
+
+def checked_weights(class_weight: Sequence[float]) -> tuple[float, ...]:
+    """Return the weights as numbers; raise ConfigurationError unless some class counts."""
+    weights = tuple(check_range("a class's weight", weight) for weight in class_weight)
+    if not any(weights):
+        raise ConfigurationError(f"class_weight needs a weight above 0, got {weights}.")
+    return weights
+
+
+# ---------------------------------------------------------------- yes or no
+
+
+class BinaryLoss(Loss):
+    """The parent of losses on answers between no, 0, and yes, 1, from probabilities or logits."""
+
+    from_logits: bool
+
+    def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+        true, pred = same_rows(as_numbers(y_true), as_floats(y_pred))
+        low, high = true.min(), true.max()
+        if low < 0 or high > 1:
+            raise InputError(
+                f"y_true must lie in [0, 1], got values from {low:g} to {high:g}; "
+                "name the two classes 0 and 1."
+            )
+        if self.from_logits:
+            check_finite(pred)
+            return true, pred
+        return true, as_probabilities(pred, "Sigmoid")
+
+
+class BinaryCrossEntropy(BinaryLoss):
+    """loss_n = mean over outputs of -y log p - (1 - y) log(1 - p), for yes or no.
+
+    `y_true` lies in [0, 1]; `y_pred` holds probabilities, from a Sigmoid, of the same shape
+    ((N,) goes with (N, 1)). Several outputs are several independent questions.
+
+    Parameters
+    ----------
+    from_logits : bool
+        True where the network ends without Sigmoid; the loss is then exact for logits of any
+        size: -log p is log(1 + exp(-z)), taken without overflow.
+    label_smoothing : float
+        With ε, the truth becomes (1 - ε) y + ε / 2.
+    positive_weight : float
+        How many times a yes counts as much as a no: -w y log p - (1 - y) log(1 - p). The mean
+        is still over all samples, as in PyTorch.
+    """
+
+    def __init__(
+        self,
+        from_logits: bool = False,
+        label_smoothing: float = 0.0,
+        positive_weight: float = 1.0,
+    ) -> None:
+        self.from_logits = from_logits
+        self.label_smoothing = check_range("label_smoothing", label_smoothing, high=1)
+        self.positive_weight = check_range("positive_weight", positive_weight, inclusive=False)
+
+    def targets(self, y_true: Array) -> tuple[Array, Array]:
+        """Return what -log p and what -log(1 - p) is weighed with."""
+        yes = y_true
+        if self.label_smoothing:
+            yes = (1 - self.label_smoothing) * yes + self.label_smoothing / 2
+        return (yes if self.positive_weight == 1 else self.positive_weight * yes), 1 - yes
+
+    def losses(self, y_true: Array, y_pred: Array) -> Array:
+        yes, no = self.targets(y_true)
+        if self.from_logits:
+            loss = yes * np.logaddexp(0, -y_pred) + no * np.logaddexp(0, y_pred)
+        else:
+            loss = -yes * np.log(y_pred) - no * np.log(np.maximum(1 - y_pred, tiny(y_pred)))
+        return loss.sum(axis=1) / loss.shape[1]
+
+    def gradients(self, y_true: Array, y_pred: Array) -> Array:
+        yes, no = self.targets(y_true)
+        if self.from_logits:
+            gradient = (yes + no) * sigmoid(y_pred) - yes
+        else:
+            gradient = no / np.maximum(1 - y_pred, tiny(y_pred)) - yes / y_pred
+        return gradient / gradient.shape[1]

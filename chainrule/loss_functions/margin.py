@@ -1,0 +1,105 @@
+"""Hinges: a prediction that is right by a margin is right enough. They take scores of any size."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.checks import check_range
+from chainrule.errors import InputError
+from chainrule.loss_functions.base import (
+    Loss,
+    as_floats,
+    as_numbers,
+    check_finite,
+    class_rows,
+)
+from chainrule.parameter import Array
+
+__all__ = ["CategoricalHinge", "Hinge", "MultiMargin"]
+
+
+class Hinge(Loss):
+    """loss_n = mean over outputs of max(0, 1 - y s), for yes (1) or no (-1 or 0) and scores s.
+
+    The loss of support vector machines: Cortes, Vapnik, "Support-Vector Networks", 1995.
+    """
+
+    def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+        true, pred = super().rows(y_true, y_pred)
+        sign = np.where(true > 0, pred.dtype.type(1), pred.dtype.type(-1))
+        if ((true != sign) & (true != 0)).any():
+            raise InputError(
+                f"y_true must hold 1 for yes and -1 or 0 for no, got values from {true.min():g} "
+                f"to {true.max():g}."
+            )
+        return sign, pred
+
+    def losses(self, y_true: Array, y_pred: Array) -> Array:
+        return np.maximum(0, 1 - y_true * y_pred).sum(axis=1) / y_pred.shape[1]
+
+    def gradients(self, y_true: Array, y_pred: Array) -> Array:
+        return -y_true * (y_true * y_pred < 1) / y_pred.shape[1]
+
+
+class ScoreLoss(Loss):
+    """The parent of losses on one score for each class, of any size."""
+
+    def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+        true, pred = class_rows(as_numbers(y_true), as_floats(y_pred))
+        check_finite(pred)
+        return true, pred
+
+
+class CategoricalHinge(ScoreLoss):
+    """loss_n = max(0, 1 + max_c (1 - y_nc) s_nc - Σ_c y_nc s_nc): the strongest rival counts.
+
+    As Keras defines it, on one-hot rows or class indices. In the maximum the true class stands
+    with a 0, so that a rival with a negative score does not count as strong. Among equal rivals
+    the first gets the gradient.
+    """
+
+    def losses(self, y_true: Array, y_pred: Array) -> Array:
+        rival = ((1 - y_true) * y_pred).max(axis=1)
+        return np.maximum(0, 1 + rival - np.vecdot(y_true, y_pred))
+
+    def gradients(self, y_true: Array, y_pred: Array) -> Array:
+        others = 1 - y_true
+        rows, rival = np.arange(len(y_pred)), (others * y_pred).argmax(axis=1)
+        gradient = -y_true
+        gradient[rows, rival] += others[rows, rival]
+        return gradient * (self.losses(y_true, y_pred) > 0)[:, np.newaxis]
+
+
+class MultiMargin(ScoreLoss):
+    """loss_n = Σ_c≠t max(0, margin + s_nc - s_nt) / C, t the true class: every rival counts.
+
+    Weston, Watkins, "Support Vector Machines for Multi-Class Pattern Recognition", 1999; with
+    PyTorch's division by the number of classes.
+
+    Parameters
+    ----------
+    margin : float
+        By how much the true class's score should be the highest.
+    """
+
+    def __init__(self, margin: float = 1.0) -> None:
+        self.margin = check_range("margin", margin, inclusive=False)
+
+    def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+        true, pred = super().rows(y_true, y_pred)
+        if (true.max(axis=1) != 1).any():
+            raise InputError("MultiMargin takes one true class a row: class indices or one-hot.")
+        return true, pred
+
+    def losses(self, y_true: Array, y_pred: Array) -> Array:
+        return np.maximum(0, self.excess(y_true, y_pred)).sum(axis=1) / y_pred.shape[1]
+
+    def gradients(self, y_true: Array, y_pred: Array) -> Array:
+        active = (self.excess(y_true, y_pred) > 0).astype(y_pred.dtype)
+        return (active - y_true * active.sum(axis=1, keepdims=True)) / y_pred.shape[1]
+
+    def excess(self, y_true: Array, y_pred: Array) -> Array:
+        """Return how far each rival reaches into the margin, (N, C); 0 for the true class."""
+        score = np.vecdot(y_true, y_pred)[:, np.newaxis]
+        return (self.margin + y_pred - score) * (1 - y_true)

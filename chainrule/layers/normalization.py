@@ -168,9 +168,8 @@ class BatchNorm(Module):
         sums = total(channels), total_product(channels, x_hat)  # of dy and of dy x̂
         if self.weight is not None and self.bias is not None:
             self.bias.grad, self.weight.grad = sums[0][:, 0], sums[1][:, 0]
-            inverse_std = (
-                inverse_std * self.weight.value[:, np.newaxis]
-            )  # g = γ dy: γ goes in front
+            # g = γ dy, and γ is the same for the whole channel, so it goes in front.
+            inverse_std = inverse_std * self.weight.value[:, np.newaxis]
         return standardize_backward(channels, x_hat, inverse_std, sums).reshape(dy.shape)
 
 

@@ -33,6 +33,11 @@ def test_reshape_says_how_many_numbers_it_needs(shape, needed):
     assert "(5, 7), with 7 in each" in str(caught.value)
 
 
+def test_reshape_refuses_twice_the_numbers_that_it_needs():
+    with pytest.raises(ShapeError, match="expected samples of 6 numbers, to become"):
+        Reshape((2, 3)).predict(np.ones((5, 12)))
+
+
 def test_there_and_back_through_a_network():
     x = np.random.default_rng(0).standard_normal((5, 3, 4)).astype(np.float32)
     network = Network([Transpose((1, 0)), BatchNorm(4), Flatten(), Reshape((4, 3)), Linear(3, 2)])

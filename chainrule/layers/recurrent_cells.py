@@ -1,13 +1,14 @@
 """The mathematics of RNN, LSTM and GRU: one direction of one layer, step by step through time.
 
-Arrays lie time first here, (T, N, features), so that a step is one block of memory. What does
-not depend on the step before, x W_ih, is one product for all steps. `states` (S, T + 1, N, H)
-holds the S states (h, and c in an LSTM) after t steps at place t, the first ones at place 0, and
-`dstates` the loss's gradient at each of them: going back, step t reads place t + 1 and adds what
-it finds to place t.
+Axes here: T steps, N sequences, G gates, H hidden features. Time stands first and the gates
+before the batch, so that what one gate is at one step, (N, H), is one block of memory.
 
-In each backward pass the loop does only what has to wait for the step after: the gates' slopes,
-which forward's values give, are worked out before it, for all steps at once.
+`states` (S, T + 1, N, H) holds the S states (h, and c in an LSTM) after t steps at place t, the
+first ones at place 0. `dstates` is the loss's gradient at each of them: going back, step t reads
+place t + 1 and adds what it finds to place t.
+
+The loop over time does what has to wait for the step before. What x adds to the gates, and the
+gradients of x and of the weights, are products for all steps at once.
 """
 
 from __future__ import annotations
@@ -22,25 +23,29 @@ from chainrule.parameter import Array, Initializer, Parameter
 
 __all__ = ["Cell", "GRUCell", "LSTMCell", "RNNCell"]
 
+SIGMOID = 0.5
+TANH = 1.0
+"""The scale s of a gate s tanh(s v) + 1 - s: with 1/2 it is σ(v), so one tanh makes all gates."""
+
 
 class Cell(Module):
-    """What the three have in common: weights, the product for all steps, and its gradient.
+    """What the three have in common: the weights, the products for all steps, their gradients.
 
-    The gates stand side by side: weight_ih (in, G H), weight_hh (H, G H), bias_ih and bias_hh
-    (G H,), in PyTorch's names and order and transposed against it.
+    The gates stand side by side in weight_ih (in, G H), weight_hh (H, G H), bias_ih and bias_hh
+    (G H,): PyTorch's names and order, transposed against it.
     """
 
-    gates: int
+    gates: tuple[float, ...]  # the scale of each
     states: int
     bias_begins: Initializer = Zero()
 
     def __init__(self, input_size: int, hidden_size: int, rng: np.random.Generator) -> None:
-        width = self.gates * hidden_size
+        width = len(self.gates) * hidden_size
         keeping_variance = KaimingNormal(gain=1.0)
         self.hidden_size = hidden_size
         self.weight_ih = Parameter.drawn((input_size, width), keeping_variance, rng)
         self.weight_hh = Parameter.drawn((hidden_size, width), keeping_variance, rng)
-        self.bias_ih = Parameter.drawn((width,), type(self).bias_begins, rng, decay=False)
+        self.bias_ih = Parameter.drawn((width,), self.bias_begins, rng, decay=False)
         self.bias_hh = Parameter.drawn((width,), Zero(), rng, decay=False)
 
     def run(self, x: Array, first: Array, running: Array | None, training: bool) -> Array:
@@ -51,36 +56,59 @@ class Cell(Module):
         steps, batch, _ = x.shape
         states = np.empty((self.states, steps + 1, batch, self.hidden_size), x.dtype)
         states[:, 0] = first
-        a = rows(x) @ self.weight_ih.value
-        a += self.bias_ih.value
-        a = a.reshape(steps, batch, -1)  # (T, N, G H), what the input adds to every gate
-        kept = self.steps(a, states, running)
+        scale = np.array(self.gates, x.dtype)[:, np.newaxis, np.newaxis]
+        a = x[:, np.newaxis] @ (self.by_gate(self.weight_ih.value) * scale)  # (T, G, N, H)
+        a += self.by_gate(self.input_bias()) * scale
+        kept = self.steps(a, self.by_gate(self.weight_hh.value) * scale, states, running)
         self.save(x, states, a, kept, training=training)
         return states
 
     def backward(self, dstates: Array) -> Array:
         """Return dx (T, N, in); `dstates` is completed in place, at 0 for the first states."""
         x, states, a, kept = self.saved()
-        dinput, dhidden = self.steps_back(a, states, kept, dstates)  # (T, N, G H) each
-        np.matmul(rows(x).T, rows(dinput), out=self.weight_ih.grad)
-        np.matmul(rows(states[0, :-1]).T, rows(dhidden), out=self.weight_hh.grad)
-        np.sum(rows(dinput), axis=0, out=self.bias_ih.grad)
-        np.sum(rows(dhidden), axis=0, out=self.bias_hh.grad)
-        return (rows(dinput) @ self.weight_ih.value.T).reshape(x.shape)
+        weight = np.ascontiguousarray(self.by_gate(self.weight_hh.value).swapaxes(1, 2))
+        dinput, dhidden = self.steps_back(a, weight, states, kept, dstates)  # (T, G, N, H)
+        da_h = side_by_side(dhidden)  # (T N, G H)
+        da = da_h if dinput is dhidden else side_by_side(dinput)
+        h = states[0, :-1].reshape(len(da), -1)  # (T N, H), before each step
+        ones = np.ones(len(da), da.dtype)
+        np.matmul(x.reshape(len(da), -1).T, da, out=self.weight_ih.grad)
+        np.matmul(h.T, da_h, out=self.weight_hh.grad)
+        np.matmul(ones, da, out=self.bias_ih.grad)
+        np.matmul(ones, da_h, out=self.bias_hh.grad)
+        return (da @ self.weight_ih.value.T).reshape(x.shape)
 
-    def steps(self, a: Array, states: Array, running: Array | None) -> Any:
-        """Fill `states`, turn `a` into the gates' values, and return what else backward needs."""
+    def by_gate(self, array: Array) -> Array:
+        """Return (rows, G H) as (G, rows, H), and (G H,) as (G, 1, H): a view."""
+        rows = 1 if array.ndim == 1 else len(array)
+        return array.reshape(rows, len(self.gates), self.hidden_size).swapaxes(0, 1)
+
+    def input_bias(self) -> Array:
+        """Return what is added to all gates before the first step."""
+        return self.bias_ih.value + self.bias_hh.value
+
+    def steps(self, a: Array, weight: Array, states: Array, running: Array | None) -> Any:
+        """Fill `states`; turn `a` (T, G, N, H) from the input's part into the gates' values.
+
+        `weight` (G, H, H) is W_hh. It and `a` are scaled as the gates want it. What is returned
+        comes back as `kept` in `steps_back`.
+        """
         raise NotImplementedError
 
-    def steps_back(self, a: Array, states: Array, kept: Any, dstates: Array) -> tuple[Array, Array]:
-        """Complete `dstates`; return the gradient at the gates, as the input and as h see it."""
+    def steps_back(
+        self, a: Array, weight: Array, states: Array, kept: Any, dstates: Array
+    ) -> tuple[Array, Array]:
+        """Complete `dstates`; return the gradient at x W_ih and at h W_hh, (T, G, N, H) each.
+
+        `weight` (G, H, H) is W_hh, transposed and not scaled. `a` may be overwritten.
+        """
         raise NotImplementedError
 
 
 class RNNCell(Cell):
     """h' = tanh(x W_ih + b_ih + h W_hh + b_hh), or relu of it."""
 
-    gates, states = 1, 1
+    gates, states = (TANH,), 1
 
     def __init__(
         self, input_size: int, hidden_size: int, rng: np.random.Generator, nonlinearity: str
@@ -88,25 +116,25 @@ class RNNCell(Cell):
         super().__init__(input_size, hidden_size, rng)
         self.nonlinearity = nonlinearity
 
-    def steps(self, a: Array, states: Array, running: Array | None) -> None:
+    def steps(self, a: Array, weight: Array, states: Array, running: Array | None) -> None:
         (h,) = states
-        a += self.bias_hh.value
-        for t, total in enumerate(a):
-            total += h[t] @ self.weight_hh.value
+        for t, (total,) in enumerate(a):
+            total += h[t] @ weight[0]
             if self.nonlinearity == "tanh":
                 np.tanh(total, out=h[t + 1])
             else:
                 np.maximum(total, 0, out=h[t + 1])
             stop_ended(h[t + 1], running, t)
 
-    def steps_back(self, a: Array, states: Array, kept: Any, dstates: Array) -> tuple[Array, Array]:
+    def steps_back(
+        self, a: Array, weight: Array, states: Array, kept: Any, dstates: Array
+    ) -> tuple[Array, Array]:
         (h,), (dh,) = states, dstates
-        da = 1 - h[1:] ** 2 if self.nonlinearity == "tanh" else (h[1:] > 0).astype(a.dtype)
-        weight = np.ascontiguousarray(self.weight_hh.value.T)  # (H, H)
         for t in reversed(range(len(a))):
-            da[t] *= dh[t + 1]
-            dh[t] += da[t] @ weight
-        return da, da
+            slope = 1 - h[t + 1] ** 2 if self.nonlinearity == "tanh" else h[t + 1] > 0
+            np.multiply(dh[t + 1], slope, out=a[t, 0])
+            dh[t] += a[t, 0] @ weight[0]
+        return a, a
 
 
 def forget_nothing_yet(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
@@ -122,50 +150,45 @@ class LSTMCell(Cell):
     c' = f c + i g, and h' = o tanh(c').
     """
 
-    gates, states = 4, 2
+    gates, states = (SIGMOID, SIGMOID, TANH, SIGMOID), 2
     bias_begins = staticmethod(forget_nothing_yet)
 
-    def steps(self, a: Array, states: Array, running: Array | None) -> Array:
+    def steps(self, a: Array, weight: Array, states: Array, running: Array | None) -> Array:
         h, c = states
-        i, f, g, o = side_by_side(a, 4)  # views: (T, N, H) each
-        # σ(v) = 1/2 + 1/2 tanh(v / 2): with the halves in `scale`, one tanh makes all four gates.
-        scale = np.repeat(np.array([0.5, 0.5, 1, 0.5], a.dtype), self.hidden_size)
-        a += self.bias_hh.value
-        a *= scale
-        weight = self.weight_hh.value * scale
         tanh_c = np.empty_like(c[1:])
         for t, gates in enumerate(a):
+            i, f, g, o = gates  # (N, H) each
             gates += h[t] @ weight
             np.tanh(gates, out=gates)
-            gates *= scale
-            gates += 1 - scale
-            np.multiply(f[t], c[t], out=c[t + 1])
-            c[t + 1] += i[t] * g[t]
+            for sigmoids in (gates[:2], o):
+                sigmoids *= SIGMOID
+                sigmoids += 1 - SIGMOID
+            np.multiply(f, c[t], out=c[t + 1])
+            c[t + 1] += i * g
             np.tanh(c[t + 1], out=tanh_c[t])
-            np.multiply(o[t], tanh_c[t], out=h[t + 1])
+            np.multiply(o, tanh_c[t], out=h[t + 1])
             stop_ended(h[t + 1], running, t)
         return tanh_c
 
-    def steps_back(self, a: Array, states: Array, kept: Any, dstates: Array) -> tuple[Array, Array]:
+    def steps_back(
+        self, a: Array, weight: Array, states: Array, kept: Any, dstates: Array
+    ) -> tuple[Array, Array]:
         (_, c), (dh, dc), tanh_c = states, dstates, kept
-        i, f, g, o = side_by_side(a, 4)
-        da = a * (1 - a)  # the slope of σ
-        di, df, dg, do = side_by_side(da, 4)
-        di *= g
-        df *= c[:-1]
-        np.multiply(i, 1 - g * g, out=dg)  # the slope of tanh
-        do *= tanh_c
-        h_by_c = o * (1 - tanh_c * tanh_c)
-        weight = np.ascontiguousarray(self.weight_hh.value.T)  # (4 H, H)
         for t in reversed(range(len(a))):
-            dc[t + 1] += dh[t + 1] * h_by_c[t]
-            di[t] *= dc[t + 1]
-            df[t] *= dc[t + 1]
-            dg[t] *= dc[t + 1]
-            do[t] *= dh[t + 1]
-            dc[t] += dc[t + 1] * f[t]
-            dh[t] += da[t] @ weight
-        return da, da
+            i, f, g, o = a[t]
+            do = dh[t + 1] * tanh_c[t]
+            dc_t = dh[t + 1] * o
+            dc_t *= 1 - tanh_c[t] * tanh_c[t]
+            dc_t += dc[t + 1]
+            dc[t] += dc_t * f
+            di, df, dg = dc_t * g, dc_t * c[t], dc_t * i
+            do *= o * (1 - o)
+            di *= i * (1 - i)
+            df *= f * (1 - f)
+            dg *= 1 - g * g
+            i[...], f[...], g[...], o[...] = di, df, dg, do
+            dh[t] += np.add.reduce(a[t] @ weight)
+        return a, a
 
 
 class GRUCell(Cell):
@@ -174,63 +197,63 @@ class GRUCell(Cell):
     n = tanh(x W_in + b_in + r (h W_hn + b_hn)), and h' = (1 - z) n + z h.
     """
 
-    gates, states = 3, 1
+    gates, states = (SIGMOID, SIGMOID, TANH), 1
 
-    def steps(self, a: Array, states: Array, running: Array | None) -> Array:
+    def input_bias(self) -> Array:
+        """Return the sum of both biases, but for n: its b_hn is added behind r."""
+        bias = super().input_bias()
+        bias[2 * self.hidden_size :] = self.bias_ih.value[2 * self.hidden_size :]
+        return bias
+
+    def steps(self, a: Array, weight: Array, states: Array, running: Array | None) -> Array:
         (h,) = states
-        r, z, n = side_by_side(a, 3)  # views: (T, N, H) each
-        r_and_z = a[:, :, : 2 * self.hidden_size]
+        bias = self.bias_hh.value[2 * self.hidden_size :]
         hidden_n = np.empty_like(h[1:])  # h W_hn + b_hn
-        for t in range(len(a)):
-            hidden = h[t] @ self.weight_hh.value
-            hidden += self.bias_hh.value
-            gates = r_and_z[t]
-            gates += hidden[:, : 2 * self.hidden_size]
-            gates *= 0.5  # σ(v) = 1/2 + 1/2 tanh(v / 2)
-            np.tanh(gates, out=gates)
-            gates *= 0.5
-            gates += 0.5
-            hidden_n[t] = hidden[:, 2 * self.hidden_size :]
-            n[t] += r[t] * hidden_n[t]
-            np.tanh(n[t], out=n[t])
-            np.subtract(h[t], n[t], out=h[t + 1])
-            h[t + 1] *= z[t]
-            h[t + 1] += n[t]  # n + z (h - n)
+        for t, gates in enumerate(a):
+            r, z, n = gates  # (N, H) each
+            hidden = h[t] @ weight  # (3, N, H)
+            np.add(hidden[2], bias, out=hidden_n[t])
+            sigmoids = gates[:2]
+            sigmoids += hidden[:2]
+            np.tanh(sigmoids, out=sigmoids)
+            sigmoids *= SIGMOID
+            sigmoids += 1 - SIGMOID
+            n += r * hidden_n[t]
+            np.tanh(n, out=n)
+            np.subtract(h[t], n, out=h[t + 1])
+            h[t + 1] *= z
+            h[t + 1] += n  # n + z (h - n)
             stop_ended(h[t + 1], running, t)
         return hidden_n
 
-    def steps_back(self, a: Array, states: Array, kept: Any, dstates: Array) -> tuple[Array, Array]:
+    def steps_back(
+        self, a: Array, weight: Array, states: Array, kept: Any, dstates: Array
+    ) -> tuple[Array, Array]:
         (h,), (dh,), hidden_n = states, dstates, kept
-        r, z, n = side_by_side(a, 3)
-        n_slope = (1 - z) * (1 - n * n)
-        dhidden = a * (1 - a)  # the slope of σ
-        dr, dz, dn_hidden = side_by_side(dhidden, 3)
-        dr *= n_slope * hidden_n
-        dz *= h[:-1] - n
-        np.multiply(n_slope, r, out=dn_hidden)
-        weight = np.ascontiguousarray(self.weight_hh.value.T)  # (3 H, H)
+        dhidden = np.empty_like(a)
         for t in reversed(range(len(a))):
-            dr[t] *= dh[t + 1]
-            dz[t] *= dh[t + 1]
-            dn_hidden[t] *= dh[t + 1]
-            dh[t] += dh[t + 1] * z[t]
-            dh[t] += dhidden[t] @ weight
-        dinput = dhidden.copy()  # the same, but that n sees its input without r
-        np.multiply(n_slope, dh[1:], out=side_by_side(dinput, 3)[2])
-        return dinput, dhidden
+            r, z, n = a[t]
+            dz = dh[t + 1] * (h[t] - n)
+            dz *= z * (1 - z)
+            dn = dh[t + 1] * (1 - z)
+            dn *= 1 - n * n
+            dr = dn * hidden_n[t]
+            dr *= r * (1 - r)
+            np.multiply(dn, r, out=dhidden[t, 2])  # h meets n behind r, x without it
+            dh[t] += dh[t + 1] * z
+            r[...], z[...], n[...] = dr, dz, dn
+            dhidden[t, :2] = a[t, :2]
+            dh[t] += np.add.reduce(dhidden[t] @ weight)
+        return a, dhidden
 
 
 # ---------------------------------------------------------------- small words
 
 
-def rows(x: Array) -> Array:
-    """Return (T, N, features) as (T N, features)."""
-    return x.reshape(-1, x.shape[-1])
-
-
-def side_by_side(a: Array, gates: int) -> list[Array]:
-    """Return each gate's part of the last axis, as views."""
-    return np.split(a, gates, axis=-1)
+def side_by_side(a: Array) -> Array:
+    """Return (T, G, N, H) as (T N, G H), as the weights have it."""
+    _, gates, _, hidden = a.shape
+    return a.swapaxes(1, 2).reshape(-1, gates * hidden)
 
 
 def stop_ended(h: Array, running: Array | None, t: int) -> None:

@@ -8,7 +8,6 @@ from chainrule.layers import (
     linear,
     normalization,
     recurrent,
-    recurrent_cells,
     shape,
     smooth_activations,
 )
@@ -19,7 +18,6 @@ from chainrule.layers.embedding import *
 from chainrule.layers.linear import *
 from chainrule.layers.normalization import *
 from chainrule.layers.recurrent import *
-from chainrule.layers.recurrent_cells import *
 from chainrule.layers.shape import *
 from chainrule.layers.smooth_activations import *
 from chainrule.module import Module as Module
@@ -32,6 +30,5 @@ __all__ += embedding.__all__
 __all__ += linear.__all__
 __all__ += normalization.__all__
 __all__ += recurrent.__all__
-__all__ += recurrent_cells.__all__
 __all__ += shape.__all__
 __all__ += smooth_activations.__all__

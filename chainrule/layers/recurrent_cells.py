@@ -21,8 +21,6 @@ from chainrule.initializers import KaimingNormal, Zero
 from chainrule.module import Module
 from chainrule.parameter import Array, Initializer, Parameter
 
-__all__ = ["Cell", "GRUCell", "LSTMCell", "RNNCell"]
-
 SIGMOID = 0.5
 TANH = 1.0
 """The scale s of a gate s tanh(s v) + 1 - s: with 1/2 it is σ(v), so one tanh makes all gates."""

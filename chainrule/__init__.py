@@ -8,5 +8,6 @@ from chainrule.loss_functions import *
 from chainrule.network import Network
 from chainrule.optimizers import *
 from chainrule.parameter import Buffer, Parameter
+from chainrule.schedules import *
 
 __version__ = "0.1.0"

@@ -1,5 +1,6 @@
 """Optimizers: their formulas, their memory, and what they refuse."""
 
+import fnmatch
 import math
 
 import numpy as np
@@ -14,16 +15,19 @@ from chainrule import (
     BackwardError,
     ConfigurationError,
     Linear,
+    Lion,
     MeanSquaredError,
     Momentum,
+    NAdam,
     Nesterov,
     Network,
     Optimizer,
+    RAdam,
     ReLU,
     RMSprop,
     StateError,
 )
-from chainrule import optimizers as file
+from chainrule.optimizers import base as file
 
 OPTIMIZERS = [
     SGD(0.05),
@@ -38,6 +42,12 @@ OPTIMIZERS = [
     Adam(0.02, beta1=0.5, beta2=0.6, epsilon=1e-3, weight_decay=0.1),
     AdamW(0.02),
     AdamW(0.02, weight_decay=0.5),
+    NAdam(0.02),
+    NAdam(0.02, momentum_decay=0.5, weight_decay=0.1),
+    RAdam(0.02),
+    RAdam(0.02, beta2=0.9, weight_decay=0.1),
+    Lion(0.003),
+    Lion(0.003, weight_decay=0.1),
 ]
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
 
@@ -126,6 +136,30 @@ def test_adams_second_step_by_hand():
     optimizer = Adam(0.1, beta1=0.5, beta2=0.75)
     second = 0.1 * (1.25 / 0.75) / math.sqrt(1.1875 / (1 - 0.75**2))
     assert one_weight(optimizer, [1.0, 2.0]) == pytest.approx([0.9, 0.9 - second])
+
+
+def test_nadam_by_hand():
+    # without momentum decay μ = 0.5 (1 - 0.5) = 0.25 always; m = 0.5, s = 0.5
+    mean = (0.25 / (1 - 0.25**2)) * 0.5 + (0.75 / (1 - 0.25)) * 1.0
+    optimizer = NAdam(0.1, beta1=0.5, beta2=0.5, momentum_decay=0)
+    assert one_weight(optimizer, [1.0]) == pytest.approx([1 - 0.1 * mean])
+
+
+def test_radam_waits_and_then_divides():
+    # with β₂ = 0.9, ρ_∞ = 19; ρ_5 = 4.58 and ρ_6 = 5.39
+    optimizer = RAdam(0.1, beta1=0.0, beta2=0.9)
+    places = [0.0, *one_weight(optimizer, [2.0] * 6, weight=0.0)]
+    assert -np.diff(places)[:5] == pytest.approx([0.2] * 5), "plain descent, by 0.1 · 2"
+    length = 19 - 2 * 6 * 0.9**6 / (1 - 0.9**6)
+    trust = math.sqrt((length - 4) * (length - 2) * 19 / (15 * 17 * length))
+    assert -np.diff(places)[5] == pytest.approx(0.1 * trust)
+
+
+def test_lion_by_hand():
+    # signs of 0.5 · 0 + 0.5 · 2, then of 0.5 · 1.5 - 0.5 · 1 with m = 0.25 · 0 + 0.75 · 2
+    places = one_weight(Lion(0.1, beta1=0.5, beta2=0.25), [2.0, -1.0, -4.0])
+    assert places == pytest.approx([0.9, 0.8, 0.9])
+    assert one_weight(Lion(0.1, weight_decay=0.5), [3.0], 2.0) == pytest.approx([2 - 0.1 - 0.1])
 
 
 def test_weight_decay_is_a_gradient_except_under_adamw():
@@ -297,6 +331,91 @@ def test_numpy_scalars_do_not_change_the_type():
     assert {type(v) for k, v in vars(optimizer).items() if k[0] != "_"} == {float, int, dict}
 
 
+# ---------------------------------------------------------------- factors and freezing
+
+
+def with_factors(optimizer, factors):
+    options = {k: v for k, v in vars(optimizer).items() if k not in ("steps", "memory", "factors")}
+    options = {k: v for k, v in options.items() if not k.startswith("_")}
+    return type(optimizer)(**options, factors=factors)
+
+
+@every_optimizer
+@pytest.mark.parametrize("pattern", ["layers.0.*", "layers.2.weight", "*.bias"])
+def test_frozen_parameters_stay_to_the_last_bit(optimizer, pattern):
+    network = small_network()
+    for parameter in network.named_parameters().values():
+        parameter.value.flat[0] = -0.0  # which -0.0 - (0 · -1) would make 0.0
+    optimizer = with_factors(optimizer, {pattern: 0})
+    before = {name: p.value.tobytes() for name, p in network.named_parameters().items()}
+    train(network, optimizer, 4)
+    frozen = fnmatch.filter(before, pattern)
+    assert 0 < len(frozen) < 4
+    for name, parameter in network.named_parameters().items():
+        assert (parameter.value.tobytes() == before[name]) == (name in frozen), name
+    for vector in optimizer.memory.values():
+        for name in frozen:
+            assert not vector[network.flat.slices[name]].any()
+
+
+@every_optimizer
+def test_gradients_that_are_no_number_do_not_reach_what_is_frozen(optimizer):
+    network, optimizer = small_network(), with_factors(optimizer, {"layers.0.*": 0})
+    network.backward(np.ones_like(network.forward(X)))
+    before = network.flat.values.copy()
+    place = network.flat.slices["layers.0.weight"]
+    network.flat.grads[place] = np.nan
+    optimizer.step(network)
+    np.testing.assert_array_equal(network.flat.values[place], before[place])
+    assert np.isfinite(network.flat.values).all()
+
+
+@every_optimizer
+def test_a_factor_is_a_learning_rate_of_its_own(optimizer, monkeypatch):
+    monkeypatch.setattr(file, "BLOCK", 7)
+    network, slow, fast = small_network(), small_network(), small_network()
+    for net in (network, slow, fast):
+        net.backward(np.ones_like(net.forward(X)))
+    with_factors(optimizer, {"layers.0.*": 0.5, "*.weight": 0.5}).step(network)
+    quarter = fresh(optimizer)
+    quarter.learning_rate /= 4
+    quarter.step(slow)
+    fresh(optimizer).step(fast)
+    weight, bias = network.flat.slices["layers.0.weight"], network.flat.slices["layers.2.bias"]
+    np.testing.assert_allclose(network.flat.values[weight], slow.flat.values[weight], rtol=1e-14)
+    np.testing.assert_array_equal(network.flat.values[bias], fast.flat.values[bias])
+
+
+def test_everything_may_be_frozen():
+    network, optimizer = small_network(), Adam(factors={"*": 0, "*.bias": 3})
+    before = network.flat.values.tobytes()
+    train(network, optimizer, 2)
+    assert network.flat.values.tobytes() == before
+    assert optimizer.steps == 2
+
+
+def test_factors_show_themselves():
+    assert repr(SGD(factors={"*.bias": 2})) == (
+        "SGD(learning_rate=0.01, weight_decay=0.0, factors={'*.bias': 2.0})"
+    )
+    assert "factors" not in repr(SGD())
+
+
+@pytest.mark.parametrize("factor", [-1, math.inf, "0", None])
+def test_a_factor_is_a_number(factor):
+    message = r"the factor of '\*' must be a number with 0 <= the factor"
+    with pytest.raises(ConfigurationError, match=message):
+        SGD(factors={"*": factor})
+
+
+def test_a_pattern_that_fits_nothing():
+    optimizer = SGD(factors={"layer.0.*": 0})
+    message = r"No parameter's name fits the pattern 'layer.0.\*'; there are \['layers.0.weight'"
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match=message):
+            train(small_network(), optimizer, 1)
+
+
 # ---------------------------------------------------------------- what is refused
 
 
@@ -316,6 +435,9 @@ def test_numpy_scalars_do_not_change_the_type():
         (lambda: Adam(beta1=1), "beta1 must be a number with 0 <= beta1 < 1, got 1"),
         (lambda: Adam(beta2=-0.1), "beta2 must be a number with 0 <= beta2 < 1, got -0.1"),
         (lambda: Adam(epsilon=-1), "epsilon must be a number with 0 < epsilon, got -1"),
+        (lambda: NAdam(momentum_decay=-1), "0 <= momentum_decay, got -1"),
+        (lambda: Lion(beta1=1), "beta1 must be a number with 0 <= beta1 < 1, got 1"),
+        (lambda: Lion(beta2=-1), "beta2 must be a number with 0 <= beta2 < 1, got -1"),
     ],
 )
 def test_options_that_make_no_sense(build, message):

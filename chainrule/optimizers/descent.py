@@ -1,0 +1,105 @@
+"""Optimizers that give every weight the same learning rate, simplest first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from chainrule.checks import check_range
+from chainrule.optimizers.base import LearningRate, Optimizer
+from chainrule.parameter import Array
+
+__all__ = ["SGD", "Lion", "Momentum", "Nesterov"]
+
+
+class SGD(Optimizer):
+    """w ← w - lr · g: straight down the slope."""
+
+    def __init__(
+        self,
+        learning_rate: LearningRate = 0.01,
+        weight_decay: float = 0.0,
+        *,
+        factors: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(learning_rate, weight_decay, factors=factors)
+
+    def rule(self, w: Array, g: Array, learning_rate: float, *memory: Array) -> None:
+        w -= learning_rate * g
+
+
+class Momentum(Optimizer):
+    """v ← μ v + g;  w ← w - lr · v: a ball that rolls, faster where the slope keeps its direction.
+
+    Polyak, "Some methods of speeding up the convergence of iteration methods", 1964.
+    """
+
+    slots = ("velocity",)
+
+    def __init__(
+        self,
+        learning_rate: LearningRate = 0.01,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        *,
+        factors: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(learning_rate, weight_decay, factors=factors)
+        self.momentum = check_range("momentum", momentum, high=1)
+
+    def rule(self, w: Array, g: Array, learning_rate: float, *memory: Array) -> None:
+        (v,) = memory
+        v *= self.momentum
+        v += g
+        w -= learning_rate * v
+
+
+class Nesterov(Momentum):
+    """v ← μ v + g;  w ← w - lr · (g + μ v): momentum that looks one step ahead.
+
+    Nesterov, 1983, in the form of Sutskever et al., "On the importance of initialization and
+    momentum in deep learning", 2013.
+    """
+
+    def rule(self, w: Array, g: Array, learning_rate: float, *memory: Array) -> None:
+        (v,) = memory
+        v *= self.momentum
+        v += g
+        w -= learning_rate * (g + self.momentum * v)
+
+
+class Lion(Optimizer):
+    """w ← w - lr · sign(β₁ m + (1 - β₁) g);  m ← β₂ m + (1 - β₂) g: every weight moves alike.
+
+    Its weight decay is decoupled. A step is larger than Adam's, so the learning rate should be
+    three to ten times smaller, and the weight decay as much larger.
+
+    Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023, algorithm 2.
+    """
+
+    slots = ("mean",)
+    decoupled = True
+
+    def __init__(
+        self,
+        learning_rate: LearningRate = 0.0001,
+        beta1: float = 0.9,
+        beta2: float = 0.99,
+        weight_decay: float = 0.0,
+        *,
+        factors: Mapping[str, float] | None = None,
+    ) -> None:
+        super().__init__(learning_rate, weight_decay, factors=factors)
+        self.beta1 = check_range("beta1", beta1, high=1)
+        self.beta2 = check_range("beta2", beta2, high=1)
+
+    def rule(self, w: Array, g: Array, learning_rate: float, *memory: Array) -> None:
+        (m,) = memory
+        direction = self.beta1 * m
+        direction += (1 - self.beta1) * g
+        np.sign(direction, out=direction)
+        direction *= learning_rate
+        w -= direction
+        m *= self.beta2
+        m += (1 - self.beta2) * g

@@ -1,0 +1,84 @@
+"""Schedules against torch.optim.lr_scheduler, at every step."""
+
+import warnings
+
+import pytest
+
+import chainrule as cr
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch", minversion="2")  # this folder alone would pass for `torch`
+lr = torch.optim.lr_scheduler
+
+
+def warmed_up(optimizer, then, steps=5, start=0.2):
+    warm_up = lr.LinearLR(optimizer, start_factor=start, total_iters=steps)
+    return lr.SequentialLR(optimizer, [warm_up, then], milestones=[steps])
+
+
+PAIRS = {
+    "StepLR": (cr.StepDecay(0.1, 7, 0.3), lambda o: lr.StepLR(o, 7, 0.3), 60),
+    "MultiStepLR": (
+        cr.MultiStepDecay(0.1, (5, 6, 30), 0.5),
+        lambda o: lr.MultiStepLR(o, [5, 6, 30], 0.5),
+        60,
+    ),
+    "ExponentialLR": (cr.ExponentialDecay(0.1, 0.93), lambda o: lr.ExponentialLR(o, 0.93), 60),
+    "PolynomialLR": (cr.PolynomialDecay(0.1, 40), lambda o: lr.PolynomialLR(o, 40), 60),
+    "PolynomialLR, power": (
+        cr.PolynomialDecay(0.1, 40, power=2.5),
+        lambda o: lr.PolynomialLR(o, 40, 2.5),
+        60,
+    ),
+    "CosineAnnealingLR": (cr.CosineDecay(0.1, 60), lambda o: lr.CosineAnnealingLR(o, 60), 61),
+    "CosineAnnealingLR, final": (
+        cr.CosineDecay(0.1, 60, final=0.01),
+        lambda o: lr.CosineAnnealingLR(o, 60, 0.01),
+        61,
+    ),
+    "CosineAnnealingWarmRestarts": (
+        cr.CosineRestarts(0.1, 7, final=0.001),
+        lambda o: lr.CosineAnnealingWarmRestarts(o, 7, eta_min=0.001),
+        60,
+    ),
+    "CosineAnnealingWarmRestarts, growth": (
+        cr.CosineRestarts(0.1, 4, growth=3),
+        lambda o: lr.CosineAnnealingWarmRestarts(o, 4, 3),
+        200,
+    ),
+    "LinearLR": (
+        cr.LinearWarmup(5, 0.1, start=0.2),
+        lambda o: lr.LinearLR(o, start_factor=0.2, total_iters=5),
+        20,
+    ),
+    "SequentialLR of LinearLR and CosineAnnealingLR": (
+        cr.LinearWarmup(5, cr.CosineDecay(0.1, 30), start=0.2),
+        lambda o: warmed_up(o, lr.CosineAnnealingLR(o, 30)),
+        36,
+    ),
+    "SequentialLR of LinearLR and StepLR": (
+        cr.LinearWarmup(5, cr.StepDecay(0.1, 4), start=0.2),
+        lambda o: warmed_up(o, lr.StepLR(o, 4)),
+        36,
+    ),
+    "OneCycleLR": (cr.OneCycle(0.1, 50), lambda o: lr.OneCycleLR(o, 0.1, 50), 50),
+    "OneCycleLR, options": (
+        cr.OneCycle(0.1, 33, 0.25, 10, 100),
+        lambda o: lr.OneCycleLR(o, 0.1, 33, pct_start=0.25, div_factor=10, final_div_factor=100),
+        33,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_every_step(name):
+    ours, build, steps = PAIRS[name]
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # SequentialLR itself calls what PyTorch deprecates
+        scheduler = build(optimizer)
+        for step in range(steps):
+            expected = optimizer.param_groups[0]["lr"]
+            assert ours(step) == pytest.approx(expected, rel=1e-10, abs=1e-15), step
+            optimizer.step()
+            scheduler.step()

@@ -20,6 +20,7 @@ CHANCES = RNG.uniform(0.01, 0.99, (7, 3))
 REAL, OTHER = 2 * RNG.standard_normal((2, 7, 3))
 COUNTS = RNG.poisson(2.0, (7, 3)).astype(float)
 WEIGHTS = [1.0, 0.5, 3.0, 0.0, 2.0]
+CLASS_WEIGHTS = torch.tensor(WEIGHTS, dtype=torch.float64)
 
 
 def sigmoid_focal(z, y, alpha, gamma):
@@ -82,25 +83,25 @@ CASES = {
         cr.CategoricalCrossEntropy(from_logits=True, class_weight=WEIGHTS),
         LABELS,
         LOGITS,
-        lambda z, y: nn.cross_entropy(z, y, torch.tensor(WEIGHTS)),
+        lambda z, y: nn.cross_entropy(z, y, CLASS_WEIGHTS),
     ),
     "categorical, class weights and one-hot rows": (
         cr.CategoricalCrossEntropy(from_logits=True, class_weight=WEIGHTS),
         np.eye(5)[LABELS],
         LOGITS,
-        lambda z, y: nn.cross_entropy(z, y.argmax(1), torch.tensor(WEIGHTS)),
+        lambda z, y: nn.cross_entropy(z, y.argmax(1), CLASS_WEIGHTS),
     ),
     "categorical, class weights and probabilities": (
         cr.CategoricalCrossEntropy(class_weight=WEIGHTS),
         LABELS,
         PROBABILITIES,
-        lambda p, y: nn.nll_loss(p.log(), y, torch.tensor(WEIGHTS)),
+        lambda p, y: nn.nll_loss(p.log(), y, CLASS_WEIGHTS),
     ),
     "categorical, everything": (
         cr.CategoricalCrossEntropy(True, 0.2, WEIGHTS),
         LABELS,
         LOGITS,
-        lambda z, y: nn.cross_entropy(z, y, torch.tensor(WEIGHTS), label_smoothing=0.2),
+        lambda z, y: nn.cross_entropy(z, y, CLASS_WEIGHTS, label_smoothing=0.2),
     ),
     "divergence": (
         cr.KLDivergence(),

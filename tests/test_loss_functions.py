@@ -588,6 +588,17 @@ def test_a_vector_goes_with_a_column():
     assert loss.forward(y, p[:, 0]) == loss.forward(y, p)
 
 
+def test_sequences_of_one_output_go_with_sequences_of_numbers():
+    rng = np.random.default_rng(0)
+    y, p = rng.standard_normal((2, 3)), rng.standard_normal((2, 3, 1))
+    loss = MeanSquaredError()
+    assert loss.forward(y, p) == pytest.approx(((y - p[:, :, 0]) ** 2).mean())
+    weight = rng.uniform(0, 1, (2, 3))
+    expected = (weight * (y - p[:, :, 0]) ** 2).sum() / weight.sum()
+    assert loss.forward(y, p, weight) == pytest.approx(expected)
+    assert loss.backward(y, p, weight).shape == (2, 3, 1)
+
+
 def test_whole_numbers_as_predictions():
     gradient = MeanSquaredError().backward([1, 2], [[3], [5]])
     np.testing.assert_array_equal(gradient, [[2.0], [3.0]])
@@ -605,6 +616,8 @@ def test_whole_numbers_as_predictions():
         ((2, 3), (3, 2)),
         ((4, 2), (3, 2)),
         ((6,), (2, 3)),
+        ((3,), (3, 1, 1)),
+        ((2, 3), (2, 1, 3)),
     ],
 )
 def test_shapes_that_would_only_broadcast_are_refused(true, pred):

@@ -182,12 +182,11 @@ def as_probabilities(y_pred: Array, last_layer: str) -> Array:
 
 def same_rows(true: Array, pred: Array) -> tuple[Array, Array]:
     """Return both as (N, outputs), in the predictions' type; refuse shapes that differ."""
-    if true.shape != pred.shape:
-        same_samples = true.shape[:1] == pred.shape[:1] and true.size == pred.size
-        if not (same_samples and 1 in (true.ndim, pred.ndim)):  # (N,) and (N, 1) are the same
-            raise InputError(
-                f"y_true has the shape {true.shape} and y_pred {pred.shape}; they must be equal."
-            )
+    one_output = true.shape + (1,) == pred.shape or pred.shape + (1,) == true.shape
+    if true.shape != pred.shape and not one_output:  # (N,) and (N, 1) are the same thing
+        raise InputError(
+            f"y_true has the shape {true.shape} and y_pred {pred.shape}; they must be equal."
+        )
     outputs = pred.shape[-1] if pred.ndim > 1 else 1
     true = true.astype(pred.dtype, copy=False)
     return true.reshape(-1, outputs), pred.reshape(-1, outputs)

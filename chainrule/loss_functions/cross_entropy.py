@@ -208,7 +208,8 @@ class BinaryCrossEntropy(BinaryLoss):
     def losses(self, y_true: Array, y_pred: Array) -> Array:
         yes, no = self.targets(y_true)
         if self.from_logits:
-            loss = yes * np.logaddexp(0, -y_pred) + no * np.logaddexp(0, y_pred)
+            of_yes, of_no = surprises(y_pred)
+            loss = yes * of_yes + no * of_no
         else:
             loss = -yes * np.log(y_pred) - no * np.log(np.maximum(1 - y_pred, tiny(y_pred)))
         return loss.sum(axis=1) / loss.shape[1]
@@ -220,3 +221,9 @@ class BinaryCrossEntropy(BinaryLoss):
         else:
             gradient = no / np.maximum(1 - y_pred, tiny(y_pred)) - yes / y_pred
         return gradient / gradient.shape[1]
+
+
+def surprises(z: Array) -> tuple[Array, Array]:
+    """Return -log p and -log(1 - p) for p = sigmoid(z), exact for any z: exp never overflows."""
+    rest = np.log1p(np.exp(-np.abs(z)))
+    return np.maximum(-z, 0) + rest, np.maximum(z, 0) + rest

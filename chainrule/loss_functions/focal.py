@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule.checks import check_range
 from chainrule.layers.activations import sigmoid, tiny
-from chainrule.loss_functions.cross_entropy import BinaryLoss, CategoricalCrossEntropy
+from chainrule.loss_functions.cross_entropy import BinaryLoss, CategoricalCrossEntropy, surprises
 from chainrule.parameter import Array
 
 __all__ = ["BinaryFocalCrossEntropy", "CategoricalFocalCrossEntropy"]
@@ -100,7 +100,7 @@ class BinaryFocalCrossEntropy(BinaryLoss):
     def chances(self, y_pred: Array) -> tuple[Array, Array, Array, Array]:
         """Return p, 1 - p and the logarithm of each."""
         if self.from_logits:
-            z = y_pred
-            return sigmoid(z), sigmoid(-z), -np.logaddexp(0, -z), -np.logaddexp(0, z)
+            of_yes, of_no = surprises(y_pred)
+            return sigmoid(y_pred), sigmoid(-y_pred), -of_yes, -of_no
         q = np.maximum(1 - y_pred, tiny(y_pred))
         return y_pred, q, np.log(y_pred), np.log(q)

@@ -347,6 +347,21 @@ def test_a_module_error_keeps_the_module_that_noticed():
     assert not hasattr(error, "__notes__")
 
 
+def test_a_parent_may_raise_in_its_childs_name():
+    class Checking(Module):
+        def __init__(self, child):
+            self.child = child
+
+        def forward(self, x, training=True):
+            check_features(self.child, x, 9)
+
+    error = raised(Sequential([Checking(ReLU())]), np.ones((2, 4)))
+    assert str(error).startswith("ReLU (layers.0.child): expected 9 features")
+    chain = Sequential([Checking(None)])
+    chain[0].child = Linear  # no module of this tree
+    assert str(raised(chain, np.ones((2, 4)))).startswith("type: expected 9 features")
+
+
 def test_an_error_from_outside_the_tree_stays_as_it_is():
     with pytest.raises(OSError, match="outer") as caught:
         Outer().forward(np.ones(4))

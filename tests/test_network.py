@@ -396,7 +396,7 @@ def test_predict_between_forward_and_backward_disturbs_nothing():
     np.testing.assert_array_equal(network.backward(np.ones((6, 3))), expected)
 
 
-@pytest.mark.parametrize("shape", [(6, 2), (5, 3), (6,), ()])
+@pytest.mark.parametrize("shape", [(6, 2), (5, 3), (6,), (), (3, 6), (18,), (6, 3, 1)])
 def test_a_gradient_of_another_shape_is_refused(shape):
     network = Network([4, 3])
     network.forward(X)

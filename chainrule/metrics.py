@@ -19,7 +19,7 @@ def class_indices(y: ArrayLike) -> Array:
     if y.ndim > 1 and y.shape[-1] > 1:
         return y.argmax(axis=-1).reshape(-1)
     y = y.reshape(-1)
-    if y.dtype.kind == "f" and (y.max() <= 1 or (y != np.floor(y)).any()):  # probabilities
+    if y.dtype.kind == "f" and (y != np.floor(y)).any():  # probabilities
         return (y >= 0.5).astype(np.intp)
     return y.astype(np.intp)
 

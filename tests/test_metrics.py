@@ -57,6 +57,7 @@ def test_small_probabilities_alone_are_still_probabilities():
     np.testing.assert_array_equal(class_indices([0.1, 0.2]), [0, 0])
     np.testing.assert_array_equal(class_indices([1.0, 1.0]), [1, 1])
     np.testing.assert_array_equal(class_indices([2.0, 0.0]), [2, 0])
+    np.testing.assert_array_equal(class_indices([-1.0, 1.0]), [-1, 1])
 
 
 @SEEDS

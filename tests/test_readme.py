@@ -52,8 +52,14 @@ def test_there_are_blocks_and_none_is_overlooked():
     assert len(blocks()) == len(re.findall(r"^\s*(?:```|~~~)\s*(?:python|py)\b", text, re.M))
 
 
-def test_every_block_runs():
-    run(RUN % [(code, quoted_file(code)) for code in blocks()])
+def test_every_block_runs_and_prints_what_stands_below_it():
+    printed = run(RUN % [(code, quoted_file(code)) for code in blocks()])
+    shown = re.findall(r"^```\n\n```text\n(.*?)^```", README.read_text("utf-8"), re.M | re.S)
+    assert len(shown) >= 1
+    for text in shown:
+        # The error of a right gradient is rounding, which differs between processors.
+        pattern = re.sub(r"(right.*relative error )\S+", r"\1<rounding>", re.escape(text))
+        assert re.search(pattern.replace("<rounding>", r"\S+"), printed), printed
 
 
 def test_the_first_example_needs_numpy_alone():

@@ -46,6 +46,11 @@ def run(script: str) -> str:
     return done.stdout
 
 
+def without_rounding(verdict: str) -> str:
+    """Leave out the errors of right gradients: rounding, which differs between processors."""
+    return re.sub(r"(right .* relative error )\S+", r"\1...", verdict)
+
+
 def test_there_are_blocks_and_none_is_overlooked():
     text = README.read_text("utf-8")
     assert len(blocks()) >= 1
@@ -57,9 +62,7 @@ def test_every_block_runs_and_prints_what_stands_below_it():
     shown = re.findall(r"^```\n\n```text\n(.*?)^```", README.read_text("utf-8"), re.M | re.S)
     assert len(shown) >= 1
     for text in shown:
-        # The error of a right gradient is rounding, which differs between processors.
-        pattern = re.sub(r"(right.*relative error )\S+", r"\1<rounding>", re.escape(text))
-        assert re.search(pattern.replace("<rounding>", r"\S+"), printed), printed
+        assert without_rounding(text) in without_rounding(printed), printed
 
 
 def test_the_first_example_needs_numpy_alone():

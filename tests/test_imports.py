@@ -61,6 +61,7 @@ LAYERS = [
     "recurrent_cells",
     "recurrent",
     "attention",
+    "transformer",
     "__init__",
 ]
 

@@ -2,6 +2,7 @@
 
 from chainrule.layers import (
     activations,
+    attention,
     containers,
     dropout,
     embedding,
@@ -10,8 +11,10 @@ from chainrule.layers import (
     recurrent,
     shape,
     smooth_activations,
+    transformer,
 )
 from chainrule.layers.activations import *
+from chainrule.layers.attention import *
 from chainrule.layers.containers import *
 from chainrule.layers.dropout import *
 from chainrule.layers.embedding import *
@@ -20,10 +23,12 @@ from chainrule.layers.normalization import *
 from chainrule.layers.recurrent import *
 from chainrule.layers.shape import *
 from chainrule.layers.smooth_activations import *
+from chainrule.layers.transformer import *
 from chainrule.module import Module as Module
 
 __all__ = ["Module"]
 __all__ += activations.__all__
+__all__ += attention.__all__
 __all__ += containers.__all__
 __all__ += dropout.__all__
 __all__ += embedding.__all__
@@ -32,3 +37,4 @@ __all__ += normalization.__all__
 __all__ += recurrent.__all__
 __all__ += shape.__all__
 __all__ += smooth_activations.__all__
+__all__ += transformer.__all__

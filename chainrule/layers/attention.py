@@ -1,0 +1,177 @@
+"""Attention: every position gathers from the others what its query asks for."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.errors import ConfigurationError, InputError, ShapeError
+from chainrule.initializers import KaimingNormal
+from chainrule.layers.dropout import Dropout
+from chainrule.layers.linear import Linear, check_sizes
+from chainrule.module import Module
+from chainrule.parameter import Array
+
+__all__ = ["MultiHeadAttention"]
+
+
+class MultiHeadAttention(Module):
+    """y = concat(head_1 ... head_h) W_o, with head = softmax(Q Kᵀ / sqrt(d)) V in each.
+
+    Q = x W_q, K = c W_k and V = c W_v (biases left out here), cut into num_heads heads of
+    d = embed_dim / num_heads features. In self-attention c is x (N, T, embed_dim); in
+    cross-attention it is `context` (N, S, embed_dim). y is shaped like x.
+    Vaswani et al., "Attention Is All You Need", 2017.
+
+    Parameters
+    ----------
+    embed_dim : int
+        The features of x, of the context and of y.
+    num_heads : int
+        How many heads; it divides embed_dim.
+    causal : bool
+        Whether a position sees only itself and those before it.
+    bias : bool
+        Whether the four products add a bias.
+    dropout : float
+        The probability that a position is not gathered from, in training.
+    seed : int, optional
+        The same seed gives the same weights and masks.
+
+    Notes
+    -----
+    `forward` takes further arguments:
+
+    context, (N, S, embed_dim)
+        Where to gather from, if not from x itself. Given one, backward returns (dx, dcontext).
+    key_padding_mask, (N, S) of bool
+        True at positions that nobody gathers from, such as ``indices == padding_idx``.
+
+    A position that may gather from nowhere gets zeros in place of the heads.
+
+    PyTorch keeps W_q, W_k and W_v, transposed, as one in_proj_weight, one below the other.
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        causal: bool = False,
+        bias: bool = True,
+        dropout: float = 0.0,
+        seed: int | np.random.Generator | None = None,
+    ) -> None:
+        check_sizes(embed_dim=embed_dim, num_heads=num_heads)
+        if embed_dim % num_heads:
+            raise ConfigurationError(
+                f"embed_dim is cut into equal heads, so num_heads must divide it; got "
+                f"embed_dim={embed_dim} and num_heads={num_heads}."
+            )
+        rng = np.random.default_rng(seed)
+        self.embed_dim = embed_dim
+        self.num_heads = num_heads
+        self.causal = causal
+        self.bias = bias
+        self.dropout = dropout
+        self.query, self.key, self.value, self.output = (
+            Linear(embed_dim, embed_dim, bias, KEEPING_VARIANCE, rng) for _ in range(4)
+        )
+        self.drop = Dropout(dropout, seed=rng.spawn(1)[0])
+
+    def forward(
+        self,
+        x: Array,
+        training: bool = True,
+        *,
+        context: ArrayLike | None = None,
+        key_padding_mask: ArrayLike | None = None,
+    ) -> Array:
+        source = self._source(x, context)
+        allowed = self._allowed(x, source, key_padding_mask)
+        q = self._split(self.query.forward(x, training))  # (N, heads, T, d)
+        k = self._split(self.key.forward(source, training))  # (N, heads, S, d)
+        v = self._split(self.value.forward(source, training))
+        q = q * (1 / math.sqrt(q.shape[-1]))
+        p = masked_softmax(q @ k.swapaxes(2, 3), allowed)  # (N, heads, T, S)
+        dropped = self.drop.forward(p, training)
+        self.save(q, k, v, p, dropped, context is not None, training=training)
+        return self.output.forward(joined(dropped @ v), training)
+
+    def backward(self, dy: Array) -> Any:
+        q, k, v, p, dropped, with_context = self.saved()
+        dheads = self._split(self.output.backward(dy))  # (N, heads, T, d)
+        dv = dropped.swapaxes(2, 3) @ dheads
+        dp = self.drop.backward(dheads @ v.swapaxes(2, 3))
+        ds = p * (dp - np.einsum("nhts,nhts->nht", dp, p)[..., np.newaxis])
+        dq = (ds @ k) * (1 / math.sqrt(q.shape[-1]))
+        dk = ds.swapaxes(2, 3) @ q
+        dx = self.query.backward(joined(dq))
+        dsource = self.key.backward(joined(dk)) + self.value.backward(joined(dv))
+        return (dx, dsource) if with_context else dx + dsource
+
+    def _split(self, x: Array) -> Array:
+        """Return (N, T, embed_dim) as (N, heads, T, d)."""
+        return x.reshape(*x.shape[:2], self.num_heads, -1).swapaxes(1, 2)
+
+    def _source(self, x: Array, context: ArrayLike | None) -> Array:
+        """Return what is gathered from: the context, or x; refuse shapes that do not fit."""
+        if x.ndim != 3 or x.shape[2] != self.embed_dim or 0 in x.shape:
+            raise ShapeError(
+                f"expected sequences (N, T, {self.embed_dim}), got an input of shape {x.shape}.",
+                self,
+            )
+        if context is None:
+            return x
+        if self.causal:
+            raise ConfigurationError(
+                "Causal attention goes back in its own sequence, so it takes no context; build "
+                "MultiHeadAttention with causal=False to gather from another one."
+            )
+        source = np.asarray(context, x.dtype)
+        if source.ndim != 3 or source.shape[::2] != x.shape[::2] or 0 in source.shape:
+            raise ShapeError(
+                f"expected a context ({len(x)}, S, {self.embed_dim}), got one of shape "
+                f"{source.shape}.",
+                self,
+            )
+        return source
+
+    def _allowed(self, x: Array, source: Array, key_padding_mask: ArrayLike | None) -> Array | None:
+        """Return who may gather from where, to be broadcast to (N, heads, T, S); None is all."""
+        steps = x.shape[1]
+        causal = np.tri(steps, dtype=np.bool_) if self.causal else None  # (T, T)
+        if key_padding_mask is None:
+            return causal
+        padding = np.asarray(key_padding_mask)
+        if padding.dtype != np.bool_ or padding.shape != source.shape[:2]:
+            raise InputError(
+                f"key_padding_mask must be of bool and shape {source.shape[:2]}, true at padding; "
+                f"got {padding.dtype} of shape {padding.shape}."
+            )
+        kept = ~padding[:, np.newaxis, np.newaxis]  # (N, 1, 1, S)
+        return kept if causal is None else kept & causal
+
+
+KEEPING_VARIANCE = KaimingNormal(gain=1.0)
+
+
+def joined(heads: Array) -> Array:
+    """Return (N, heads, T, d) as (N, T, heads d)."""
+    return heads.swapaxes(1, 2).reshape(len(heads), heads.shape[2], -1)
+
+
+def masked_softmax(scores: Array, allowed: Array | None) -> Array:
+    """Turn scores, in place, into probabilities along the last axis: exactly 0 where not allowed.
+
+    A row in which nothing is allowed becomes all zero.
+    """
+    if allowed is not None:
+        np.copyto(scores, -np.inf, where=~allowed)
+    peak = scores.max(axis=-1, keepdims=True)
+    scores -= np.maximum(peak, np.finfo(scores.dtype).min)  # -inf - -inf would be NaN
+    np.exp(scores, out=scores)
+    scores /= np.maximum(scores.sum(axis=-1, keepdims=True), 1)  # the largest term is 1, if any
+    return scores

@@ -1,0 +1,156 @@
+"""The parts that attention is built into: positions that show, and a block that is stacked."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.errors import ShapeError
+from chainrule.layers.attention import MultiHeadAttention
+from chainrule.layers.containers import Sequential
+from chainrule.layers.dropout import Dropout
+from chainrule.layers.linear import Linear, check_sizes
+from chainrule.layers.normalization import LayerNorm
+from chainrule.layers.smooth_activations import GELU
+from chainrule.module import Module
+from chainrule.parameter import Array
+
+__all__ = ["PositionEncoding", "TransformerBlock"]
+
+
+class PositionEncoding(Module):
+    """y[:, t] = x[:, t] + p[t], a fixed pattern of waves that tells each position from the others.
+
+    p[t, 2 i] = sin(t / 10000^(2 i / embed_dim)) and p[t, 2 i + 1] = cos(likewise), for x
+    (N, T, embed_dim); attention alone sees no order. Vaswani et al., "Attention Is All You Need",
+    2017, section 3.5.
+
+    Parameters
+    ----------
+    embed_dim : int
+        The features of x.
+    max_length : int
+        The longest sequence that can come.
+    """
+
+    def __init__(self, embed_dim: int, max_length: int = 1024) -> None:
+        check_sizes(embed_dim=embed_dim, max_length=max_length)
+        self.embed_dim = embed_dim
+        self.max_length = max_length
+        time = np.arange(max_length)[:, np.newaxis]
+        even = np.arange(0, embed_dim, 2)
+        angle = time / 10000 ** (even / embed_dim)  # (max_length, embed_dim / 2)
+        self.table = np.empty((max_length, embed_dim))
+        self.table[:, 0::2] = np.sin(angle)
+        self.table[:, 1::2] = np.cos(angle[:, : embed_dim // 2])
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        if x.ndim != 3 or x.shape[2] != self.embed_dim or x.shape[1] > self.max_length:
+            raise ShapeError(
+                f"expected sequences (N, T, {self.embed_dim}) with T up to {self.max_length}, got "
+                f"an input of shape {x.shape}.",
+                self,
+            )
+        self.save(training=training)
+        return x + self.table[: x.shape[1]].astype(x.dtype)
+
+    def backward(self, dy: Array) -> Array:
+        self.saved()
+        return dy
+
+
+class TransformerBlock(Module):
+    """Attention, then two Linear layers at each position, each added to what came in.
+
+    With norm_first:  h = x + attention(norm1(x)),    y = h + feed_forward(norm2(h)).
+    Without:          h = norm1(x + attention(x)),    y = norm2(h + feed_forward(h)).
+
+    feed_forward is Linear → activation → Linear. x and y are (N, T, embed_dim). Vaswani et al.,
+    "Attention Is All You Need", 2017; the norms in front, which makes deep stacks train without a
+    warm-up, after Xiong et al., "On Layer Normalization in the Transformer Architecture", 2020.
+
+    Parameters
+    ----------
+    embed_dim, num_heads : int
+        As in MultiHeadAttention.
+    hidden_size : int, optional
+        The features between the two Linear layers; 4 embed_dim if not given.
+    causal : bool
+        Whether a position sees only itself and those before it.
+    dropout : float
+        The probability of dropping: attention weights, and what each half adds.
+    norm_first : bool
+        Where the norms stand. A stack of blocks with norm_first ends in a LayerNorm of its own.
+    activation : Module, optional
+        GELU in its tanh form if not given, as in GPT-2; the exact one takes twice as long.
+    seed : int, optional
+        The same seed gives the same weights and masks.
+
+    Notes
+    -----
+    `forward` takes `key_padding_mask` as MultiHeadAttention does.
+    """
+
+    def __init__(
+        self,
+        embed_dim: int,
+        num_heads: int,
+        hidden_size: int | None = None,
+        causal: bool = False,
+        dropout: float = 0.0,
+        norm_first: bool = True,
+        activation: Module | None = None,
+        seed: int | np.random.Generator | None = None,
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        self.embed_dim = embed_dim
+        self.num_heads = num_heads
+        self.hidden_size = hidden_size
+        self.causal = causal
+        self.dropout = dropout
+        self.norm_first = norm_first
+        inner = 4 * embed_dim if hidden_size is None else hidden_size
+        self.attention = MultiHeadAttention(
+            embed_dim, num_heads, causal=causal, dropout=dropout, seed=rng
+        )
+        self.attention_drop = Dropout(dropout, seed=rng.spawn(1)[0])
+        self.norm1 = LayerNorm(embed_dim)
+        self.feed_forward = Sequential(
+            [
+                Linear(embed_dim, inner, seed=rng),
+                GELU("tanh") if activation is None else activation,
+                Dropout(dropout, seed=rng.spawn(1)[0]),
+                Linear(inner, embed_dim, seed=rng),
+                Dropout(dropout, seed=rng.spawn(1)[0]),
+            ]
+        )
+        self.norm2 = LayerNorm(embed_dim)
+
+    @property
+    def activation(self) -> Module:
+        """The function between the two Linear layers."""
+        return self.feed_forward[1]
+
+    def forward(
+        self, x: Array, training: bool = True, *, key_padding_mask: ArrayLike | None = None
+    ) -> Array:
+        def attend(x: Array) -> Array:
+            y = self.attention.forward(x, training, key_padding_mask=key_padding_mask)
+            return self.attention_drop.forward(y, training)
+
+        if self.norm_first:
+            h = x + attend(self.norm1.forward(x, training))
+            return h + self.feed_forward.forward(self.norm2.forward(h, training), training)
+        h = self.norm1.forward(x + attend(x), training)
+        return self.norm2.forward(h + self.feed_forward.forward(h, training), training)
+
+    def backward(self, dy: Array) -> Array:
+        def attend_backward(dy: Array) -> Array:
+            return self.attention.backward(self.attention_drop.backward(dy))
+
+        if self.norm_first:
+            dh = dy + self.norm2.backward(self.feed_forward.backward(dy))
+            return dh + self.norm1.backward(attend_backward(dh))
+        dh = self.norm2.backward(dy)
+        dh = self.norm1.backward(dh + self.feed_forward.backward(dh))
+        return dh + attend_backward(dh)

@@ -82,7 +82,8 @@ class TransformerBlock(Module):
     norm_first : bool
         Where the norms stand. A stack of blocks with norm_first ends in a LayerNorm of its own.
     activation : Module, optional
-        GELU in its tanh form if not given, as in GPT-2; the exact one takes twice as long.
+        GELU in its tanh form if not given, as in GPT-2; the exact one takes more than twice its
+        time.
     seed : int, optional
         The same seed gives the same weights and masks.
 

@@ -94,7 +94,7 @@ class Recurrent(Module):
 
     def make_cell(self, input_size: int, rng: np.random.Generator) -> Cell:
         """Return one direction of one layer, for inputs of this size."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no make_cell(input_size, rng).")
 
     def forward(
         self,
@@ -216,7 +216,7 @@ class LSTM(Recurrent):
     c_t = f c_{t-1} + i g,    h_t = o tanh(c_t).
 
     Hochreiter, Schmidhuber, "Long Short-Term Memory", 1997; with the forget gate of Gers,
-    Schmidhuber, Cummins, 2000, whose bias begins at 1 (Jozefowicz, Zaremba, Sutskever, 2015).
+    Schmidhuber, Cummins, 2000. f's bias_ih begins at 1, so that memory lasts.
 
     Arguments, shapes, lengths and states are those of `Recurrent`.
     """
@@ -233,7 +233,7 @@ class GRU(Recurrent):
     n = tanh(x_t W_in + b_in + r (h_{t-1} W_hn + b_hn)),    h_t = (1 - z) n + z h_{t-1}.
 
     Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", 2014; with r behind the
-    product, as PyTorch and cuDNN have it.
+    product, as PyTorch and cuDNN have it. z's bias_ih begins at 1, so that memory lasts.
 
     Arguments, shapes, lengths and states are those of `Recurrent`.
     """

@@ -13,6 +13,7 @@ gradients of x and of the weights, are products for all steps at once.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ class Cell(Module):
 
     gates: tuple[float, ...]  # the scale of each
     states: int
-    bias_begins: Initializer = Zero()
+    first_bias: Initializer = Zero()
 
     def __init__(self, input_size: int, hidden_size: int, rng: np.random.Generator) -> None:
         width = len(self.gates) * hidden_size
@@ -43,7 +44,7 @@ class Cell(Module):
         self.hidden_size = hidden_size
         self.weight_ih = Parameter.drawn((input_size, width), keeping_variance, rng)
         self.weight_hh = Parameter.drawn((hidden_size, width), keeping_variance, rng)
-        self.bias_ih = Parameter.drawn((width,), self.bias_begins, rng, decay=False)
+        self.bias_ih = Parameter.drawn((width,), self.first_bias, rng, decay=False)
         self.bias_hh = Parameter.drawn((width,), Zero(), rng, decay=False)
 
     def run(self, x: Array, first: Array, running: Array | None, training: bool) -> Array:
@@ -91,7 +92,7 @@ class Cell(Module):
         `weight` (G, H, H) is W_hh. It and `a` are scaled as the gates want it. What is returned
         comes back as `kept` in `steps_back`.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no steps(a, weight, ...).")
 
     def steps_back(
         self, a: Array, weight: Array, states: Array, kept: Any, dstates: Array
@@ -100,7 +101,7 @@ class Cell(Module):
 
         `weight` (G, H, H) is W_hh, transposed and not scaled. `a` may be overwritten.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no steps_back(a, weight, ...).")
 
 
 class RNNCell(Cell):
@@ -135,11 +136,21 @@ class RNNCell(Cell):
         return a, a
 
 
-def forget_nothing_yet(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    """Return an LSTM's first bias: 1 for the forget gate, so that memory lasts; 0 elsewhere."""
-    bias = np.zeros((4, shape[0] // 4))
-    bias[1] = 1
-    return bias.reshape(shape)
+@dataclass(frozen=True)
+class OpenGate:
+    """A first bias of 1 for the gate that keeps what is remembered, and of 0 for the others.
+
+    It makes memory last long enough for gradients to reach back: Jozefowicz, Zaremba, Sutskever,
+    2015, for LSTM; Tallec, Ollivier, "Can Recurrent Neural Networks Warp Time?", 2018, for both.
+    """
+
+    gate: int
+    gates: int
+
+    def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        bias = np.zeros((self.gates, shape[0] // self.gates))
+        bias[self.gate] = 1
+        return bias.reshape(shape)
 
 
 class LSTMCell(Cell):
@@ -149,7 +160,7 @@ class LSTMCell(Cell):
     """
 
     gates, states = (SIGMOID, SIGMOID, TANH, SIGMOID), 2
-    bias_begins = staticmethod(forget_nothing_yet)
+    first_bias = OpenGate(1, gates=4)
 
     def steps(self, a: Array, weight: Array, states: Array, running: Array | None) -> Array:
         h, c = states
@@ -196,6 +207,7 @@ class GRUCell(Cell):
     """
 
     gates, states = (SIGMOID, SIGMOID, TANH), 1
+    first_bias = OpenGate(1, gates=3)
 
     def input_bias(self) -> Array:
         """Return the sum of both biases, but for n: its b_hn is added behind r."""

@@ -8,6 +8,7 @@ from chainrule.layers import (
     embedding,
     linear,
     normalization,
+    pooling,
     recurrent,
     shape,
     smooth_activations,
@@ -20,6 +21,7 @@ from chainrule.layers.dropout import *
 from chainrule.layers.embedding import *
 from chainrule.layers.linear import *
 from chainrule.layers.normalization import *
+from chainrule.layers.pooling import *
 from chainrule.layers.recurrent import *
 from chainrule.layers.shape import *
 from chainrule.layers.smooth_activations import *
@@ -34,6 +36,7 @@ __all__ += dropout.__all__
 __all__ += embedding.__all__
 __all__ += linear.__all__
 __all__ += normalization.__all__
+__all__ += pooling.__all__
 __all__ += recurrent.__all__
 __all__ += shape.__all__
 __all__ += smooth_activations.__all__

@@ -1,0 +1,192 @@
+"""How a window moves over images: its sizes, its padding, and where it stops.
+
+Convolution and pooling share this. Along one axis of length L, a kernel of k elements spaced by
+`dilation` d reaches over e = d (k - 1) + 1 places; with `stride` s and p places of padding in all
+it stops at floor((L + p - e) / s) + 1 places.
+
+Everything here is two-dimensional, (vertical, horizontal). A sequence (N, C, T) is an image of
+height 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ConfigurationError, ShapeError
+from chainrule.module import Module
+from chainrule.parameter import Array
+
+Pair = tuple[int, int]
+Sizes = int | Sequence[int]
+Padding = int | str | Sequence[int] | Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A kernel's size, stride and dilation, (vertical, horizontal), and the padding.
+
+    `padding` is ((top, bottom), (left, right)), or None for "same".
+    """
+
+    size: Pair
+    stride: Pair
+    dilation: Pair
+    padding: tuple[Pair, Pair] | None
+
+    @property
+    def reach(self) -> Pair:
+        """How many places the kernel reaches over: d (k - 1) + 1."""
+        (kh, kw), (dh, dw) = self.size, self.dilation
+        return dh * (kh - 1) + 1, dw * (kw - 1) + 1
+
+    def sides(self, image: Pair) -> tuple[Pair, Pair]:
+        """Return ((top, bottom), (left, right)) for an image (H, W).
+
+        "same" makes ceil(L / stride) stops; an odd number of places puts the extra one at the
+        bottom and on the right.
+        """
+        if self.padding is not None:
+            return self.padding
+        vertical, horizontal = (
+            max((-(-length // stride) - 1) * stride + reach - length, 0)
+            for length, stride, reach in zip(image, self.stride, self.reach, strict=True)
+        )
+        return (
+            (vertical // 2, vertical - vertical // 2),
+            (horizontal // 2, horizontal - horizontal // 2),
+        )
+
+    def stops(self, image: Pair) -> Pair:
+        """Return how often the window stops on an image (H, W); 0 or less where it is too small."""
+        down, right = (
+            (length + sum(sides) - reach) // stride + 1
+            for length, sides, reach, stride in zip(
+                image, self.sides(image), self.reach, self.stride, strict=True
+            )
+        )
+        return down, right
+
+    def taps(self, axis: int, length: int) -> Iterator[tuple[slice, slice]]:
+        """Yield (stops, places) for each element of the kernel, along one axis of an image.
+
+        At these stops the element lies on these places of the image; at the others it lies on
+        the padding.
+        """
+        stride = self.stride[axis]
+        before, after = self.sides((length, length))[axis]
+        stops = (length + before + after - self.reach[axis]) // stride + 1
+        for element in range(self.size[axis]):
+            offset = element * self.dilation[axis] - before  # of the element at the first stop
+            first = max(-(offset // stride), 0)
+            last = min((length - 1 - offset) // stride, stops - 1)
+            if first <= last:
+                start = offset + first * stride
+                stop = offset + last * stride + 1
+                yield slice(first, last + 1), slice(start, stop, stride)
+
+
+# ---------------------------------------------------------------- what a user may write
+
+
+def read_window(
+    axes: int, kernel_size: Sizes, stride: Sizes, padding: Padding, dilation: Sizes
+) -> Window:
+    """Return the window that a user's arguments mean, for `axes` axes (1 or 2)."""
+    size = read_sizes("kernel_size", kernel_size, axes)
+    steps = read_sizes("stride", stride, axes)
+    spacing = read_sizes("dilation", dilation, axes)
+    sides = None if padding == "same" else read_padding(padding, axes)
+    if axes == 1:  # an image of height 1
+        size, steps, spacing = (1, *size), (1, *steps), (1, *spacing)
+        sides = None if sides is None else ((0, 0), *sides)
+    return Window(_two(size), _two(steps), _two(spacing), None if sides is None else _two(sides))
+
+
+def read_sizes(name: str, value: Sizes, axes: int, least: int = 1) -> tuple[int, ...]:
+    """Return one whole number for each axis; a single number goes for all of them."""
+    numbers: Any = (value,) * axes if _is_whole(value) else value
+    if (
+        isinstance(numbers, str)
+        or not isinstance(numbers, Sequence)
+        or len(numbers) != axes
+        or not all(_is_whole(n) and n >= least for n in numbers)
+    ):
+        several = "" if axes == 1 else ", or a pair of them (vertical, horizontal)"
+        raise ConfigurationError(
+            f"{name} must be a whole number of at least {least}{several}; got {value!r}."
+        )
+    return tuple(int(n) for n in numbers)
+
+
+def read_padding(padding: Padding, axes: int) -> tuple[Pair, ...]:
+    """Return (before, after) for each axis, from a number, one number an axis, or all sides."""
+    sides: Any = (padding,) * axes if _is_whole(padding) else padding
+    if isinstance(sides, Sequence) and axes == 1 and len(sides) == 2:
+        sides = (sides,)  # (left, right)
+    if isinstance(sides, Sequence) and len(sides) == axes:
+        sides = tuple((p, p) if _is_whole(p) else p for p in sides)
+        if all(
+            isinstance(p, Sequence) and len(p) == 2 and all(_is_whole(n) and n >= 0 for n in p)
+            for p in sides
+        ):
+            return tuple((int(before), int(after)) for before, after in sides)
+    forms = (
+        "(left, right)"
+        if axes == 1
+        else "a pair (vertical, horizontal), all sides ((top, bottom), (left, right))"
+    )
+    raise ConfigurationError(
+        f"padding must be a whole number of at least 0, {forms}, or 'same' where the layer has "
+        f"it; got {padding!r}."
+    )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _two(values: tuple[Any, ...]) -> tuple[Any, Any]:
+    first, second = values
+    return first, second
+
+
+# ---------------------------------------------------------------- checks, and the height of 1
+
+
+def check_images(module: Module, x: Array, axes: int, channels: int | None = None) -> None:
+    """Raise ShapeError unless x is (N, channels, T), for one axis, or (N, channels, H, W)."""
+    if x.ndim != 2 + axes or (channels is not None and x.shape[1] != channels):
+        lengths = "T" if axes == 1 else "H, W"
+        raise ShapeError(
+            f"expected (N, {'C' if channels is None else channels}, {lengths}), "
+            f"got an input of shape {x.shape}.",
+            module,
+        )
+
+
+def check_fit(module: Module, window: Window, x: Array) -> None:
+    """Raise ShapeError if the window does not fit into the padded input."""
+    image = as_images(x).shape[2:]
+    if min(window.stops(image)) < 1:
+        padded = [n + sum(p) for n, p in zip(image, window.sides(image), strict=True)]
+        axes = slice(4 - x.ndim, None)
+        raise ShapeError(
+            f"expected an input of at least {window.reach[axes]}, padding included: so far "
+            f"reaches the kernel. Got an input of shape {x.shape}, padded to "
+            f"{tuple(padded)[axes]}.",
+            module,
+        )
+
+
+def as_images(x: Array) -> Array:
+    """Return sequences (N, C, T) as images of height 1, (N, C, 1, T); images as they are."""
+    return x[:, :, np.newaxis] if x.ndim == 3 else x
+
+
+def like(x: Array, y: Array) -> Array:
+    """Return the images y as sequences, if x holds sequences; undoes `as_images`."""
+    return y[:, :, 0] if x.ndim == 3 else y

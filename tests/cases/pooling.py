@@ -1,0 +1,176 @@
+"""Pooling, each against loops over windows and their elements."""
+
+import itertools
+
+import numpy as np
+
+from cases import Case
+from chainrule.layers import (
+    AvgPool1d,
+    AvgPool2d,
+    GlobalAveragePool,
+    GlobalMaxPool,
+    MaxPool1d,
+    MaxPool2d,
+)
+
+
+def pair(value):
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def sides(module, length, axis, size, stride, reach):
+    """Return the padding before and after, along one axis of the two."""
+    if module.padding == "same":
+        total = max((-(-length // stride) - 1) * stride + reach - length, 0)
+        return total // 2, total - total // 2
+    return pair(pair(module.padding)[axis])
+
+
+def windows(module, x):
+    """Yield (n, c, p, q, the pixels that the window sees there, how many elements it has)."""
+    size = pair(module.kernel_size)
+    stride = size if module.stride is None else pair(module.stride)
+    dilation = pair(getattr(module, "dilation", 1))
+    stops, begins = [], []
+    for axis in (0, 1):
+        reach = dilation[axis] * (size[axis] - 1) + 1
+        length = x.shape[2 + axis]
+        before, after = sides(module, length, axis, size[axis], stride[axis], reach)
+        stops.append((length + before + after - reach) // stride[axis] + 1)
+        begins.append(before)
+    for n, c, p, q in itertools.product(range(len(x)), range(x.shape[1]), *map(range, stops)):
+        rows = [p * stride[0] + i * dilation[0] - begins[0] for i in range(size[0])]
+        columns = [q * stride[1] + j * dilation[1] - begins[1] for j in range(size[1])]
+        seen = [
+            x[n, c, row, column]
+            for row in rows
+            for column in columns
+            if 0 <= row < x.shape[2] and 0 <= column < x.shape[3]
+        ]
+        yield (n, c, p, q), seen, size[0] * size[1]
+
+
+def pooled(module, x, one):
+    found = {place: one(seen, elements) for place, seen, elements in windows(module, x)}
+    y = np.zeros(np.array(list(found)).max(axis=0) + 1)
+    for place, value in found.items():
+        y[place] = value
+    return y
+
+
+def largest(module, x, training):
+    return pooled(module, x, lambda seen, elements: max(seen))
+
+
+def mean(module, x, training):
+    count = module.count_include_pad
+    return pooled(module, x, lambda seen, n: sum(seen) / (n if count else len(seen)))
+
+
+def as_two(module_2d):
+    """Return a reference for the module of one axis: the other axis is 1 long."""
+
+    def reference(module, x, training):
+        twin, one = module_2d(module)
+        return one(twin, x[:, :, np.newaxis], training)[:, :, 0]
+
+    return reference
+
+
+def across(value):
+    """Return a size along the one axis as (1, size)."""
+    return value if value is None else (1, value)
+
+
+def padding_across(padding):
+    return padding if padding == "same" else ((0, 0), pair(padding))
+
+
+max_1d = as_two(
+    lambda m: (
+        MaxPool2d(
+            across(m.kernel_size),
+            across(m.stride),
+            padding_across(m.padding),
+            across(m.dilation),
+        ),
+        largest,
+    )
+)
+average_1d = as_two(
+    lambda m: (
+        AvgPool2d(
+            across(m.kernel_size),
+            across(m.stride),
+            padding_across(m.padding),
+            m.count_include_pad,
+        ),
+        mean,
+    )
+)
+
+
+def negative(rng):
+    return -1 - rng.random((2, 3, 5, 6))
+
+
+def ties(rng):
+    return rng.integers(0, 3, (2, 2, 6, 6)).astype(float)
+
+
+MAX = {
+    "MaxPool2d": lambda: MaxPool2d(2),
+    "MaxPool2d-left_over": lambda: MaxPool2d(2, stride=3),
+    "MaxPool2d-overlap": lambda: MaxPool2d(3, stride=2, padding=1),
+    "MaxPool2d-sides": lambda: MaxPool2d((2, 3), stride=(1, 2), padding=((1, 0), (0, 2))),
+    "MaxPool2d-dilated": lambda: MaxPool2d(2, stride=1, padding=1, dilation=(2, 3)),
+    "MaxPool2d-same": lambda: MaxPool2d((3, 2), stride=2, padding="same"),
+    "MaxPool2d-whole": lambda: MaxPool2d((5, 6)),
+}
+MEAN = {
+    "AvgPool2d": lambda: AvgPool2d(2),
+    "AvgPool2d-left_over": lambda: AvgPool2d((2, 4), stride=(3, 1)),
+    "AvgPool2d-padded": lambda: AvgPool2d(3, stride=2, padding=1),
+    "AvgPool2d-not_counted": lambda: AvgPool2d(3, stride=2, padding=1, count_include_pad=False),
+    "AvgPool2d-sides": lambda: AvgPool2d(
+        2, stride=1, padding=((1, 0), (0, 1)), count_include_pad=False
+    ),
+    "AvgPool2d-same": lambda: AvgPool2d(3, stride=2, padding="same", count_include_pad=False),
+}
+
+CASES = [
+    *(Case(name, build, (2, 3, 5, 6), reference=largest) for name, build in MAX.items()),
+    *(Case(name, build, (2, 3, 5, 6), reference=mean) for name, build in MEAN.items()),
+    Case(
+        "MaxPool2d-refuses",
+        lambda: MaxPool2d(3),
+        (1, 1, 3, 3),
+        reference=largest,
+        bad_shape=(1, 1, 2, 3),
+    ),
+    Case("MaxPool2d-negative", lambda: MaxPool2d(3, 2, 1), x=negative, reference=largest),
+    Case("MaxPool2d-ties", lambda: MaxPool2d(2), x=ties, reference=largest),
+    Case("MaxPool2d-one_pixel", lambda: MaxPool2d(1), (1, 1, 1, 1), reference=largest),
+    Case(
+        "AvgPool2d-refuses", lambda: AvgPool2d(3), (1, 1, 3, 3), reference=mean, bad_shape=(1, 3, 3)
+    ),
+    Case("MaxPool1d", lambda: MaxPool1d(2), (2, 3, 7), reference=max_1d, bad_shape=(2, 3, 1)),
+    Case("MaxPool1d-sides", lambda: MaxPool1d(3, 2, (1, 0), 2), (2, 3, 8), reference=max_1d),
+    Case("MaxPool1d-same", lambda: MaxPool1d(3, 2, "same"), (1, 1, 8), reference=max_1d),
+    Case("AvgPool1d", lambda: AvgPool1d(2), (2, 3, 7), reference=average_1d, bad_shape=(2, 7)),
+    Case(
+        "AvgPool1d-not_counted",
+        lambda: AvgPool1d(3, 1, 1, count_include_pad=False),
+        (1, 2, 6),
+        reference=average_1d,
+    ),
+    *(
+        Case(f"{kind.__name__}{name}", kind, shape, reference=reference, bad_shape=(4, 3))
+        for kind, reference in (
+            (GlobalAveragePool, lambda m, x, t: [[c.sum() / c.size for c in image] for image in x]),
+            (GlobalMaxPool, lambda m, x, t: [[max(c.ravel()) for c in image] for image in x]),
+        )
+        for name, shape in (("", (2, 3, 4, 5)), ("-sequence", (2, 3, 6)), ("-one", (1, 1, 1)))
+    ),
+]

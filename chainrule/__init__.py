@@ -9,5 +9,6 @@ from chainrule.network import Network
 from chainrule.optimizers import *
 from chainrule.parameter import Buffer, Parameter
 from chainrule.schedules import *
+from chainrule.training import *
 
 __version__ = "0.1.0"

@@ -143,6 +143,12 @@ class Standardizer:
     Fit it on the training part alone: figures of the test part must not leak into training. A
     feature that never changes is only centred.
 
+    Parameters
+    ----------
+    mean, std : array_like, shape (features,), optional
+        What was measured earlier, as `Network.load` leaves it in ``network.metadata``:
+        ``Standardizer(**network.metadata["standardizer"])``. Otherwise call `fit`.
+
     Attributes
     ----------
     mean, std : ndarray, shape (features,)
@@ -151,6 +157,12 @@ class Standardizer:
 
     mean: Array
     std: Array
+
+    def __init__(self, mean: ArrayLike | None = None, std: ArrayLike | None = None) -> None:
+        if (mean is None) != (std is None):
+            raise ConfigurationError("Give mean and std together, or neither.")
+        if mean is not None:
+            self.mean, self.std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
 
     def fit(self, X: ArrayLike) -> Standardizer:
         """Measure the mean and standard deviation of each feature over the samples."""

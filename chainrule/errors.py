@@ -7,6 +7,8 @@ ChainruleError
 ├── InputError                   data that cannot be used (also a ValueError)
 ├── ConfigurationError           an option that makes no sense (also a ValueError)
 ├── StateError                   saved values that do not fit the network (also a ValueError)
+│   └── FileFormatError          a file that is truncated, damaged or something else
+├── NotFiniteError               training met NaN or infinity (also an ArithmeticError)
 └── MissingExtraError            an optional package is not installed (also an ImportError)
 
 Every message says what happened, what was expected and what to do about it.
@@ -14,13 +16,17 @@ Every message says what happened, what was expected and what to do about it.
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "BackwardError",
     "ChainruleError",
     "ConfigurationError",
+    "FileFormatError",
     "InputError",
     "MissingExtraError",
     "ModuleError",
+    "NotFiniteError",
     "ShapeError",
     "StateError",
 ]
@@ -73,6 +79,29 @@ class ConfigurationError(ChainruleError, ValueError):
 
 class StateError(ChainruleError, ValueError):
     """Saved values do not fit the network they are loaded into."""
+
+
+class FileFormatError(StateError):
+    """A file is truncated, damaged, or not of the kind that was asked for."""
+
+
+class NotFiniteError(ChainruleError, ArithmeticError):
+    """Training met NaN or infinity, and stopped at once.
+
+    Parameters
+    ----------
+    message : str
+        The whole post-mortem, for people.
+    finding : object, optional
+        The same for programs: a `chainrule.training.post_mortem.Finding`.
+    file : str
+        Where the batch was saved for replay, or ``""``.
+    """
+
+    def __init__(self, message: str, finding: Any = None, file: str = "") -> None:
+        super().__init__(message)
+        self.finding = finding
+        self.file = file
 
 
 class MissingExtraError(ChainruleError, ImportError):

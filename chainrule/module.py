@@ -140,6 +140,17 @@ def named_buffers(root: Module) -> dict[str, Buffer]:
     return {path: thing for path, thing in walk(root) if isinstance(thing, Buffer)}
 
 
+def named_generators(root: Module) -> dict[str, np.random.Generator]:
+    """Return every module's random generator by its path, such as ``layers.1.rng``."""
+    return {
+        f"{path}.{name}" if path else name: value
+        for path, thing in walk(root)
+        if isinstance(thing, Module)
+        for name, value in vars(thing).items()
+        if isinstance(value, np.random.Generator)
+    }
+
+
 def refuse_repeats(root: Module) -> None:
     """Raise ConfigurationError if one module, parameter or buffer stands twice below `root`.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,7 +13,15 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from chainrule import module as tree
-from chainrule.errors import BackwardError, ConfigurationError, InputError, ShapeError
+from chainrule import saving
+from chainrule.archive import read_archive, write_archive
+from chainrule.errors import (
+    BackwardError,
+    ConfigurationError,
+    FileFormatError,
+    InputError,
+    ShapeError,
+)
 from chainrule.initializers import get_initializer
 from chainrule.layers.activations import ReLU, Sigmoid, Softmax
 from chainrule.layers.containers import Sequential, listed
@@ -38,6 +48,11 @@ class Network(Sequential):
     dtype : dtype
         float32 (the default) or float64: what the network computes in.
 
+    Attributes
+    ----------
+    metadata : dict
+        What `save` writes beside the values; see there.
+
     Notes
     -----
     Given modules, their values stay as they are, unless `initialization` or `seed` is given:
@@ -61,6 +76,7 @@ class Network(Sequential):
         if draw:
             initializer = None if initialization is None else get_initializer(initialization)
             tree.initialize(self, np.random.default_rng(seed), initializer)
+        self.metadata: dict[str, Any] = {}
         self._flat: FlatParameters | None = None
         self._has_gradient = False
 
@@ -84,7 +100,7 @@ class Network(Sequential):
         except Exception as error:
             tree.locate(error, self)
             raise
-        self.save(y.shape, training=training)
+        Module.save(self, y.shape, training=training)  # Network.save writes a file
         return y
 
     def backward(self, dy: ArrayLike) -> Any:
@@ -183,6 +199,82 @@ class Network(Sequential):
             A name is missing or not known, or a shape differs; the message lists them all.
         """
         tree.load_state(self, state)
+
+    def save(  # type: ignore[override]
+        self,
+        path: str | os.PathLike[str],
+        *,
+        class_names: Sequence[str] | None = None,
+        standardizer: Any = None,
+        metrics: Mapping[str, float] | None = None,
+    ) -> None:
+        """Write the network into one ``.npz`` file: architecture, values, what it was trained with.
+
+        The file is written atomically and holds no pickle. It needs NumPy alone to be read.
+        (In other modules `save` keeps values for backward. A network's own forward does not need
+        that name, and its users expect a file behind it.)
+
+        Parameters
+        ----------
+        path : path
+            Where to, such as ``"model.npz"``.
+        class_names : sequence of str, optional
+            What the outputs stand for.
+        standardizer : Standardizer, optional
+            What inputs were standardised with.
+        metrics : mapping of str to float, optional
+            How good the network is. `Trainer.fit` leaves its last epoch's numbers in `metadata`.
+
+        What is given here goes into `metadata`, and all of `metadata` into the file.
+        """
+        given = {"class_names": class_names, "metrics": metrics, "standardizer": standardizer}
+        if class_names is not None:
+            given["class_names"] = [str(name) for name in class_names]
+        if standardizer is not None:
+            given["standardizer"] = {"mean": standardizer.mean, "std": standardizer.std}
+        self.metadata |= {name: value for name, value in given.items() if value is not None}
+        self.metadata["version"] = sys.modules[__package__].__version__
+        arrays, metadata = saving.split_metadata(self.metadata)
+        architecture = saving.describe(self, saving.own_classes(Network))
+        arrays |= {f"network/{name}": value for name, value in self.state().items()}
+        write_archive(path, "network", arrays, {"network": architecture, "metadata": metadata})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], modules: Sequence[type[Module]] = ()) -> Network:
+        """Return the network that `save` wrote; its predictions are the same, bit for bit.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        modules : sequence of classes
+            Your own module classes that the network contains. A file cannot name code to run:
+            only chainrule's layers and these classes are built.
+
+        Raises
+        ------
+        FileFormatError
+            The file is damaged, comes from elsewhere, or asks for a class that was not given.
+        StateError
+            Values and architecture in the file do not fit together.
+        """
+        arrays, description = read_archive(path, "network")
+        prefix = "network/"
+        values = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+        network = saving.build(
+            description["network"],
+            saving.own_classes(Network),
+            saving.classes_by_name(modules),
+            sum(array.size for array in values.values()),
+        )
+        if not isinstance(network, Network):
+            raise FileFormatError(f"{path} holds a {type(network).__name__}, not a Network.")
+        network.load_state(values)
+        network.metadata = dict(description["metadata"])
+        if "standardizer/mean" in arrays:
+            parts = {name: arrays[f"standardizer/{name}"] for name in ("mean", "std")}
+            network.metadata["standardizer"] = parts
+        return network
 
     def summary(self, sample_shape: Sequence[int] | None = None) -> str:
         """Return a table of layers, output shapes, parameters and memory.

@@ -7,7 +7,10 @@ FlatParameters   every value of a network in one vector, every gradient in anoth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -60,6 +63,7 @@ class Parameter:
         decay: bool = True,
     ) -> Parameter:
         """Return a float32 parameter of this shape, its first value drawn by `initializer`."""
+        _count_against_limit(shape)
         parameter = cls(np.zeros(shape, np.float32), decay=decay, initializer=initializer)
         parameter.draw(rng)
         return parameter
@@ -165,6 +169,35 @@ class Buffer:
 
     def __repr__(self) -> str:
         return f"Buffer(shape={self.shape}, dtype={self._value.dtype})"
+
+
+# ---------------------------------------------------------------- sizes out of a file
+
+_numbers_left: ContextVar[list[int] | None] = ContextVar("_numbers_left", default=None)
+
+
+@contextlib.contextmanager
+def limited_size(numbers: int) -> Iterator[None]:
+    """Refuse, in this block and thread, to draw parameters of more than about so many numbers.
+
+    For building what a file describes: a few bytes can ask for terabytes. There is room for
+    twice the count and a million, since a constructor may throw a first choice away.
+    """
+    token = _numbers_left.set([2 * numbers + 1_000_000])
+    try:
+        yield
+    finally:
+        _numbers_left.reset(token)
+
+
+def _count_against_limit(shape: tuple[int, ...]) -> None:
+    left = _numbers_left.get()
+    if left is not None:
+        left[0] -= math.prod(shape)
+        if left[0] < 0:
+            raise ConfigurationError(
+                f"A parameter of shape {shape} is more than the file has values for."
+            )
 
 
 class FlatParameters:

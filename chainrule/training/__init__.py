@@ -1,0 +1,29 @@
+"""Training for real: progress, early stopping, checkpoints, and a post-mortem where it fails."""
+
+from chainrule.training.callbacks import (
+    Callback,
+    CSVLog,
+    EarlyStopping,
+    ReduceOnPlateau,
+    StopFile,
+    StopOnInterrupt,
+    TensorBoardLog,
+)
+from chainrule.training.checkpoint import Checkpoint
+from chainrule.training.history import History
+from chainrule.training.post_mortem import replay
+from chainrule.training.trainer import Trainer
+
+__all__ = [
+    "CSVLog",
+    "Callback",
+    "Checkpoint",
+    "EarlyStopping",
+    "History",
+    "ReduceOnPlateau",
+    "StopFile",
+    "StopOnInterrupt",
+    "TensorBoardLog",
+    "Trainer",
+    "replay",
+]

@@ -1,0 +1,224 @@
+"""Checkpoints: everything a training is, in one file, so that it can go on after a kill.
+
+Parameters, buffers, the optimizer's memory and step (which is the schedule's too), the state of
+every random generator, the place within the epoch and the epoch's order, the callbacks' states,
+the history. A resumed training ends with the same bits as one that was never interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.archive import read_archive, remove_leftovers, write_archive
+from chainrule.errors import ConfigurationError, StateError
+from chainrule.module import named_generators
+from chainrule.parameter import Array
+from chainrule.training.callbacks import Callback, monitored
+from chainrule.training.history import VALIDATION, better_is
+
+if TYPE_CHECKING:
+    from chainrule.training.trainer import Trainer
+
+
+class Checkpoint(Callback):
+    """Keep the newest state, and the best network, in a folder.
+
+    ``last.npz`` is a checkpoint: pass it to ``fit(resume=...)``. ``best.npz`` is the network of
+    the best epoch: pass it to ``Network.load``. Both are written atomically.
+
+    Parameters
+    ----------
+    folder : path
+        Where the two files are; made if it does not exist.
+    monitor : str, optional
+        What "best" means, a column of ``history.epochs``. Without it, the validation loss, or
+        the loss where nothing is validated.
+    every_steps : int, optional
+        Write ``last.npz`` also within an epoch, after every so many steps.
+    mode : {"min", "max"}, optional
+        Which way is better, where the metric's name does not tell.
+
+    Examples
+    --------
+    Whether it is the first start or the tenth after a crash, the same two lines::
+
+        folder = "runs/fashion"
+        trainer.fit(X, y, callbacks=[Checkpoint(folder)], resume=f"{folder}/last.npz")
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        monitor: str | None = None,
+        every_steps: int | None = None,
+        mode: str | None = None,
+    ) -> None:
+        if every_steps is not None and (not isinstance(every_steps, int) or every_steps < 1):
+            raise ConfigurationError(f"every_steps must be at least 1, got {every_steps!r}.")
+        self.folder = Path(folder)
+        self.monitor = monitor
+        self.every_steps = every_steps
+        self.mode = mode
+        self._best: float | None = None
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint's path."""
+        return self.folder / "last.npz"
+
+    @property
+    def best(self) -> Path:
+        """The best network's path."""
+        return self.folder / "best.npz"
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        self._best = None
+        for path in (self.last, self.best):
+            remove_leftovers(path)
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        if self.every_steps is not None and trainer.step % self.every_steps == 0:
+            write(trainer, self.last)
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        table = trainer.history.epochs
+        held_out = VALIDATION + "loss"
+        name = self.monitor or (held_out if held_out in table else "loss")
+        sign = 1 if better_is(name, self.mode) == "min" else -1
+        value = sign * monitored(trainer, name)
+        if self._best is None or value < self._best:
+            self._best = value
+            trainer.network.save(self.best)
+        write(trainer, self.last)
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        if trainer.ended_well:  # after an error the last good checkpoint stays
+            write(trainer, self.last)
+
+    def state(self) -> dict[str, Any]:
+        return {"best": self._best}
+
+    def load_state(self, state: Mapping[str, Any], trainer: Trainer) -> None:
+        self._best = state["best"]
+
+
+# ---------------------------------------------------------------- the whole of a training
+
+
+def write(trainer: Trainer, path: str | os.PathLike[str]) -> None:
+    """Write all that `restore` needs."""
+    arrays = {
+        **_under("network", trainer.network.state()),
+        **_under("optimizer", trainer.optimizer.state()),
+        **_under("history/steps", trainer.history.steps),
+        **_under("history/epochs", trainer.history.epochs),
+        "order": _small(trainer.order),
+        "validation_rows": _small(trainer.validation_rows),
+    }
+    callbacks: list[dict[str, Any]] = []
+    for callback in trainer.callbacks:
+        state = callback.state()
+        name = f"callbacks/{len(callbacks)}"
+        arrays |= _under(name, {k: v for k, v in state.items() if isinstance(v, np.ndarray)})
+        rest = {k: v for k, v in state.items() if not isinstance(v, np.ndarray)}
+        callbacks.append({"class": type(callback).__name__, "state": rest})
+    description = {
+        "settings": trainer.settings,
+        "epoch": trainer.epoch,
+        "batch": trainer.batch,
+        "step": trainer.step,
+        "sums": trainer.sums,
+        "chance": {
+            k: to_plain_state(g.bit_generator.state) for k, g in _generators(trainer).items()
+        },
+        "callbacks": callbacks,
+    }
+    write_archive(path, "checkpoint", arrays, description)
+
+
+def restore(trainer: Trainer, path: str | os.PathLike[str]) -> list[dict[str, Any]] | None:
+    """Put the trainer where the file says, if there is one; return the callbacks' states.
+
+    Everything is looked at before anything is changed.
+    """
+    if not os.path.exists(path):
+        trainer.notes.append(f"no checkpoint at {path} yet: starting from the beginning")
+        return None
+    arrays, saved = read_archive(path, "checkpoint")
+    for name, now in trainer.settings.items():
+        if saved["settings"].get(name) != now:
+            raise StateError(
+                f"{path} is of a training with {name} = {saved['settings'].get(name)!r}; here it "
+                f"is {now!r}. Resume with the same data and settings, or without resume=."
+            )
+    generators = _generators(trainer)
+    kinds = {name: type(g.bit_generator).__name__ for name, g in generators.items()}
+    if {name: state["bit_generator"] for name, state in saved["chance"].items()} != kinds:
+        raise StateError(f"{path} has other random generators than this network and trainer.")
+    trainer.network.load_state(_below("network", arrays))
+    trainer.optimizer.load_state(_below("optimizer", arrays))
+    for name, generator in generators.items():
+        generator.bit_generator.state = from_plain_state(saved["chance"][name])
+    history = trainer.history
+    history.steps = {k: v.tolist() for k, v in _below("history/steps", arrays).items()}
+    history.epochs = {k: v.tolist() for k, v in _below("history/epochs", arrays).items()}
+    trainer.order = arrays["order"].astype(np.intp)
+    trainer.validation_rows = arrays["validation_rows"].astype(np.intp)
+    trainer.epoch, trainer.batch, trainer.step = saved["epoch"], saved["batch"], saved["step"]
+    trainer.sums = saved["sums"]
+    trainer.notes.append(
+        f"resumed from {path}: epoch {trainer.epoch + 1}, after batch {trainer.batch}"
+    )
+    return [
+        {"class": entry["class"], **entry["state"], **_below(f"callbacks/{index}", arrays)}
+        for index, entry in enumerate(saved["callbacks"])
+    ]
+
+
+def restore_callbacks(trainer: Trainer, states: list[dict[str, Any]]) -> None:
+    """Hand the callbacks their states; each takes the next one of its own class."""
+    for callback in trainer.callbacks:
+        kinds = [state["class"] for state in states]
+        if type(callback).__name__ in kinds:
+            callback.load_state(states.pop(kinds.index(type(callback).__name__)), trainer)
+
+
+def _generators(trainer: Trainer) -> dict[str, np.random.Generator]:
+    return {"trainer": trainer.rng, **_under("network", named_generators(trainer.network))}
+
+
+def _under(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{prefix}/{name}": value for name, value in values.items()}
+
+
+def _below(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    prefix += "/"
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def _small(rows: Array) -> Array:
+    """Return row numbers in half the bytes, where they fit."""
+    return rows.astype(np.uint32) if rows.size and rows.max() < 2**32 else rows
+
+
+def to_plain_state(state: Any) -> Any:
+    """Return a bit generator's state as JSON can say it."""
+    if isinstance(state, dict):
+        return {name: to_plain_state(value) for name, value in state.items()}
+    if isinstance(state, np.ndarray):
+        return {"array": state.tolist(), "dtype": state.dtype.name}
+    return int(state) if isinstance(state, np.integer) else state
+
+
+def from_plain_state(state: Any) -> Any:
+    """Return what `to_plain_state` was given."""
+    if isinstance(state, dict):
+        if set(state) == {"array", "dtype"}:
+            return np.array(state["array"], state["dtype"])
+        return {name: from_plain_state(value) for name, value in state.items()}
+    return state

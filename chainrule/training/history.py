@@ -1,0 +1,160 @@
+"""History: what happened in training, step by step and epoch by epoch."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from chainrule.errors import ConfigurationError, InputError
+from chainrule.extras import require
+
+VALIDATION = "validation_"
+"""What a metric's name begins with where it was measured on validation data."""
+
+Table = dict[str, list[float]]
+
+
+class History:
+    """Two tables of numbers, one row a step and one row an epoch.
+
+    Attributes
+    ----------
+    steps : dict of str to list of float
+        ``loss``, ``gradient_norm`` (before clipping) and ``learning_rate`` of every step.
+    epochs : dict of str to list of float
+        ``loss`` and the metrics, measured while the epoch ran; the same with ``validation_`` in
+        front, measured after it; ``learning_rate`` and ``seconds``. A number that an epoch does
+        not have is NaN.
+    stop_reason : str
+        Why training ended before its last epoch; ``""`` where it did not.
+    """
+
+    def __init__(self) -> None:
+        self.steps: Table = {"loss": [], "gradient_norm": [], "learning_rate": []}
+        self.epochs: Table = {}
+        self.stop_reason = ""
+
+    def __len__(self) -> int:
+        return max(map(len, self.epochs.values()), default=0)
+
+    def add_epoch(self, row: Mapping[str, float]) -> None:
+        """Add one epoch's numbers."""
+        count = len(self)
+        for name in [*self.epochs, *row]:
+            column = self.epochs.setdefault(name, [math.nan] * count)
+            if len(column) == count:
+                column.append(float(row.get(name, math.nan)))
+
+    def row(self, epoch: int = -1) -> dict[str, float]:
+        """Return the numbers of one epoch, counted from 0; of the last one without a number."""
+        return {name: column[epoch] for name, column in self.epochs.items()}
+
+    def best_epoch(self, metric: str | None = None, mode: str | None = None) -> int:
+        """Return the number, from 0, of the epoch that was best in `metric`.
+
+        Without a name it is the validation loss, or the loss where there is no validation. `mode`
+        is ``"min"`` or ``"max"``; see `better_is`.
+        """
+        if not self.epochs:
+            raise InputError("There is no epoch in this history yet.")
+        if metric is None:
+            metric = VALIDATION + "loss" if VALIDATION + "loss" in self.epochs else "loss"
+        column = self.column(metric)
+        sign = 1 if better_is(metric, mode) == "min" else -1
+        worth = [math.inf if math.isnan(value) else sign * value for value in column]
+        return worth.index(min(worth))
+
+    def column(self, metric: str) -> list[float]:
+        """Return one number of every epoch."""
+        if metric not in self.epochs:
+            raise ConfigurationError(
+                f"There is no {metric!r} in this history; it has {sorted(self.epochs)}."
+            )
+        return self.epochs[metric]
+
+    # ------------------------------------------------------------ to look at, to keep
+
+    def plot(self) -> Any:
+        """Draw the loss and every metric over the epochs, training against validation.
+
+        The best epoch is marked. Needs matplotlib (the extra ``plots``); returns the figure, for
+        ``figure.savefig("history.png")``. No window is opened.
+        """
+        figure_class = require("matplotlib.figure", "plots", "Drawing a history").Figure
+        if not self.epochs:
+            raise InputError("There is no epoch in this history to draw yet.")
+        names = [n for n in self.epochs if not n.startswith(VALIDATION)]
+        names = [n for n in names if n not in ("seconds", "learning_rate")]
+        figure = figure_class(figsize=(5.2 * len(names), 3.8), layout="constrained")
+        panels = figure.subplots(1, len(names), squeeze=False)[0]
+        for name, panel in zip(names, panels, strict=True):
+            self._draw(name, panel)
+        return figure
+
+    def _draw(self, name: str, panel: Any) -> None:
+        numbers = range(1, len(self) + 1)
+        marker = "o" if len(self) < 30 else ""
+        panel.plot(numbers, self.epochs[name], marker=marker, markersize=3, label="training")
+        if VALIDATION + name in self.epochs:
+            column = self.epochs[VALIDATION + name]
+            panel.plot(numbers, column, marker=marker, markersize=3, label="validation")
+        best = self.best_epoch()
+        panel.axvline(best + 1, color="0.6", linestyle=":", label=f"best epoch: {best + 1}")
+        panel.set(xlabel="epoch", ylabel=name, title=name)
+        panel.locator_params(axis="x", integer=True)
+        panel.grid(alpha=0.3)
+        panel.legend(frameon=False)
+
+    def to_csv(self, path: str | os.PathLike[str], steps: bool = False) -> None:
+        """Write the epochs, or the steps, as a table of comma-separated values."""
+        import csv
+
+        name, table = ("step", self.steps) if steps else ("epoch", self.epochs)
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow([name, *table])
+            for number, row in enumerate(zip(*table.values(), strict=True), start=1):
+                writer.writerow([number, *row])
+
+    def to_json(self, path: str | os.PathLike[str]) -> None:
+        """Write both tables as JSON; NaN and infinity, which JSON has no words for, as null."""
+        import json
+
+        text = json.dumps(
+            {
+                "epochs": {name: _or_null(column) for name, column in self.epochs.items()},
+                "steps": {name: _or_null(column) for name, column in self.steps.items()},
+                "stop_reason": self.stop_reason,
+            },
+            allow_nan=False,
+        )
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+    def __repr__(self) -> str:
+        last = ", ".join(f"{n}={v:.4g}" for n, v in self.row().items()) if self.epochs else ""
+        return f"History({len(self)} epochs, {len(self.steps['loss'])} steps; {last})"
+
+
+def _or_null(column: list[float]) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in column]
+
+
+def better_is(metric: str, mode: str | None = None) -> str:
+    """Return ``"min"`` or ``"max"``: which way this metric gets better.
+
+    Losses and errors get better downwards, accuracies and scores upwards, told by their names;
+    for any other name `mode` has to say it.
+    """
+    if mode in ("min", "max"):
+        return mode
+    if mode is None:
+        if any(word in metric for word in ("loss", "error", "perplexity")):
+            return "min"
+        if any(word in metric for word in ("accuracy", "score", "precision", "recall", "f1")):
+            return "max"
+    raise ConfigurationError(
+        f"Is a larger {metric!r} better or worse? Give mode='max' or mode='min', got {mode!r}."
+    )

@@ -1,0 +1,346 @@
+"""Post-mortem: where NaN or infinity came from, and from which rows of the batch.
+
+Nothing is watched while all is well: the trainer looks at the loss and at one product over the
+gradients each step. Only when that is not finite is the step done again here, on a copy of the
+network with its random generators set back, and every array is looked at in the order in which
+it is made.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.archive import read_archive, write_archive
+from chainrule.errors import ChainruleError, NotFiniteError
+from chainrule.loss_functions import Loss
+from chainrule.module import Module, named_generators, named_modules, state, walk
+from chainrule.network import Network
+from chainrule.optimizers import Optimizer
+from chainrule.parameter import Array, Parameter
+from chainrule.training.checkpoint import from_plain_state, to_plain_state
+from chainrule.training.clipping import clip
+from chainrule.training.sources import Batch
+
+if TYPE_CHECKING:
+    from chainrule.training.trainer import Trainer
+
+LAST_LOSSES = 5
+
+
+@dataclass
+class Finding:
+    """The first array that was not finite.
+
+    Attributes
+    ----------
+    direction : str
+        ``"input"``, ``"forward"``, ``"loss"``, ``"backward"`` or ``"update"``.
+    array : str
+        What it is: ``"output"``, ``"gradient of layers.0.weight"`` ...
+    path, layer : str
+        Which module made it, by path and by class; ``""`` where it was no module.
+    rows : list of int
+        The rows of the batch that it came from; empty where that cannot be told.
+    """
+
+    direction: str
+    array: str
+    path: str = ""
+    layer: str = ""
+    rows: list[int] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        where = f" of {self.layer} ({self.path or 'the network'})" if self.layer else ""
+        rows = ", ".join(map(str, self.rows[:10])) + (" ..." if len(self.rows) > 10 else "")
+        return f"{self.direction}: {self.array}{where}, " + (
+            f"from row {rows} of the batch" if self.rows else "from no single row of the batch"
+        )
+
+
+class _Found(Exception):
+    """Ends a pass as soon as an array is not finite."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(str(finding))
+        self.finding = finding
+
+
+def investigate(
+    network: Network,
+    loss: Loss,
+    batch: Batch,
+    optimizer: Optimizer | None = None,
+    clip_norm: float | None = None,
+    chance: Mapping[str, Any] | None = None,
+) -> Finding | None:
+    """Do one training step on copies and return the first array that is not finite, or None.
+
+    Parameters
+    ----------
+    network, loss, batch : Network, Loss and tuple
+        What the step is made of: ``(x, y, weight)``, weight may be None. They are left as they are.
+    optimizer : Optimizer, optional
+        With it, the update is done too, by gradients clipped to `clip_norm`.
+    chance : mapping of str to dict, optional
+        States to set the network's random generators to, by path.
+    """
+    step = _Step(network, loss, optimizer, clip_norm, dict(chance or {}))
+    with np.errstate(all="ignore"):
+        finding = step.run(*batch)
+        if finding is not None and len(finding.rows) in (0, len(batch[0])):
+            finding.rows = _guilty_rows(step, batch)
+    return finding
+
+
+class _Step:
+    """A training step that can be repeated, each time on fresh copies, with every array checked."""
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        optimizer: Optimizer | None,
+        clip_norm: float | None,
+        chance: dict[str, Any],
+    ) -> None:
+        self.network, self.loss, self.optimizer = network, loss, optimizer
+        self.clip_norm, self.chance = clip_norm, chance
+
+    def run(self, x: Array, y: Array, weight: Array | None) -> Finding | None:
+        try:
+            self._run(x, y, weight)
+        except _Found as found:
+            return found.finding
+        return None
+
+    def _run(self, x: Array, y: Array, weight: Array | None) -> None:
+        # one copy of both, so that the optimizer's memory stays bound to its network
+        network, optimizer = copy.deepcopy((self.network, self.optimizer))
+        for name, generator in named_generators(network).items():
+            if name in self.chance:
+                generator.bit_generator.state = self.chance[name]
+        _look(
+            x.astype(network.dtype) if x.dtype.kind == "f" else x, "input", "the batch", rows=True
+        )
+        for path, parameter in network.named_parameters().items():
+            _look(parameter.value, "update", f"the value of {path}")
+        for path, module in named_modules(network).items():
+            if path:
+                _trace(module, path)
+        y_pred = network.forward(x)
+        _look(y_pred, "forward", "the network's output", rows=True)
+        _look(np.array(self.loss.forward(y, y_pred, weight)), "loss", "the loss")
+        dy = self.loss.backward(y, y_pred, weight)
+        _look(dy, "loss", "its gradient at the output", rows=True)
+        network.backward(dy)
+        if optimizer is not None:
+            clip(network, self.clip_norm)
+            optimizer.step(network)
+            for path, parameter in network.named_parameters().items():
+                _look(parameter.value, "update", f"the new value of {path}")
+            for name, memory in optimizer.memory.items():
+                for path, place in network.flat.slices.items():
+                    _look(memory[place], "update", f"the optimizer's {name} for {path}")
+
+
+def _look(
+    array: Any,
+    direction: str,
+    what: str,
+    module: tuple[str, Module] | None = None,
+    rows: bool = False,
+) -> None:
+    """Raise _Found if the array holds NaN or infinity."""
+    finite = np.isfinite(array)
+    if not finite.all():
+        path, layer = ("", "") if module is None else (module[0], type(module[1]).__name__)
+        bad = (
+            [int(r) for r in np.flatnonzero(~finite.reshape(len(finite), -1).all(1))]
+            if rows
+            else []
+        )
+        raise _Found(Finding(direction, what, path, layer, bad))
+
+
+def _trace(module: Module, path: str) -> None:
+    """Let this copy of a module look at what it returns: an attribute hides the class's method."""
+    forward, backward = module.forward, module.backward
+    own = {name: value for name, value in vars(module).items() if isinstance(value, Parameter)}
+
+    def traced_forward(x: Array, *arguments: Any, **options: Any) -> Array:
+        y = forward(x, *arguments, **options)
+        _look(y, "forward", "the output", (path, module), rows=True)
+        return y
+
+    def traced_backward(dy: Array) -> Any:
+        dx = backward(dy)
+        first = dx[0] if isinstance(dx, tuple) else dx
+        if first is not None:
+            _look(first, "backward", "the gradient at the input", (path, module), rows=True)
+        for name, parameter in own.items():
+            _look(parameter.grad, "backward", f"the gradient of {name}", (path, module))
+        return dx
+
+    vars(module).update(forward=traced_forward, backward=traced_backward)
+
+
+def _guilty_rows(step: _Step, batch: Batch) -> list[int]:
+    """Return the rows that spoil the step: with a harmless row in the place of all others.
+
+    An overflow in a sum over the batch, or statistics over it, hide which row was too large.
+    Halves of the batch are tried, then halves of the halves that fail.
+    """
+    x, y, weight = batch
+    sizes = np.abs(x.reshape(len(x), -1)).max(axis=1)
+    harmless = int(sizes.argmin())
+
+    def fails(rows: list[int]) -> bool:
+        chosen = np.full(len(x), harmless)
+        chosen[rows] = rows
+        try:
+            return step.run(x[chosen], y[chosen], weight) is not None
+        except ChainruleError:
+            return False
+
+    def search(rows: list[int]) -> list[int]:
+        if not fails(rows):
+            return []
+        if len(rows) == 1:
+            return rows
+        half = len(rows) // 2
+        return search(rows[:half]) + search(rows[half:])
+
+    return [] if fails([]) else search(list(range(len(x))))
+
+
+# ---------------------------------------------------------------- when the step cannot be repeated
+
+
+def _traces(network: Network, direction: str, count: int) -> Finding:
+    """Return what the failed pass itself has left behind.
+
+    For a module that fails at its thousandth call, say: repeated, the step may well succeed.
+    """
+    if direction == "forward":
+        for path, module in named_modules(network).items():
+            for kept in module._saved or ():
+                if isinstance(kept, np.ndarray) and kept.dtype.kind == "f" and len(kept) == count:
+                    bad = np.flatnonzero(~np.isfinite(kept.reshape(count, -1)).all(axis=1))
+                    if bad.size:
+                        what = "what was kept for backward"
+                        return Finding(direction, what, path, type(module).__name__, bad.tolist())
+    values = "value" if direction == "update" else "grad"
+    for path, parameter in reversed(network.named_parameters().items()):
+        if direction != "forward" and not np.isfinite(getattr(parameter, values)).all():
+            return Finding(direction, f"the {values} of {path}")
+    return Finding(direction, "an array that is finite when the step is repeated")
+
+
+# ---------------------------------------------------------------- telling it
+
+
+def tell(
+    trainer: Trainer, batch: Batch, chance: Mapping[str, Any], error: Exception
+) -> NotFiniteError | None:
+    """Return the error to raise after a step that failed, or None: it failed for another reason."""
+    failed = str(error) if isinstance(error, FloatingPointError) else ""
+    try:
+        finding = investigate(
+            trainer.network, trainer.loss, batch, trainer.optimizer, trainer.clip_norm, chance
+        )
+    except ChainruleError:
+        finding = None
+    if finding is None:
+        if not failed:
+            return None
+        finding = _traces(trainer.network, failed, len(batch[0]))
+    losses = [v for v in trainer.history.steps["loss"] if math.isfinite(v)][-LAST_LOSSES:]
+    lines = [
+        f"Training met NaN or infinity at step {trainer.step + 1} (epoch {trainer.epoch + 1}, "
+        f"batch {trainer.batch + 1}) and stopped; the step was not completed.",
+        f"  the first such array: {finding}",
+    ]
+    samples = _samples(trainer, finding.rows)
+    if samples:
+        lines.append(f"  those are the samples {samples} of the data")
+    lines.append(f"  the last losses: {', '.join(f'{v:.6g}' for v in losses) or 'none yet'}")
+    file = _save(trainer, batch, chance, finding, losses)
+    if file:
+        lines.append(f"  the batch is in {file}: chainrule.training.replay does the step again")
+    lines.append(
+        "What usually helps: a smaller learning rate, clip_norm=1.0, standardised inputs, and a "
+        "look at the rows named above."
+    )
+    return NotFiniteError("\n".join(lines), finding, file)
+
+
+def _samples(trainer: Trainer, rows: list[int]) -> str:
+    """Return where in the data the rows of the present batch stand, if they come from arrays."""
+    if not rows or not len(trainer.order):
+        return ""
+    first = trainer.batch * trainer.settings["batch_size"]
+    samples = [str(trainer.order[first + row]) for row in rows[:10]]
+    return ", ".join(samples) + (" ..." if len(rows) > 10 else "")
+
+
+def _save(
+    trainer: Trainer,
+    batch: Batch,
+    chance: Mapping[str, Any],
+    finding: Finding,
+    losses: list[float],
+) -> str:
+    """Write all that a replay needs; return the file's name, or nothing if it cannot be written."""
+    if trainer.post_mortem_file is None:
+        return ""
+    x, y, weight = batch
+    arrays = {"x": x, "y": y} if weight is None else {"x": x, "y": y, "weight": weight}
+    arrays |= {f"network/{name}": value for name, value in state(trainer.network).items()}
+    arrays |= {f"optimizer/{name}": value for name, value in trainer.optimizer.state().items()}
+    description = {
+        "finding": asdict(finding),
+        "losses": losses,
+        "epoch": trainer.epoch,
+        "batch": trainer.batch,
+        "step": trainer.step,
+        "chance": {name: to_plain_state(state) for name, state in chance.items()},
+    }
+    try:
+        write_archive(trainer.post_mortem_file, "post-mortem", arrays, description)
+    except OSError:
+        return ""
+    return os.fspath(trainer.post_mortem_file)
+
+
+def replay(
+    path: str | os.PathLike[str],
+    network: Network,
+    loss: Loss,
+    optimizer: Optimizer | None = None,
+    clip_norm: float | None = None,
+) -> Finding | None:
+    """Do the step in a post-mortem file again, on copies of what is given; see `investigate`.
+
+    With a network that differs (another activation, float64) it tells whether that would have
+    helped, as long as its parameters have the same names and shapes.
+    """
+    arrays, saved = read_archive(path, "post-mortem")
+    network, optimizer = copy.deepcopy((network, optimizer))
+    for name, thing in walk(network):
+        if not isinstance(thing, Module) and f"network/{name}" in arrays:
+            thing.value = arrays[f"network/{name}"]
+    if optimizer is not None:
+        prefix = "optimizer/"
+        optimizer.load_state(
+            {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+        )
+    batch = arrays["x"], arrays["y"], arrays.get("weight")
+    chance = {name: from_plain_state(state) for name, state in saved["chance"].items()}
+    return investigate(network, loss, batch, optimizer, clip_norm, chance)

@@ -1,0 +1,126 @@
+"""Progress on the screen or in a log file: plain lines, or a bar where tqdm is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from chainrule.errors import ConfigurationError
+from chainrule.extras import require
+from chainrule.training.callbacks import Callback
+from chainrule.training.history import VALIDATION
+
+if TYPE_CHECKING:
+    from chainrule.training.trainer import Trainer
+
+SECONDS_BETWEEN_LINES = 0.5
+SECONDS_WITHOUT_A_LINE = 30.0
+
+
+def make_progress(progress: bool | str) -> Callback | None:
+    """Return what shows progress: ``"bar"``, ``"lines"``, ``"auto"`` (or True), or False for none.
+
+    ``"auto"`` is the bar on a terminal where tqdm is installed, and lines otherwise. A bar
+    redraws its line over and over, so into a file or a pipe lines are written in any case.
+    """
+    if progress is False:
+        return None
+    if progress is True or progress == "auto":
+        return Bar() if sys.stderr.isatty() and _has_tqdm() else Lines()
+    if progress == "lines":
+        return Lines()
+    if progress == "bar":
+        require("tqdm", "progress", "progress='bar'")
+        return Bar() if sys.stderr.isatty() else Lines()
+    raise ConfigurationError(f"progress must be 'auto', 'bar', 'lines' or False, got {progress!r}.")
+
+
+def _has_tqdm() -> bool:
+    return importlib.util.find_spec("tqdm") is not None
+
+
+def epoch_line(trainer: Trainer) -> str:
+    """Return the last epoch's numbers: ``epoch 3/10  loss 0.4312 (validation 0.4501)  4.1 s``."""
+    row = trainer.history.row()
+    width = len(str(trainer.epochs))
+    parts = [f"epoch {trainer.epoch:>{width}}/{trainer.epochs}"]
+    for name, value in row.items():
+        if name.startswith(VALIDATION) or name in ("seconds", "learning_rate"):
+            continue
+        part = f"{name} {value:.4f}"
+        held_out = row.get(VALIDATION + name, math.nan)
+        parts.append(part if math.isnan(held_out) else f"{part} (validation {held_out:.4f})")
+    return "  ".join([*parts, f"{row['seconds']:.1f} s"])
+
+
+class Lines(Callback):
+    """A line an epoch; quick epochs share one, and a slow one gives a sign of life."""
+
+    def __init__(self) -> None:
+        self._last = -math.inf
+        self._pending = ""
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        self._last, self._pending = time.monotonic() - SECONDS_BETWEEN_LINES, ""
+        for note in trainer.notes:
+            print(note, flush=True)
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        if time.monotonic() - self._last > SECONDS_WITHOUT_A_LINE:
+            of = f"/{trainer.batches_per_epoch}" if trainer.batches_per_epoch else ""
+            loss = trainer.history.steps["loss"][-1]
+            self._print(f"epoch {trainer.epoch + 1}, batch {trainer.batch}{of}: loss {loss:.4f}")
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        self._pending = epoch_line(trainer)
+        if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
+            self._print(self._pending)
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        if self._pending:
+            self._print(self._pending)
+        if trainer.history.stop_reason:
+            print(f"stopped: {trainer.history.stop_reason}", flush=True)
+
+    def _print(self, line: str) -> None:
+        print(line, flush=True)
+        self._last, self._pending = time.monotonic(), ""
+
+
+class Bar(Callback):
+    """tqdm's bar over the steps of each epoch, and the epoch's line when it is full."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        for note in trainer.notes:
+            print(note, file=sys.stderr)
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        if self._bar is None:
+            self._bar = require("tqdm", "progress", "A progress bar").tqdm(
+                desc=f"epoch {trainer.epoch + 1}/{trainer.epochs}",
+                total=trainer.batches_per_epoch or None,
+                initial=trainer.batch - 1,
+                leave=False,
+                unit="batch",
+            )
+        self._bar.update()
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        self._close()
+        print(epoch_line(trainer), file=sys.stderr)
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        self._close()
+        if trainer.history.stop_reason:
+            print(f"stopped: {trainer.history.stop_reason}", file=sys.stderr)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

@@ -1,0 +1,278 @@
+"""Where batches come from: arrays that are shuffled, or any iterable that yields batches.
+
+Everything about the data that can be wrong is told here, at fit's door, before the first step.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from chainrule.data import Seed, check_lengths, train_test_split
+from chainrule.errors import ConfigurationError, InputError
+from chainrule.parameter import Array
+
+Batch = tuple[Array, Array, Array | None]
+"""Input, truth, and the samples' weights where there are any."""
+
+ClassWeight = Mapping[int, float] | str | None
+
+CHUNK_BYTES = 1 << 20
+"""About how much of a shuffled epoch is gathered at once.
+
+One `take` for many small batches costs less than one for each; and no more than this (or one
+batch) is ever copied, so that a memory-mapped array may be larger than the memory.
+"""
+
+
+class ArraySource:
+    """Batches out of arrays, in memory or mapped.
+
+    Parameters
+    ----------
+    X, y : ndarray
+        Samples along the first axis.
+    weight : ndarray, optional
+        How much each sample (or position of a sequence) counts.
+    rows : ndarray of int
+        Which samples to take.
+    batch_size : int
+        Samples in a batch; the last one may be smaller.
+    """
+
+    def __init__(
+        self, X: Array, y: Array, weight: Array | None, rows: Array, batch_size: int
+    ) -> None:
+        self.X, self.y = np.asarray(X), np.asarray(y)  # of a mapped array: a view, still mapped
+        self.weight, self.rows, self.batch_size = weight, rows, batch_size
+        self.samples = len(rows)
+        sample_bytes = max(1, X.nbytes // len(X))
+        self.chunk = batch_size * max(1, CHUNK_BYTES // (sample_bytes * batch_size))
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // self.batch_size)
+
+    def part(self, rows: Array, batch_size: int) -> ArraySource:
+        """Return a source of some of the samples."""
+        return ArraySource(self.X, self.y, self.weight, rows, batch_size)
+
+    def order(self, rng: np.random.Generator | None) -> Array:
+        """Return the samples of one epoch in the order to take them: drawn anew, or as they are."""
+        return self.rows if rng is None else rng.permutation(self.rows)
+
+    def batches(self, order: Array, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch, from the one with the number `start` on."""
+        size = self.batch_size
+        for first in range(start * size, len(order), self.chunk):
+            rows = order[first : first + self.chunk]
+            x, y = self.X.take(rows, axis=0), self.y.take(rows, axis=0)
+            weight = None if self.weight is None else self.weight.take(rows, axis=0)
+            for a in range(0, len(rows), size):
+                b = a + size
+                yield x[a:b], y[a:b], None if weight is None else weight[a:b]
+
+
+class IterableSource:
+    """Batches ``(x, y)`` or ``(x, y, weight)`` as an iterable yields them, every epoch anew."""
+
+    def __init__(self, iterable: Iterable[Any], class_weight: ClassWeight, epochs: int) -> None:
+        if isinstance(iterable, Iterator) and epochs > 1:
+            raise ConfigurationError(
+                f"This {type(iterable).__name__} can be gone through only once, not for {epochs} "
+                "epochs. Give a list of batches or an object whose __iter__ begins anew."
+            )
+        if isinstance(class_weight, str):
+            raise ConfigurationError(
+                "class_weight='balanced' needs all labels at once; for an iterable of batches "
+                "give the weight of each class: {0: 1.0, 1: 5.0}."
+            )
+        self.samples = self.batch_size = 0  # nobody knows
+        self.iterable = iterable
+        self.class_weight = class_weight
+
+    def __len__(self) -> int:
+        count = getattr(self.iterable, "__len__", None)
+        return 0 if count is None else int(count())  # 0: nobody knows
+
+    def order(self, rng: np.random.Generator | None) -> Array:
+        """Return no order: the iterable has its own."""
+        return np.empty(0, np.intp)
+
+    def batches(self, order: Array, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch; the first `start` ones are passed over."""
+        empty = True
+        for batch in itertools.islice(self.iterable, start, None):
+            empty = False
+            if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
+                raise InputError(
+                    "Expected batches (x, y) or (x, y, weight) from the iterable, "
+                    f"got {_described(batch)}."
+                )
+            x, y = as_array(batch[0], "x"), as_array(batch[1], "y")
+            check_lengths(x, y)
+            given = batch[2] if len(batch) == 3 else None
+            yield x, y, sample_weights(y, given, self.class_weight)
+        if empty and start == 0:
+            raise InputError("The iterable yielded no batch.")
+
+
+Source = ArraySource | IterableSource
+
+
+# ---------------------------------------------------------------- checks at fit's door
+
+
+def make_source(
+    X: Any,
+    y: Any = None,
+    batch_size: int = 32,
+    sample_weight: Any = None,
+    class_weight: ClassWeight = None,
+    epochs: int = 1,
+) -> Source:
+    """Return the source for what a user gave: arrays X and y, or an iterable of batches as X."""
+    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise ConfigurationError(
+            f"batch_size must be a whole number of at least 1, got {batch_size!r}."
+        )
+    if y is None:
+        if not isinstance(X, Iterable) or isinstance(X, np.ndarray):
+            raise InputError(
+                "Give X and y, or as X an iterable of batches (x, y); "
+                f"got {_described(X)} without y."
+            )
+        if sample_weight is not None:
+            raise ConfigurationError("With an iterable, yield the weights: (x, y, weight).")
+        return IterableSource(X, class_weight, epochs)
+    X, y = as_array(X, "X"), as_array(y, "y")
+    check_lengths(X, y)
+    refuse_not_finite(X, "X")
+    refuse_not_finite(y, "y")
+    weight = sample_weights(y, sample_weight, class_weight)
+    rows = np.arange(len(X))
+    if weight is not None:  # a sample that counts for nothing is left out
+        rows = rows[weight.reshape(len(weight), -1).any(axis=1)]
+    return ArraySource(X, y, weight, rows, int(batch_size))
+
+
+def as_array(values: Any, name: str) -> Array:
+    """Return an array (a mapped one stays mapped) of at least one axis that holds numbers."""
+    try:
+        array = values if isinstance(values, np.ndarray) else np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"The rows of {name} differ in length ({error}).") from error
+    if array.dtype.kind not in "fiub":
+        raise InputError(
+            f"{name} must hold numbers, got {array.dtype}; encode text and number classes from 0."
+        )
+    if array.ndim == 0:
+        raise InputError(f"{name} must hold samples along its first axis, got a single number.")
+    return array
+
+
+def refuse_not_finite(array: Array, name: str) -> None:
+    """Raise InputError where an array in memory holds NaN or infinity; it is looked at in parts.
+
+    A mapped array is not read through for this: each batch is checked when it comes.
+    """
+    if array.dtype.kind != "f" or isinstance(array, np.memmap):
+        return
+    step = max(1, CHUNK_BYTES * len(array) // max(1, array.nbytes))
+    for start in range(0, len(array), step):
+        finite = np.isfinite(array[start : start + step])
+        if not finite.all():
+            first = int(np.argwhere(~finite)[0][0]) + start
+            raise InputError(
+                f"{name} holds NaN or infinity, first in row {first}. Fill or drop those rows."
+            )
+
+
+def sample_weights(y: Array, sample_weight: Any, class_weight: ClassWeight) -> Array | None:
+    """Return the weight of every sample: its own times its class's. None where all are equal."""
+    weight = None
+    if sample_weight is not None:
+        weight = as_array(sample_weight, "sample_weight").astype(np.float64)
+        if len(weight) != len(y):
+            raise InputError(f"Got {len(weight)} sample weights for {len(y)} samples.")
+        if not np.isfinite(weight).all() or weight.min() < 0 or not weight.any():
+            raise InputError("Sample weights must be finite, not negative, and not all zero.")
+    if class_weight is not None:
+        labels = class_labels(y)
+        if labels is None:
+            raise InputError(
+                "class_weight needs classes: y must hold whole numbers or one-hot rows."
+            )
+        of_class = _weight_of_each(labels, class_weight)
+        weight = of_class[labels] if weight is None else weight * of_class[labels]
+        if not weight.any():
+            raise InputError("class_weight gives every sample the weight zero.")
+    return weight
+
+
+def _weight_of_each(labels: Array, class_weight: Mapping[int, float] | str) -> Array:
+    """Return a weight for each class from 0 on; classes that are not named count once."""
+    counts = np.bincount(labels.reshape(-1))
+    if class_weight == "balanced":
+        present = np.count_nonzero(counts)
+        return labels.size / (present * np.maximum(counts, 1))
+    if not isinstance(class_weight, Mapping):
+        raise ConfigurationError(
+            f"class_weight must be 'balanced' or like {{0: 1.0, 1: 5.0}}, got {class_weight!r}."
+        )
+    weights = np.ones(len(counts))
+    for label, weight in class_weight.items():
+        if not isinstance(label, int | np.integer) or label < 0 or not 0 <= weight < np.inf:
+            raise ConfigurationError(
+                "class_weight maps classes from 0 on to weights that are finite and not negative, "
+                f"got {label!r}: {weight!r}."
+            )
+        if label < len(weights):
+            weights[label] = weight
+    return weights
+
+
+def class_labels(y: Array) -> Array | None:
+    """Return the class of each sample, or None where `y` holds no classes.
+
+    Classes are whole numbers from 0, (N,) or (N, 1), (N, T) for sequences, or one-hot rows.
+    """
+    if y.dtype.kind == "b" or (y.dtype.kind in "iu" and y.size and y.min() >= 0):
+        if y.ndim == 2 and y.shape[1] > 1 and _one_hot(y):
+            return y.argmax(axis=1)
+        return y.reshape(len(y)).astype(np.intp) if y.size == len(y) else y.astype(np.intp)
+    if y.ndim == 2 and y.shape[1] > 1 and _one_hot(y):
+        return y.argmax(axis=1)
+    if y.dtype.kind == "f" and y.size == len(y) and ((y == 0) | (y == 1)).all():
+        return y.reshape(len(y)).astype(np.intp)  # yes or no, for the binary cross-entropy
+    return None
+
+
+def _one_hot(y: Array) -> bool:
+    return bool(((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all())
+
+
+def split(source: ArraySource, share: float, seed: Seed) -> tuple[Array, str]:
+    """Return the rows for validation, and how they were chosen, in words.
+
+    They are shuffled; where `y` holds one class a sample, each class is split alike.
+    """
+    labels = class_labels(source.y.take(source.rows, axis=0))
+    how = "shuffled, not stratified: y holds no classes"
+    if labels is not None and labels.ndim == 1:
+        fewest = np.unique(labels, return_counts=True)[1].min()
+        how = "shuffled, stratified by class"
+        if fewest < 2:
+            labels, how = None, "shuffled, not stratified: a class has a single sample"
+    else:
+        labels = None
+    _, validation = train_test_split(source.rows, test_size=share, stratify=labels, seed=seed)
+    words = f"{len(validation):,} of {len(source.rows):,} samples for validation, {how}"
+    return validation, words
+
+
+def _described(thing: Any) -> str:
+    shape = getattr(thing, "shape", None)
+    return type(thing).__name__ + (f" of shape {shape}" if shape is not None else "")

@@ -1,0 +1,509 @@
+"""Trainer: the loop of ten lines, for people who train for an hour.
+
+`Trainer.fit` checks what it is given, then runs `_train`, which is the whole loop, and `_step`,
+which is the whole step. What happens around it (checkpoints, early stopping, logs) is the work
+of callbacks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ConfigurationError, InputError
+from chainrule.loss_functions import Loss
+from chainrule.module import named_generators
+from chainrule.network import Network
+from chainrule.optimizers import Optimizer
+from chainrule.parameter import Array
+from chainrule.training import checkpoint, post_mortem
+from chainrule.training.callbacks import Callback, StopOnInterrupt
+from chainrule.training.clipping import clip, gradient_norm
+from chainrule.training.history import VALIDATION, History
+from chainrule.training.progress import make_progress
+from chainrule.training.sources import (
+    ArraySource,
+    Batch,
+    ClassWeight,
+    Source,
+    as_array,
+    make_source,
+    split,
+)
+
+Metric = Callable[[Array, Array], float]
+Augment = Callable[[Array, np.random.Generator], Array]
+
+EVALUATION_BATCH = 256
+
+SAFE = 1e18
+"""Up to here a gradient's norm, and the step it asks for, may be squared within float32."""
+
+
+class Trainer:
+    """Trains a network on data, and measures it.
+
+    Parameters
+    ----------
+    network : Network
+        What learns.
+    loss : Loss
+        What becomes small.
+    optimizer : Optimizer
+        How the parameters move.
+    metrics : sequence of callables, or mapping of names to callables
+        Functions ``(y_true, y_pred) -> float``, such as `chainrule.metrics.accuracy`.
+    clip_norm : float, optional
+        Gradients whose norm, over all parameters, is larger are scaled down to it.
+    micro_batch_size : int, optional
+        Send each batch through in parts of this size and add up their gradients: the same step
+        with less memory. (Batch normalisation sees the parts.)
+    seed : int or Generator, optional
+        Where the order of the samples, the validation split and augmentation come from.
+    post_mortem_file : path, optional
+        Where the batch is saved if training meets NaN or infinity; None saves nothing.
+
+    Attributes
+    ----------
+    history : History
+        What happened, up to now.
+    epoch, batch, step : int
+        How many epochs are done, batches of the present epoch, and steps of all.
+
+    Examples
+    --------
+    >>> from chainrule import Adam, CategoricalCrossEntropy, Network, Trainer
+    >>> X = np.random.default_rng(0).standard_normal((90, 4))
+    >>> y = (X[:, 0] > 0) + (X[:, 1] > 0)
+    >>> network = Network([4, 8, 3], seed=0)
+    >>> trainer = Trainer(network, CategoricalCrossEntropy(), Adam(0.01), seed=0)
+    >>> history = trainer.fit(X, y, epochs=5, progress=False)
+    >>> history.epochs["loss"][-1] < history.epochs["loss"][0]
+    True
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        optimizer: Optimizer,
+        metrics: Sequence[Metric] | Mapping[str, Metric] = (),
+        clip_norm: float | None = None,
+        micro_batch_size: int | None = None,
+        seed: int | np.random.Generator | None = None,
+        post_mortem_file: str | os.PathLike[str] | None = "post_mortem.npz",
+    ) -> None:
+        check_arguments(network, loss, optimizer, clip_norm, micro_batch_size)
+        self.network = network
+        self.loss = loss
+        self.optimizer = optimizer
+        self.metrics = named_metrics(metrics)
+        self.clip_norm = clip_norm
+        self.micro_batch_size = micro_batch_size
+        self.seed = seed
+        self.post_mortem_file = post_mortem_file
+        self.rng = np.random.default_rng(seed)
+        self.history = History()
+        self._begin(epochs=0)
+
+    def _begin(self, epochs: int) -> None:
+        """Stand at the beginning of a training."""
+        self.history = History()
+        self.epochs = epochs
+        self.epoch = self.batch = self.step = 0
+        self.batches_per_epoch = 0  # where an iterable does not tell, it stays 0
+        self.notes: list[str] = []
+        self.callbacks: list[Callback] = []
+        self.order: Array = np.empty(0, np.intp)  # of the present epoch's samples
+        self.validation_rows: Array = np.empty(0, np.intp)
+        self.settings: dict[str, Any] = {}
+        self.ended_well = False
+        self._generators: dict[str, np.random.Generator] = {}
+        self.sums = {"weight": 0.0, "samples": 0.0, "loss": 0.0, **dict.fromkeys(self.metrics, 0.0)}
+        self._epoch_began = time.monotonic()
+
+    # ------------------------------------------------------------ training
+
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        epochs: int = 10,
+        batch_size: int = 32,
+        validation_data: Any = None,
+        validation_split: float | None = None,
+        class_weight: ClassWeight = None,
+        sample_weight: Any = None,
+        shuffle: bool = True,
+        augment: Augment | None = None,
+        callbacks: Sequence[Callback] = (),
+        progress: bool | str = "auto",
+        resume: str | os.PathLike[str] | None = None,
+    ) -> History:
+        """Train, and return what happened.
+
+        Parameters
+        ----------
+        X, y : array_like
+            Samples along the first axis. A `numpy.memmap` is never copied as a whole. Or X alone:
+            an iterable of batches ``(x, y)`` or ``(x, y, weight)``, gone through every epoch.
+        epochs, batch_size : int
+            How often to go through the data, and how many samples make one step.
+        validation_data : tuple of arrays, or iterable of batches, optional
+            Measured after every epoch: ``(X, y)`` or ``(X, y, weight)``.
+        validation_split : float, optional
+            Or: the share of X and y to hold out for that, chosen at random and, where y holds
+            classes, the same share of each class. The first line of progress says so.
+        class_weight : dict of int to float, or "balanced", optional
+            How much each class counts; "balanced" makes all classes count the same in sum.
+        sample_weight : array_like, shape (N,), optional
+            How much each sample counts. Two is the same as having the sample twice.
+        shuffle : bool
+            Whether every epoch takes the samples in a new order.
+        augment : callable, optional
+            ``augment(x, rng) -> x`` changes each training batch; see `chainrule.augmentation`.
+        callbacks : sequence of Callback
+            Told what happens, in this order.
+        progress : {"auto", "bar", "lines", False}
+            What to show.
+        resume : path, optional
+            A file that a `Checkpoint` callback writes. If it exists, training goes on from
+            there, and ends with the same bits as without the interruption. The data and the
+            settings have to be the same.
+
+        Raises
+        ------
+        InputError, ShapeError, ConfigurationError
+            Something given cannot be used; told before the first step.
+        NotFiniteError
+            Training met NaN or infinity; the message is a post-mortem.
+        """
+        self._begin(check_epochs(epochs))
+        source = make_source(X, y, batch_size, sample_weight, class_weight, epochs)
+        self.settings = settings(self, source, shuffle)
+        resumed = checkpoint.restore(self, resume) if resume is not None else None
+        source, validation = self._held_out(source, validation_data, validation_split)
+        self._rehearse(source)
+        self._rehearse(validation)
+        self.batches_per_epoch = len(source)
+        self._generators = named_generators(self.network)
+        with (
+            contextlib.ExitStack() as ends
+        ):  # calls on_fit_end in the opposite order, come what may
+            self.callbacks = arranged(make_progress(progress), callbacks)
+            for callback in self.callbacks:
+                ends.callback(callback.on_fit_end, self)
+                callback.on_fit_begin(self)
+            if resumed is not None:
+                checkpoint.restore_callbacks(self, resumed)
+            self._train(source, validation, shuffle, augment)
+            self.ended_well = True
+        return self.history
+
+    def stop(self, reason: str) -> None:
+        """End training after the current step; the reason goes into ``history.stop_reason``."""
+        self.history.stop_reason = self.history.stop_reason or reason
+
+    def _train(
+        self, source: Source, validation: Source | None, shuffle: bool, augment: Augment | None
+    ) -> None:
+        """Run the epochs that remain: the whole loop."""
+        step_hooks = overridden(self.callbacks, "on_step_end")
+        while self.epoch < self.epochs and not self.history.stop_reason:
+            if self.batch == 0:
+                self.order = source.order(self.rng if shuffle else None)
+                self.sums = dict.fromkeys(self.sums, 0.0)
+            for x, y, weight in source.batches(self.order, self.batch):
+                if augment is not None:
+                    x = augment(x, self.rng)
+                self._step(x, y, weight)
+                for hook in step_hooks:
+                    hook(self)
+                if self.history.stop_reason:
+                    return
+            self._finish_epoch(validation)
+            for callback in self.callbacks:
+                callback.on_epoch_end(self)
+
+    def _step(self, x: Array, y: Array, weight: Array | None) -> None:
+        """Move the parameters once, by the gradient of one batch: the whole step."""
+        chance = [rng.bit_generator.state for rng in self._generators.values()]
+        try:
+            with np.errstate(all="ignore"):  # what overflows is found below, and told as it should
+                loss, y_pred = self._gradients(x, y, weight)
+                norm = gradient_norm(self.network.flat.grads)
+                if not math.isfinite(norm):
+                    raise FloatingPointError("backward")
+                rate = self.optimizer.current_learning_rate()
+                self._move(clip(self.network, self.clip_norm, norm), rate)
+        except (InputError, FloatingPointError) as error:
+            named = dict(zip(self._generators, chance, strict=True))
+            told = post_mortem.tell(self, (x, y, weight), named, error)
+            if told is None:
+                raise
+            raise told from None
+        self.batch += 1
+        self.step += 1
+        self._record(loss, norm, rate, (x, y, weight), y_pred)
+
+    def _gradients(self, x: Array, y: Array, weight: Array | None) -> tuple[float, Array]:
+        """Set the gradients of the batch's loss; return the loss and the predictions."""
+        if self.micro_batch_size is not None and len(x) > self.micro_batch_size:
+            return self._accumulated(x, y, weight, self.micro_batch_size)
+        y_pred = self.network.forward(x)
+        try:
+            loss = self.loss.forward(y, y_pred, weight)
+        except InputError:
+            if not np.isfinite(y_pred).all():
+                raise FloatingPointError("forward") from None
+            raise
+        if not math.isfinite(loss):
+            raise FloatingPointError("loss")
+        self.network.backward(self.loss.backward(y, y_pred, weight))
+        return loss, y_pred
+
+    def _accumulated(
+        self, x: Array, y: Array, weight: Array | None, size: int
+    ) -> tuple[float, Array]:
+        """Do the same in parts: the whole batch's mean is the parts', weighed by what they hold."""
+        gradient = np.zeros_like(self.network.flat.grads)
+        whole, loss, y_pred = total_weight(x, weight), 0.0, []
+        for start in range(0, len(x), size):
+            part = slice(start, start + size)
+            part_weight = None if weight is None else weight[part]
+            share = total_weight(x[part], part_weight) / whole
+            if share > 0:
+                part_loss, part_pred = self._gradients(x[part], y[part], part_weight)
+                gradient += share * self.network.flat.grads
+                loss += share * part_loss
+            else:
+                part_pred = self.network.forward(x[part])
+            y_pred.append(part_pred)
+        self.network.flat.grads[...] = gradient
+        return loss, np.concatenate(y_pred)
+
+    def _move(self, norm: float, rate: float) -> None:
+        """Let the optimizer take its step, and undo it if something is not finite afterwards.
+
+        Undoing takes a copy. A step that is too small to overflow goes without.
+        """
+        values = self.network.flat.values
+        risky = not norm * max(rate, 1.0) < SAFE
+        before = (values.copy(), self.optimizer.state()) if risky else None
+        self.optimizer.step(self.network)
+        finite = math.isfinite(values @ values) or bool(np.isfinite(values).all())
+        if before is not None:
+            finite = finite and all(np.isfinite(m).all() for m in self.optimizer.memory.values())
+            if not finite:
+                values[...] = before[0]
+                self.optimizer.load_state(before[1])
+        if not finite:
+            raise FloatingPointError("update")
+
+    def _record(self, loss: float, norm: float, rate: float, batch: Batch, y_pred: Array) -> None:
+        x, y, weight = batch
+        columns = self.history.steps
+        columns["loss"].append(loss)
+        columns["gradient_norm"].append(norm)
+        columns["learning_rate"].append(rate)
+        counts = total_weight(x, weight)
+        self.sums["weight"] += counts
+        self.sums["loss"] += counts * loss
+        self.sums["samples"] += len(x)
+        for name, metric in self.metrics.items():
+            self.sums[name] += len(x) * metric(y, y_pred)
+
+    def _finish_epoch(self, validation: Source | None) -> None:
+        """Write the epoch's row into the history."""
+        row = {"loss": self.sums["loss"] / self.sums["weight"]}
+        row |= {name: self.sums[name] / self.sums["samples"] for name in self.metrics}
+        if validation is not None:
+            measured = self._measure(validation)
+            row |= {VALIDATION + name: value for name, value in measured.items()}
+        now = time.monotonic()
+        row["learning_rate"] = self.history.steps["learning_rate"][-1]
+        row["seconds"], self._epoch_began = now - self._epoch_began, now
+        self.history.add_epoch(row)
+        self.epoch += 1
+        self.batch = 0
+        self.note_metrics()
+
+    def note_metrics(self, epoch: int = -1) -> None:
+        """Note in the network, for `Network.save`, how good it was after this epoch."""
+        row = self.history.row(epoch)
+        numbers = {k: v for k, v in row.items() if k not in ("seconds", "learning_rate")}
+        self.network.metadata["metrics"] = numbers
+        self.network.metadata["seed"] = self.seed if isinstance(self.seed, int) else None
+
+    # ------------------------------------------------------------ before the first step
+
+    def _held_out(
+        self, source: Source, data: Any, share: float | None
+    ) -> tuple[Source, Source | None]:
+        """Return the source to train on and the source to validate on."""
+        if data is not None and share is not None:
+            raise ConfigurationError("Give validation_data or validation_split, not both.")
+        if data is not None:
+            X, y, weight = (
+                (*data, None, None)[:3] if isinstance(data, tuple) else (data, None, None)
+            )
+            return source, make_source(X, y, EVALUATION_BATCH, weight)
+        if share is None:
+            return source, None
+        if not isinstance(source, ArraySource):
+            raise ConfigurationError(
+                "validation_split needs arrays; with an iterable of batches give validation_data."
+            )
+        if not len(self.validation_rows):  # else a checkpoint brought them
+            self.validation_rows, words = split(source, share, self.rng)
+            self.notes.append(words)
+        return (
+            source.part(np.setdiff1d(source.rows, self.validation_rows), source.batch_size),
+            source.part(self.validation_rows, EVALUATION_BATCH),
+        )
+
+    def _rehearse(self, source: Source | None) -> None:
+        """Send the samples with the least and the greatest label through network and loss.
+
+        What does not fit together is told before training, not in the middle of an epoch.
+        """
+        if isinstance(source, ArraySource):
+            labels = source.y.take(source.rows, axis=0).reshape(len(source.rows), -1)
+            ends = source.rows[[labels.min(axis=1).argmin(), labels.max(axis=1).argmax()]]
+            with np.errstate(all="ignore"):
+                y_pred = self.network.predict(source.X[ends])
+                if np.isfinite(y_pred).all():
+                    self.loss.forward(source.y[ends], y_pred)
+
+    # ------------------------------------------------------------ measuring
+
+    def evaluate(
+        self, X: Any, y: Any = None, batch_size: int = EVALUATION_BATCH, sample_weight: Any = None
+    ) -> dict[str, float]:
+        """Return the loss and the metrics on data that is not trained on.
+
+        `X` and `y` are taken as in `fit`. The metrics are computed once, over all predictions.
+        """
+        source = make_source(X, y, batch_size, sample_weight)
+        self._rehearse(source)
+        return self._measure(source)
+
+    def _measure(self, source: Source) -> dict[str, float]:
+        weight_sum = loss_sum = 0.0
+        truths, predictions = [], []
+        for x, y, weight in source.batches(source.order(None)):
+            y_pred = self.network.predict(x)
+            counts = total_weight(x, weight)
+            weight_sum += counts
+            loss_sum += counts * self.loss.forward(y, y_pred, weight)
+            if self.metrics:  # otherwise nothing is kept
+                truths.append(y)
+                predictions.append(y_pred)
+        measured = {"loss": loss_sum / weight_sum}
+        if self.metrics:
+            y, y_pred = np.concatenate(truths), np.concatenate(predictions)
+            measured |= {name: float(metric(y, y_pred)) for name, metric in self.metrics.items()}
+        return measured
+
+    def predict(self, X: Any, batch_size: int = EVALUATION_BATCH) -> Array:
+        """Return the network's output for every sample, computed batch by batch."""
+        X = as_array(X, "X")
+        starts = range(0, max(1, len(X)), batch_size)
+        return np.concatenate([self.network.predict(X[a : a + batch_size]) for a in starts])
+
+
+# ---------------------------------------------------------------- small parts of the above
+
+
+def total_weight(x: Array, weight: Array | None) -> float:
+    """Return what a batch counts in sum: its weights, or its samples."""
+    return float(len(x)) if weight is None else float(weight.sum())
+
+
+def named_metrics(metrics: Sequence[Metric] | Mapping[str, Metric]) -> dict[str, Metric]:
+    """Return the metrics by name; a function is called what it is called."""
+    if not isinstance(metrics, Mapping):
+        metrics = {getattr(m, "__name__", type(m).__name__): m for m in metrics}
+    for name, metric in metrics.items():
+        if not callable(metric) or name in ("loss", "learning_rate", "seconds"):
+            raise ConfigurationError(
+                f"A metric is a function (y_true, y_pred) -> float, such as "
+                f"chainrule.metrics.accuracy; got {metric!r} as {name!r}."
+            )
+    return dict(metrics)
+
+
+def arranged(progress: Callback | None, callbacks: Sequence[Callback]) -> list[Callback]:
+    """Return the callbacks in the order to call them: those that write checkpoints come last.
+
+    So a checkpoint holds what the others have just decided. And as ends are called in the
+    opposite order, it is written before early stopping brings the best weights back.
+    """
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            raise ConfigurationError(
+                f"Callbacks are objects of subclasses of Callback, got {callback!r}."
+                + (" Did you forget the ()?" if isinstance(callback, type) else "")
+            )
+    first: list[Callback] = [] if progress is None else [progress]
+    ordered = sorted(callbacks, key=lambda c: isinstance(c, checkpoint.Checkpoint))
+    return [*first, StopOnInterrupt(), *ordered]
+
+
+def overridden(callbacks: Sequence[Callback], hook: str) -> list[Callable[[Trainer], None]]:
+    """Return the hooks of this name that do something: one that is not there costs nothing."""
+    kept = [c for c in callbacks if getattr(type(c), hook) is not getattr(Callback, hook)]
+    return [getattr(callback, hook) for callback in kept]
+
+
+def settings(trainer: Trainer, source: Source, shuffle: bool) -> dict[str, Any]:
+    """Return what must be the same when a training goes on from a checkpoint."""
+    return {
+        "samples": source.samples,
+        "batch_size": source.batch_size,
+        "shuffle": shuffle,
+        "dtype": trainer.network.dtype.name,
+        "loss": type(trainer.loss).__name__,
+        "optimizer": type(trainer.optimizer).__name__,
+        "metrics": list(trainer.metrics),
+    }
+
+
+def check_arguments(
+    network: Network,
+    loss: Loss,
+    optimizer: Optimizer,
+    clip_norm: float | None,
+    micro_batch_size: int | None,
+) -> None:
+    """Raise ConfigurationError where a Trainer is given something else than it needs."""
+    for name, value, kind in (
+        ("network", network, Network),
+        ("loss", loss, Loss),
+        ("optimizer", optimizer, Optimizer),
+    ):
+        if not isinstance(value, kind):
+            raise ConfigurationError(
+                f"{name} must be a {kind.__name__}, got {value!r}."
+                + (" Did you forget the ()?" if isinstance(value, type) else "")
+            )
+    if clip_norm is not None and not 0 < clip_norm < math.inf:
+        raise ConfigurationError(f"clip_norm must be a positive number, got {clip_norm!r}.")
+    if micro_batch_size is not None and not (
+        isinstance(micro_batch_size, int) and micro_batch_size >= 1
+    ):
+        raise ConfigurationError(f"micro_batch_size must be at least 1, got {micro_batch_size!r}.")
+
+
+def check_epochs(epochs: int) -> int:
+    """Return `epochs`; raise ConfigurationError unless it is a whole number of at least 1."""
+    if not isinstance(epochs, int | np.integer) or epochs < 1:
+        raise ConfigurationError(f"epochs must be a whole number of at least 1, got {epochs!r}.")
+    return int(epochs)

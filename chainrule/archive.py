@@ -126,7 +126,9 @@ def remove_leftovers(path: Path) -> None:
 # ---------------------------------------------------------------- reading, trusting nothing
 
 
-def read_archive(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Array], Any]:
+def read_archive(
+    path: str | os.PathLike[str], kind: str
+) -> tuple[dict[str, Array], dict[str, Any]]:
     """Return the arrays and the description of a file that `write_archive` wrote.
 
     Raises
@@ -146,7 +148,7 @@ def read_archive(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Arr
         head = json.loads(arrays.pop(DESCRIPTION).tobytes())
         version, found, text = head["format"], head["kind"], head["description"]
         intact = head["sha256"] == checksum(arrays, text)
-        description = json.loads(text)
+        description = dict(json.loads(text))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FileFormatError(
             f"The description in {path} cannot be read ({type(error).__name__}: {error})."

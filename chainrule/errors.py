@@ -16,7 +16,7 @@ Every message says what happened, what was expected and what to do about it.
 
 from __future__ import annotations
 
-from typing import Any
+import typing
 
 __all__ = [
     "BackwardError",
@@ -98,7 +98,7 @@ class NotFiniteError(ChainruleError, ArithmeticError):
         Where the batch was saved for replay, or ``""``.
     """
 
-    def __init__(self, message: str, finding: Any = None, file: str = "") -> None:
+    def __init__(self, message: str, finding: typing.Any = None, file: str = "") -> None:
         super().__init__(message)
         self.finding = finding
         self.file = file

@@ -262,7 +262,7 @@ class Network(Sequential):
         prefix = "network/"
         values = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
         network = saving.build(
-            description["network"],
+            description.get("network"),
             saving.own_classes(Network),
             saving.classes_by_name(modules),
             sum(array.size for array in values.values()),
@@ -270,10 +270,7 @@ class Network(Sequential):
         if not isinstance(network, Network):
             raise FileFormatError(f"{path} holds a {type(network).__name__}, not a Network.")
         network.load_state(values)
-        network.metadata = dict(description["metadata"])
-        if "standardizer/mean" in arrays:
-            parts = {name: arrays[f"standardizer/{name}"] for name in ("mean", "std")}
-            network.metadata["standardizer"] = parts
+        network.metadata = saving.join_metadata(arrays, description.get("metadata"))
         return network
 
     def summary(self, sample_shape: Sequence[int] | None = None) -> str:

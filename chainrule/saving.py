@@ -116,8 +116,6 @@ class _Builder:
         self.classes, self.custom, self.largest = classes, custom, largest
 
     def module(self, description: Any, depth: int) -> Module:
-        if depth > DEEPEST:
-            raise FileFormatError(f"The file nests modules more than {DEEPEST} deep.")
         if not isinstance(description, dict) or not isinstance(description.get("arguments"), dict):
             raise FileFormatError("The file's architecture is not what chainrule writes.")
         kind = self._class(description.get("class"), description.get("custom") is True)
@@ -149,7 +147,7 @@ class _Builder:
 
     def value(self, plain: Any, depth: int) -> Any:
         if depth > DEEPEST:
-            raise FileFormatError(f"The file nests values more than {DEEPEST} deep.")
+            raise FileFormatError(f"The file nests modules or values more than {DEEPEST} deep.")
         if isinstance(plain, list):
             return [self.value(item, depth + 1) for item in plain]
         if isinstance(plain, dict):
@@ -206,3 +204,13 @@ def split_metadata(metadata: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], 
                 f"metadata[{name!r}] cannot be saved ({error}); numbers, text, lists and dicts can."
             ) from error
     return arrays, rest
+
+
+def join_metadata(arrays: Mapping[str, np.ndarray], rest: Any) -> dict[str, Any]:
+    """Return what `split_metadata` took apart."""
+    if not isinstance(rest, dict):
+        raise FileFormatError("The file's metadata is not what chainrule writes.")
+    names = {"mean": "standardizer/mean", "std": "standardizer/std"}
+    if not all(name in arrays for name in names.values()):
+        return dict(rest)
+    return {**rest, "standardizer": {part: arrays[name] for part, name in names.items()}}

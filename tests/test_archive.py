@@ -1,0 +1,288 @@
+"""The file format: whole or refused, whatever is done to the file."""
+
+import io
+import json
+import os
+import zipfile
+
+import numpy as np
+import pytest
+
+from chainrule import ConfigurationError, FileFormatError
+from chainrule.archive import (
+    DESCRIPTION,
+    checksum,
+    read_archive,
+    remove_leftovers,
+    write_archive,
+    write_atomically,
+)
+
+ARRAYS = {
+    "float32": np.linspace(0, 1, 7, dtype=np.float32).reshape(7, 1),
+    "float64": np.array([[1.5, -0.0], [np.inf, np.nan]]),
+    "int64": np.arange(6).reshape(1, 2, 3),
+    "bool": np.array([True, False]),
+    "uint8": np.frombuffer(b"abc", np.uint8),
+    "number": np.array(3.25),
+    "nothing": np.empty((0, 4), np.float32),
+    "columns/first": np.asfortranarray(np.arange(12.0).reshape(3, 4)),
+    "big-endian": np.arange(3, dtype=">i4"),
+}
+WORDS = {"text": "Ünïcödé", "list": [1, 2.5, None, True], "infinite": float("inf")}
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "folder" / "file.npz"
+    write_archive(path, "test", ARRAYS, WORDS)
+    return path
+
+
+def rewrite(path, members, compression=zipfile.ZIP_STORED):
+    """Write a zip archive of raw members."""
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+
+
+def npy(array, **options):
+    file = io.BytesIO()
+    np.lib.format.write_array(file, array, **options)
+    return file.getvalue()
+
+
+def members(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def head(**changes):
+    content = {"format": 1, "kind": "test", "sha256": checksum({}, "{}"), "description": "{}"}
+    text = json.dumps(content | changes)
+    return {f"{DESCRIPTION}.npy": npy(np.frombuffer(text.encode(), np.uint8))}
+
+
+def test_what_was_written_is_read(path):
+    arrays, words = read_archive(path, "test")
+    assert words == WORDS
+    assert list(arrays) == list(ARRAYS)
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(arrays[name], array)
+        assert arrays[name].dtype == array.dtype.newbyteorder("=")
+        assert arrays[name].shape == array.shape
+        assert arrays[name].flags.writeable
+
+
+def test_numpy_alone_opens_it(path):
+    with np.load(path, allow_pickle=False) as file:
+        np.testing.assert_array_equal(file["float32"], ARRAYS["float32"])
+
+
+def test_arrays_in_columns_are_read_whoever_wrote_them(tmp_path):
+    array = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    changes = head(sha256=checksum({"a": array}, "{}"))
+    rewrite(tmp_path / "f", {"a.npy": npy(array)} | changes)
+    np.testing.assert_array_equal(read_archive(tmp_path / "f", "test")[0]["a"], array)
+
+
+def test_only_numbers_are_written(tmp_path):
+    with pytest.raises(ConfigurationError, match="words holds <U1"):
+        write_archive(tmp_path / "f", "test", {"words": np.array(["a"])}, {})
+    assert not list(tmp_path.iterdir())
+
+
+# ---------------------------------------------------------------- atomic
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(path):
+    before = path.read_bytes()
+
+    def fail(file):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(path, fail)
+    assert path.read_bytes() == before
+    assert [p.name for p in path.parent.iterdir()] == ["file.npz"]
+
+
+def test_the_bytes_are_on_the_disk_before_the_name_points_to_them(path, monkeypatch):
+    calls = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (calls.append("fsync"), fsync(handle))[1])
+    monkeypatch.setattr(os, "replace", lambda *names: (calls.append("replace"), replace(*names))[1])
+    write_archive(path, "test", {}, {})
+    assert calls == ["fsync", "replace", "fsync"]
+
+
+def test_leftovers_of_a_killed_program_are_removed(path):
+    leftover = path.with_name(".file.npz.0123abcd.tmp")
+    other = path.with_name(".other.npz.0123abcd.tmp")
+    for name in (leftover, other):
+        name.write_bytes(b"half")
+    remove_leftovers(path)
+    assert not leftover.exists()
+    assert other.exists()
+    assert path.exists()
+
+
+# ---------------------------------------------------------------- damaged, foreign, hostile
+
+
+def test_a_file_cut_anywhere_is_refused(path):
+    whole = path.read_bytes()
+    for length in [*range(0, len(whole), 97), len(whole) - 1]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(FileFormatError, match=r"truncated|damaged|no file"):
+            read_archive(path, "test")
+
+
+def test_a_changed_byte_is_refused_or_changes_nothing(path):
+    whole = path.read_bytes()
+    refused = 0
+    for place in np.random.default_rng(0).integers(0, len(whole), 300):
+        changed = bytearray(whole)
+        changed[place] ^= 0x41
+        path.write_bytes(changed)
+        try:
+            arrays, words = read_archive(path, "test")
+        except FileFormatError:
+            refused += 1
+            continue
+        assert words == WORDS  # a date or a flag in the zip's own tables
+        assert checksum(arrays, "") == checksum(ARRAYS, "")
+    assert refused > 150
+
+
+def test_another_value_with_a_right_crc_is_refused_by_the_checksum(path):
+    changed = members(path)
+    changed["number.npy"] = npy(np.array(3.5))
+    rewrite(path, changed)
+    with pytest.raises(FileFormatError, match="does not match its checksum"):
+        read_archive(path, "test")
+
+
+def test_an_array_more_or_less_is_refused(path):
+    content = members(path)
+    rewrite(path, content | {"more.npy": npy(np.zeros(1))})
+    with pytest.raises(FileFormatError, match="checksum"):
+        read_archive(path, "test")
+    del content["bool.npy"]
+    rewrite(path, content)
+    with pytest.raises(FileFormatError, match="checksum"):
+        read_archive(path, "test")
+
+
+def test_another_kind_and_another_version_are_named(path, tmp_path):
+    with pytest.raises(FileFormatError, match="is a 'test' file; a 'network' file was expected"):
+        read_archive(path, "network")
+    rewrite(tmp_path / "new", head(format=99))
+    with pytest.raises(FileFormatError, match="format 99; this chainrule reads 1"):
+        read_archive(tmp_path / "new", "test")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"hello world", os.urandom(4000), b"\x93NUMPY"])
+def test_files_from_elsewhere_are_refused(tmp_path, content):
+    (tmp_path / "f").write_bytes(content)
+    with pytest.raises(FileFormatError, match="no chainrule file at all"):
+        read_archive(tmp_path / "f", "test")
+
+
+def test_somebody_elses_npz_is_refused(tmp_path):
+    np.savez(tmp_path / "f.npz", weight=np.ones(3))
+    with pytest.raises(FileFormatError, match="is no file of chainrule"):
+        read_archive(tmp_path / "f.npz", "test")
+
+
+def test_a_file_that_is_not_there_is_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_archive(tmp_path / "none.npz", "test")
+
+
+class Explodes:
+    def __reduce__(self):
+        return (os.abort, ())
+
+
+def huge(shape):
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, header)
+    return file.getvalue() + b"1234"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("a.npy", npy(np.array([Explodes()], object), allow_pickle=True), "holds object"),
+        ("a.npy", npy(np.array(["text"])), "only numbers"),
+        ("a.npy", huge((10**12,)), "claims the shape"),
+        ("a.npy", huge((2**32, 2**32)), "claims the shape"),
+        ("a.npy", huge((-1,)), "claims the shape"),
+        ("a.npy", huge((-1, -1)), "claims the shape"),
+        ("a.npy", b"\x93NUMPY\x01\x00\xff\xff{", "truncated, damaged"),
+        ("a.npy", b"\x93NUMPY\x09\x00" + b" " * 100, "unknown npy version"),
+        ("a.npy", b"\x93NUMPY\x01\x00\x10\x00__import__('os')", "truncated, damaged"),
+        ("a.txt", b"text", "which is not an array"),
+        ("../../a.npy", npy(np.zeros(1)), "checksum"),
+        ("a.pkl", b"cos\nabort\n(tR.", "which is not an array"),
+    ],
+)
+def test_hostile_members_are_refused(tmp_path, name, data, message):
+    rewrite(tmp_path / "f", {name: data} | head())
+    with pytest.raises(FileFormatError, match=message):
+        read_archive(tmp_path / "f", "test")
+
+
+def test_a_bomb_is_not_unpacked(tmp_path):
+    rewrite(tmp_path / "f", {"a.npy": npy(np.zeros(10**6))} | head(), zipfile.ZIP_DEFLATED)
+    with pytest.raises(FileFormatError, match="is compressed"):
+        read_archive(tmp_path / "f", "test")
+
+
+def test_members_that_overlap_are_refused(tmp_path):
+    path = tmp_path / "f"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", npy(np.zeros(1000)))
+        first = archive.infolist()[0]
+        for number in range(5):
+            info = zipfile.ZipInfo(f"{number}.npy")
+            info.header_offset, info.CRC = first.header_offset, first.CRC
+            info.file_size = info.compress_size = first.file_size
+            archive.filelist.append(info)
+            archive.NameToInfo[info.filename] = info
+    with pytest.raises(FileFormatError, match=r"larger than the file|truncated, damaged"):
+        read_archive(path, "test")
+
+
+def test_a_name_that_stands_twice_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "f", "w") as archive:
+        archive.writestr("a.npy", npy(np.zeros(1)))
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("a.npy", npy(np.ones(1)))
+    with pytest.raises(FileFormatError, match="stands in it twice"):
+        read_archive(tmp_path / "f", "test")
+
+
+def test_an_encrypted_file_is_refused(path):
+    content = bytearray(path.read_bytes())
+    place = content.index(b"PK\x01\x02")
+    content[place + 8] |= 1  # the flag of encryption, of the first member
+    path.write_bytes(content)
+    with pytest.raises(FileFormatError, match="no file that chainrule writes"):
+        read_archive(path, "test")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"not json", b"[]", b"3", b"{}", b'{"format": 1}', b"[" * 100_000, b"\xff\xfe", b"9" * 5000],
+)
+def test_a_description_that_is_none_is_refused(tmp_path, text):
+    rewrite(tmp_path / "f", {f"{DESCRIPTION}.npy": npy(np.frombuffer(text, np.uint8))})
+    with pytest.raises(FileFormatError, match="cannot be read"):
+        read_archive(tmp_path / "f", "test")
+    rewrite(tmp_path / "f", head(description=text.decode("latin-1") + "}"))
+    with pytest.raises(FileFormatError):
+        read_archive(tmp_path / "f", "test")

@@ -1,0 +1,314 @@
+"""Network.save and Network.load: the same predictions, bit for bit, and no code out of a file."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from cases import Case, all_cases
+
+import chainrule
+from chainrule import (
+    Buffer,
+    ConfigurationError,
+    Dropout,
+    FileFormatError,
+    Linear,
+    Module,
+    Network,
+    Parameter,
+    ReLU,
+    Residual,
+    Sequential,
+    Softmax,
+    Standardizer,
+    StateError,
+)
+from chainrule.archive import read_archive, write_archive
+from chainrule.module import cast
+
+X = np.random.default_rng(0).standard_normal((5, 4))
+
+
+class Scale(Module):
+    """A layer of a user's own."""
+
+    def __init__(self, features, start=1.0, sizes=(), options=None):
+        self.features, self.start, self.sizes, self.options = features, start, sizes, options
+        self.gain = Parameter(np.full(features, start))
+        self.calls = Buffer(np.zeros((), np.int64))
+
+    def forward(self, x, training=True):
+        self.save(x, training=training)
+        if training:
+            self.calls.value = self.calls.value + 1
+        return x * self.gain.value
+
+    def backward(self, dy):
+        (x,) = self.saved()
+        self.gain.grad = (dy * x).sum(axis=0)
+        return dy * self.gain.value
+
+
+class Forgetful(Module):
+    def __init__(self, features):
+        self.gain = Parameter(np.ones(features))
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.npz"
+
+
+def again(network, path, **options):
+    network.save(path)
+    return Network.load(path, **options)
+
+
+# ---------------------------------------------------------------- bit for bit
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
+def test_every_module_predicts_the_same_after_loading(case: Case, dtype, path):
+    module = case.build()
+    network = module if isinstance(module, Network) else Network([module])
+    cast(network, dtype)
+    x = case.input()
+    x = x if x.dtype.kind in "iu" else x.astype(dtype)
+    inner = network if isinstance(module, Network) else module
+    inner.forward(x, True, **case.arguments)  # so that running statistics are no first values
+    assert len(network.flat) >= 0  # parameters as views, as an optimizer leaves them
+    other = again(network, path)
+    assert repr(other) == repr(network)
+    assert other.dtype == network.dtype
+    inner_other = other if isinstance(module, Network) else other.layers[0]
+    np.testing.assert_array_equal(
+        inner_other.forward(x, False, **case.arguments), inner.forward(x, False, **case.arguments)
+    )
+    state = network.state()
+    assert state.keys() == other.state().keys()
+    for name, value in other.state().items():
+        np.testing.assert_array_equal(value, state[name])
+        assert value.dtype == state[name].dtype
+
+
+def test_nested_modules_and_every_kind_of_argument(path):
+    inner = Network([Dropout(0.25), Scale(4)])
+    body = Sequential([Linear(4, 4, bias=False, seed=1), ReLU(), inner])
+    options = {"words": ["a", (1, 2.5)], "kind": np.dtype("float64"), "deep": {"x": None}}
+    scale = Scale(np.int64(4), start=np.float64(0.1), sizes=(2, [3]), options=options)
+    network = Network([Residual(body), scale, Softmax(axis=1)], dtype="float64")
+    other = again(network, path, modules=[Scale])
+    np.testing.assert_array_equal(other.predict(X), network.predict(X))
+    assert other.layers[1].options == options
+    assert other.layers[1].sizes == (2, [3])
+    assert other.layers[0].body.layers[0].bias is None
+    assert other.layers[1].start == 0.1
+
+
+def test_buffers_keep_their_kind(path):
+    network = Network([Scale(4)])
+    for _ in range(3):
+        network.forward(X)
+    other = again(network, path, modules=[Scale])
+    assert other.layers[0].calls.value == 3
+    assert other.layers[0].calls.value.dtype == np.int64
+
+
+def test_what_it_was_trained_with_is_in_the_file(path):
+    network = Network([4, 3, 2], seed=0)
+    scaler = Standardizer().fit(X)
+    network.metadata["seed"] = 7
+    network.save(path, class_names=["cat", "dog"], standardizer=scaler, metrics={"accuracy": 0.5})
+    other = Network.load(path)
+    found = other.metadata
+    assert found["seed"] == 7
+    assert found["class_names"] == ["cat", "dog"]
+    assert found["metrics"] == {"accuracy": 0.5}
+    assert found["version"] == chainrule.__version__
+    restored = Standardizer(**found["standardizer"])
+    np.testing.assert_array_equal(restored.transform(X), scaler.transform(X))
+    third = again(other, path)
+    np.testing.assert_array_equal(third.metadata["standardizer"]["std"], scaler.std)
+    assert third.metadata["class_names"] == ["cat", "dog"]
+
+
+def test_a_standardizer_needs_both_halves():
+    with pytest.raises(ConfigurationError, match="together"):
+        Standardizer(mean=[1.0])
+
+
+def test_a_loaded_network_learns_on(path):
+    networks = [Network([4, 3, 2], seed=0)]
+    networks.append(again(networks[0], path))
+    for network in networks:
+        network.backward(network.forward(X))
+        network.update(0.1)
+    np.testing.assert_array_equal(networks[0].predict(X), networks[1].predict(X))
+
+
+def test_a_subclass_of_network_is_a_class_of_the_users(path):
+    class Own(Network):
+        def __init__(self, layers, dtype="float32"):
+            super().__init__(layers, dtype=dtype)
+
+    network = Own([Linear(4, 2, seed=0)])
+    with pytest.raises(FileFormatError, match=r"modules=\[Own\]"):
+        again(network, path)
+    assert type(Network.load(path, modules=[Own])) is Own
+
+
+# ---------------------------------------------------------------- what cannot be saved
+
+
+def test_what_cannot_be_saved_is_told_and_leaves_the_old_file(path):
+    good = Network([4, 2], seed=0)
+    good.save(path)
+    before = path.read_bytes()
+    cases = [
+        (Network([Forgetful(3)]), "keeps no attribute 'features'"),
+        (Network([Scale(4, options=print)]), "Scale's options is a builtin_function_or_method"),
+        (Network([Scale(4, options={1: 2})]), "Scale's options is a dict"),
+        (deep_modules(120), "nested more than 100 deep"),
+        (Network([Scale(4, options=deep_list(120))]), "nested more than 100 deep"),
+    ]
+    for network, message in cases:
+        with pytest.raises(ConfigurationError, match=message):
+            network.save(path)
+    good.metadata["thing"] = object()
+    with pytest.raises(ConfigurationError, match=r"metadata\['thing'\] cannot be saved"):
+        good.save(path)
+    assert path.read_bytes() == before
+
+
+def deep_modules(depth):
+    module = ReLU()
+    for _ in range(depth):
+        module = Residual(module)
+    return Network([module])
+
+
+def deep_list(depth):
+    value = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+# ---------------------------------------------------------------- hostile files
+
+
+def test_a_users_class_is_built_only_when_it_is_passed(path):
+    with pytest.raises(FileFormatError, match=r"'Scale'.*modules=\[Scale\]"):
+        again(Network([Scale(4)]), path)
+
+
+def test_a_users_class_does_not_stand_in_for_chainrules_nor_the_other_way_round(path):
+    class Linear(Scale):  # the same name as chainrule's
+        pass
+
+    with pytest.raises(FileFormatError, match=r"modules=\[Linear\]"):
+        again(Network([Linear(4)]), path)
+    assert type(Network.load(path, modules=[Linear]).layers[0]) is Linear
+    other = again(Network([chainrule.Linear(4, 2)]), path, modules=[Linear])
+    assert type(other.layers[0]) is chainrule.Linear
+
+
+def forge(path, architecture, values=None):
+    """Write a file that is right in every way but its architecture."""
+    arrays = {f"network/{name}": value for name, value in (values or {}).items()}
+    write_archive(path, "network", arrays, {"network": architecture, "metadata": {}})
+
+
+def network_of(*layers):
+    return {"class": "Network", "arguments": {"layers": {"tuple": [{"module": m} for m in layers]}}}
+
+
+def layer(name, **arguments):
+    return {"class": name, "arguments": arguments}
+
+
+@pytest.mark.parametrize("name", ["os.system", "eval", "Module", "__import__", "Adam", 3, None, []])
+def test_no_name_in_a_file_is_imported_or_called(path, name):
+    forge(path, network_of(layer(name, command="true")))
+    with pytest.raises(FileFormatError, match="needs the module class"):
+        Network.load(path)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "message"),
+    [
+        (None, "not what chainrule writes"),
+        ({}, "not what chainrule writes"),
+        ({"class": "Network", "arguments": []}, "not what chainrule writes"),
+        (network_of(layer("ReLU", loud=True)), r"arguments \['loud'\], which it does not have"),
+        (network_of(layer("Linear", in_features="four")), "Linear cannot be built"),
+        (network_of(layer("Linear", in_features={"tuple": 3})), "not what chainrule writes"),
+        (network_of(layer("Softmax", axis={"dtype": "object"})), "not what chainrule writes"),
+        (network_of(layer("Softmax", axis={"a": 1, "b": 2})), "not what chainrule writes"),
+        (layer("ReLU"), "holds a ReLU, not a Network"),
+        (network_of(), "Network cannot be built"),
+        (network_of(layer("Linear", in_features=10**12, out_features=1)), "too large"),
+        (network_of(layer("Linear", in_features=10**7, out_features=10**7)), "cannot be built"),
+        (network_of(*[layer("Linear", in_features=10**6, out_features=1)] * 20), "cannot be built"),
+    ],
+)
+def test_hostile_architectures_are_refused(path, architecture, message):
+    forge(path, architecture)
+    with pytest.raises(FileFormatError, match=message):
+        Network.load(path)
+
+
+def test_memory_that_there_is_not_is_a_clear_error(path):
+    class Greedy(Module):
+        def __init__(self, size):
+            self.size = size
+            self.kept = np.empty(10**15)
+
+    forge(path, network_of({**layer("Greedy", size=1), "custom": True}))
+    with pytest.raises(FileFormatError, match="more memory than there is"):
+        Network.load(path, modules=[Greedy])
+
+
+def test_deep_nesting_is_refused(path):
+    deep = layer("ReLU")
+    for _ in range(150):
+        deep = layer("Residual", body={"module": deep})
+    forge(path, network_of(deep))
+    with pytest.raises(FileFormatError, match="nests modules or values more than 100"):
+        Network.load(path)
+    value = 1
+    for _ in range(150):
+        value = [value]
+    forge(path, network_of(layer("Softmax", axis=value)))
+    with pytest.raises(FileFormatError, match="nests modules or values more than 100"):
+        Network.load(path)
+
+
+def test_values_that_do_not_fit_the_architecture_are_refused(path):
+    forge(path, network_of(layer("Linear", in_features=2, out_features=1)), {"x": np.zeros(3)})
+    with pytest.raises(StateError, match=r"missing: layers\.0\.weight"):
+        Network.load(path)
+
+
+def test_a_file_without_the_parts_of_a_network_is_refused(path):
+    write_archive(path, "network", {}, {"metadata": {}})
+    with pytest.raises(FileFormatError, match="architecture is not what chainrule writes"):
+        Network.load(path)
+    architecture = network_of(layer("ReLU"))
+    for description in ({"network": architecture}, {"network": architecture, "metadata": 3}):
+        write_archive(path, "network", {}, description)
+        with pytest.raises(FileFormatError, match="metadata is not what chainrule writes"):
+            Network.load(path)
+
+
+def test_nothing_is_pickled(path):
+    Network([4, 2], seed=0).save(path)
+    with np.load(path, allow_pickle=False) as file:
+        assert all(file[name].dtype.kind in "fiu" for name in file.files)
+    with zipfile.ZipFile(path) as archive:
+        assert all(name.endswith(".npy") for name in archive.namelist())
+    arrays, description = read_archive(path, "network")
+    assert json.loads(json.dumps(description)) == description
+    assert set(arrays) == {"network/layers.0.weight", "network/layers.0.bias"}

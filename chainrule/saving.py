@@ -32,8 +32,6 @@ def describe(module: Module, own: Mapping[str, type[Module]], depth: int = 0) ->
 
     `own` are chainrule's classes by name; any other class is marked as the user's.
     """
-    if depth > DEEPEST:
-        raise ConfigurationError(f"Modules nested more than {DEEPEST} deep cannot be saved.")
     kind = type(module)
     description: dict[str, Any] = {"class": kind.__name__}
     if own.get(kind.__name__) is not kind:

@@ -93,6 +93,7 @@ class Checkpoint(Callback):
         value = sign * monitored(trainer, name)
         if self._best is None or value < self._best:
             self._best = value
+            trainer.note_metrics()
             trainer.network.save(self.best)
         write(trainer, self.last)
 

@@ -60,23 +60,24 @@ class Lines(Callback):
     """A line an epoch; quick epochs share one, and a slow one gives a sign of life."""
 
     def __init__(self) -> None:
-        self._last = -math.inf
+        self._last: float | None = None
+        self._began = 0.0
         self._pending = ""
 
     def on_fit_begin(self, trainer: Trainer) -> None:
-        self._last, self._pending = time.monotonic() - SECONDS_BETWEEN_LINES, ""
+        self._began, self._last, self._pending = time.monotonic(), None, ""
         for note in trainer.notes:
             print(note, flush=True)
 
     def on_step_end(self, trainer: Trainer) -> None:
-        if time.monotonic() - self._last > SECONDS_WITHOUT_A_LINE:
+        if time.monotonic() - (self._last or self._began) > SECONDS_WITHOUT_A_LINE:
             of = f"/{trainer.batches_per_epoch}" if trainer.batches_per_epoch else ""
             loss = trainer.history.steps["loss"][-1]
             self._print(f"epoch {trainer.epoch + 1}, batch {trainer.batch}{of}: loss {loss:.4f}")
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         self._pending = epoch_line(trainer)
-        if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
+        if self._last is None or time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
             self._print(self._pending)
 
     def on_fit_end(self, trainer: Trainer) -> None:

@@ -1,0 +1,301 @@
+"""Early stopping, plateaus, logs, and the ways to stop."""
+
+import csv
+import math
+import os
+import signal
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from chainrule import (
+    SGD,
+    Adam,
+    Callback,
+    CategoricalCrossEntropy,
+    ConfigurationError,
+    CSVLog,
+    EarlyStopping,
+    Linear,
+    MissingExtraError,
+    Network,
+    NotFiniteError,
+    ReduceOnPlateau,
+    StopFile,
+    StopOnInterrupt,
+    TensorBoardLog,
+    Trainer,
+)
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((48, 4)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(int)
+
+
+def trainer(optimizer=None):
+    network = Network([Linear(4, 2)], seed=0)
+    loss = CategoricalCrossEntropy(from_logits=True)
+    return Trainer(network, loss, optimizer or Adam(0.01), seed=0, post_mortem_file=None)
+
+
+def fit(subject, **options):
+    options = {"epochs": 10, "batch_size": 16, "progress": False} | options
+    return subject.fit(X, Y, **options)
+
+
+class Script(Callback):
+    """Writes the given numbers into the history, epoch by epoch, and keeps the weights."""
+
+    def __init__(self, values, name="validation_loss"):
+        self.values, self.name, self.weights = values, name, []
+
+    def on_epoch_end(self, trainer):
+        column = trainer.history.epochs.setdefault(self.name, [0.0] * trainer.epoch)
+        column[-1] = self.values[trainer.epoch - 1]
+        self.weights.append(trainer.network.flat.values.copy())
+
+
+# ---------------------------------------------------------------- early stopping
+
+
+def test_it_stops_after_its_patience_and_restores_the_best_weights():
+    script, stopping = Script([5, 4, 3, 3.5, 3, 9, 1, 1, 1, 1]), EarlyStopping(patience=3)
+    subject = trainer()
+    history = fit(subject, callbacks=[script, stopping])
+    assert subject.epoch == 6
+    assert stopping.best_epoch == 2
+    assert history.stop_reason == "validation_loss has not improved for 3 epochs"
+    np.testing.assert_array_equal(subject.network.flat.values, script.weights[2])
+    assert subject.network.metadata["metrics"]["validation_loss"] == 3
+
+
+def test_a_change_that_is_too_small_is_none():
+    script, stopping = Script([5, 4.9, 4.8, 4.7, 1]), EarlyStopping(patience=3, min_change=0.5)
+    fit(trainer(), callbacks=[script, stopping], epochs=5)
+    assert stopping.best_epoch == 0
+    assert len(script.weights) == 4
+
+
+def test_scores_get_better_upwards_and_other_names_have_to_say():
+    values = [0.1, 0.5, 0.4, 0.3]
+    for name, mode in (("validation_accuracy", None), ("speed", "max")):
+        script, stopping = Script(values, name), EarlyStopping(name, patience=2, mode=mode)
+        fit(trainer(), callbacks=[script, stopping], epochs=4)
+        assert stopping.best_epoch == 1
+    with pytest.raises(ConfigurationError, match="'speed' better or worse"):
+        EarlyStopping("speed")
+
+
+def test_best_weights_come_back_when_the_epochs_are_over():
+    script = Script([3, 1, 2, 2])
+    subject = trainer()
+    fit(subject, callbacks=[script, EarlyStopping()], epochs=4)
+    np.testing.assert_array_equal(subject.network.flat.values, script.weights[1])
+
+
+def test_best_weights_come_back_after_an_error_and_after_nan():
+    class Breaks(Callback):
+        def on_epoch_end(self, trainer):
+            if trainer.epoch == 3:
+                raise ZeroDivisionError
+
+    script, subject = Script([3, 1, 2]), trainer()
+    with pytest.raises(ZeroDivisionError):
+        fit(subject, callbacks=[script, EarlyStopping(), Breaks()])
+    np.testing.assert_array_equal(subject.network.flat.values, script.weights[1])
+
+    class Poison(Callback):
+        def on_epoch_end(self, trainer):
+            if trainer.epoch == 3:
+                trainer.network.flat.values[0] = np.nan
+
+    script, subject = Script([3, 1, 2]), trainer()
+    with pytest.raises(NotFiniteError):
+        fit(subject, callbacks=[script, EarlyStopping(), Poison()])
+    np.testing.assert_array_equal(subject.network.flat.values, script.weights[1])
+
+
+def test_the_last_weights_may_be_kept():
+    script = Script([1, 2, 3])
+    subject = trainer()
+    fit(subject, callbacks=[script, EarlyStopping(restore_best=False)], epochs=3)
+    np.testing.assert_array_equal(subject.network.flat.values, script.weights[2])
+
+
+def test_nan_is_no_improvement_and_a_missing_column_is_an_error():
+    stopping = EarlyStopping(patience=2)
+    fit(trainer(), callbacks=[Script([2, math.nan, math.nan, 1]), stopping], epochs=4)
+    assert stopping.best_epoch == 0
+    with pytest.raises(ConfigurationError, match="no 'validation_loss' in this history"):
+        fit(trainer(), callbacks=[EarlyStopping()])
+
+
+def test_it_begins_anew_with_every_training():
+    stopping, subject = EarlyStopping(patience=2), trainer()
+    fit(subject, callbacks=[Script([1, 2]), stopping], epochs=2)
+    fit(subject, callbacks=[Script([7, 8]), stopping], epochs=2)
+    assert stopping.best_epoch == 0
+    assert stopping._best == 7
+
+
+# ---------------------------------------------------------------- plateaus
+
+
+def test_the_learning_rate_falls_on_a_plateau_but_not_below_its_minimum():
+    script = Script([5, 5, 5, 4, 4, 4, 4, 4, 4])
+    plateau = ReduceOnPlateau(patience=2, factor=0.1, minimum=3e-4)
+    history = fit(trainer(SGD(0.1)), callbacks=[script, plateau], epochs=9)
+    rates = [0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.001, 0.001, 3e-4]
+    assert history.epochs["learning_rate"] == pytest.approx(rates)
+    assert history.steps["learning_rate"][::3] == pytest.approx(rates)
+    low = trainer(SGD(1e-5))
+    fit(low, callbacks=[Script([1, 1, 1]), ReduceOnPlateau(patience=1, minimum=1e-3)], epochs=3)
+    assert low.optimizer.learning_rate == 1e-5, "a minimum does not raise it"
+
+
+def test_a_schedule_and_a_plateau_do_not_go_together():
+    with pytest.raises(ConfigurationError, match="one or the other"):
+        fit(trainer(SGD(lambda step: 0.1)), callbacks=[ReduceOnPlateau("loss")])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: EarlyStopping(patience=0), "patience must be at least 1"),
+        (lambda: EarlyStopping(min_change=-1), "min_change must not be negative"),
+        (lambda: ReduceOnPlateau(factor=1.0), "factor must lie between"),
+        (lambda: ReduceOnPlateau(patience=1.5), "patience must be"),
+    ],
+)
+def test_options_that_make_no_sense(make, message):
+    with pytest.raises(ConfigurationError, match=message):
+        make()
+
+
+# ---------------------------------------------------------------- stopping
+
+
+class At(Callback):
+    """Does something after a step."""
+
+    def __init__(self, step, action):
+        self.step, self.action = step, action
+
+    def on_step_end(self, trainer):
+        if trainer.step == self.step:
+            self.action()
+
+
+def test_a_stop_file_ends_training_after_the_step_and_is_removed(tmp_path):
+    file = tmp_path / "stop"
+    subject = trainer()
+    history = fit(subject, callbacks=[At(4, file.touch), StopFile(file)])
+    assert subject.step == 4
+    assert "stop was there" in history.stop_reason
+    assert not file.exists()
+
+
+def test_ctrl_c_ends_training_after_the_step():
+    subject = trainer()
+    before = signal.getsignal(signal.SIGINT)
+    history = fit(subject, callbacks=[At(5, lambda: os.kill(os.getpid(), signal.SIGINT))])
+    assert subject.step == 5
+    assert history.stop_reason == "Ctrl-C"
+    assert subject.ended_well
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_ctrl_c_interrupts_at_once():
+    def twice():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    subject = trainer()
+    with pytest.raises(KeyboardInterrupt):
+        fit(subject, callbacks=[At(5, twice)])
+    assert not subject.ended_well
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_handler_of_the_programs_own_is_left_alone():
+    seen = []
+    before = signal.signal(signal.SIGINT, lambda *_: seen.append(1))
+    try:
+        history = fit(trainer(), callbacks=[At(5, lambda: os.kill(os.getpid(), signal.SIGINT))])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == [1]
+    assert history.stop_reason == ""
+
+
+def test_training_works_outside_the_main_thread():
+    result = []
+    thread = threading.Thread(target=lambda: result.append(fit(trainer(), epochs=2)))
+    thread.start()
+    thread.join()
+    assert len(result[0]) == 2
+
+
+def test_it_may_be_named_by_the_user_too():
+    history = fit(
+        trainer(), callbacks=[StopOnInterrupt(), At(5, lambda: os.kill(os.getpid(), signal.SIGINT))]
+    )
+    assert history.stop_reason == "Ctrl-C"
+
+
+# ---------------------------------------------------------------- logs
+
+
+def test_the_csv_log_has_a_row_an_epoch_at_once(tmp_path):
+    path, seen = tmp_path / "logs" / "log.csv", []
+
+    class Look(Callback):
+        def on_epoch_end(self, trainer):
+            seen.append(len(path.read_text().splitlines()))
+
+    log = CSVLog(path)
+    history = fit(trainer(), callbacks=[log, Look()], epochs=3, validation_split=0.25)
+    assert seen == [2, 3, 4]
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    for name in ("loss", "validation_loss"):
+        assert [float(row[name]) for row in rows] == history.epochs[name]
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    fit(trainer(), callbacks=[log], epochs=1)
+    assert len(path.read_text().splitlines()) == 2, "a new training begins the file anew"
+
+
+def test_the_csv_log_is_closed_also_after_an_error(tmp_path):
+    path = tmp_path / "log.csv"
+    with pytest.raises(ConfigurationError):
+        fit(trainer(), callbacks=[CSVLog(path), ReduceOnPlateau("speed", mode="min")])
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_tensorboard_gets_steps_and_epochs(tmp_path):
+    pytest.importorskip("tensorboardX")
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.record_writer import RecordWriter  # noqa: F401
+
+    history = fit(trainer(), callbacks=[TensorBoardLog(tmp_path, every_steps=2)], epochs=2)
+    found = {}
+    for file in tmp_path.iterdir():
+        data, place = file.read_bytes(), 0
+        while place < len(data):  # a record: length (8), its CRC (4), the event, its CRC (4)
+            length = int.from_bytes(data[place : place + 8], "little")
+            event = Event.FromString(data[place + 12 : place + 12 + length])
+            for value in event.summary.value:
+                found.setdefault(value.tag, []).append((event.step, value.simple_value))
+            place += length + 16
+    losses = history.steps["loss"]
+    assert [step for step, _ in found["step/loss"]] == [2, 4, 6]
+    assert [v for _, v in found["step/loss"]] == pytest.approx([losses[1], losses[3], losses[5]])
+    assert [v for _, v in found["epoch/loss"]] == pytest.approx(history.epochs["loss"])
+
+
+def test_without_tensorboardx_the_extra_is_named(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'chainrule\[tensorboard\]'"):
+        fit(trainer(), callbacks=[TensorBoardLog(tmp_path)])

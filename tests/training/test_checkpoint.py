@@ -1,0 +1,317 @@
+"""Checkpoints: a killed training goes on and ends with the same bits; nothing wrong is loaded."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chainrule
+from chainrule import (
+    SGD,
+    Adam,
+    Callback,
+    CategoricalCrossEntropy,
+    Checkpoint,
+    ConfigurationError,
+    CSVLog,
+    Dropout,
+    EarlyStopping,
+    FileFormatError,
+    Linear,
+    Network,
+    ReduceOnPlateau,
+    ReLU,
+    StateError,
+    StopFile,
+    Trainer,
+)
+from chainrule.training.checkpoint import from_plain_state, to_plain_state
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((60, 4)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(int)
+
+
+def trainer(optimizer=None, sizes=(4, 8, 2), dtype="float32", seed=1, **options):
+    a, b, c = sizes
+    network = Network([Linear(a, b), ReLU(), Dropout(0.3), Linear(b, c)], seed=0, dtype=dtype)
+    loss = CategoricalCrossEntropy(from_logits=True)
+    return Trainer(network, loss, optimizer or Adam(0.01), seed=seed, **options)
+
+
+def fit(subject, *data, **options):
+    options = {"epochs": 4, "batch_size": 16, "progress": False} | options
+    return subject.fit(*(data or (X, Y)), **options)
+
+
+class StopAt(Callback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, trainer):
+        if trainer.step == self.step:
+            trainer.stop("that was the step")
+
+
+class Same:
+    """Compares two trainers in every bit that counts."""
+
+    def __init__(self, subject):
+        self.subject = subject
+
+    def __eq__(self, other):
+        a, b = self.subject, other.subject
+        columns = [{k: v for k, v in t.history.epochs.items() if k != "seconds"} for t in (a, b)]
+        return (
+            np.array_equal(a.network.flat.values, b.network.flat.values)
+            and all(np.array_equal(v, b.optimizer.memory[k]) for k, v in a.optimizer.memory.items())
+            and a.rng.bit_generator.state == b.rng.bit_generator.state
+            and columns[0] == columns[1]
+            and a.history.steps == b.history.steps
+            and (a.step, a.epoch, a.batch) == (b.step, b.epoch, b.batch)
+        )
+
+
+# ---------------------------------------------------------------- bit for bit
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes as POSIX systems do")
+def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path):
+    script = Path(__file__).parent / "kill_and_resume.py"
+    root = str(Path(chainrule.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": root, "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path), "21"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert sum(result["kills"].values()) >= 21
+    assert min(result["kills"].values()) >= 7
+    assert all(result["equal"])
+
+
+@pytest.mark.parametrize("step", [1, 3, 4, 5, 8, 15, 16])
+def test_stopped_after_any_step_it_goes_on_as_if_nothing_had_been(tmp_path, step):
+    whole = trainer()
+    fit(whole, validation_split=0.2, class_weight="balanced")
+    first = trainer()
+    options = {"validation_split": 0.2, "class_weight": "balanced"}
+    fit(first, callbacks=[StopAt(step), Checkpoint(tmp_path)], **options)
+    resumed = trainer(seed=99)  # whatever it is given: the state comes from the file
+    fit(resumed, callbacks=[Checkpoint(tmp_path)], resume=tmp_path / "last.npz", **options)
+    assert Same(resumed) == Same(whole)
+
+
+def test_iterables_and_micro_batches_are_resumed_too(tmp_path):
+    batches = [(X[a : a + 16], Y[a : a + 16]) for a in range(0, 60, 16)]
+    whole = trainer(micro_batch_size=5)
+    fit(whole, batches)
+    first, resumed = trainer(micro_batch_size=5), trainer(micro_batch_size=5)
+    fit(first, batches, callbacks=[StopAt(6), Checkpoint(tmp_path)])
+    fit(resumed, batches, resume=tmp_path / "last.npz")
+    assert Same(resumed) == Same(whole)
+
+
+def test_more_epochs_may_be_asked_for(tmp_path):
+    whole = trainer()
+    fit(whole, epochs=5)
+    first, resumed = trainer(), trainer()
+    fit(first, epochs=3, callbacks=[Checkpoint(tmp_path)])
+    history = fit(resumed, epochs=5, resume=tmp_path / "last.npz")
+    assert Same(resumed) == Same(whole)
+    assert len(history) == 5
+    before = resumed.network.flat.values.copy()
+    fit(resumed, epochs=2, resume=tmp_path / "last.npz")
+    assert resumed.epoch == 3, "nothing is left to do"
+    assert not np.array_equal(resumed.network.flat.values, before)
+
+
+def test_the_callbacks_go_on_too(tmp_path):
+    def callbacks(folder, *more):
+        log = CSVLog(tmp_path / f"{folder}.csv")
+        stopping = EarlyStopping("loss", patience=2, min_change=0.02)
+        plateau = ReduceOnPlateau("loss", patience=1, min_change=0.05)
+        return [Checkpoint(tmp_path / folder), stopping, plateau, log, *more]
+
+    whole = trainer()
+    fit(whole, epochs=30, callbacks=callbacks("whole"))
+    assert "has not improved" in whole.history.stop_reason
+    last = whole.step
+    for step in (2, 9, last - 1, last):
+        first, resumed = trainer(), trainer()
+        fit(first, epochs=30, callbacks=callbacks("part", StopAt(step)))
+        resume = tmp_path / "part" / "last.npz"
+        fit(resumed, epochs=30, callbacks=callbacks("part"), resume=resume)
+        assert Same(resumed) == Same(whole)
+        assert resumed.optimizer.learning_rate == whole.optimizer.learning_rate
+        assert resumed.history.stop_reason == whole.history.stop_reason
+        rows = [(tmp_path / f"{f}.csv").read_text().splitlines() for f in ("part", "whole")]
+        assert [r.rpartition(",")[0] for r in rows[0]] == [r.rpartition(",")[0] for r in rows[1]]
+
+
+def test_killed_after_early_stopping_it_stops_again_with_the_best_weights(tmp_path):
+    def callbacks():
+        return [EarlyStopping("loss", patience=1, min_change=10), Checkpoint(tmp_path)]
+
+    whole, resumed = trainer(), trainer()
+    fit(whole, callbacks=callbacks())
+    assert whole.epoch == 2
+    history = fit(resumed, callbacks=callbacks(), resume=tmp_path / "last.npz")
+    assert Same(resumed) == Same(whole)
+    assert "has not improved" in history.stop_reason
+
+
+def test_other_generators_are_kept_too(tmp_path):
+    for kind in (np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64):
+        whole, first, resumed = (trainer() for _ in range(3))
+        for subject in (whole, first, resumed):
+            subject.network.layers[2].rng = np.random.Generator(kind(5))
+        fit(whole)
+        fit(first, callbacks=[StopAt(6), Checkpoint(tmp_path / kind.__name__)])
+        fit(resumed, resume=tmp_path / kind.__name__ / "last.npz")
+        assert Same(resumed) == Same(whole)
+        state = whole.network.layers[2].rng.bit_generator.state
+        np.testing.assert_equal(
+            from_plain_state(json.loads(json.dumps(to_plain_state(state)))), state
+        )
+
+
+# ---------------------------------------------------------------- when and what is written
+
+
+def test_the_best_network_and_the_last_state(tmp_path):
+    scores = [3.0, 1.0, 2.0, 1.5]
+
+    class Score(Callback):
+        def on_epoch_end(self, trainer):
+            column = trainer.history.epochs.setdefault("score", [0.0] * trainer.epoch)
+            column[-1] = scores[trainer.epoch - 1]
+            weights.append(trainer.network.state())
+
+    for mode, best in (("min", 1), (None, 0)):
+        weights = []
+        checkpoint = Checkpoint(tmp_path / str(mode), monitor="score", mode=mode)
+        fit(trainer(), callbacks=[checkpoint, Score()])
+        network = Network.load(checkpoint.best)
+        assert network.metadata["metrics"]["score"] == scores[best]
+        for name, value in network.state().items():
+            np.testing.assert_array_equal(value, weights[best][name])
+
+
+def test_best_is_by_the_validation_loss_unless_there_is_none(tmp_path):
+    subject = trainer()
+    history = fit(subject, validation_split=0.3, callbacks=[Checkpoint(tmp_path)])
+    found = Network.load(tmp_path / "best.npz").metadata["metrics"]["validation_loss"]
+    assert found == min(history.epochs["validation_loss"])
+    history = fit(trainer(), callbacks=[Checkpoint(tmp_path)])
+    assert Network.load(tmp_path / "best.npz").metadata["metrics"]["loss"] == min(
+        history.epochs["loss"]
+    )
+
+
+def test_it_is_written_every_so_many_steps(tmp_path):
+    written = []
+
+    class Look(Checkpoint):
+        def on_step_end(self, trainer):
+            before = self.last.stat().st_mtime_ns if self.last.exists() else 0
+            super().on_step_end(trainer)
+            if self.last.exists() and self.last.stat().st_mtime_ns != before:
+                written.append(trainer.step)
+
+    fit(trainer(), epochs=2, callbacks=[Look(tmp_path, every_steps=3)])
+    assert written == [3, 6]
+    with pytest.raises(ConfigurationError, match="every_steps must be"):
+        Checkpoint(tmp_path, every_steps=0)
+
+
+def test_it_holds_what_the_other_callbacks_decided_whatever_their_order(tmp_path):
+    (tmp_path / "stop").touch()
+    subject, resumed = trainer(), trainer()
+    fit(subject, callbacks=[Checkpoint(tmp_path), StopFile(tmp_path / "stop")])
+    assert subject.step == 1
+    fit(resumed, epochs=1, resume=tmp_path / "last.npz", callbacks=[StopAt(2)])
+    assert resumed.step == 2
+
+
+def test_after_an_error_the_last_good_checkpoint_stays(tmp_path):
+    class Break(Callback):
+        def on_step_end(self, trainer):
+            if trainer.step == 6:
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fit(trainer(), callbacks=[Checkpoint(tmp_path), Break()])
+    resumed = trainer()
+    fit(resumed, resume=tmp_path / "last.npz", callbacks=[StopAt(5)])
+    assert resumed.step == 5, "it went on from step 4, the end of the first epoch"
+
+
+def test_the_first_start_says_that_there_is_nothing_to_resume(tmp_path, capsys):
+    subject, plain = trainer(), trainer()
+    path = tmp_path / "last.npz"
+    fit(subject, resume=path, progress="lines", callbacks=[StopAt(6), Checkpoint(tmp_path)])
+    assert f"no checkpoint at {path} yet: starting from the beginning" in capsys.readouterr().out
+    fit(subject, resume=path, progress="lines")
+    assert f"resumed from {path}: epoch 2, after batch 2" in capsys.readouterr().out
+    fit(plain)
+    assert Same(subject) == Same(plain)
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+@pytest.fixture
+def path(tmp_path):
+    fit(trainer(), epochs=1, callbacks=[Checkpoint(tmp_path)])
+    return tmp_path / "last.npz"
+
+
+def refused(message, subject, *data, **options):
+    before = subject.network.flat.values.copy()
+    with pytest.raises(StateError, match=message):
+        fit(subject, *data, **options)
+    np.testing.assert_array_equal(subject.network.flat.values, before)
+    assert subject.optimizer.steps == 0
+
+
+def test_a_checkpoint_of_another_training_is_refused(path):
+    refused("with samples = 60; here it is 50", trainer(), X[:50], Y[:50], resume=path)
+    refused("with batch_size = 16; here it is 8", trainer(), resume=path, batch_size=8)
+    refused("with shuffle = True", trainer(), resume=path, shuffle=False)
+    refused("with optimizer = 'Adam'; here it is 'SGD'", trainer(SGD(0.1)), resume=path)
+    refused("with dtype = 'float32'", trainer(dtype="float64"), resume=path)
+    refused("has shape", trainer(sizes=(4, 9, 2)), resume=path)
+    plain = Network([Linear(4, 8), ReLU(), Linear(8, 2)], seed=0)
+    loss = CategoricalCrossEntropy(from_logits=True)
+    refused("other random generators", Trainer(plain, loss, Adam(0.01)), resume=path)
+
+
+def test_a_truncated_or_changed_checkpoint_is_refused(path):
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], whole[:-1], b""):
+        path.write_bytes(content)
+        refused("truncated, damaged", trainer(), resume=path)
+    with np.load(io.BytesIO(whole)) as file:
+        place = whole.index(file["network/layers.0.weight"].tobytes())
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    refused("damaged", trainer(), resume=path)
+
+
+def test_files_of_the_wrong_kind_are_refused(path):
+    best = path.with_name("best.npz")
+    refused("is a 'network' file; a 'checkpoint' file was expected", trainer(), resume=best)
+    with pytest.raises(FileFormatError, match="is a 'checkpoint' file; a 'network' file"):
+        Network.load(path)
+    np.savez(path, weights=np.ones(3))
+    refused("is no file of chainrule", trainer(), resume=path)

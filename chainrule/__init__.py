@@ -1,6 +1,7 @@
 """chainrule: neural networks in NumPy that you can read, trust and ship."""
 
 from chainrule.data import Standardizer, batches, one_hot, train_test_split
+from chainrule.data_files import *
 from chainrule.errors import *
 from chainrule.gradient_check import check_loss, check_module
 from chainrule.layers import *

@@ -11,6 +11,7 @@ from chainrule.training.callbacks import (
 )
 from chainrule.training.checkpoint import Checkpoint
 from chainrule.training.history import History
+from chainrule.training.learning_rate_finder import find_learning_rate
 from chainrule.training.post_mortem import replay
 from chainrule.training.trainer import Trainer
 
@@ -25,5 +26,6 @@ __all__ = [
     "StopOnInterrupt",
     "TensorBoardLog",
     "Trainer",
+    "find_learning_rate",
     "replay",
 ]

@@ -34,7 +34,7 @@ from chainrule.metrics import accuracy
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((90, 4)).astype(np.float32)
 Y = (X[:, 0] * X[:, 1] > 0).astype(int)
-EPOCHS = 12
+EPOCHS = 8
 
 
 class KillAt(Callback):
@@ -52,7 +52,7 @@ def train(folder: Path, callbacks=()) -> np.ndarray:
     network = Network([Linear(4, 16), ReLU(), Dropout(0.4), Linear(16, 2)], seed=0)
     loss = CategoricalCrossEntropy(from_logits=True)
     trainer = Trainer(network, loss, Adam(0.02), metrics=[accuracy], clip_norm=1.0, seed=1)
-    checkpoint = Checkpoint(folder, every_steps=2)
+    checkpoint = Checkpoint(folder, every_steps=3)
     trainer.fit(
         X,
         Y,

@@ -182,9 +182,9 @@ def test_class_weights_are_sample_weights():
     np.testing.assert_array_equal(values(by_class), values(by_sample))
 
 
-@pytest.mark.parametrize("one_hot", [False, True])
+@pytest.mark.parametrize("one_hot", [None, int, float, bool])
 def test_balanced_classes_count_the_same_in_sum(one_hot):
-    y = np.eye(3)[Y] if one_hot else Y
+    y = np.eye(3, dtype=one_hot)[Y] if one_hot else Y
     balanced, by_hand = trainer(network("float64")), trainer(network("float64"))
     fit(balanced, X, y, class_weight="balanced")
     fit(by_hand, X, y, sample_weight=(70 / (3 * np.bincount(Y)))[Y])

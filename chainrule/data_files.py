@@ -1,0 +1,195 @@
+"""Data out of files: IDX (the format of MNIST), npz, and CSV of numbers.
+
+Nothing in a file is trusted: what it claims about its size is compared with the size it has.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+
+from chainrule.errors import FileFormatError
+from chainrule.parameter import Array
+
+__all__ = ["read_csv", "read_idx", "read_npz"]
+
+Path = str | os.PathLike[str]
+
+
+class Readable(Protocol):
+    """A file that is open for reading bytes."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+
+def read_idx(path: Path) -> Array:
+    """Return the array in an IDX file, plain or compressed with gzip.
+
+    The format: two zero bytes, a byte for the type of number, a byte for how many axes, the
+    length of each axis as a big-endian 32-bit number, then the numbers, big-endian too. LeCun,
+    Cortes, Burges, "The MNIST database of handwritten digits", 1998.
+
+    Parameters
+    ----------
+    path : path
+        Such as ``train-images-idx3-ubyte`` or ``train-images-idx3-ubyte.gz``. What counts is
+        the content, not the name.
+
+    Returns
+    -------
+    ndarray
+        In the machine's byte order.
+
+    Raises
+    ------
+    FileFormatError
+        The file is truncated, too long, damaged, or no IDX file.
+
+    Examples
+    --------
+    >>> images = read_idx("train-images-idx3-ubyte.gz")  # doctest: +SKIP
+    >>> images.shape, images.dtype  # doctest: +SKIP
+    ((60000, 28, 28), dtype('uint8'))
+    """
+    import gzip
+    import zlib
+
+    with open(path, "rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        if not packed:
+            return _idx_array(file, path)
+        try:
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                return _idx_array(unpacked, path)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise FileFormatError(
+                f"{path} is truncated or damaged: it cannot be unpacked ({error})."
+            ) from error
+
+
+def _idx_array(file: Readable, path: Path) -> Array:
+    head = file.read(4)
+    if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in IDX_TYPES or head[3] == 0:
+        raise FileFormatError(f"{path} is no IDX file: it begins with {head!r}.")
+    dtype, axes = np.dtype(IDX_TYPES[head[2]]), head[3]
+    lengths = file.read(4 * axes)
+    if len(lengths) < 4 * axes:
+        raise FileFormatError(f"{path} is truncated: it ends within its header.")
+    shape = tuple(int(length) for length in np.frombuffer(lengths, ">u4"))
+    expected = math.prod(shape) * dtype.itemsize
+    data = b"".join(_at_most(file, expected + 1))
+    if len(data) != expected:
+        found = f"{len(data)} of them" if len(data) < expected else "more"
+        raise FileFormatError(
+            f"{path} is truncated or damaged: its header tells of the shape {shape}, which is "
+            f"{expected} bytes of {dtype.name}, but it holds {found}."
+        )
+    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _at_most(file: Readable, count: int) -> Iterator[bytes]:
+    """Yield a file's bytes, up to `count` of them: no more memory than the file has content."""
+    while count > 0:
+        block = file.read(min(count, 1 << 24))
+        if not block:
+            return
+        count -= len(block)
+        yield block
+
+
+def read_npz(path: Path) -> dict[str, Array]:
+    """Return the arrays of numbers in an ``.npz`` file by name, such as ``X`` and ``y``.
+
+    Raises
+    ------
+    FileFormatError
+        The file is truncated, damaged, no ``.npz`` file, or holds pickled objects or text.
+    """
+    import zipfile
+    import zlib
+
+    try:
+        with open(path, "rb") as file:
+            content = np.load(file, allow_pickle=False)
+            if not isinstance(content, np.lib.npyio.NpzFile):
+                raise FileFormatError(f"{path} holds a single array: numpy.load reads it.")
+            arrays = {name: np.asarray(content[name]) for name in content.files}
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+        if isinstance(error, FileFormatError):
+            raise
+        raise FileFormatError(
+            f"{path} is truncated, damaged, no .npz file, or holds pickled objects ({error})."
+        ) from error
+    for name, array in arrays.items():
+        if array.dtype.kind not in "fiub":
+            raise FileFormatError(f"{name!r} in {path} holds {array.dtype}; numbers are expected.")
+    return arrays
+
+
+def read_csv(path: Path, delimiter: str = ",") -> tuple[Array, list[str]]:
+    """Return a table of numbers, float64 (rows, columns), and its columns' names.
+
+    A first line that is not all numbers is the header; without one the names are empty. Empty
+    lines are passed over; an empty field is NaN.
+
+    Raises
+    ------
+    FileFormatError
+        A field is no number, or a row has another length; the message gives the line.
+
+    Examples
+    --------
+    >>> table, names = read_csv("iris.csv")  # doctest: +SKIP
+    >>> X, y = table[:, :-1], table[:, -1].astype(int)  # doctest: +SKIP
+    """
+    import csv
+
+    rows: list[list[float]] = []
+    names: list[str] = []
+    width = 0
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, delimiter=delimiter)
+            for fields in reader:
+                if not any(field.strip() for field in fields):
+                    continue
+                row = [_number(field) for field in fields]
+                if not width:
+                    width = len(fields)
+                    if None in row:
+                        names = [field.strip() for field in fields]
+                        continue
+                rows.append(_checked_row(row, fields, width, f"{path}, line {reader.line_num}"))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FileFormatError(f"{path} is no text of comma-separated values ({error}).") from error
+    if not rows:
+        raise FileFormatError(f"{path} holds no row of numbers.")
+    return np.array(rows), names
+
+
+def _number(field: str) -> float | None:
+    """Return the number a field holds; NaN for an empty one, None for text."""
+    try:
+        return float(field) if field.strip() else math.nan
+    except ValueError:
+        return None
+
+
+def _checked_row(row: list[float | None], fields: list[str], width: int, where: str) -> list[float]:
+    if len(row) != width:
+        raise FileFormatError(f"{where}: expected {width} fields, got {len(row)}.")
+    for column, (number, field) in enumerate(zip(row, fields, strict=True), start=1):
+        if number is None:
+            raise FileFormatError(
+                f"{where}, column {column}: expected a number, got {field!r}. Number the "
+                "categories, or drop that column."
+            )
+    return [number for number in row if number is not None]

@@ -1,0 +1,434 @@
+"""NaN and infinity: training stops at once, and says where they came from and from which rows."""
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+
+from chainrule import (
+    SGD,
+    Adam,
+    Callback,
+    CategoricalCrossEntropy,
+    Dropout,
+    InputError,
+    Linear,
+    MeanSquaredError,
+    Module,
+    Network,
+    NotFiniteError,
+    ReLU,
+    Residual,
+    Sequential,
+    Trainer,
+    replay,
+)
+from chainrule.archive import read_archive
+from chainrule.optimizers import Optimizer
+from chainrule.training.clipping import clip, gradient_norm
+from chainrule.training.post_mortem import Finding, investigate
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((40, 4)).astype(np.float32)
+Y = (X[:, 0] > 0).astype(int)
+MARK = np.float32(77.0)
+ROW = 13
+
+
+class Plant(Module):
+    """Passes everything through, but spoils the rows whose first feature is MARK."""
+
+    def __init__(self, direction, value=np.nan):
+        self.direction, self.value = direction, value
+
+    def spoil(self, x, rows):
+        x = x.copy()
+        x[rows, -1] = self.value
+        return x
+
+    def forward(self, x, training=True):
+        marked = x[:, 0] == MARK
+        self.save(marked, training=training)
+        return self.spoil(x, marked) if self.direction == "forward" else x
+
+    def backward(self, dy):
+        (marked,) = self.saved()
+        return self.spoil(dy, marked) if self.direction == "backward" else dy
+
+
+def network(*layers, dtype="float32"):
+    return Network([*layers, Linear(4, 8, seed=0), ReLU(), Linear(8, 2, seed=1)], dtype=dtype)
+
+
+def trainer(net, optimizer=None, loss=None, file=None, **options):
+    loss = loss or CategoricalCrossEntropy(from_logits=True)
+    optimizer = optimizer or Adam(0.01)
+    return Trainer(net, loss, optimizer, seed=0, post_mortem_file=file, **options)
+
+
+def planted(value=MARK, row=ROW):
+    x = X.copy()
+    x[row, 0] = value
+    return x
+
+
+def fails(subject, x=X, y=Y, **options):
+    """Train, and return the error with the batch's rows told as rows of the data."""
+    options = {"epochs": 3, "batch_size": 8, "progress": False} | options
+    with pytest.raises(NotFiniteError) as caught:
+        subject.fit(x, y, **options)
+    return caught.value
+
+
+def row_in_batch(subject, row=ROW, size=8):
+    place = subject.order.tolist().index(row)
+    assert place // size == subject.batch
+    return place % size
+
+
+# ---------------------------------------------------------------- planted in row k, told in row k
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_forward(value):
+    subject = trainer(network(Plant("forward", value)))
+    error = fails(subject, planted())
+    assert error.finding.direction == "forward"
+    assert (error.finding.path, error.finding.layer) == ("layers.0", "Plant")
+    assert error.finding.rows == [row_in_batch(subject)]
+    assert "forward: the output of Plant (layers.0)" in str(error)
+    assert f"those are the samples {ROW} of the data" in str(error)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_backward(value):
+    inner = Sequential([Linear(4, 4, seed=3), Residual(Plant("backward", value))])
+    first = Linear(4, 4, seed=2)
+    first.weight.value = np.eye(4)
+    inner.layers[0].weight.value = np.eye(4)
+    subject = trainer(network(first, inner))
+    start = subject.network.flat.values.copy()
+    error = fails(subject, planted(), batch_size=40, shuffle=False)
+    assert error.finding.direction == "backward"
+    assert error.finding.layer == "Plant"
+    assert error.finding.path == "layers.1.layers.1.body"
+    assert error.finding.rows == [ROW]
+    np.testing.assert_array_equal(subject.network.flat.values, start)
+
+
+@pytest.mark.parametrize("optimizer", [Adam(0.01), SGD(1e30)])
+def test_update(optimizer):
+    # the row's gradient is finite, but what the update makes of it is not
+    size = 1e25 if isinstance(optimizer, Adam) else 1e12
+    subject = trainer(Network([Linear(4, 2, seed=0)]), optimizer)
+    start, before = subject.network.flat.values.copy(), optimizer.state()
+    wrong = subject.network.predict(planted(size)).argmin(axis=1)
+    error = fails(subject, planted(size), wrong, batch_size=40, shuffle=False)
+    assert error.finding.direction == "update"
+    assert "layers.0.weight" in error.finding.array
+    assert error.finding.rows == [ROW]
+    np.testing.assert_array_equal(subject.network.flat.values, start)
+    assert optimizer.steps == 0
+    for name, memory in optimizer.memory.items():
+        np.testing.assert_array_equal(memory, before.get(name, 0))
+
+
+def test_several_rows_are_all_told():
+    x = planted()
+    x[[2, 30], 0] = MARK
+    for direction in ("forward", "backward"):
+        subject = trainer(network(Linear(4, 4, seed=0), Plant(direction)))
+        subject.network.layers[0].weight.value = np.eye(4)
+        error = fails(subject, x, batch_size=40, shuffle=False)
+        assert error.finding.rows == [2, ROW, 30]
+    x[[2, ROW, 30], 0] = 1e25
+    net = Network([Linear(4, 2, seed=0)])
+    wrong = net.predict(x).argmin(axis=1)
+    error = fails(trainer(net), x, wrong, batch_size=40, shuffle=False)
+    assert (error.finding.direction, error.finding.rows) == ("update", [2, ROW, 30])
+
+
+class Spread(Module):
+    """Divides by the batch's spread: a row whose square overflows spoils all others."""
+
+    def forward(self, x, training=True):
+        self.save(training=training)
+        size = np.square(x).mean(axis=0)
+        return x * (size / size)
+
+    def backward(self, dy):
+        self.saved()
+        return dy
+
+
+def test_a_row_that_spoils_all_others_is_found():
+    subject = trainer(network(Spread()))
+    error = fails(subject, planted(1e25), batch_size=40, shuffle=False)
+    assert (error.finding.direction, error.finding.layer) == ("forward", "Spread")
+    assert error.finding.rows == [ROW]
+
+
+def test_a_search_that_meets_another_error_goes_on():
+    class Fussy(Spread):
+        def forward(self, x, training=True):
+            if len(np.unique(x[:, 0])) < 15:
+                raise InputError("that is not varied enough")
+            return super().forward(x, training)
+
+    error = fails(trainer(network(Fussy())), planted(1e25), batch_size=40, shuffle=False)
+    assert error.finding.layer == "Fussy"
+    assert error.finding.rows == []
+
+
+def test_the_loss_itself():
+    class Bad(MeanSquaredError):
+        def losses(self, y_true, y_pred):
+            return super().losses(y_true, y_pred) / (y_true[:, 0] != MARK)
+
+    y = np.zeros(40, np.float32)
+    y[ROW] = MARK
+    net = Network([Linear(4, 1, seed=0)])
+    error = fails(trainer(net, loss=Bad()), X, y, batch_size=40, shuffle=False)
+    assert error.finding.direction == "loss"
+    assert error.finding.rows == [ROW]
+
+    class BadGradient(MeanSquaredError):
+        def gradients(self, y_true, y_pred):
+            return super().gradients(y_true, y_pred) / (y_true[:, :1] != MARK)
+
+    error = fails(trainer(net, loss=BadGradient()), X, y, batch_size=40, shuffle=False)
+    assert (error.finding.direction, error.finding.rows) == ("loss", [ROW])
+    assert "gradient at the output" in error.finding.array
+
+
+def test_a_batch_that_is_not_finite_itself():
+    x = planted(np.nan)
+    batches = [(X[:8], Y[:8]), (x[8:16], Y[8:16])]
+    error = fails(trainer(network()), batches, None)
+    assert (error.finding.direction, error.finding.rows) == ("input", [ROW - 8])
+    assert "step 2 (epoch 1, batch 2)" in str(error)
+    assert "samples" not in str(error), "nobody knows where an iterable has its rows from"
+    too_large = [(X.astype(np.float64) * 1e300, Y)]
+    assert fails(trainer(network()), too_large, None).finding.direction == "input"
+
+
+def test_an_optimizer_that_makes_nan_of_its_own():
+    class Broken(Optimizer):
+        def rule(self, w, g, learning_rate, *memory):
+            w[0] = np.nan if self.steps == 3 else w[0]
+
+    error = fails(trainer(network(), Broken(0.1)))
+    assert error.finding.direction == "update"
+    assert error.finding.array == "the value of layers.0.weight"
+    assert error.finding.rows == []
+    assert "from no single row of the batch" in str(error)
+    assert "step 3 " in str(error)
+
+
+def test_weights_that_somebody_spoiled():
+    class Spoil(Callback):
+        def on_step_end(self, trainer):
+            if trainer.step == 4:
+                trainer.network.layers[2].weight.value = np.full((8, 2), np.inf)
+
+    error = fails(trainer(network()), callbacks=[Spoil()])
+    assert (error.finding.direction, error.finding.rows) == ("update", [])
+    assert error.finding.array == "the value of layers.2.weight"
+
+
+# ---------------------------------------------------------------- that cannot be repeated
+
+
+class Once(Plant):
+    """Fails at its fifth training pass, and never again."""
+
+    def __init__(self, direction):
+        super().__init__(direction)
+        self.count = 0
+
+    def forward(self, x, training=True):
+        self.count += training
+        y = self.spoil(x, [3]) if (self.direction, self.count) == ("forward", 5) else x
+        self.save(y, training=training)
+        return y
+
+    def backward(self, dy):
+        self.saved()
+        return self.spoil(dy, [3]) if (self.direction, self.count) == ("backward", 5) else dy
+
+
+def test_what_the_failed_pass_left_is_looked_at_where_it_cannot_be_repeated():
+    error = fails(trainer(network(Linear(4, 4, seed=0), Once("forward"))))
+    assert (error.finding.direction, error.finding.rows) == ("forward", [3])
+    assert error.finding.path == "layers.1"
+    assert "step 5 " in str(error)
+    error = fails(trainer(network(Linear(4, 4, seed=0), Once("backward"))))
+    assert error.finding.direction == "backward"
+    assert error.finding.array == "the grad of layers.0.bias"
+
+    class Silent(Once):
+        def forward(self, x, training=True):
+            y = super().forward(x, training)
+            self.save(training=training)
+            return y
+
+        def backward(self, dy):
+            return dy
+
+    error = fails(trainer(Network([Linear(4, 2, seed=0), Silent("forward")])))
+    assert "finite when the step is repeated" in error.finding.array
+
+
+# ---------------------------------------------------------------- what is told, what is kept
+
+
+def test_the_last_finite_losses_and_the_advice():
+    subject = trainer(network(), SGD(1e6))
+    error = fails(subject, X * 1e3)
+    losses = subject.history.steps["loss"]
+    assert all(map(math.isfinite, losses))
+    shown = ", ".join(f"{v:.6g}" for v in losses[-5:])
+    assert f"the last losses: {shown or 'none yet'}\n" in str(error)
+    assert f"at step {len(losses) + 1} " in str(error)
+    assert "clip_norm=1.0" in str(error)
+    assert isinstance(error, ArithmeticError)
+
+
+def test_the_batch_is_saved_and_can_be_replayed(tmp_path):
+    file = tmp_path / "nan.npz"
+    net = network(Plant("forward"), Dropout(0.4))
+    subject = trainer(net, file=file)
+    x = planted()
+    error = fails(subject, x, sample_weight=np.linspace(1, 2, 40))
+    assert error.file == str(file)
+    assert f"the batch is in {file}" in str(error)
+    arrays, saved = read_archive(file, "post-mortem")
+    rows = subject.order[8 * subject.batch : 8 * subject.batch + 8]
+    np.testing.assert_array_equal(arrays["x"], x[rows])
+    np.testing.assert_array_equal(arrays["y"], Y[rows])
+    np.testing.assert_array_equal(arrays["weight"], np.linspace(1, 2, 40)[rows])
+    assert saved["finding"]["rows"] == error.finding.rows
+    fresh = network(Plant("forward"), Dropout(0.4))
+    loss = CategoricalCrossEntropy(from_logits=True)
+    assert replay(file, fresh, loss, Adam(0.01)) == error.finding
+    assert replay(file, network(Plant("nowhere"), Dropout(0.4)), loss) is None
+    np.testing.assert_array_equal(fresh.flat.values, network().flat.values)
+
+
+def test_a_file_that_cannot_be_written_does_not_hide_the_error(tmp_path):
+    (tmp_path / "taken").write_text("")
+    error = fails(trainer(network(Plant("forward")), file=tmp_path / "taken" / "f"), planted())
+    assert error.file == ""
+    assert error.finding.direction == "forward"
+    assert "the batch is in" not in str(error)
+
+
+class Root(Module):
+    """y = √x: its slope is infinite at 0, where dropout has been."""
+
+    def forward(self, x, training=True):
+        y = np.sqrt(x)
+        self.save(y, training=training)
+        return y
+
+    def backward(self, dy):
+        (y,) = self.saved()
+        return dy / (2 * y)
+
+
+def test_dropout_is_repeated_with_the_same_mask():
+    first = Linear(4, 4)
+    first.weight.value = np.eye(4)
+    net = Network([first, Dropout(0.02, seed=1), Root(), Linear(4, 2, seed=0)])
+    subject = trainer(net, optimizer=SGD(1e-12))
+    x = np.ones((400, 4), np.float32)
+    error = fails(subject, x, np.zeros(400, int), batch_size=8)
+    dropout = Dropout(0.02, seed=1)
+    for _ in range(subject.step + 1):
+        mask = dropout.forward(np.ones((8, 4), np.float32))
+    assert error.finding.layer == "Root"
+    assert error.finding.rows == np.flatnonzero((mask == 0).any(axis=1)).tolist()
+
+
+def test_the_network_and_the_optimizer_are_left_alone_by_the_investigation():
+    net, optimizer = network(Plant("forward"), Dropout(0.3)), Adam(0.01)
+    subject = trainer(net, optimizer)
+    subject.fit(X, Y, epochs=1, progress=False)
+    state = net.layers[1].rng.bit_generator.state
+    before, memory = net.state(), optimizer.state()
+    found = investigate(net, subject.loss, (planted(), Y, None), optimizer)
+    assert found.rows == [ROW]
+    assert investigate(net, subject.loss, (X, Y, None), optimizer) is None
+    assert net.layers[1].rng.bit_generator.state == state
+    assert "forward" not in vars(net.layers[0])
+    for name, value in net.state().items():
+        np.testing.assert_array_equal(value, before[name])
+    for name, value in optimizer.state().items():
+        np.testing.assert_array_equal(value, memory[name])
+
+
+def test_a_finding_in_words():
+    finding = Finding("forward", "the output", "", "ReLU", list(range(12)))
+    text = str(finding)
+    assert text == (
+        "forward: the output of ReLU (the network), from row 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 ... "
+        "of the batch"
+    )
+    error = NotFiniteError("so it is", finding, "file.npz")
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.finding, again.file) == ("so it is", finding, "file.npz")
+
+
+# ---------------------------------------------------------------- what is no failure
+
+
+def test_large_but_finite_gradients_go_on_where_clipping_makes_them_harmless():
+    subject = trainer(Network([Linear(4, 2, seed=0)]), Adam(0.01), clip_norm=1.0)
+    wrong = subject.network.predict(planted(1e25)).argmin(axis=1)
+    history = subject.fit(planted(1e25), wrong, epochs=2, batch_size=40, progress=False)
+    assert max(history.steps["gradient_norm"]) > 1e20
+    assert np.isfinite(subject.network.flat.values).all()
+
+
+def test_a_large_step_that_stays_finite_is_taken():
+    subject = trainer(Network([Linear(4, 2, seed=0)]), SGD(1e19))
+    start = subject.network.flat.values.copy()
+    subject.fit(X, Y, epochs=1, batch_size=40, progress=False)
+    assert np.abs(subject.network.flat.values - start).max() > 1e15
+
+
+def test_errors_of_other_kinds_stay_what_they_are():
+    class Strict(MeanSquaredError):
+        def losses(self, y_true, y_pred):
+            if (y_true == MARK).any():
+                raise InputError("no such target")
+            return super().losses(y_true, y_pred)
+
+    y = np.linspace(0, 1, 40)
+    batches = [(X, y), (X, np.full(40, MARK))]
+    net = Network([Linear(4, 1, seed=0)])
+    with pytest.raises(InputError, match="no such target"):
+        trainer(net, loss=Strict()).fit(batches, epochs=1, progress=False)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_norm_of_a_gradient(dtype):
+    g = np.random.default_rng(0).standard_normal(1000).astype(dtype)
+    assert gradient_norm(g) == pytest.approx(np.linalg.norm(g.astype(np.float64)), rel=1e-5)
+    large = g * dtype(1e30 if dtype == np.float32 else 1e200)
+    times = float(large[0] / g[0])
+    with np.errstate(over="ignore"):
+        assert gradient_norm(large) == pytest.approx(gradient_norm(g) * times, 1e-5)
+        assert math.isnan(gradient_norm(np.array([1, np.nan], dtype)))
+        assert math.isinf(gradient_norm(np.array([1, -np.inf], dtype)))
+
+
+def test_clip_tells_the_norm_that_is_left():
+    net = Network([Linear(2, 1, seed=0)])
+    net.flat.grads[...] = [3, 4, 0]
+    assert clip(net, None) == 5
+    assert clip(net, 6) == 5
+    np.testing.assert_array_equal(net.flat.grads, [3, 4, 0])
+    assert clip(net, 1.0) == 1
+    np.testing.assert_allclose(net.flat.grads, [0.6, 0.8, 0])

@@ -60,7 +60,7 @@ class RangeTest:
         panel.plot(self.learning_rates, self.smoothed, label="smoothed")
         label = f"suggestion: {self.suggestion:.2g}"
         panel.axvline(self.suggestion, color="tab:red", linestyle=":", label=label)
-        low, high = self.smoothed.min(), self.smoothed[0]
+        low, high = min(self.losses.min(), self.smoothed.min()), self.smoothed[0]
         panel.set_ylim(low - 0.1 * (high - low), high + 0.5 * (high - low) + 1e-12)
         panel.set(xscale="log", xlabel="learning rate", ylabel="loss", title="Range test")
         panel.grid(alpha=0.3)

@@ -354,6 +354,23 @@ def test_weights_weigh_the_mean(case):
     assert (report := check_loss(WeightedLoss(case.loss, weight), y, p)).passed, str(report)
 
 
+@every_case
+@pytest.mark.parametrize("weight", [None, [0.5, 0, 2, 1, 3, 0.1]])
+def test_parts_of_a_batch_weighed_by_their_total_make_the_whole(case, weight):
+    y, p = case.data()
+    parts, total, value, gradients = [slice(0, 2), slice(2, 6)], 0.0, 0.0, []
+    for part in parts:
+        w = None if weight is None else weight[part]
+        counts = case.loss.total_weight(y[part], p[part], w)
+        total += counts
+        value += counts * case.loss.forward(y[part], p[part], w)
+        gradients.append(counts * case.loss.backward(y[part], p[part], w))
+    assert total == pytest.approx(case.loss.total_weight(y, p, weight))
+    assert value / total == pytest.approx(case.loss.forward(y, p, weight), rel=1e-12)
+    whole = case.loss.backward(y, p, weight)
+    np.testing.assert_allclose(np.concatenate(gradients) / total, whole, rtol=1e-12, atol=1e-15)
+
+
 class WeightedLoss:
     """A loss with its weights, to be checked as a whole."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -80,18 +81,45 @@ class Loss:
         """Return what each row adds to what the mean is divided by, (N,); None for one each."""
         return None
 
+    def total_weight(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return what the mean is divided by: how much this batch counts among others.
+
+        The mean over several batches is the mean of theirs, each weighed with this.
+        """
+        shape = np.shape(y_pred)
+        if type(self).importance is Loss.importance:  # nothing depends on the rows themselves
+            if sample_weight is None:
+                return float(math.prod(shape[:-1]) if len(shape) > 1 else shape[0])
+            return float(weight_of_rows(sample_weight, shape).sum())
+        true, pred = self.rows(y_true, y_pred)
+        return self._weights(true, pred, shape, sample_weight)[1]
+
+    def _weights(
+        self,
+        true: Array,
+        pred: Array,
+        shape: tuple[int, ...],
+        sample_weight: ArrayLike | None,
+    ) -> tuple[Array | None, float]:
+        """Return the weight of each row, (N,), None for one each; and what they sum to."""
+        importance = self.importance(true)
+        if sample_weight is None and importance is None:
+            return None, float(len(pred))
+        weight = np.ones(len(pred))
+        if sample_weight is not None:
+            weight = weight_of_rows(sample_weight, shape)
+        return weight, float(weight.sum() if importance is None else weight @ importance)
+
     def _admit(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None
     ) -> tuple[Array, Array, Shares]:
         """Return the rows and the share of each in the mean: (N,), or one number for all."""
         true, pred = self.rows(y_true, y_pred)
-        importance = self.importance(true)
-        if sample_weight is None and importance is None:
-            return true, pred, 1.0 / len(pred)
-        weight = np.ones(len(pred))
-        if sample_weight is not None:
-            weight = weight_of_rows(sample_weight, np.shape(y_pred))
-        total = weight.sum() if importance is None else weight @ importance
+        weight, total = self._weights(true, pred, np.shape(y_pred), sample_weight)
+        if weight is None:
+            return true, pred, 1.0 / total
         if total == 0:
             raise InputError("All weights of this batch are 0; at least one row has to count.")
         return true, pred, weight / total

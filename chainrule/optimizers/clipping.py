@@ -23,14 +23,16 @@ def gradient_norm(network: Network) -> float:
     """
     network.require_gradient()
     grads = network.flat.grads
+    with np.errstate(over="ignore", invalid="ignore"):
+        square = float(np.dot(grads, grads))
+    if 1e-20 < square < math.inf:  # nothing overflowed, nothing that counts has vanished
+        return math.sqrt(square)
     largest = float(max(grads.max(initial=0.0), -grads.min(initial=0.0)))
     if not math.isfinite(largest):
         raise InputError(
             "The gradient holds NaN or infinity: training has diverged. "
             "A smaller learning rate and standardised inputs are the usual cures."
         )
-    if 1e-10 < largest < 1e10:
-        return math.sqrt(np.dot(grads, grads))
     if largest == 0:
         return 0.0
     scaled = grads / largest  # their squares would overflow or vanish

@@ -18,6 +18,7 @@ PACKAGE = ROOT / "chainrule"
 
 ORDER = [
     "errors",
+    "extras",
     "checks",
     "parameter",
     "module",
@@ -32,6 +33,8 @@ ORDER = [
     "schedules",
     "metrics",
     "data",
+    "data_files",
+    "augmentation",
     "gradient_check",
     "training",
     "inspection",

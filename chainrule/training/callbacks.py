@@ -14,15 +14,13 @@ import signal
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from chainrule.errors import ConfigurationError
 from chainrule.extras import require
 from chainrule.parameter import Array
 from chainrule.training.history import VALIDATION, better_is
-
-if TYPE_CHECKING:
-    from chainrule.training.trainer import Trainer
+from chainrule.training.run import Run
 
 
 class Callback:
@@ -32,23 +30,23 @@ class Callback:
     of the list.
     """
 
-    def on_fit_begin(self, trainer: Trainer) -> None:
+    def on_fit_begin(self, trainer: Run) -> None:
         """Act before the first step (or the next one, after a resume)."""
 
-    def on_step_end(self, trainer: Trainer) -> None:
+    def on_step_end(self, trainer: Run) -> None:
         """Act after a step: the parameters have just moved."""
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
+    def on_epoch_end(self, trainer: Run) -> None:
         """Act after an epoch: its row stands in ``trainer.history.epochs``, validation included."""
 
-    def on_fit_end(self, trainer: Trainer) -> None:
+    def on_fit_end(self, trainer: Run) -> None:
         """Act after the last step."""
 
     def state(self) -> dict[str, Any]:
         """Return what a resumed training needs: numbers, strings and arrays by name."""
         return {}
 
-    def load_state(self, state: Mapping[str, Any], trainer: Trainer) -> None:
+    def load_state(self, state: Mapping[str, Any], trainer: Run) -> None:
         """Take over what `state` returned."""
 
 
@@ -95,10 +93,10 @@ class EarlyStopping(Callback):
         self._waited = 0
         self._weights: dict[str, Array] = {}
 
-    def on_fit_begin(self, trainer: Trainer) -> None:
+    def on_fit_begin(self, trainer: Run) -> None:
         self._forget()
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
+    def on_epoch_end(self, trainer: Run) -> None:
         value = self._sign * monitored(trainer, self.monitor)
         if value < self._best - self.min_change:
             self._best = value
@@ -111,10 +109,10 @@ class EarlyStopping(Callback):
         if self._waited >= self.patience:
             self._stop(trainer)
 
-    def _stop(self, trainer: Trainer) -> None:
+    def _stop(self, trainer: Run) -> None:
         trainer.stop(f"{self.monitor} has not improved for {self._waited} epochs")
 
-    def on_fit_end(self, trainer: Trainer) -> None:
+    def on_fit_end(self, trainer: Run) -> None:
         if self._weights:
             trainer.network.load_state(self._weights)
             trainer.note_metrics(self.best_epoch)
@@ -123,7 +121,7 @@ class EarlyStopping(Callback):
         numbers = {"best": self._best, "best_epoch": self.best_epoch, "waited": self._waited}
         return {**numbers, **{f"weights/{name}": v for name, v in self._weights.items()}}
 
-    def load_state(self, state: Mapping[str, Any], trainer: Trainer) -> None:
+    def load_state(self, state: Mapping[str, Any], trainer: Run) -> None:
         self._best = float(state["best"])
         self.best_epoch = int(state["best_epoch"])
         self._waited = int(state["waited"])
@@ -172,7 +170,7 @@ class ReduceOnPlateau(Callback):
         self._waited = 0
         self._learning_rate: float | None = None
 
-    def on_fit_begin(self, trainer: Trainer) -> None:
+    def on_fit_begin(self, trainer: Run) -> None:
         if callable(trainer.optimizer.learning_rate):
             raise ConfigurationError(
                 "ReduceOnPlateau changes a learning rate that is a number; this optimizer has a "
@@ -180,7 +178,7 @@ class ReduceOnPlateau(Callback):
             )
         self._forget()
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
+    def on_epoch_end(self, trainer: Run) -> None:
         value = self._sign * monitored(trainer, self.monitor)
         if value < self._best - self.min_change:
             self._best = value
@@ -196,7 +194,7 @@ class ReduceOnPlateau(Callback):
     def state(self) -> dict[str, Any]:
         return {"best": self._best, "waited": self._waited, "learning_rate": self._learning_rate}
 
-    def load_state(self, state: Mapping[str, Any], trainer: Trainer) -> None:
+    def load_state(self, state: Mapping[str, Any], trainer: Run) -> None:
         self._best = float(state["best"])
         self._waited = int(state["waited"])
         self._learning_rate = state["learning_rate"]
@@ -216,7 +214,7 @@ class StopFile(Callback):
     def __init__(self, path: str | os.PathLike[str] = "stop") -> None:
         self.path = Path(path)
 
-    def on_step_end(self, trainer: Trainer) -> None:
+    def on_step_end(self, trainer: Run) -> None:
         if self.path.exists():
             self.path.unlink(missing_ok=True)
             trainer.stop(f"the file {self.path} was there")
@@ -232,7 +230,7 @@ class StopOnInterrupt(Callback):
     def __init__(self) -> None:
         self._before: Any = None
 
-    def on_fit_begin(self, trainer: Trainer) -> None:
+    def on_fit_begin(self, trainer: Run) -> None:
         in_main = threading.current_thread() is threading.main_thread()
         if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
             return
@@ -243,7 +241,7 @@ class StopOnInterrupt(Callback):
 
         self._before = signal.signal(signal.SIGINT, handler)
 
-    def on_fit_end(self, trainer: Trainer) -> None:
+    def on_fit_end(self, trainer: Run) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
             self._before = None
@@ -262,7 +260,7 @@ class CSVLog(Callback):
         self.path = Path(path)
         self._file: TextIO | None = None
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
+    def on_epoch_end(self, trainer: Run) -> None:
         table = trainer.history.epochs
         first = len(trainer.history) - 1
         if self._file is None:
@@ -275,7 +273,7 @@ class CSVLog(Callback):
             csv.writer(self._file).writerow([number + 1, *rows[number]])
         self._file.flush()
 
-    def on_fit_end(self, trainer: Trainer) -> None:
+    def on_fit_end(self, trainer: Run) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -297,20 +295,20 @@ class TensorBoardLog(Callback):
         self.every_steps = every_steps
         self._writer: Any = None
 
-    def on_fit_begin(self, trainer: Trainer) -> None:
+    def on_fit_begin(self, trainer: Run) -> None:
         library = require("tensorboardX", "tensorboard", "TensorBoardLog")
         self._writer = library.SummaryWriter(str(self.folder))
 
-    def on_step_end(self, trainer: Trainer) -> None:
+    def on_step_end(self, trainer: Run) -> None:
         if trainer.step % self.every_steps == 0:
             for name, column in trainer.history.steps.items():
                 self._writer.add_scalar(f"step/{name}", column[-1], trainer.step)
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
+    def on_epoch_end(self, trainer: Run) -> None:
         for name, value in trainer.history.row().items():
             self._writer.add_scalar(f"epoch/{name}", value, trainer.epoch)
 
-    def on_fit_end(self, trainer: Trainer) -> None:
+    def on_fit_end(self, trainer: Run) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -319,7 +317,7 @@ class TensorBoardLog(Callback):
 # ---------------------------------------------------------------- checks
 
 
-def monitored(trainer: Trainer, name: str) -> float:
+def monitored(trainer: Run, name: str) -> float:
     """Return the last epoch's number of this name."""
     return trainer.history.column(name)[-1]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,9 +20,7 @@ from chainrule.module import named_generators
 from chainrule.parameter import Array
 from chainrule.training.callbacks import Callback, monitored
 from chainrule.training.history import VALIDATION, better_is
-
-if TYPE_CHECKING:
-    from chainrule.training.trainer import Trainer
+from chainrule.training.run import Run
 
 
 class Checkpoint(Callback):
@@ -76,16 +74,16 @@ class Checkpoint(Callback):
         """The best network's path."""
         return self.folder / "best.npz"
 
-    def on_fit_begin(self, trainer: Trainer) -> None:
+    def on_fit_begin(self, trainer: Run) -> None:
         self._best = None
         for path in (self.last, self.best):
             remove_leftovers(path)
 
-    def on_step_end(self, trainer: Trainer) -> None:
+    def on_step_end(self, trainer: Run) -> None:
         if self.every_steps is not None and trainer.step % self.every_steps == 0:
             write(trainer, self.last)
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
+    def on_epoch_end(self, trainer: Run) -> None:
         table = trainer.history.epochs
         held_out = VALIDATION + "loss"
         name = self.monitor or (held_out if held_out in table else "loss")
@@ -97,21 +95,21 @@ class Checkpoint(Callback):
             trainer.network.save(self.best)
         write(trainer, self.last)
 
-    def on_fit_end(self, trainer: Trainer) -> None:
+    def on_fit_end(self, trainer: Run) -> None:
         if trainer.ended_well:  # after an error the last good checkpoint stays
             write(trainer, self.last)
 
     def state(self) -> dict[str, Any]:
         return {"best": self._best}
 
-    def load_state(self, state: Mapping[str, Any], trainer: Trainer) -> None:
+    def load_state(self, state: Mapping[str, Any], trainer: Run) -> None:
         self._best = state["best"]
 
 
 # ---------------------------------------------------------------- the whole of a training
 
 
-def write(trainer: Trainer, path: str | os.PathLike[str]) -> None:
+def write(trainer: Run, path: str | os.PathLike[str]) -> None:
     """Write all that `restore` needs."""
     arrays = {
         **_under("network", trainer.network.state()),
@@ -142,7 +140,7 @@ def write(trainer: Trainer, path: str | os.PathLike[str]) -> None:
     write_archive(path, "checkpoint", arrays, description)
 
 
-def restore(trainer: Trainer, path: str | os.PathLike[str]) -> list[dict[str, Any]] | None:
+def restore(trainer: Run, path: str | os.PathLike[str]) -> list[dict[str, Any]] | None:
     """Put the trainer where the file says, if there is one; return the callbacks' states.
 
     Everything is looked at before anything is changed.
@@ -181,7 +179,7 @@ def restore(trainer: Trainer, path: str | os.PathLike[str]) -> list[dict[str, An
     ]
 
 
-def restore_callbacks(trainer: Trainer, states: list[dict[str, Any]]) -> None:
+def restore_callbacks(trainer: Run, states: list[dict[str, Any]]) -> None:
     """Hand the callbacks their states; each takes the next one of its own class."""
     for callback in trainer.callbacks:
         kinds = [state["class"] for state in states]
@@ -189,7 +187,7 @@ def restore_callbacks(trainer: Trainer, states: list[dict[str, Any]]) -> None:
             callback.load_state(states.pop(kinds.index(type(callback).__name__)), trainer)
 
 
-def _generators(trainer: Trainer) -> dict[str, np.random.Generator]:
+def _generators(trainer: Run) -> dict[str, np.random.Generator]:
     return {"trainer": trainer.rng, **_under("network", named_generators(trainer.network))}
 
 

@@ -23,6 +23,7 @@ from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.parameter import Array
 from chainrule.training.callbacks import Callback
+from chainrule.training.run import Run
 from chainrule.training.sources import Batch, Source, make_source
 from chainrule.training.trainer import Trainer
 
@@ -134,7 +135,7 @@ def find_learning_rate(
 
 
 class _StopWhenDiverged(Callback):
-    def on_step_end(self, trainer: Trainer) -> None:
+    def on_step_end(self, trainer: Run) -> None:
         smoothed = _smooth(np.array(trainer.history.steps["loss"]))
         if smoothed[-1] > DIVERGED * smoothed.min() + 1e-12:
             trainer.stop("the loss explodes")

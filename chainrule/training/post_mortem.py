@@ -13,7 +13,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -22,14 +22,11 @@ from chainrule.errors import ChainruleError, NotFiniteError
 from chainrule.loss_functions import Loss
 from chainrule.module import Module, named_generators, named_modules, state, walk
 from chainrule.network import Network
-from chainrule.optimizers import Optimizer
+from chainrule.optimizers import Optimizer, clip_by_global_norm
 from chainrule.parameter import Array, Parameter
 from chainrule.training.checkpoint import from_plain_state, to_plain_state
-from chainrule.training.clipping import clip
+from chainrule.training.run import Run
 from chainrule.training.sources import Batch
-
-if TYPE_CHECKING:
-    from chainrule.training.trainer import Trainer
 
 LAST_LOSSES = 5
 
@@ -141,7 +138,8 @@ class _Step:
         _look(dy, "loss", "its gradient at the output", rows=True)
         network.backward(dy)
         if optimizer is not None:
-            clip(network, self.clip_norm)
+            if self.clip_norm is not None:
+                clip_by_global_norm(network, self.clip_norm)
             optimizer.step(network)
             for path, parameter in network.named_parameters().items():
                 _look(parameter.value, "update", f"the new value of {path}")
@@ -247,7 +245,7 @@ def _traces(network: Network, direction: str, count: int) -> Finding:
 
 
 def tell(
-    trainer: Trainer, batch: Batch, chance: Mapping[str, Any], error: Exception
+    trainer: Run, batch: Batch, chance: Mapping[str, Any], error: Exception
 ) -> NotFiniteError | None:
     """Return the error to raise after a step that failed, or None: it failed for another reason."""
     failed = str(error) if isinstance(error, FloatingPointError) else ""
@@ -281,7 +279,7 @@ def tell(
     return NotFiniteError("\n".join(lines), finding, file)
 
 
-def _samples(trainer: Trainer, rows: list[int]) -> str:
+def _samples(trainer: Run, rows: list[int]) -> str:
     """Return where in the data the rows of the present batch stand, if they come from arrays."""
     if not rows or not len(trainer.order):
         return ""
@@ -291,7 +289,7 @@ def _samples(trainer: Trainer, rows: list[int]) -> str:
 
 
 def _save(
-    trainer: Trainer,
+    trainer: Run,
     batch: Batch,
     chance: Mapping[str, Any],
     finding: Finding,

@@ -6,15 +6,13 @@ import importlib.util
 import math
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chainrule.errors import ConfigurationError
 from chainrule.extras import require
 from chainrule.training.callbacks import Callback
 from chainrule.training.history import VALIDATION
-
-if TYPE_CHECKING:
-    from chainrule.training.trainer import Trainer
+from chainrule.training.run import Run
 
 SECONDS_BETWEEN_LINES = 0.5
 SECONDS_WITHOUT_A_LINE = 30.0
@@ -42,7 +40,7 @@ def _has_tqdm() -> bool:
     return importlib.util.find_spec("tqdm") is not None
 
 
-def epoch_line(trainer: Trainer) -> str:
+def epoch_line(trainer: Run) -> str:
     """Return the last epoch's numbers: ``epoch 3/10  loss 0.4312 (validation 0.4501)  4.1 s``."""
     row = trainer.history.row()
     width = len(str(trainer.epochs))
@@ -64,23 +62,23 @@ class Lines(Callback):
         self._began = 0.0
         self._pending = ""
 
-    def on_fit_begin(self, trainer: Trainer) -> None:
+    def on_fit_begin(self, trainer: Run) -> None:
         self._began, self._last, self._pending = time.monotonic(), None, ""
         for note in trainer.notes:
             print(note, flush=True)
 
-    def on_step_end(self, trainer: Trainer) -> None:
+    def on_step_end(self, trainer: Run) -> None:
         if time.monotonic() - (self._last or self._began) > SECONDS_WITHOUT_A_LINE:
             of = f"/{trainer.batches_per_epoch}" if trainer.batches_per_epoch else ""
             loss = trainer.history.steps["loss"][-1]
             self._print(f"epoch {trainer.epoch + 1}, batch {trainer.batch}{of}: loss {loss:.4f}")
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
+    def on_epoch_end(self, trainer: Run) -> None:
         self._pending = epoch_line(trainer)
         if self._last is None or time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
             self._print(self._pending)
 
-    def on_fit_end(self, trainer: Trainer) -> None:
+    def on_fit_end(self, trainer: Run) -> None:
         if self._pending:
             self._print(self._pending)
         if trainer.history.stop_reason:
@@ -97,11 +95,11 @@ class Bar(Callback):
     def __init__(self) -> None:
         self._bar: Any = None
 
-    def on_fit_begin(self, trainer: Trainer) -> None:
+    def on_fit_begin(self, trainer: Run) -> None:
         for note in trainer.notes:
             print(note, file=sys.stderr)
 
-    def on_step_end(self, trainer: Trainer) -> None:
+    def on_step_end(self, trainer: Run) -> None:
         if self._bar is None:
             self._bar = require("tqdm", "progress", "A progress bar").tqdm(
                 desc=f"epoch {trainer.epoch + 1}/{trainer.epochs}",
@@ -112,11 +110,11 @@ class Bar(Callback):
             )
         self._bar.update()
 
-    def on_epoch_end(self, trainer: Trainer) -> None:
+    def on_epoch_end(self, trainer: Run) -> None:
         self._close()
         print(epoch_line(trainer), file=sys.stderr)
 
-    def on_fit_end(self, trainer: Trainer) -> None:
+    def on_fit_end(self, trainer: Run) -> None:
         self._close()
         if trainer.history.stop_reason:
             print(f"stopped: {trainer.history.stop_reason}", file=sys.stderr)

@@ -20,13 +20,13 @@ from chainrule.errors import ConfigurationError, InputError
 from chainrule.loss_functions import Loss
 from chainrule.module import named_generators
 from chainrule.network import Network
-from chainrule.optimizers import Optimizer
+from chainrule.optimizers import Optimizer, clip_by_global_norm, gradient_norm
 from chainrule.parameter import Array
 from chainrule.training import checkpoint, post_mortem
 from chainrule.training.callbacks import Callback, StopOnInterrupt
-from chainrule.training.clipping import clip, gradient_norm
 from chainrule.training.history import VALIDATION, History
 from chainrule.training.progress import make_progress
+from chainrule.training.run import Metric, Run
 from chainrule.training.sources import (
     ArraySource,
     Batch,
@@ -37,7 +37,6 @@ from chainrule.training.sources import (
     split,
 )
 
-Metric = Callable[[Array, Array], float]
 Augment = Callable[[Array, np.random.Generator], Array]
 
 EVALUATION_BATCH = 256
@@ -46,7 +45,7 @@ SAFE = 1e18
 """Up to here a gradient's norm, and the step it asks for, may be squared within float32."""
 
 
-class Trainer:
+class Trainer(Run):
     """Trains a network on data, and measures it.
 
     Parameters
@@ -72,9 +71,7 @@ class Trainer:
     Attributes
     ----------
     history : History
-        What happened, up to now.
-    epoch, batch, step : int
-        How many epochs are done, batches of the present epoch, and steps of all.
+        What happened, up to now. `Run` lists all others.
 
     Examples
     --------
@@ -100,33 +97,16 @@ class Trainer:
         post_mortem_file: str | os.PathLike[str] | None = "post_mortem.npz",
     ) -> None:
         check_arguments(network, loss, optimizer, clip_norm, micro_batch_size)
-        self.network = network
-        self.loss = loss
-        self.optimizer = optimizer
-        self.metrics = named_metrics(metrics)
-        self.clip_norm = clip_norm
-        self.micro_batch_size = micro_batch_size
-        self.seed = seed
-        self.post_mortem_file = post_mortem_file
-        self.rng = np.random.default_rng(seed)
-        self.history = History()
-        self._begin(epochs=0)
-
-    def _begin(self, epochs: int) -> None:
-        """Stand at the beginning of a training."""
-        self.history = History()
-        self.epochs = epochs
-        self.epoch = self.batch = self.step = 0
-        self.batches_per_epoch = 0  # where an iterable does not tell, it stays 0
-        self.notes: list[str] = []
-        self.callbacks: list[Callback] = []
-        self.order: Array = np.empty(0, np.intp)  # of the present epoch's samples
-        self.validation_rows: Array = np.empty(0, np.intp)
-        self.settings: dict[str, Any] = {}
-        self.ended_well = False
-        self._generators: dict[str, np.random.Generator] = {}
-        self.sums = {"weight": 0.0, "samples": 0.0, "loss": 0.0, **dict.fromkeys(self.metrics, 0.0)}
-        self._epoch_began = time.monotonic()
+        super().__init__(
+            network,
+            loss,
+            optimizer,
+            named_metrics(metrics),
+            clip_norm,
+            micro_batch_size,
+            seed,
+            post_mortem_file,
+        )
 
     # ------------------------------------------------------------ training
 
@@ -185,7 +165,7 @@ class Trainer:
         NotFiniteError
             Training met NaN or infinity; the message is a post-mortem.
         """
-        self._begin(check_epochs(epochs))
+        self.begin(check_epochs(epochs))
         source = make_source(X, y, batch_size, sample_weight, class_weight, epochs)
         self.settings = settings(self, source, shuffle)
         resumed = checkpoint.restore(self, resume) if resume is not None else None
@@ -193,7 +173,7 @@ class Trainer:
         self._rehearse(source)
         self._rehearse(validation)
         self.batches_per_epoch = len(source)
-        self._generators = named_generators(self.network)
+        self.generators = named_generators(self.network)
         with (
             contextlib.ExitStack() as ends
         ):  # calls on_fit_end in the opposite order, come what may
@@ -206,10 +186,6 @@ class Trainer:
             self._train(source, validation, shuffle, augment)
             self.ended_well = True
         return self.history
-
-    def stop(self, reason: str) -> None:
-        """End training after the current step; the reason goes into ``history.stop_reason``."""
-        self.history.stop_reason = self.history.stop_reason or reason
 
     def _train(
         self, source: Source, validation: Source | None, shuffle: bool, augment: Augment | None
@@ -234,17 +210,15 @@ class Trainer:
 
     def _step(self, x: Array, y: Array, weight: Array | None) -> None:
         """Move the parameters once, by the gradient of one batch: the whole step."""
-        chance = [rng.bit_generator.state for rng in self._generators.values()]
+        chance = [rng.bit_generator.state for rng in self.generators.values()]
         try:
             with np.errstate(all="ignore"):  # what overflows is found below, and told as it should
                 loss, y_pred = self._gradients(x, y, weight)
-                norm = gradient_norm(self.network.flat.grads)
-                if not math.isfinite(norm):
-                    raise FloatingPointError("backward")
+                norm = self._clipped()
                 rate = self.optimizer.current_learning_rate()
-                self._move(clip(self.network, self.clip_norm, norm), rate)
+                self._move(norm, rate)
         except (InputError, FloatingPointError) as error:
-            named = dict(zip(self._generators, chance, strict=True))
+            named = dict(zip(self.generators, chance, strict=True))
             told = post_mortem.tell(self, (x, y, weight), named, error)
             if told is None:
                 raise
@@ -258,36 +232,49 @@ class Trainer:
         if self.micro_batch_size is not None and len(x) > self.micro_batch_size:
             return self._accumulated(x, y, weight, self.micro_batch_size)
         y_pred = self.network.forward(x)
+        return self._backward(y, y_pred, weight), y_pred
+
+    def _backward(self, y: Array, y_pred: Array, weight: Array | None) -> float:
+        """Set the gradients for these predictions; return their loss."""
         try:
-            loss = self.loss.forward(y, y_pred, weight)
+            loss, dy = self.loss.value_and_gradient(y, y_pred, weight)
         except InputError:
             if not np.isfinite(y_pred).all():
                 raise FloatingPointError("forward") from None
             raise
         if not math.isfinite(loss):
             raise FloatingPointError("loss")
-        self.network.backward(self.loss.backward(y, y_pred, weight))
-        return loss, y_pred
+        self.network.backward(dy)
+        return loss
 
     def _accumulated(
         self, x: Array, y: Array, weight: Array | None, size: int
     ) -> tuple[float, Array]:
         """Do the same in parts: the whole batch's mean is the parts', weighed by what they hold."""
         gradient = np.zeros_like(self.network.flat.grads)
-        whole, loss, y_pred = total_weight(x, weight), 0.0, []
+        whole, losses, y_pred = 0.0, 0.0, []
         for start in range(0, len(x), size):
             part = slice(start, start + size)
             part_weight = None if weight is None else weight[part]
-            share = total_weight(x[part], part_weight) / whole
-            if share > 0:
-                part_loss, part_pred = self._gradients(x[part], y[part], part_weight)
-                gradient += share * self.network.flat.grads
-                loss += share * part_loss
-            else:
-                part_pred = self.network.forward(x[part])
-            y_pred.append(part_pred)
-        self.network.flat.grads[...] = gradient
-        return loss, np.concatenate(y_pred)
+            y_pred.append(self.network.forward(x[part]))
+            counts = self.loss.total_weight(y[part], y_pred[-1], part_weight)
+            if counts > 0:
+                losses += counts * self._backward(y[part], y_pred[-1], part_weight)
+                gradient += counts * self.network.flat.grads
+                whole += counts
+        if whole == 0:
+            raise InputError("All weights of this batch are 0; at least one sample has to count.")
+        self.network.flat.grads[...] = gradient / whole
+        return losses / whole, np.concatenate(y_pred)
+
+    def _clipped(self) -> float:
+        """Scale the gradients down to `clip_norm` if they are larger; return their norm before."""
+        try:
+            if self.clip_norm is None:
+                return gradient_norm(self.network)
+            return clip_by_global_norm(self.network, self.clip_norm)
+        except InputError:
+            raise FloatingPointError("backward") from None
 
     def _move(self, norm: float, rate: float) -> None:
         """Let the optimizer take its step, and undo it if something is not finite afterwards.
@@ -295,7 +282,8 @@ class Trainer:
         Undoing takes a copy. A step that is too small to overflow goes without.
         """
         values = self.network.flat.values
-        risky = not norm * max(rate, 1.0) < SAFE
+        length = norm if self.clip_norm is None else min(norm, self.clip_norm)
+        risky = not length * max(rate, 1.0) < SAFE
         before = (values.copy(), self.optimizer.state()) if risky else None
         self.optimizer.step(self.network)
         finite = math.isfinite(values @ values) or bool(np.isfinite(values).all())
@@ -313,7 +301,7 @@ class Trainer:
         columns["loss"].append(loss)
         columns["gradient_norm"].append(norm)
         columns["learning_rate"].append(rate)
-        counts = total_weight(x, weight)
+        counts = self.loss.total_weight(y, y_pred, weight)
         self.sums["weight"] += counts
         self.sums["loss"] += counts * loss
         self.sums["samples"] += len(x)
@@ -329,18 +317,11 @@ class Trainer:
             row |= {VALIDATION + name: value for name, value in measured.items()}
         now = time.monotonic()
         row["learning_rate"] = self.history.steps["learning_rate"][-1]
-        row["seconds"], self._epoch_began = now - self._epoch_began, now
+        row["seconds"], self.epoch_began = now - self.epoch_began, now
         self.history.add_epoch(row)
         self.epoch += 1
         self.batch = 0
         self.note_metrics()
-
-    def note_metrics(self, epoch: int = -1) -> None:
-        """Note in the network, for `Network.save`, how good it was after this epoch."""
-        row = self.history.row(epoch)
-        numbers = {k: v for k, v in row.items() if k not in ("seconds", "learning_rate")}
-        self.network.metadata["metrics"] = numbers
-        self.network.metadata["seed"] = self.seed if isinstance(self.seed, int) else None
 
     # ------------------------------------------------------------ before the first step
 
@@ -400,7 +381,7 @@ class Trainer:
         truths, predictions = [], []
         for x, y, weight in source.batches(source.order(None)):
             y_pred = self.network.predict(x)
-            counts = total_weight(x, weight)
+            counts = self.loss.total_weight(y, y_pred, weight)
             weight_sum += counts
             loss_sum += counts * self.loss.forward(y, y_pred, weight)
             if self.metrics:  # otherwise nothing is kept
@@ -420,11 +401,6 @@ class Trainer:
 
 
 # ---------------------------------------------------------------- small parts of the above
-
-
-def total_weight(x: Array, weight: Array | None) -> float:
-    """Return what a batch counts in sum: its weights, or its samples."""
-    return float(len(x)) if weight is None else float(weight.sum())
 
 
 def named_metrics(metrics: Sequence[Metric] | Mapping[str, Metric]) -> dict[str, Metric]:

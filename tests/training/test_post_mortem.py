@@ -26,7 +26,6 @@ from chainrule import (
 )
 from chainrule.archive import read_archive
 from chainrule.optimizers import Optimizer
-from chainrule.training.clipping import clip, gradient_norm
 from chainrule.training.post_mortem import Finding, investigate
 
 RNG = np.random.default_rng(0)
@@ -172,7 +171,7 @@ def test_a_row_that_spoils_all_others_is_found():
 def test_a_search_that_meets_another_error_goes_on():
     class Fussy(Spread):
         def forward(self, x, training=True):
-            if len(np.unique(x[:, 0])) < 15:
+            if training and len(np.unique(x[:, 0])) < 15:
                 raise InputError("that is not varied enough")
             return super().forward(x, training)
 
@@ -410,25 +409,3 @@ def test_errors_of_other_kinds_stay_what_they_are():
     net = Network([Linear(4, 1, seed=0)])
     with pytest.raises(InputError, match="no such target"):
         trainer(net, loss=Strict()).fit(batches, epochs=1, progress=False)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_the_norm_of_a_gradient(dtype):
-    g = np.random.default_rng(0).standard_normal(1000).astype(dtype)
-    assert gradient_norm(g) == pytest.approx(np.linalg.norm(g.astype(np.float64)), rel=1e-5)
-    large = g * dtype(1e30 if dtype == np.float32 else 1e200)
-    times = float(large[0] / g[0])
-    with np.errstate(over="ignore"):
-        assert gradient_norm(large) == pytest.approx(gradient_norm(g) * times, 1e-5)
-        assert math.isnan(gradient_norm(np.array([1, np.nan], dtype)))
-        assert math.isinf(gradient_norm(np.array([1, -np.inf], dtype)))
-
-
-def test_clip_tells_the_norm_that_is_left():
-    net = Network([Linear(2, 1, seed=0)])
-    net.flat.grads[...] = [3, 4, 0]
-    assert clip(net, None) == 5
-    assert clip(net, 6) == 5
-    np.testing.assert_array_equal(net.flat.grads, [3, 4, 0])
-    assert clip(net, 1.0) == 1
-    np.testing.assert_allclose(net.flat.grads, [0.6, 0.8, 0])

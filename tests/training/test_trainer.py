@@ -81,9 +81,9 @@ def test_it_does_what_a_loop_written_by_hand_does():
         order = rng.permutation(len(X))
         for start in range(0, len(X), 16):
             rows = order[start : start + 16]
-            y_pred = net.forward(X[rows])
-            losses.append(loss.forward(Y[rows], y_pred))
-            net.backward(loss.backward(Y[rows], y_pred))
+            value, dy = loss.value_and_gradient(Y[rows], net.forward(X[rows]))
+            losses.append(value)
+            net.backward(dy)
             optimizer.step(net)
     np.testing.assert_array_equal(values(subject), net.flat.values)
     assert history.steps["loss"] == losses
@@ -140,6 +140,31 @@ def test_a_micro_batch_that_counts_for_nothing_moves_nothing():
     fit(whole, batch)
     fit(parts, batch)
     np.testing.assert_allclose(values(parts), values(whole), rtol=0, atol=1e-15)
+
+
+def weighted_by_class(weights, **options):
+    loss = CategoricalCrossEntropy(from_logits=True, class_weight=weights)
+    return Trainer(network("float64"), loss, SGD(0.5), seed=1, post_mortem_file=None, **options)
+
+
+@pytest.mark.parametrize("micro", [1, 3, 7])
+def test_micro_batches_are_weighed_as_the_loss_weighs_its_classes(micro):
+    whole = weighted_by_class([0.0, 1.0, 5.0])
+    parts = weighted_by_class([0.0, 1.0, 5.0], micro_batch_size=micro)
+    expected, got = fit(whole), fit(parts)
+    np.testing.assert_allclose(values(parts), values(whole), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(got.epochs["loss"], expected.epochs["loss"], rtol=1e-12)
+    measured = [whole.evaluate(X, Y, batch_size=size)["loss"] for size in (70, 9)]
+    assert measured[0] == pytest.approx(measured[1])
+
+
+def test_a_batch_that_counts_for_nothing_is_refused_in_parts_as_it_is_as_a_whole():
+    first = np.flatnonzero(Y == 0)
+    for micro in (None, 2):
+        subject = weighted_by_class([0.0, 1.0, 5.0], micro_batch_size=micro)
+        with pytest.raises(InputError, match="All weights of this batch are 0"):
+            fit(subject, [(X, Y), (X[first], Y[first])])
+        assert subject.step == 1
 
 
 def test_clipping_scales_the_whole_gradient_to_the_norm():

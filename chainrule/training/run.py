@@ -1,0 +1,94 @@
+"""Run: where a training stands. What callbacks, checkpoints and post-mortems look at."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from chainrule.loss_functions import Loss
+from chainrule.network import Network
+from chainrule.optimizers import Optimizer
+from chainrule.parameter import Array
+from chainrule.training.history import History
+
+Metric = Callable[[Array, Array], float]
+
+
+class Run:
+    """The parts of a training, and its state. `Trainer` is one, and moves it.
+
+    Attributes
+    ----------
+    network, loss, optimizer, metrics, clip_norm, micro_batch_size
+        As they were given to `Trainer`.
+    history : History
+        What happened, up to now.
+    epochs, epoch, batch, step : int
+        How many epochs there shall be, how many are done, how many batches of the present
+        one, and how many steps in all.
+    batches_per_epoch : int
+        0 where an iterable does not tell.
+    notes : list of str
+        What there is to say about the data, before the first line of progress.
+    order, validation_rows : ndarray of int
+        The samples of the present epoch, in their order; those that are held out.
+    sums : dict of str to float
+        What the present epoch's means are made of.
+    settings : dict
+        What has to be the same to go on from a checkpoint.
+    ended_well : bool
+        Whether training ended by itself or by `stop`, not by an error.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        optimizer: Optimizer,
+        metrics: Mapping[str, Metric],
+        clip_norm: float | None,
+        micro_batch_size: int | None,
+        seed: int | np.random.Generator | None,
+        post_mortem_file: str | os.PathLike[str] | None,
+    ) -> None:
+        self.network = network
+        self.loss = loss
+        self.optimizer = optimizer
+        self.metrics = dict(metrics)
+        self.clip_norm = clip_norm
+        self.micro_batch_size = micro_batch_size
+        self.seed = seed
+        self.post_mortem_file = post_mortem_file
+        self.rng = np.random.default_rng(seed)
+        self.begin(epochs=0)
+
+    def begin(self, epochs: int) -> None:
+        """Stand at the beginning of a training."""
+        self.history = History()
+        self.epochs = epochs
+        self.epoch = self.batch = self.step = 0
+        self.batches_per_epoch = 0
+        self.notes: list[str] = []
+        self.callbacks: list[Any] = []
+        self.order: Array = np.empty(0, np.intp)
+        self.validation_rows: Array = np.empty(0, np.intp)
+        self.sums = {"weight": 0.0, "samples": 0.0, "loss": 0.0, **dict.fromkeys(self.metrics, 0.0)}
+        self.settings: dict[str, Any] = {}
+        self.ended_well = False
+        self.generators: dict[str, np.random.Generator] = {}
+        self.epoch_began = time.monotonic()
+
+    def stop(self, reason: str) -> None:
+        """End training after the current step; the reason goes into ``history.stop_reason``."""
+        self.history.stop_reason = self.history.stop_reason or reason
+
+    def note_metrics(self, epoch: int = -1) -> None:
+        """Note in the network, for `Network.save`, how good it was after this epoch."""
+        row = self.history.row(epoch)
+        numbers = {k: v for k, v in row.items() if k not in ("seconds", "learning_rate")}
+        self.network.metadata["metrics"] = numbers
+        self.network.metadata["seed"] = self.seed if isinstance(self.seed, int) else None

@@ -81,6 +81,11 @@ class Loss:
         """Return what each row adds to what the mean is divided by, (N,); None for one each."""
         return None
 
+    @property
+    def has_importance(self) -> bool:
+        """Whether `importance` is there to ask, for the losses whose options decide that."""
+        return type(self).importance is not Loss.importance
+
     def total_weight(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
@@ -89,7 +94,7 @@ class Loss:
         The mean over several batches is the mean of theirs, each weighed with this.
         """
         shape = np.shape(y_pred)
-        if type(self).importance is Loss.importance:  # nothing depends on the rows themselves
+        if not self.has_importance:  # nothing depends on the rows themselves
             if sample_weight is None:
                 return float(math.prod(shape[:-1]) if len(shape) > 1 else shape[0])
             return float(weight_of_rows(sample_weight, shape).sum())

@@ -84,6 +84,10 @@ class CategoricalCrossEntropy(ClassLoss):
             )
         return true, pred
 
+    @property
+    def has_importance(self) -> bool:
+        return self.class_weight is not None
+
     def importance(self, y_true: Array) -> Array | None:
         return None if self.class_weight is None else y_true @ np.array(self.class_weight)
 

@@ -286,7 +286,7 @@ class Trainer(Run):
         risky = not length * max(rate, 1.0) < SAFE
         before = (values.copy(), self.optimizer.state()) if risky else None
         self.optimizer.step(self.network)
-        finite = math.isfinite(values @ values) or bool(np.isfinite(values).all())
+        finite = math.isfinite(np.dot(values, values)) or bool(np.isfinite(values).all())
         if before is not None:
             finite = finite and all(np.isfinite(m).all() for m in self.optimizer.memory.values())
             if not finite:

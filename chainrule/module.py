@@ -63,6 +63,13 @@ class Module:
         """
         raise NotImplementedError(f"{type(self).__name__} has no backward(dy).")
 
+    def backward_parameters(self, dy: Array) -> None:
+        """Set every grad as `backward` does, where nobody wants the gradient at the input.
+
+        A layer that saves work by it overrides this.
+        """
+        self.backward(dy)
+
     def predict(self, x: Array) -> Array:
         """Return the output for `x`, outside training: pure, so threads may share the module."""
         return self.forward(x, training=False)

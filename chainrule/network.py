@@ -103,19 +103,26 @@ class Network(Sequential):
         Module.save(self, y.shape, training=training)  # Network.save writes a file
         return y
 
-    def backward(self, dy: ArrayLike) -> Any:
+    def backward(self, dy: ArrayLike, input_gradient: bool = True) -> Any:
         """Return the loss's gradient at the input, given the one at the output; set every grad.
 
-        A network whose input is whole numbers, beginning with an Embedding, returns None.
+        A network whose input is whole numbers, beginning with an Embedding, returns None. So
+        does ``input_gradient=False``, which leaves that gradient uncomputed: learning has no
+        use for it, and it can be a quarter of the arithmetic of a small network.
         """
         (shape,) = self.saved()
         dy = np.asarray(dy, self.dtype)
         if dy.shape != shape:
+            self._saved = (shape,)  # a call that was refused loses nothing
             raise ShapeError(
                 f"the gradient must have the output's shape {shape}, got {dy.shape}.", self
             )
+        dx = None
         try:
-            dx = super().backward(dy)
+            if input_gradient:
+                dx = super().backward(dy)
+            else:
+                super().backward_parameters(dy)
         except Exception as error:
             tree.locate(error, self)
             raise
@@ -140,8 +147,9 @@ class Network(Sequential):
             raise InputError(f"The input is empty: its shape is {array.shape}.")
         if self.takes_indices:
             return array
-        with np.errstate(over="ignore"):  # too large for float32 becomes infinity, told below
-            array = array.astype(self.dtype, copy=False)
+        if array.dtype != self.dtype:
+            with np.errstate(over="ignore"):  # too large for float32 becomes infinity, told below
+                array = array.astype(self.dtype)
         finite = np.isfinite(array)
         if not finite.all():
             first = tuple(int(i) for i in np.argwhere(~finite)[0])

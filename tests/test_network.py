@@ -701,3 +701,30 @@ def test_casting_a_network_renews_its_flat_vectors():
     assert network.flat.values.dtype == np.float64
     train(inside)
     assert network.predict(X).dtype == np.float64
+
+
+def test_parameters_alone_get_the_gradients_that_they_get_with_the_input():
+    layers = [ReLU(), Linear(4, 6, seed=0), ReLU(), Linear(6, 3, seed=1)]
+    network = Network(layers, dtype="float64")
+    x, dy = np.random.default_rng(0).standard_normal((2, 5, 4))[0], np.ones((5, 3))
+    network.forward(x)
+    assert network.backward(dy).shape == x.shape
+    expected = network.flat.grads.copy()
+    network.flat.grads[...] = 0
+    network.forward(x)
+    assert network.backward(dy, input_gradient=False) is None
+    np.testing.assert_array_equal(network.flat.grads, expected)
+
+
+def test_a_network_without_parameters_has_nothing_to_set():
+    network = Network([ReLU()])
+    network.forward(np.ones((2, 3)))
+    assert network.backward(np.ones((2, 3)), input_gradient=False) is None
+
+
+def test_a_gradient_of_a_wrong_shape_is_refused_and_the_right_one_still_taken():
+    network = Network([4, 3], seed=0)
+    y = network.forward(np.ones((2, 4)))
+    with pytest.raises(ShapeError, match=r"must have the output's shape \(2, 3\), got \(2, 4\)"):
+        network.backward(np.ones((2, 4)))
+    assert network.backward(np.ones_like(y)).shape == (2, 4)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ConfigurationError, ShapeError
-from chainrule.module import Module, arguments
+from chainrule.module import Module, arguments, named_parameters
 from chainrule.parameter import Array
 
 __all__ = ["Branches", "Residual", "Sequential"]
@@ -29,6 +29,8 @@ class Sequential(Module):
     def __init__(self, layers: Sequence[Module]) -> None:
         self.layers = checked_modules(self, layers, "layer")
         self.takes_indices = self.layers[0].takes_indices
+        learners = (i for i, layer in enumerate(self.layers) if named_parameters(layer))
+        self._first_learner = next(learners, None)
 
     def forward(self, x: Array, training: bool = True) -> Array:
         for layer in self.layers:
@@ -39,6 +41,13 @@ class Sequential(Module):
         for layer in reversed(self.layers):
             dy = layer.backward(dy)
         return dy
+
+    def backward_parameters(self, dy: Array) -> None:
+        first = self._first_learner
+        if first is not None:  # the layers before it have nothing to set
+            for layer in reversed(self.layers[first + 1 :]):
+                dy = layer.backward(dy)
+            self.layers[first].backward_parameters(dy)
 
     def __len__(self) -> int:
         return len(self.layers)

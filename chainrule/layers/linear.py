@@ -95,13 +95,16 @@ class Linear(Module):
         return y
 
     def backward(self, dy: Array) -> Array:
+        self.backward_parameters(dy)
+        return dy @ self.weight.value.T  # (N, in_features)
+
+    def backward_parameters(self, dy: Array) -> None:
         (x,) = self.saved()
         x = x.reshape(-1, self.in_features)  # sequences: every position is a row
         dy_rows = dy.reshape(-1, self.out_features)
         np.matmul(x.T, dy_rows, out=self.weight.grad)  # (in_features, out_features)
         if self.bias is not None:
             np.sum(dy_rows, axis=0, out=self.bias.grad)  # (out_features,)
-        return dy @ self.weight.value.T  # (N, in_features)
 
 
 def check_sizes(**sizes: int) -> None:

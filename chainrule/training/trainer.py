@@ -244,7 +244,7 @@ class Trainer(Run):
             raise
         if not math.isfinite(loss):
             raise FloatingPointError("loss")
-        self.network.backward(dy)
+        self.network.backward(dy, input_gradient=False)
         return loss
 
     def _accumulated(

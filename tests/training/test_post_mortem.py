@@ -133,6 +133,15 @@ def test_update(optimizer):
         np.testing.assert_array_equal(memory, before.get(name, 0))
 
 
+def test_the_update_is_looked_for_with_the_clipped_gradient():
+    subject = trainer(Network([Linear(4, 2, seed=0)]), clip_norm=1e23)
+    x = planted(1e25)
+    wrong = subject.network.predict(x).argmin(axis=1)
+    error = fails(subject, x, wrong, batch_size=40, shuffle=False)
+    assert (error.finding.direction, error.finding.rows) == ("update", [ROW])
+    assert "the optimizer's square_mean" in error.finding.array
+
+
 def test_several_rows_are_all_told():
     x = planted()
     x[[2, 30], 0] = MARK

@@ -75,9 +75,10 @@ class Trainer(Run):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from chainrule import Adam, CategoricalCrossEntropy, Network, Trainer
     >>> X = np.random.default_rng(0).standard_normal((90, 4))
-    >>> y = (X[:, 0] > 0) + (X[:, 1] > 0)
+    >>> y = (X > 0).sum(axis=1) // 2
     >>> network = Network([4, 8, 3], seed=0)
     >>> trainer = Trainer(network, CategoricalCrossEntropy(), Adam(0.01), seed=0)
     >>> history = trainer.fit(X, y, epochs=5, progress=False)

@@ -2,6 +2,7 @@
 
 from chainrule.data import Standardizer, batches, one_hot, train_test_split
 from chainrule.data_files import *
+from chainrule.environment import *
 from chainrule.errors import *
 from chainrule.gradient_check import check_loss, check_module
 from chainrule.layers import *

@@ -40,6 +40,7 @@ ORDER = [
     "inspection",
     "exchange",
     "estimators",
+    "environment",
     "__init__",
     "distributed",
     "cli",

@@ -1,0 +1,1 @@
+"""What chainrule costs and what it reaches, side by side with what people would use instead."""

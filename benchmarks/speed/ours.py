@@ -1,0 +1,153 @@
+"""Our side: the work done by chainrule, through what a user calls."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+
+import numpy as np
+
+import chainrule
+from benchmarks.speed.work import LEARNING_RATE, Job, Skip, Work, inputs, samples, targets
+
+
+def train(work: Work) -> Job:
+    """Take steps on batches at hand."""
+    network, loss = build(work), loss_of(work)
+    optimizer = chainrule.Adam(LEARNING_RATE)
+    data = list(zip(inputs(work), targets(work), strict=True))
+
+    def run() -> None:
+        for x, y in data:
+            _, gradient = loss.value_and_gradient(y, network.forward(x))
+            network.backward(gradient)
+            optimizer.step(network)
+
+    return Job(run, len(data))
+
+
+def fit(work: Work) -> Job:
+    """Run epochs by Trainer.fit."""
+    X, y = samples(work)
+    trainer = part("Trainer")(build(work), loss_of(work), chainrule.Adam(LEARNING_RATE))
+
+    def run() -> None:
+        trainer.fit(X, y, epochs=1, batch_size=work.batch, progress=False)
+
+    return Job(run, units(work))
+
+
+def fit_by_hand(work: Work) -> Job:
+    """Run them by a loop that also shuffles, gathers its batches and adds up its loss."""
+    X, y = samples(work)
+    network, loss = build(work), loss_of(work)
+    optimizer = chainrule.Adam(LEARNING_RATE)
+    rng = np.random.default_rng(0)
+
+    def run() -> None:
+        total = 0.0
+        for x_batch, y_batch in chainrule.batches(X, y, batch_size=work.batch, seed=rng):
+            value, gradient = loss.value_and_gradient(y_batch, network.forward(x_batch))
+            network.backward(gradient)
+            optimizer.step(network)
+            total += value * len(x_batch)
+
+    return Job(run, units(work))
+
+
+def predict(work: Work) -> Job:
+    network, data = build(work), inputs(work)
+
+    def run() -> None:
+        for x in data:
+            network.predict(x)
+
+    return Job(run, len(data))
+
+
+def layer(work: Work) -> Job:
+    """Run one convolution, forward and backward; measure the scratch memory it takes."""
+    channels, filters, kernel, _ = work.sizes
+    convolution = part("Conv2d")(channels, filters, kernel, seed=0)
+    (x,) = inputs(work)
+    dy = np.ones_like(convolution.predict(x))
+    scratch = max(
+        scratch_memory(lambda: convolution.forward(x)),
+        scratch_memory(lambda: convolution.backward(dy)),
+    )
+
+    def run() -> None:
+        convolution.forward(x)
+        convolution.backward(dy)
+
+    return Job(run, 1, f"{scratch / 1e6:.1f} MB of scratch memory", {"scratch_bytes": scratch})
+
+
+def scratch_memory(call: Callable[[], object]) -> int:
+    """Return how many bytes `call` takes at its peak, beyond what it leaves behind."""
+    tracemalloc.start()
+    kept = call()
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    del kept
+    return peak - held
+
+
+# ---------------------------------------------------------------- the networks
+
+
+def build(work: Work) -> chainrule.Network:
+    sizes = work.sizes
+    match work.model:
+        case "mlp" | "fashion-mnist":
+            return chainrule.Network(list(sizes), seed=0)
+        case "cnn":
+            one, two, hidden, classes = sizes
+            return chainrule.Network(
+                [
+                    part("Conv2d")(1, one, 3),
+                    chainrule.ReLU(),
+                    part("MaxPool2d")(2),
+                    part("Conv2d")(one, two, 3),
+                    chainrule.ReLU(),
+                    part("MaxPool2d")(2),
+                    chainrule.Flatten(),
+                    chainrule.Linear(two * 5 * 5, hidden),
+                    chainrule.ReLU(),
+                    chainrule.Linear(hidden, classes),
+                ],
+                seed=0,
+            )
+        case "lstm":
+            features, units_, _, classes = sizes
+            last = chainrule.Linear(units_, classes)
+            return chainrule.Network(
+                [part("LSTM")(features, units_), part("LastStep")(), last], seed=0
+            )
+        case "transformer":
+            width, heads, _, hidden = sizes
+            return chainrule.Network([part("TransformerBlock")(width, heads, hidden)], seed=0)
+    raise Skip(f"{work.model} is not written for chainrule")
+
+
+def loss_of(work: Work) -> chainrule.Loss:
+    if work.model == "transformer":
+        return chainrule.MeanSquaredError()
+    # The network made from sizes ends in Softmax, the others in logits.
+    return chainrule.CategoricalCrossEntropy(from_logits=work.model in ("cnn", "lstm"))
+
+
+def part(name: str) -> Callable[..., object]:
+    """Return a class of chainrule's by name, or skip where there is none yet."""
+    if not hasattr(chainrule, name):
+        raise Skip(f"this chainrule has no {name}")
+    return getattr(chainrule, name)
+
+
+def units(work: Work) -> int:
+    """Return what an epoch counts as: itself, or its steps."""
+    return 1 if work.unit == "epoch" else work.batches
+
+
+JOBS = {"train": train, "fit": fit, "predict": predict, "layer": layer}
+BY_HAND = {"fit": fit_by_hand}

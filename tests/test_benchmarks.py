@@ -12,7 +12,7 @@ from benchmarks.speed import command, floor, ours, report
 from benchmarks.speed.growth import Growth
 from benchmarks.speed.measure import Measured, make_job, measure
 from benchmarks.speed.sides import OURS, SIDES
-from benchmarks.speed.work import WORK, Job, Skip, Work, growing, inputs, samples, targets
+from benchmarks.speed.work import WORK, Skip, Work, growing, inputs, samples, targets
 
 ROOT = Path(__file__).resolve().parent.parent
 BY_NAME = {work.name: work for work in WORK}
@@ -215,7 +215,3 @@ def test_options():
     for wrong in (["no-such-row"], ["--rounds", "0"], ["--peers", "nobody"]):
         with pytest.raises(SystemExit):
             command.arguments(wrong)
-
-
-def test_a_job_is_what_a_pass_counts_by():
-    assert Job(print, 3).note == ""

@@ -47,11 +47,11 @@ class Measured:
         pairs = zip(self.seconds[side], self.seconds[OURS.name], strict=True)
         return statistics.median(theirs / ours for theirs, ours in pairs)
 
-    def figure(self, name: str) -> float:
+    def figure(self, name: str) -> float | None:
         """Return what our side measured under this name, or by how much it exceeds the floor."""
-        if name == "seconds_beyond_floor":
+        if name == "seconds_beyond_floor" and self.seconds.keys() >= {OURS.name, FLOOR.name}:
             return self.median(OURS.name) - self.median(FLOOR.name)
-        return self.figures[OURS.name][name]
+        return self.figures.get(OURS.name, {}).get(name)
 
 
 def measure(work: Work, sides: Iterable[Side], rounds: int) -> Measured:

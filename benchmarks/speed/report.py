@@ -62,11 +62,8 @@ def goals(rows: Iterable[Measured]) -> str:
                 goal, reached = goal_in_words(row, side, least)
                 body.append([row.work.title, *goal, YES if reached else NO])
         for name, most in row.work.limits.items():
-            if row.seconds.keys() >= {OURS.name, FLOOR.name} or name in row.figures.get(
-                OURS.name, {}
-            ):
+            if (found := row.figure(name)) is not None:
                 words, unit = LIMITS[name]
-                found = row.figure(name)
                 goal = f"{words} ≤ {most / unit:.0f}", f"{found / unit:.1f}"
                 body.append([row.work.title, *goal, YES if found <= most else NO])
     return table(["work", "to reach", "measured", "reached"], body) if body else ""
@@ -271,16 +268,8 @@ def draw_ratios(rows: Sequence[Measured], axes: Any) -> None:
         places = [place for place, row in enumerate(rows) if name in row.seconds]
         if places and side is not OURS:
             ratios = [rows[place].ratio(name) for place in places]
-            mark = "|" if side is FLOOR else "o"
-            axes.plot(
-                ratios,
-                places,
-                mark,
-                color=COLOURS[name],
-                label=side.title,
-                markersize=8,
-                markeredgewidth=2,
-            )
+            style = {"marker": "|" if side is FLOOR else "o", "ms": 8, "mew": 2, "ls": ""}
+            axes.plot(ratios, places, color=COLOURS[name], label=side.title, **style)
     axes.set_yticks(range(len(rows)), [row.work.title for row in rows])
     axes.invert_yaxis()
     axes.set_xscale("log")

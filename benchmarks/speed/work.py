@@ -79,7 +79,8 @@ WORK = [
     ),
     Work(
         "convolution", "a convolution alone, 32→64, 3×3, on 26×26, batch 128", "layer",
-        "conv", (32, 64, 3, 26), 128, 1, "forward + backward", {"torch": 1 / 1.5}, {"scratch_bytes": 16e6},
+        "conv", (32, 64, 3, 26), 128, 1, "both passes", {"torch": 1 / 1.5},
+        {"scratch_bytes": 16e6},
     ),
     Work(
         "lstm", "LSTM, 64 units, 50 steps, batch 32", "train",

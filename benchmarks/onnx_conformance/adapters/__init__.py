@@ -1,0 +1,30 @@
+"""Every operator with a counterpart in chainrule, and how its nodes are said; one file a family."""
+
+from benchmarks.onnx_conformance.adapters import (
+    activations,
+    attention,
+    linear,
+    losses,
+    normalization,
+    optimizers,
+    recurrent,
+    shape,
+)
+from benchmarks.onnx_conformance.outcome import Counterpart
+
+FAMILIES = (
+    activations,
+    attention,
+    linear,
+    losses,
+    normalization,
+    optimizers,
+    recurrent,
+    shape,
+)
+
+COUNTERPARTS: dict[str, Counterpart] = {
+    operator: counterpart
+    for family in FAMILIES
+    for operator, counterpart in family.COUNTERPARTS.items()
+}

@@ -7,6 +7,7 @@ from benchmarks.onnx_conformance.adapters import (
     losses,
     normalization,
     optimizers,
+    pooling,
     recurrent,
     shape,
 )
@@ -19,6 +20,7 @@ FAMILIES = (
     losses,
     normalization,
     optimizers,
+    pooling,
     recurrent,
     shape,
 )

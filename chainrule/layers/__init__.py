@@ -4,6 +4,7 @@ from chainrule.layers import (
     activations,
     attention,
     containers,
+    convolution,
     dropout,
     embedding,
     linear,
@@ -17,6 +18,7 @@ from chainrule.layers import (
 from chainrule.layers.activations import *
 from chainrule.layers.attention import *
 from chainrule.layers.containers import *
+from chainrule.layers.convolution import *
 from chainrule.layers.dropout import *
 from chainrule.layers.embedding import *
 from chainrule.layers.linear import *
@@ -32,6 +34,7 @@ __all__ = ["Module"]
 __all__ += activations.__all__
 __all__ += attention.__all__
 __all__ += containers.__all__
+__all__ += convolution.__all__
 __all__ += dropout.__all__
 __all__ += embedding.__all__
 __all__ += linear.__all__

@@ -76,17 +76,20 @@ class Window:
         At these stops the element lies on these places of the image; at the others it lies on
         the padding.
         """
-        stride = self.stride[axis]
         before, after = self.sides((length, length))[axis]
-        stops = (length + before + after - self.reach[axis]) // stride + 1
+        stops = (length + before + after - self.reach[axis]) // self.stride[axis] + 1
         for element in range(self.size[axis]):
-            offset = element * self.dilation[axis] - before  # of the element at the first stop
-            first = max(-(offset // stride), 0)
-            last = min((length - 1 - offset) // stride, stops - 1)
-            if first <= last:
-                start = offset + first * stride
-                stop = offset + last * stride + 1
-                yield slice(first, last + 1), slice(start, stop, stride)
+            yield inside(element * self.dilation[axis] - before, self.stride[axis], stops, length)
+
+
+def inside(first: int, step: int, count: int, length: int) -> tuple[slice, slice]:
+    """Return which of `count` places, `first` and on by `step`, lie in 0 ... length - 1.
+
+    As two slices: of the places, and of the axis of this length.
+    """
+    start = min(max(-(first // step), 0), count)
+    stop = max(min(-((first - length) // step), count), start)
+    return slice(start, stop), slice(first + start * step, first + stop * step, step)
 
 
 # ---------------------------------------------------------------- what a user may write
@@ -110,8 +113,7 @@ def read_sizes(name: str, value: Sizes, axes: int, least: int = 1) -> tuple[int,
     """Return one whole number for each axis; a single number goes for all of them."""
     numbers: Any = (value,) * axes if _is_whole(value) else value
     if (
-        isinstance(numbers, str)
-        or not isinstance(numbers, Sequence)
+        not isinstance(numbers, Sequence)
         or len(numbers) != axes
         or not all(_is_whole(n) and n >= least for n in numbers)
     ):

@@ -3,6 +3,7 @@
 from benchmarks.onnx_conformance.adapters import (
     activations,
     attention,
+    convolution,
     linear,
     losses,
     normalization,
@@ -16,6 +17,7 @@ from benchmarks.onnx_conformance.outcome import Counterpart
 FAMILIES = (
     activations,
     attention,
+    convolution,
     linear,
     losses,
     normalization,

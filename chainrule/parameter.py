@@ -89,9 +89,13 @@ class Parameter:
     def _assign(self, target: Array, new: ArrayLike, what: str) -> None:
         new = np.asarray(new)
         if new.shape != target.shape:
+            advice = "a parameter keeps its shape for life, build a new layer for another one."
+            if what == "grad":
+                advice = "a gradient has the shape of what it is the gradient of"
+                advice += "; transpose it?" if new.shape == target.shape[::-1] else "."
             raise ShapeError(
                 f"a parameter's {what} has the shape {target.shape} and cannot become {new.shape}; "
-                "a parameter keeps its shape for life, build a new layer for another one."
+                + advice
             )
         target[...] = new
 

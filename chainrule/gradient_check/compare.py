@@ -1,0 +1,283 @@
+"""Backward's gradients compared with measured slopes.
+
+Every gradient is compared element by element, then along a random direction in which all elements
+have a part, then along another at a point nearby: an `x` that is all ones or zeros hides errors.
+Where no slope can be measured, because there is a kink, another point close by is taken instead:
+a kink is no excuse.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from chainrule.gradient_check.hints import Evidence, looks_like, wrong_shape
+from chainrule.gradient_check.report import GradientResult
+from chainrule.gradient_check.slopes import Slope, rounding_noise, slope, typical_size
+from chainrule.gradient_check.subjects import Subject
+from chainrule.parameter import Array
+
+MOST_ELEMENTS = 256  # are compared one by one in each array; a random choice of larger ones
+MOST_MOVES = 20  # in search of points without a kink
+WANTED_MOVES = 4  # so many such points are compared: a kink has two sides, and either may be wrong
+MOST_FAILURES = 8  # to find one, before giving up on a gradient
+
+
+class Pair(NamedTuple):
+    """Two accounts of one slope: backward's, and the measured one (NaN where there is none)."""
+
+    analytic: float
+    numeric: float
+    doubt: float = 0.0
+    moved: bool = False
+
+    def gap(self) -> float:
+        """Return how far apart they are; 0 where there is nothing to compare with."""
+        if np.isnan(self.numeric):
+            return 0.0
+        return abs(self.analytic - self.numeric) if np.isfinite(self.analytic) else np.inf
+
+
+class Comparison:
+    """Compares the gradients of one subject with finite differences."""
+
+    def __init__(self, subject: Subject, tolerance: float, rng: np.random.Generator) -> None:
+        self.subject, self.tolerance, self.rng = subject, tolerance, rng
+        self.magnitude = subject.magnitude()
+        self.noise = rounding_noise(subject.value, subject.variables.values(), self.magnitude, rng)
+        self.gradients = subject.gradients()
+        self.at_kink = self._is_kink()
+
+    def check(self, name: str, nearby: bool) -> GradientResult:
+        """Return the verdict on one gradient."""
+        values, gradient = self.subject.variables[name], self.gradients[name]
+        result = GradientResult(name, values.shape, tolerance=self.tolerance)
+        if gradient is None or gradient.shape != values.shape:
+            result.error, result.hint = np.inf, wrong_shape(gradient, values.shape)
+            return result
+        self._compare_elements(result, gradient, self._chosen(gradient))
+        if result.passed:
+            measured = self._compare_direction(result, gradient)
+            if not measured and result.compared < gradient.size:
+                result.hint = _unmeasured("the slope along a direction")
+        if result.passed and nearby:
+            self._compare_nearby(result)
+        return result
+
+    def _chosen(self, gradient: Array) -> Array:
+        """Return the places of the elements to compare: all, or some of a large array."""
+        odd = np.flatnonzero(~np.isfinite(gradient))[:MOST_ELEMENTS]
+        if odd.size or gradient.size <= MOST_ELEMENTS:
+            return np.union1d(odd, np.arange(min(gradient.size, MOST_ELEMENTS)))
+        return np.sort(self.rng.choice(gradient.size, MOST_ELEMENTS, replace=False))
+
+    def _compare_elements(self, result: GradientResult, gradient: Array, chosen: Array) -> None:
+        """Compare element by element, and tell what a wrong gradient looks like."""
+        least = 1e-3 * float(np.abs(gradient[np.isfinite(gradient)]).max(initial=0.0))
+        pairs: list[Pair] = []
+        for element in chosen:
+            direction = np.zeros(gradient.shape)
+            direction.reshape(-1)[element] = 1.0
+            pairs.append(self._pair(result.name, direction, gradient, least))
+            if sum(np.isnan(pair.numeric) for pair in pairs) == MOST_FAILURES:
+                break
+        chosen = chosen[: len(pairs)]
+        analytic, numeric, doubt, moved = (np.array(column) for column in zip(*pairs, strict=True))
+        errors = relative_errors(analytic, numeric, doubt / self.tolerance)
+        worst, wrong = int(errors.argmax()), errors > self.tolerance
+        result.error = float(errors[worst])
+        result.compared, result.moved = len(chosen), int(moved.sum())
+        result.zero = bool((np.abs(analytic) <= doubt).all()) and not wrong.any()
+        unmeasured = np.isnan(numeric)
+        if wrong.any():
+            result.worst = tuple(int(i) for i in np.unravel_index(chosen[worst], gradient.shape))
+            result.got, result.expected = float(analytic[worst]), float(numeric[worst])
+            result.hint = self._hint(
+                result.name,
+                gradient,
+                *(c[wrong | ~unmeasured] for c in (chosen, analytic, numeric, wrong, moved)),
+            )
+        elif unmeasured.any():
+            result.hint = _unmeasured(f"{unmeasured.sum()} of {len(chosen)} elements")
+
+    def _hint(self, name: str, gradient: Array, *columns: Array) -> str:
+        """Return what a wrong gradient looks like."""
+        sizes = dict(self.subject.sizes)
+        for axis, length in enumerate(gradient.shape):
+            if length not in sizes.values():
+                sizes[f"the length of axis {axis}"] = length
+        values, dy = self.subject.variables[name], self.subject.dy
+        return looks_like(Evidence(name, gradient, values, dy, sizes, *columns))
+
+    def _compare_direction(self, result: GradientResult, gradient: Array) -> bool:
+        """Compare along a random direction; return whether the slope there could be measured."""
+        signs = self.rng.choice((-1.0, 1.0), result.shape)
+        direction = signs * self.rng.integers(128, 256, result.shape)
+        direction *= 2.0 ** -np.round(np.log2(np.linalg.norm(direction)))  # a length of about 1
+        scale = float(np.linalg.norm(gradient * direction))
+        moves = MOST_MOVES if result.compared < gradient.size else 0  # or it was all compared
+        pair = self._pair(result.name, direction, gradient, scale, moves)
+        if np.isnan(pair.numeric):
+            return False
+        size = max(abs(pair.numeric), pair.doubt / self.tolerance, 1e-300)
+        error = pair.gap() / (max(size, scale) if np.isfinite(scale) else size)
+        if error > self.tolerance:
+            place = self._hunt(result.name, direction, gradient)
+            self._compare_elements(result, gradient, _lines_through(place, gradient.shape))
+            if result.worst is None:
+                result.got, result.expected = pair.analytic, pair.numeric
+        result.error = max(result.error, error)
+        result.zero = result.zero and abs(pair.analytic) <= pair.doubt
+        return True
+
+    def _hunt(self, name: str, direction: Array, gradient: Array) -> int:
+        """Return the place of a wrong element, by halving the direction that shows the error."""
+        places = np.arange(gradient.size)
+        while places.size > 1:
+            halves, gaps = np.array_split(places, 2), []
+            for half in halves:
+                part = np.zeros(gradient.shape)
+                part.reshape(-1)[half] = direction.reshape(-1)[half]
+                gaps.append(self._pair(name, part, gradient, 0.0).gap())
+            places = halves[int(gaps[1] > gaps[0])]
+        return int(places[0])
+
+    def _compare_nearby(self, result: GradientResult) -> None:
+        """Compare at a point without symmetries: an x of ones or zeros hides errors."""
+        compared, moved = result.compared, result.moved
+        with self._moved(0.05):
+            if not np.isfinite(self._value()):
+                return  # x lies at the edge of where the function is defined
+            gradient = self.subject.gradients()[result.name]
+            self._compare_direction(result, gradient)
+        if result.passed:
+            result.compared, result.moved = compared, moved
+        else:
+            result.hint = f"{result.hint} (seen at a point close to this x)".strip()
+
+    # ------------------------------------------------------------ one slope, two accounts
+
+    def _pair(
+        self, name: str, direction: Array, gradient: Array, least: float, moves: int = MOST_MOVES
+    ) -> Pair:
+        """Return backward's and the measured slope along a direction, here or close by."""
+        analytic = _along(gradient, direction)
+        measured = self._slope(name, direction, least)
+        if measured is not None:
+            pair = Pair(analytic, *measured)
+            right = self.tolerance * max(abs(pair.numeric), least) + pair.doubt
+            if pair.gap() <= right or not self.at_kink:
+                return pair
+        pairs: list[Pair] = []
+        for attempt in range(moves):
+            with self._moved(0.02 * 1.15**attempt):
+                measured = self._slope(name, direction, least)
+                if measured is not None:
+                    moved = _along(self.subject.gradients()[name], direction)
+                    pairs.append(Pair(moved, *measured, moved=True))
+            if len(pairs) == WANTED_MOVES:
+                break
+        worst = max(pairs, key=Pair.gap, default=Pair(analytic, np.nan))
+        return worst if np.isfinite(analytic) else worst._replace(analytic=analytic)
+
+    def _is_kink(self) -> bool:
+        """Whether there is a kink exactly here, in whatever direction everything moves.
+
+        Along one variable it may not show. relu(x) - relu(-x) is smooth, its slope at 0 is 1; but
+        ReLU's gradient at 0 is 0, so by the chain rule backward says 0, and is right to.
+        """
+        distance = np.zeros(1)
+        directions = {
+            name: typical_size(value) * self.rng.uniform(-1, 1, value.shape)
+            for name, value in self.subject.variables.items()
+        }
+
+        def value() -> float:
+            for name, variable in self.subject.variables.items():
+                variable[...] = start[name] + distance[0] * directions[name]
+            return self._value()
+
+        with self._put_back() as start:
+            noise, least = self.noise * self.magnitude, 1e-3 * self.magnitude
+            found = slope(value, distance, np.ones(1), noise=noise, least=least, tolerance=1e-3)
+        return found is None
+
+    def _slope(self, name: str, direction: Array, least: float) -> Slope | None:
+        return slope(
+            self._value,
+            self.subject.variables[name],
+            direction,
+            noise=self.noise * self.magnitude,
+            least=least,
+            tolerance=self.tolerance,
+        )
+
+    def _value(self) -> float:
+        """Return the value, NaN where an error says that this is outside of what is allowed."""
+        try:
+            return self.subject.value()
+        except ValueError:
+            return np.nan
+
+    @contextlib.contextmanager
+    def _moved(self, reach: float) -> Iterator[None]:
+        """Move everything by about this share of its size, for a while."""
+        magnitude, at_kink = self.magnitude, self.at_kink
+        with self._put_back(), np.errstate(all="ignore"):  # this may leave the function's domain
+            for value in self.subject.variables.values():
+                sizes = np.maximum(np.abs(value), typical_size(value) / 100)
+                value += reach * sizes * self.rng.standard_normal(value.shape)
+            self.at_kink = False
+            if np.isfinite(self._value()):
+                self.magnitude = self.subject.magnitude()
+            yield
+        self.magnitude, self.at_kink = magnitude, at_kink
+
+    @contextlib.contextmanager
+    def _put_back(self) -> Iterator[dict[str, Array]]:
+        """Yield a copy of all variables, and give them these values again at the end."""
+        start = {name: value.copy() for name, value in self.subject.variables.items()}
+        yield start
+        for name, value in self.subject.variables.items():
+            value[...] = start[name]
+
+
+def relative_errors(analytic: Array, numeric: Array, floor: Array) -> Array:
+    """Return |a - n|, relative to |n|, or at least to a thousandth of the largest and to `floor`.
+
+    What is not finite is infinitely wrong, and what could not be measured, NaN, is not wrong.
+    """
+    measured = ~np.isnan(numeric)
+    largest = np.abs(numeric[measured]).max(initial=0.0)
+    errors = np.zeros(len(numeric))
+    size = np.maximum(np.maximum(np.abs(numeric), 1e-3 * largest), np.maximum(floor, 1e-300))
+    errors[measured] = (np.abs(analytic - numeric) / size)[measured]
+    errors[~np.isfinite(analytic)] = np.inf
+    return errors
+
+
+def _along(gradient: Array, direction: Array) -> float:
+    """Return the slope along a direction that a gradient stands for."""
+    part = direction != 0
+    return float((gradient[part] * direction[part]).sum())
+
+
+def _lines_through(place: int, shape: tuple[int, ...]) -> Array:
+    """Return the places of all elements that share all but one index with this one."""
+    places = np.arange(int(np.prod(shape))).reshape(shape)
+    if places.size <= MOST_ELEMENTS:
+        return places.reshape(-1)
+    index = np.unravel_index(place, shape)
+    lines = (np.moveaxis(places, axis, 0)[:, *np.delete(index, axis)] for axis in range(len(shape)))
+    share = MOST_ELEMENTS // len(shape)
+    return np.unique(np.concatenate([[place], *(line[:share] for line in lines)]))
+
+
+def _unmeasured(what: str) -> str:
+    return (
+        f"{what} could not be measured: forward jumps, is rough (does it round, or compute in "
+        "float32?), or has kinks wherever it is looked at; a smaller batch has fewer kinks"
+    )

@@ -1,0 +1,215 @@
+"""What a wrong gradient looks like: a factor, a sign, a transpose, a missing mask.
+
+`looks_like` compares what backward says with what finite differences say, and names the usual
+mistake that explains all of the difference, where one does.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule.parameter import Array
+
+EXPLAINED = 0.01  # an explanation leaves at most this share of the error
+
+
+@dataclass
+class Evidence:
+    """A wrong gradient, element by element.
+
+    Attributes
+    ----------
+    name : str
+        What it is the gradient of: ``"input"``, ``"weight"``.
+    gradient, values : ndarray
+        All of it as backward gives it, and the array that it is the gradient of.
+    dy : ndarray, optional
+        The gradient that went into backward.
+    sizes : mapping of str to int
+        What a factor may be the number of: ``{"the batch size": 32}``.
+    chosen : ndarray of int, shape (n,)
+        The elements that were compared, as places in the flattened arrays.
+    analytic, numeric : ndarray, shape (n,)
+        What backward and finite differences say there.
+    wrong, moved : ndarray of bool, shape (n,)
+        Which of them differ, and which were compared at another point nearby.
+    """
+
+    name: str
+    gradient: Array
+    values: Array
+    dy: Array | None
+    sizes: Mapping[str, int]
+    chosen: Array
+    analytic: Array
+    numeric: Array
+    wrong: Array
+    moved: Array
+
+
+def looks_like(evidence: Evidence) -> str:
+    """Return what the wrong gradient looks like, in words that follow "it looks like: "."""
+    if not np.isfinite(evidence.analytic).all():
+        count = np.count_nonzero(~np.isfinite(evidence.analytic))
+        return f"{count} values that are NaN or infinite{_where(evidence)}"
+    if not evidence.gradient.any():
+        return "zero everywhere"
+    return _whole_factor(evidence) or _rearranged(evidence) or _partly_wrong(evidence)
+
+
+def wrong_shape(gradient: Array | None, shape: tuple[int, ...]) -> str:
+    """Return what a gradient looks like that is not shaped like the array it belongs to."""
+    if gradient is None:
+        return "backward returns None; is its return missing?"
+    hint = f"a gradient of shape {gradient.shape} for an array of shape {shape}"
+    if gradient.shape == shape[::-1]:
+        return f"{hint}: transposed"
+    if gradient.shape == shape[1:]:
+        return f"{hint}: summed over the batch?"
+    if gradient.size == np.prod(shape):
+        return f"{hint}: a reshape is missing"
+    return hint
+
+
+def _explains(repaired: Array, analytic: Array, numeric: Array) -> bool:
+    """Whether the gradient, once repaired, has next to nothing left of its error."""
+    error, rest = np.abs(analytic - numeric), np.abs(repaired - numeric)
+    return bool(rest.max(initial=0.0) < EXPLAINED * error.max(initial=0.0))
+
+
+def _is(factor: float, number: float) -> bool:
+    return abs(factor / number - 1) < 1e-4
+
+
+# ---------------------------------------------------------------- all of it, explained by one thing
+
+
+def _whole_factor(evidence: Evidence) -> str:
+    """Return the factor between the two, if one explains everything."""
+    factor = _factor(evidence.analytic, evidence.numeric)
+    if factor is None:
+        return ""
+    if _is(factor, -1):
+        return "the right gradient with its sign flipped"
+    name = _factor_name(factor, evidence.sizes)
+    if not name and np.count_nonzero(evidence.numeric) < 2:
+        return ""  # one number is always off by some factor
+    return f"off by the factor {factor:.8g}{name or ' everywhere'}"
+
+
+def _factor(analytic: Array, numeric: Array) -> float | None:
+    """Return f where analytic = f · numeric, or None."""
+    square = float(numeric @ numeric)
+    if square == 0:
+        return None
+    factor = float(analytic @ numeric) / square
+    if factor == 0 or not _explains(analytic / factor, analytic, numeric):
+        return None
+    return factor
+
+
+def _factor_name(factor: float, sizes: Mapping[str, int]) -> str:
+    """Return everything around that is this factor, such as " = the batch size: mean or sum?"."""
+    names = []
+    for name, size in sizes.items():
+        if size > 1 and _is(abs(factor), size):
+            names.append(name)
+        elif size > 1 and _is(abs(factor), 1 / size):
+            names.append(f"1 / {name}")
+    if names:
+        sign = "-" if factor < 0 else ""
+        return f" = {sign}{f' = {sign}'.join(names)}: mean or sum?"
+    if _is(factor, 2):
+        return ": is a 1/2 missing?"
+    if _is(factor, 0.5):
+        return ": is a 2 missing?"
+    return ""
+
+
+def _rearranged(evidence: Evidence) -> str:
+    """Return how the elements must be rearranged to be right, if that is all."""
+    here = ~evidence.moved
+    analytic, numeric = evidence.analytic[here], evidence.numeric[here]
+    for name, candidate in _arrangements(evidence.gradient):
+        if _explains(candidate.reshape(-1)[evidence.chosen[here]], analytic, numeric):
+            return name
+    return ""
+
+
+def _arrangements(gradient: Array) -> Iterator[tuple[str, Array]]:
+    """Yield names of usual mistakes, with the gradient as it is when they are undone."""
+    for a, b in itertools.combinations(range(gradient.ndim), 2):
+        swapped = gradient.swapaxes(a, b)
+        if swapped.shape == gradient.shape:
+            yield f"transposed (axes {a} and {b})", swapped
+        reshaped = gradient.reshape(swapped.shape).swapaxes(a, b)
+        yield f"a reshape where axes {a} and {b} must be transposed", reshaped
+    for axis in range(gradient.ndim):
+        yield f"reversed along axis {axis}", np.flip(gradient, axis)
+    if gradient.ndim > 1:
+        yield "reversed along the last two axes", np.flip(gradient, (-2, -1))
+    for axis, shift in itertools.product(range(gradient.ndim), (1, -1)):
+        yield f"shifted by {shift} along axis {axis}", np.roll(gradient, -shift, axis)
+
+
+# ---------------------------------------------------------------- a part of it, and which
+
+
+def _partly_wrong(evidence: Evidence) -> str:
+    """Return what is wrong with the elements that are, and what they have in common."""
+    wrong, where = evidence.wrong, _where(evidence)
+    analytic, numeric = evidence.analytic[wrong], evidence.numeric[wrong]
+    count = f"{len(analytic)} of {len(wrong)} elements"
+    nothing = 1e-9 * max(np.abs(evidence.numeric).max(), np.abs(analytic).max())
+    is_zero, should_be_zero = np.abs(analytic) <= nothing, np.abs(numeric) <= nothing
+    if is_zero.all():
+        return f"zero in {count}{where}: is a part left out?"
+    if should_be_zero.all():
+        return f"not zero in {count} where it should be{where}: is a mask missing?"
+    if (is_zero != should_be_zero).all():
+        return "zero where it should not be, and the reverse: is a mask the wrong way round?"
+    factor = _factor(analytic, numeric) if len(analytic) > 1 else None
+    if factor is not None:
+        name = _factor_name(factor, evidence.sizes)
+        sign = "its sign flipped" if _is(factor, -1) else f"a factor {factor:.8g}{name}"
+        return f"{sign} in {count}{where}"
+    if where or len(analytic) <= len(wrong) / 10:
+        return f"{count} are off{where}"
+    return _about_dy(evidence) or f"{count} are off, by no common factor: is a term missing?"
+
+
+def _about_dy(evidence: Evidence) -> str:
+    """Return what dy has to do with the error, where the input is shaped like the output."""
+    if evidence.dy is None or evidence.dy.shape != evidence.values.shape:
+        return ""
+    here = ~evidence.moved
+    dy = evidence.dy.reshape(-1)[evidence.chosen[here]]
+    analytic, numeric = evidence.analytic[here], evidence.numeric[here]
+    if np.array_equal(analytic, dy):
+        return "dy passed on unchanged: is a derivative or a mask missing?"
+    if _explains(analytic + dy, analytic, numeric):
+        return "dy is missing from it: where y = x + ..., dx = dy + ..."
+    return ""
+
+
+def _where(evidence: Evidence) -> str:
+    """Return what the wrong elements have in common: the sign of the values, or an index."""
+    wrong, shape = evidence.wrong, evidence.gradient.shape
+    if wrong.all():
+        return ""
+    if not evidence.moved.any():  # the values there were others
+        values = evidence.values.reshape(-1)[evidence.chosen]
+        sides = {"negative": values < 0, "positive": values > 0, "zero": values == 0}
+        for name, side in sides.items():
+            if np.array_equal(side, wrong):
+                return f", only where the {evidence.name} is {name}"
+    for axis, index in enumerate(np.unravel_index(evidence.chosen, shape)):
+        found = np.unique(index[wrong])
+        if len(found) <= min(3, shape[axis] - 1) and wrong[np.isin(index, found)].mean() > 0.5:
+            names = ", ".join("the last" if i == shape[axis] - 1 else str(i) for i in found)
+            return f", only at {names} of axis {axis}"
+    return ""

@@ -1,0 +1,359 @@
+"""What is checked: a module or a loss, as a number that depends on named arrays."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.errors import BackwardError, InputError, ModuleError
+from chainrule.loss_functions import Loss
+from chainrule.module import (
+    Module,
+    cast,
+    locate,
+    named_buffers,
+    named_modules,
+    named_parameters,
+    refuse_repeats,
+)
+from chainrule.parameter import Array
+
+
+class Subject(Protocol):
+    """A number that depends on named arrays, which a comparison moves in place."""
+
+    variables: dict[str, Array]
+    sizes: dict[str, int]
+    """What a factor may be the number of: ``{"the batch size": 32}``."""
+    dy: Array | None
+    """What goes into backward."""
+
+    def value(self) -> float:
+        """Return the number."""
+
+    def magnitude(self) -> float:
+        """Return the size of the terms that the number is a sum of."""
+
+    def gradients(self) -> dict[str, Any]:
+        """Return what backward says about each array: an array, if it is right."""
+
+
+class LossSubject:
+    """loss(y_true, y_pred) as a function of y_pred."""
+
+    def __init__(
+        self, loss: Loss, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None
+    ) -> None:
+        self.loss, self.y_true = loss, y_true
+        self.options = {} if sample_weight is None else {"sample_weight": sample_weight}
+        self.y_pred = _batch(y_pred, "y_pred", np.float64)
+        self.variables = {"y_pred": self.y_pred}
+        self.sizes = counts(self.y_pred)
+        self.dy: Array | None = None
+
+    def value(self) -> float:
+        return float(self.loss.forward(self.y_true, self.y_pred.copy(), **self.options))
+
+    def gradients(self) -> dict[str, Any]:
+        gradient = self.loss.backward(self.y_true, self.y_pred.copy(), **self.options)
+        return {"y_pred": None if gradient is None else np.array(gradient)}
+
+    def magnitude(self) -> float:
+        return loss_terms(self.value(), self.gradients()["y_pred"], self.y_pred)
+
+    def obstacles(self) -> list[str]:
+        """Return what makes a measurement impossible."""
+        value = self.value()
+        return [] if np.isfinite(value) else [f"the loss is {value}."]
+
+    def broken_rules(self) -> list[str]:
+        """Return which rules of a loss are broken."""
+        y_pred = self.y_pred.copy()
+        self.loss.forward(self.y_true, y_pred, **self.options)
+        self.loss.backward(self.y_true, y_pred, **self.options)
+        same = np.array_equal(y_pred, self.y_pred)
+        return [] if same else ["the loss writes into y_pred; make a new array instead."]
+
+
+class ModuleSubject:
+    """Σ c · module(x), or loss(y_true, module(x)), as a function of x and the parameters.
+
+    It works on a copy of the module, in float64. Generators and buffers are put back before every
+    forward pass, so that dropout's mask is the same in all of them.
+    """
+
+    def __init__(
+        self,
+        module: Module,
+        x: ArrayLike,
+        loss: Loss | None,
+        y_true: ArrayLike | None,
+        arguments: Mapping[str, Any],
+        rng: np.random.Generator,
+    ) -> None:
+        refuse_repeats(module)
+        self.module = copy.deepcopy(module)
+        cast(self.module, np.float64)
+        self.restore = list(_chance_and_buffers(self.module))
+        self.loss, self.y_true = loss, y_true
+        self.x = _batch(x, "x", None if module.takes_indices else np.float64)
+        self.arguments = {
+            name: value.astype(np.float64) if _is_float_array(value) else value
+            for name, value in arguments.items()
+        }
+        self.inputs = {} if module.takes_indices else {"input": self.x}
+        self.inputs |= {name: v for name, v in self.arguments.items() if _is_float_array(v)}
+        self.parameters = named_parameters(self.module)
+        self.variables = self.inputs | {n: p.value for n, p in self.parameters.items() if p.size}
+        y = self.forward()
+        self.c = rng.standard_normal(y.shape)
+        self.sizes = counts(y)
+        self.dy: Array | None = self.gradient_at(y)
+
+    # ------------------------------------------------------------ the two passes
+
+    def forward(self, given: Mapping[str, Array] | None = None) -> Array:
+        """Return the output for these inputs, or for copies of the inputs that there are."""
+        given = self.copies() if given is None else given
+        x = given["input"] if "input" in given else self.x.copy()
+        arguments = self.arguments | {name: a for name, a in given.items() if name != "input"}
+        for restore in self.restore:
+            restore()
+        try:
+            y = self.module.forward(x, True, **arguments)
+        except Exception as error:
+            self._locate(error)
+            raise
+        if not isinstance(y, np.ndarray) or y.ndim == 0:
+            raise ModuleError(
+                f"forward must return an array with one row a sample, got {type(y).__name__}. "
+                "Is its return missing?",
+                self.module,
+            )
+        return y
+
+    def backward(self, dy: Array) -> dict[str, Any]:
+        """Return what backward returns, by the name of the input that it is the gradient of."""
+        try:
+            returned: Any = self.module.backward(dy)
+        except Exception as error:
+            self._locate(error)
+            if isinstance(error, BackwardError):
+                error.add_note(
+                    "The check did call forward(x, training=True). Forward must keep what backward "
+                    "needs with self.save(..., training=training), and backward take it once."
+                )
+            raise
+        gradients = list(returned) if isinstance(returned, tuple) else [returned]
+        if self.module.takes_indices and len(gradients) == len(self.inputs) + 1:
+            gradients = gradients[1:]  # nothing flows back to indices
+        if len(gradients) != len(self.inputs):
+            raise ModuleError(
+                f"backward returned {len(gradients)} gradient(s), "
+                f"expected {len(self.inputs)}: of {', '.join(self.inputs)}.",
+                self.module,
+            )
+        return dict(zip(self.inputs, gradients, strict=True))
+
+    def _locate(self, error: Exception) -> None:
+        if not getattr(error, "__notes__", None):  # a network has told the place already
+            locate(error, self.module)
+
+    def gradient_at(self, y: Array) -> Array:
+        """Return the gradient that goes into backward."""
+        if self.loss is None or self.y_true is None:
+            return self.c.copy()
+        return self.loss.backward(self.y_true, y)
+
+    def value(self) -> float:
+        y = self.forward()
+        if self.loss is None or self.y_true is None:
+            return float((self.c * y).sum())
+        return float(self.loss.forward(self.y_true, y)) if np.isfinite(y).all() else np.nan
+
+    def gradients(self, filling: float = 0.0) -> dict[str, Any]:
+        for parameter in self.parameters.values():
+            parameter.grad[...] = filling
+        found = self.backward(self.gradient_at(self.forward()))
+        found = {name: None if dx is None else np.array(dx) for name, dx in found.items()}
+        return found | {name: p.grad.copy() for name, p in self.parameters.items()}
+
+    def magnitude(self) -> float:
+        y = self.forward()
+        if self.loss is None or not np.isfinite(y).all():
+            return float(np.abs(self.c * y).sum())
+        return loss_terms(self.value(), self.gradient_at(y), y)
+
+    def copies(self) -> dict[str, Array]:
+        """Return copies of the inputs, for the module to do with as it likes."""
+        return {name: value.copy() for name, value in self.inputs.items()}
+
+    # ------------------------------------------------------------ the rules
+
+    def obstacles(self) -> list[str]:
+        """Return what makes a measurement impossible."""
+        weights = {name: p.value.copy() for name, p in self.parameters.items()}
+        y, again = self.forward(), self.forward()
+        if y.dtype != np.float64:
+            return [f"forward makes {y.dtype} of float64; keep the type of x, x.dtype."]
+        if not np.isfinite(y).all():
+            count = np.count_nonzero(~np.isfinite(y))
+            return [f"forward returns NaN or infinity, in {count} of {y.size} numbers."]
+        if not np.array_equal(y, again):
+            return [
+                "the same input gives different outputs. Draw random numbers from a numpy "
+                "Generator that is an attribute of the module, so that a pass can be repeated."
+            ]
+        if self._is_rough(y):
+            return [
+                "forward does not notice a change of its input by 1e-9, so slopes cannot be "
+                "measured: does it round, or compute in float32 (np.float32, dtype=)?"
+            ]
+        if not np.isfinite(self.value()):
+            return ["the loss is NaN or infinite."]
+        self.gradients()
+        if not _equal(weights, {name: p.value for name, p in self.parameters.items()}):
+            return ["a pass changes the values of the parameters; leave that to the optimizer."]
+        return []
+
+    def _is_rough(self, y: Array) -> bool:
+        """Whether most of the output notices a large change of the input, but not a small one."""
+        near, far = self._scaled(1 + 2.0**-30), self._scaled(1 + 2.0**-9)
+        moved = np.abs(far - y) > 1e-6 * np.abs(y)
+        return bool((moved & (near == y)).sum() > moved.sum() / 2)
+
+    def _scaled(self, factor: float) -> Array:
+        """Return the output for other inputs; for the same where those are refused."""
+        try:
+            with np.errstate(all="ignore"):  # they may lie outside the function's domain
+                return self.forward({name: factor * value for name, value in self.inputs.items()})
+        except ValueError:
+            return self.forward()
+
+    def broken_rules(self) -> list[str]:
+        """Return which rules of a module are broken: those on arrays that others hold."""
+        given = self.copies()
+        y = self.forward(given)
+        dy = self.gradient_at(y)
+        y_kept, dy_kept = y.copy(), dy.copy()
+        instead = "; make a new array instead."
+        broken = {"forward writes into its input" + instead: not _equal(given, self.inputs)}
+        given_kept = copy.deepcopy(given)
+        dx = self.backward(dy)
+        dx_kept = copy.deepcopy(dx)
+        broken |= {
+            "backward writes into its input dy" + instead: not _equal([dy], [dy_kept]),
+            "backward writes into the input of forward" + instead: not _equal(given, given_kept),
+            "backward writes into the output of forward" + instead: not _equal([y], [y_kept]),
+            "backward changes the type of dy; keep it, dy.dtype.": any(
+                isinstance(array, np.ndarray) and array.dtype != dy.dtype for array in dx.values()
+            ),
+        }
+        y_kept = y.copy()
+        self._scaled(1.01)
+        with np.errstate(all="ignore"):
+            self.backward(-dy_kept)
+        broken |= {
+            "a second forward writes into the first one's output" + instead: not _equal(
+                [y], [y_kept]
+            ),
+            "a second backward writes into what the first returned" + instead: not _equal(
+                dx, dx_kept
+            ),
+        }
+        return [rule for rule, is_so in broken.items() if is_so]
+
+    def misuse(self) -> dict[str, str]:
+        """Return, for each parameter whose gradient is not simply set, what happens instead."""
+        first = self.gradients()
+        finite = [first[name][np.isfinite(first[name])] for name in self.parameters]
+        filling = 1.0 + 2.0 * max((float(np.abs(g).max(initial=0.0)) for g in finite), default=0.0)
+        second = self.gradients(filling)
+        found = {}
+        for name in self.parameters:
+            kept = (first[name] == 0) & (second[name] == filling)
+            if kept.all():
+                found[name] = "backward never sets it"
+            elif np.allclose(second[name], first[name] + filling):
+                found[name] = "backward adds it to what was there; set it instead"
+            elif kept.any():
+                found[name] = (
+                    f"backward sets only a part; {kept.sum()} of {kept.size} elements keep what "
+                    "an earlier pass left there"
+                )
+        return found
+
+
+# ---------------------------------------------------------------- small parts
+
+
+def plain_arrays(module: Module) -> list[str]:
+    """Return the paths of all arrays that are neither Parameter nor Buffer."""
+    return [
+        f"{path}.{name}" if path else name
+        for path, child in named_modules(module).items()
+        for name, value in vars(child).items()
+        if _is_float_array(value)
+    ]
+
+
+def counts(y: Array) -> dict[str, int]:
+    """Return the numbers that a mean in place of a sum, or the reverse, is off by."""
+    sizes = {
+        "the batch size": len(y),
+        "the number of outputs": y[0].size,
+        "the length of the output's last axis": y.shape[-1],
+        "the number of samples and positions": y.size // y.shape[-1],
+    }
+    return {name: n for i, (name, n) in enumerate(sizes.items()) if n not in [*sizes.values()][:i]}
+
+
+def loss_terms(value: float, dy: Any, y: Array) -> float:
+    """Return the size of the terms that a loss is made of, as far as they show in its gradient."""
+    if np.shape(dy) != y.shape:
+        return abs(value)
+    terms = np.abs(dy * y)
+    return abs(value) + float(terms[np.isfinite(terms)].sum())
+
+
+def _batch(x: ArrayLike, name: str, dtype: type | None) -> Array:
+    """Return an array of its own, that holds finite numbers for at least one sample."""
+    array = np.array(x, dtype)
+    if array.ndim == 0 or array.size == 0:
+        raise InputError(f"{name} must be a batch of at least one sample, got {array.shape}.")
+    if not np.isfinite(array).all():
+        raise InputError(f"{name} holds NaN or infinity; check at a point of finite numbers.")
+    return array
+
+
+def _is_float_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+
+
+def _equal(a: Any, b: Any) -> bool:
+    """Whether two lists or dicts hold equal arrays; NaN is equal to NaN."""
+    if isinstance(a, dict):
+        a, b = list(a.values()), [b[name] for name in a]
+    return all(
+        np.array_equal(x, y, equal_nan=True) for x, y in zip(a, b, strict=True) if x is not None
+    )
+
+
+def _chance_and_buffers(module: Module) -> Iterator[Callable[[], None]]:
+    """Yield functions that put every generator and buffer back to where it is now."""
+    for child in named_modules(module).values():
+        for value in vars(child).values():
+            if isinstance(value, np.random.Generator):
+                yield _restorer(value.bit_generator, "state")
+    for buffer in named_buffers(module).values():
+        yield _restorer(buffer, "value")
+
+
+def _restorer(thing: Any, name: str) -> Callable[[], None]:
+    """Return a function that sets an attribute back to what it is now."""
+    kept = copy.deepcopy(getattr(thing, name))
+    return lambda: setattr(thing, name, kept)

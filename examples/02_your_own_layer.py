@@ -1,0 +1,67 @@
+"""Write a layer of your own, and let check_module say whether its backward is right.
+
+    python examples/02_your_own_layer.py
+
+A layer is two methods: forward, and the gradient of it. Getting the gradient right is the hard
+part, and a wrong one does not crash: the network just learns badly. So it is checked.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout, not installed
+
+from chainrule import Linear, Module, Network, Parameter, check_module
+
+
+class Swish(Module):
+    """y = x · s with s = 1 / (1 + exp(-b x)), for x (N, features); b is learned, one a feature."""
+
+    def __init__(self, features):
+        self.features = features
+        self.b = Parameter(np.ones(features))
+
+    def forward(self, x, training=True):
+        s = 1 / (1 + np.exp(-self.b.value * x))  # (N, features)
+        self.save(x, s, training=training)
+        return x * s
+
+    def backward(self, dy):
+        x, s = self.saved()
+        ds = s * (1 - s)  # the derivative of s by b x
+        self.b.grad = (dy * x * x * ds).sum(axis=0)  # (features,): every sample used the same b
+        return dy * (s + x * self.b.value * ds)  # (N, features)
+
+
+class WrongSwish(Swish):
+    """The same, with two mistakes that everybody makes sooner or later."""
+
+    def backward(self, dy):
+        x, s = self.saved()
+        ds = s * (1 - s)
+        self.b.grad = (dy * x * x * ds).mean(axis=0)
+        return dy * s
+
+
+def main():
+    """Check the right layer, the wrong one, and the wrong one inside a network."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((8, 3))
+
+    print("A layer of your own, checked in one call:\n")
+    print(check_module(Swish(3), x))
+
+    print("\nThe same with two mistakes:\n")
+    print(check_module(WrongSwish(3), x))
+
+    print("\nInside a network:\n")
+    print(check_module(Network([Linear(3, 4, seed=0), WrongSwish(4), Linear(4, 2, seed=1)]), x))
+
+    print("\nA report is true where all is right, so a test is one line:")
+    print("    assert check_module(Swish(3), x)")
+
+
+if __name__ == "__main__":
+    main()

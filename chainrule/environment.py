@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
-import subprocess
 import sys
 from dataclasses import dataclass, replace
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -151,14 +149,15 @@ def may_gain(found: Environment) -> bool:
 
 def wide_kernel_gain() -> float:
     """Return how many times faster a product is with the AVX-512 kernel, taking turns."""
-    return median(
-        seconds_of_a_product({}) / seconds_of_a_product({"OPENBLAS_CORETYPE": WIDE_KERNEL})
-        for _ in range(ROUNDS)
-    )
+    wide = {"OPENBLAS_CORETYPE": WIDE_KERNEL}
+    rounds = range(ROUNDS)
+    return float(np.median([seconds_of_a_product({}) / seconds_of_a_product(wide) for _ in rounds]))
 
 
 def seconds_of_a_product(settings: dict[str, str]) -> float:
     """Return the time of a float32 product in a fresh process with these environment variables."""
+    import subprocess  # late, for a quick import of the package
+
     done = subprocess.run(
         [sys.executable, "-c", TIMED_PRODUCT],
         env={**os.environ, **settings},

@@ -229,6 +229,10 @@ class Command:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment, in which a script finds this checkout's chainrule first."""
+    """Return the environment for a script: this checkout's chainrule is found first.
+
+    Python may keep what it has compiled, so that ours, like what pip installs, is compiled once.
+    """
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path}
+    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPATH": path}

@@ -8,9 +8,13 @@ Needs NumPy alone; the text comes with Python (the module pydoc_data).
 
 import argparse
 import re
+import sys
+from pathlib import Path
 from pydoc_data.topics import topics
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout, not installed
 
 from chainrule import GRU, Adam, CategoricalCrossEntropy, Embedding, Linear, Network, Trainer
 

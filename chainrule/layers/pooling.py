@@ -1,14 +1,15 @@
 """Pooling: one number for each window of a channel, the largest or the mean.
 
-The loops run over the kernel's elements, never over pixels: all the pixels that lie under one
-element, at every stop of the window, are one strided view.
+Windows go along one axis after the other, first across, then down: the largest of the rows'
+largest is the largest of all, and a sum of sums is the sum. So the loops run over kh + kw elements
+of the kernel, never over pixels: all pixels under one element, at every stop of the window, are
+one strided view. Padding is never made: where an element lies on it, it is left out.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -36,18 +37,7 @@ __all__ = [
     "MaxPool2d",
 ]
 
-Place = tuple[slice, slice]
-
-
-def under_each_element(window: Window, image: Pair) -> Iterator[tuple[Place, Place]]:
-    """Yield (stops, places) for each element of the kernel, row by row.
-
-    At these stops of the window the element lies on these places of the image (H, W); at all
-    others it lies on the padding.
-    """
-    rows, columns = window.taps(0, image[0]), window.taps(1, image[1])
-    for (stop_row, row), (stop_column, column) in itertools.product(rows, columns):
-        yield (stop_row, stop_column), (row, column)
+DOWN, ACROSS = 0, 1  # the axes of an image as a Window counts them
 
 
 # ---------------------------------------------------------------- the largest
@@ -93,25 +83,15 @@ class MaxPool2d(Module):
         check_fit(self, self.window, x)
         check_seen(self, self.window, x)
         images = as_images(x)  # (N, C, H, W)
-        image = images.shape[2:]
-        y = np.full((*images.shape[:2], *self.window.stops(image)), -np.inf, x.dtype)
-        for stops, places in under_each_element(self.window, image):
-            best = y[:, :, *stops]
-            np.maximum(best, images[:, :, *places], out=best)
-        self.save(x, y, training=training)
+        across, winner_across = largest(images, self.window, ACROSS, training)
+        y, winner_down = largest(across, self.window, DOWN, training)
+        self.save(images.shape[2:], winner_across, winner_down, training=training)
         return like(x, y)
 
     def backward(self, dy: Array) -> Array:
-        x, y = self.saved()
-        images, dy = as_images(x), as_images(dy)
-        dx = np.zeros_like(images)
-        unclaimed = np.ones(y.shape, np.bool_)  # the windows whose winner is not found yet
-        for stops, places in under_each_element(self.window, images.shape[2:]):
-            here = unclaimed[:, :, *stops]
-            won = (images[:, :, *places] == y[:, :, *stops]) & here
-            dx[:, :, *places] += dy[:, :, *stops] * won
-            here &= ~won
-        return like(x, dx)
+        (height, width), winner_across, winner_down = self.saved()
+        across = to_winners(as_images(dy), winner_down, self.window, DOWN, height)
+        return like(dy, to_winners(across, winner_across, self.window, ACROSS, width))
 
 
 class MaxPool1d(MaxPool2d):
@@ -121,6 +101,39 @@ class MaxPool1d(MaxPool2d):
     """
 
     axes = 1
+
+
+def largest(x: Array, window: Window, axis: int, training: bool) -> tuple[Array, Array | None]:
+    """Return the largest in each window along one axis, and in training which element it was.
+
+    Among equals the first wins. First across and then down, this is the first row by row.
+    """
+    y = np.full(resized(x, axis, window.stops((x.shape[2], x.shape[3]))[axis]), -np.inf, x.dtype)
+    number = np.min_scalar_type(window.size[axis] - 1).type  # bytes, up to 256 elements
+    winner = np.zeros(y.shape, number) if training else None
+    for element, (stops, places) in enumerate(window.taps(axis, x.shape[2 + axis])):
+        best, seen = y[along(axis, stops)], x[along(axis, places)]
+        if element == 0:
+            best[...] = seen
+            continue
+        if winner is not None:
+            here = winner[along(axis, stops)]
+            np.maximum(here, np.multiply(seen > best, number(element), dtype=number), out=here)
+        np.maximum(best, seen, out=best)
+    return y, winner
+
+
+def to_winners(dy: Array, winner: Array, window: Window, axis: int, length: int) -> Array:
+    """Return dx, of this length along the axis: each window's gradient at its winner."""
+    dx = np.zeros(resized(dy, axis, length), dy.dtype)
+    apart = window.stride[axis] >= window.reach[axis]
+    for element, (stops, places) in enumerate(window.taps(axis, length)):
+        won, here = winner[along(axis, stops)] == element, dx[along(axis, places)]
+        if apart:
+            np.multiply(dy[along(axis, stops)], won, out=here)
+        else:
+            here += dy[along(axis, stops)] * won
+    return dx
 
 
 # ---------------------------------------------------------------- the mean
@@ -166,22 +179,16 @@ class AvgPool2d(Module):
         if not self.count_include_pad:
             check_seen(self, self.window, x)
         images = as_images(x)  # (N, C, H, W)
-        image = images.shape[2:]
-        y = np.zeros((*images.shape[:2], *self.window.stops(image)), x.dtype)
-        for stops, places in under_each_element(self.window, image):
-            y[:, :, *stops] += images[:, :, *places]
-        y /= self._counts(image, x.dtype)
-        self.save(x, training=training)
+        counts = self._counts(images.shape[2:], x.dtype)
+        self.save(images.shape[2:], counts, training=training)
+        y = sums(sums(images, self.window, ACROSS), self.window, DOWN)
+        y /= counts
         return like(x, y)
 
     def backward(self, dy: Array) -> Array:
-        (x,) = self.saved()
-        image = as_images(x).shape[2:]
-        shares = as_images(dy) / self._counts(image, x.dtype)
-        dx = np.zeros_like(as_images(x))
-        for stops, places in under_each_element(self.window, image):
-            dx[:, :, *places] += shares[:, :, *stops]
-        return like(x, dx)
+        (height, width), counts = self.saved()
+        across = to_all(as_images(dy) / counts, self.window, DOWN, height)
+        return like(dy, to_all(across, self.window, ACROSS, width))
 
     def _counts(self, image: Pair, dtype: np.dtype) -> Array:
         """Return how many values each window's mean is over, (rows, columns) or a single one."""
@@ -198,6 +205,22 @@ class AvgPool1d(AvgPool2d):
     """
 
     axes = 1
+
+
+def sums(x: Array, window: Window, axis: int) -> Array:
+    """Return the sum over each window along one axis."""
+    y = np.zeros(resized(x, axis, window.stops((x.shape[2], x.shape[3]))[axis]), x.dtype)
+    for stops, places in window.taps(axis, x.shape[2 + axis]):
+        y[along(axis, stops)] += x[along(axis, places)]
+    return y
+
+
+def to_all(dy: Array, window: Window, axis: int, length: int) -> Array:
+    """Return dx, of this length along the axis: each window's gradient at all its elements."""
+    dx = np.zeros(resized(dy, axis, length), dy.dtype)
+    for stops, places in window.taps(axis, length):
+        dx[along(axis, places)] += dy[along(axis, stops)]
+    return dx
 
 
 # ---------------------------------------------------------------- all of a channel
@@ -236,6 +259,19 @@ class GlobalMaxPool(Module):
         dx = np.zeros((*dy.shape, math.prod(shape[2:])), dy.dtype)
         np.put_along_axis(dx, winners, dy[:, :, np.newaxis], axis=2)
         return dx.reshape(shape)
+
+
+# ---------------------------------------------------------------- one axis of an image
+
+
+def along(axis: int, places: slice) -> tuple[Any, ...]:
+    """Return the index of these places along one axis of images (N, C, H, W)."""
+    return (..., places) if axis == ACROSS else (..., places, slice(None))
+
+
+def resized(x: Array, axis: int, length: int) -> tuple[int, ...]:
+    """Return the shape of images x (N, C, H, W) with this length along one axis."""
+    return (*x.shape[:3], length) if axis == ACROSS else (*x.shape[:2], length, x.shape[3])
 
 
 # ---------------------------------------------------------------- checks and counts

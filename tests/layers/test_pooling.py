@@ -41,3 +41,24 @@ def test_a_window_that_sees_only_padding_is_refused():
 def test_sizes_of_nothing_are_refused(options):
     with pytest.raises(ConfigurationError, match="must be a whole number of at least 1"):
         MaxPool2d(**options)
+
+
+@pytest.mark.parametrize("kernel", [255, 256, 257, 300])
+def test_windows_may_have_more_elements_than_a_byte_can_count(kernel):
+    x = np.arange(600, dtype=np.float32).reshape(1, 1, 600)
+    pool = MaxPool1d(kernel, stride=1)
+    np.testing.assert_array_equal(pool.forward(x)[0, 0], np.arange(kernel - 1, 600))
+    dx = pool.backward(np.ones((1, 1, 601 - kernel), np.float32))
+    np.testing.assert_array_equal(dx[0, 0], np.arange(600) >= kernel - 1)
+
+
+def test_ties_in_two_directions_go_by_rows():
+    """Of (0, 1) and (1, 0) the first row's wins, though its column is the later one."""
+    pool = MaxPool2d(2)
+    pool.forward(np.array([[[[0.0, 5.0], [5.0, 0.0]]]]))
+    np.testing.assert_array_equal(pool.backward(np.ones((1, 1, 1, 1))), [[[[0, 1], [0, 0]]]])
+
+
+def test_infinity_and_nan_pass_through():
+    x = np.array([[[-np.inf, -np.inf, 1.0, np.nan]]])
+    np.testing.assert_array_equal(MaxPool1d(2).predict(x), [[[-np.inf, np.nan]]])

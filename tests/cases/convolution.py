@@ -142,6 +142,11 @@ CORNERS = {
         (1, 2, 4, 3),
         None,
     ),
+    "Conv2d-padding_beyond_kernel": (
+        lambda: with_bias(Conv2d(1, 2, 2, stride=(1, 3), padding=3, seed=1)),
+        (1, 1, 3, 4),
+        None,
+    ),
     "Conv2d-no_bias": (lambda: Conv2d(2, 2, 2, bias=False, seed=1), (2, 2, 3, 3), None),
 }
 
@@ -162,6 +167,12 @@ CASES = [
         "ConvTranspose2d-depthwise",
         lambda: ConvTranspose2d(3, 3, 2, stride=(1, 2), groups=3, bias=False, seed=1),
         (1, 3, 2, 2),
+        reference=transposed,
+    ),
+    Case(
+        "ConvTranspose2d-sides",
+        lambda: with_bias(ConvTranspose2d(2, 3, (3, 1), (2, 3), ((1, 0), (0, 2)), (0, 2), seed=1)),
+        (1, 2, 3, 2),
         reference=transposed,
     ),
     Case(

@@ -197,6 +197,15 @@ def test_a_stop_file_ends_training_after_the_step_and_is_removed(tmp_path):
     assert not file.exists()
 
 
+@pytest.fixture
+def ctrl_c():
+    """Let Ctrl-C arrive: a job in the background is started with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_training_after_the_step():
     subject = trainer()
     before = signal.getsignal(signal.SIGINT)
@@ -207,6 +216,7 @@ def test_ctrl_c_ends_training_after_the_step():
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_a_second_ctrl_c_interrupts_at_once():
     def twice():
         os.kill(os.getpid(), signal.SIGINT)
@@ -239,6 +249,7 @@ def test_training_works_outside_the_main_thread():
     assert len(result[0]) == 2
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_it_may_be_named_by_the_user_too():
     history = fit(
         trainer(), callbacks=[StopOnInterrupt(), At(5, lambda: os.kill(os.getpid(), signal.SIGINT))]

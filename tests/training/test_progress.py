@@ -74,6 +74,7 @@ def test_why_it_stopped_is_said(capsys, monkeypatch):
 
     fit(progress="lines", callbacks=[Stop()])
     assert capsys.readouterr().out == "stopped: enough\n"
+    pytest.importorskip("tqdm")
     monkeypatch.setattr(sys, "stderr", Terminal())
     fit(progress="bar", callbacks=[Stop()])
     assert sys.stderr.getvalue().endswith("stopped: enough\n")

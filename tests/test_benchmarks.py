@@ -71,6 +71,7 @@ def test_without_us_nothing_is_measured():
     assert measured.skipped == {"chainrule": "unheard of is not written for chainrule"}
     assert not measured.seconds
     assert "–" in report.times([measured], [OURS, SIDES["floor"]])
+    assert report.in_short(measured) == measured.skipped["chainrule"]
 
 
 @pytest.mark.parametrize("name", [w.name for w in WORK if w.kind in ("train", "predict", "layer")])
@@ -138,6 +139,7 @@ def test_the_ratio_is_the_median_over_rounds_not_of_medians():
     measured = made_up(chainrule=[1.0, 2.0, 10.0], torch=[3.0, 4.0, 50.0])
     assert measured.ratio("torch") == 3.0
     assert measured.median("torch") == 4.0
+    assert report.in_short(measured) == "2 s, torch 3.00×"
 
 
 @pytest.mark.parametrize(
@@ -177,7 +179,7 @@ def test_everything_is_reported(tmp_path):
     row = made_up(chainrule=[1.0, 1.1], floor=[0.5, 0.5], torch=[2.0, 2.2])
     row.memory["chainrule"] = 40_000_000
     row.notes["torch"] = "channels_last"
-    row.skipped["jax"] = "jax is not installed"
+    row.skipped["jax"] = "it failed: ValueError: no"
     points = {n: made_up(work, chainrule=[float(n)]) for n, work in growing("depth").items()}
     growths = [Growth("depth", points)]
     text = report.everything([row], growths, list(SIDES.values()))
@@ -186,7 +188,7 @@ def test_everything_is_reported(tmp_path):
         "2.00×",
         "40",
         "channels_last",
-        "jax is not installed",
+        "it failed: ValueError",
         "1.00",
     ):
         assert expected in text

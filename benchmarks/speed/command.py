@@ -47,6 +47,7 @@ def run(
         if fits(work.name, patterns):
             say(work.title)
             rows.append(measure(work, sides, rounds))
+            say(f"  {report.in_short(rows[-1])}")
     compared = [side for side in sides if side in (OURS, FLOOR, SIDES["torch"])]
     for axis, words in AXES.items():
         if fits(GROWING + axis, patterns):
@@ -60,7 +61,7 @@ def fits(name: str, patterns: Sequence[str]) -> bool:
 
 
 def say(words: str) -> None:
-    print(f"measuring: {words}", file=sys.stderr, flush=True)
+    print(words, file=sys.stderr, flush=True)
 
 
 def chosen_sides(peers: Sequence[str] | None) -> list[Side]:

@@ -53,6 +53,14 @@ def cell(row: Measured, side: str) -> str:
     return f"{seconds(row.median(side))}, {row.ratio(side):.2f}×"
 
 
+def in_short(row: Measured) -> str:
+    """Return a row as one line: our time, and the others' as multiples of it."""
+    if OURS.name not in row.seconds:
+        return row.skipped[OURS.name]
+    ratios = [f"{name} {row.ratio(name):.2f}×" for name in row.seconds if name != OURS.name]
+    return ", ".join([seconds(row.median(OURS.name)), *ratios])
+
+
 def goals(rows: Iterable[Measured]) -> str:
     """Return what was to be reached, and whether it was."""
     body = []
@@ -102,13 +110,14 @@ def exponents(growths: Iterable[Growth], sides: Sequence[Side]) -> str:
 
 
 def remarks(rows: Iterable[Measured]) -> str:
-    """Return what sides told about how they did the work, and why one did not do it."""
+    """Return what sides told about how they did the work, and which of them failed or had none."""
     found = []
     for row in rows:
-        told = [(n, text) for n, text in row.notes.items() if text]
-        if any(side in row.skipped for side in ("torch", OURS.name)) or told:
-            told += [(n, f"left out: {why}") for n, why in row.skipped.items() if n != "loop"]
-        found += [f"- {row.work.title}: {SIDES[n].title}: {text}" for n, text in told]
+        told = {side: text for side, text in row.notes.items() if text}
+        for side, reason in row.skipped.items():
+            if side == OURS.name or reason.startswith("it failed"):
+                told[side] = f"left out: {reason}"
+        found += [f"- {row.work.title}: {SIDES[n].title}: {text}." for n, text in told.items()]
     return "\n".join(found)
 
 

@@ -104,7 +104,8 @@ class Linear(Module):
         dy_rows = dy.reshape(-1, self.out_features)
         np.matmul(x.T, dy_rows, out=self.weight.grad)  # (in_features, out_features)
         if self.bias is not None:
-            np.sum(dy_rows, axis=0, out=self.bias.grad)  # (out_features,)
+            # np.sum does the same by way of Python: 11 of the 166 µs of a step of 4-10-3
+            np.add.reduce(dy_rows, axis=0, out=self.bias.grad)  # (out_features,)
 
 
 def check_sizes(**sizes: int) -> None:

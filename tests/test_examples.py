@@ -39,7 +39,7 @@ def test_every_example_runs(example, tmp_path):
 
 
 def test_your_own_layer(tmp_path):
-    printed = run(ROOT / "examples" / "02_your_own_layer.py", tmp_path)
+    printed = run(ROOT / "examples" / "01_your_own_layer.py", tmp_path)
     assert "Swish(3): all gradients are right\n" in printed
     assert "WrongSwish(3): wrong: input, b\n" in printed
     assert "it looks like: off by the factor 0.125 = 1 / the batch size: mean or sum?" in printed

@@ -1,6 +1,6 @@
 """Write a layer of your own, and let check_module say whether its backward is right.
 
-    python examples/02_your_own_layer.py
+    python examples/01_your_own_layer.py
 
 A layer is two methods: forward, and the gradient of it. Getting the gradient right is the hard
 part, and a wrong one does not crash: the network just learns badly. So it is checked.

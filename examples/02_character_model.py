@@ -1,7 +1,7 @@
 """A model of text, character by character: a GRU reads Python's own help pages and writes on.
 
-    python examples/06_character_model.py               # some seconds: first words
-    python examples/06_character_model.py --epochs 20   # minutes: whole phrases
+    python examples/02_character_model.py               # some seconds: first words
+    python examples/02_character_model.py --epochs 20   # minutes: whole phrases
 
 Needs NumPy alone; the text comes with Python (the module pydoc_data).
 """

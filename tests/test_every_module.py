@@ -95,6 +95,19 @@ def test_gradients_of_the_input_and_of_every_parameter(case):
 
 
 @every_case
+def test_parameters_alone_get_the_same_gradients(case):
+    modules, x = (built(case), built(case)), cast_input(case)
+    for module in modules:
+        y = forward(case, module, x)
+    dy = fresh_gradient(y)
+    modules[0].backward(dy)
+    assert modules[1].backward_parameters(dy) is None
+    expected, found = (named_parameters(module) for module in modules)
+    for name, parameter in expected.items():
+        np.testing.assert_array_equal(found[name].grad, parameter.grad)
+
+
+@every_case
 def test_read_only_arrays_and_outputs_left_alone(case):
     module, x = built(case), cast_input(case)
     x.flags.writeable = False

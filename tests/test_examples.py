@@ -1,31 +1,42 @@
 """Every file in examples/ runs, from a checkout, in a process of its own."""
 
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from chainrule import Network
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+FASHION_MNIST = ROOT / "examples" / "03_fashion_mnist.py"
 FIND_CHECKOUT = "sys.path.insert(0, str(Path(__file__).resolve().parent.parent))"
 
 
-def run(example: Path, folder: Path) -> str:
-    """Run an example without arguments, and return what it prints."""
+def start(example: Path, folder: Path, *arguments: str) -> subprocess.Popen:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        [sys.executable, str(example)],
+    return subprocess.Popen(
+        [sys.executable, str(example), *arguments],
         cwd=folder,  # so that a file it may write is not left in the checkout
         env=environment | {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=120,  # no example needs more than 20 s on a machine that is not busy
-        check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+
+
+def run(example: Path, folder: Path, *arguments: str) -> str:
+    """Run an example, and return what it prints."""
+    process = start(example, folder, *arguments)
+    # no example needs more than 20 s on a machine that is not busy
+    printed, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    return printed
 
 
 def test_there_are_examples():
@@ -35,7 +46,8 @@ def test_there_are_examples():
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_every_example_runs(example, tmp_path):
     assert FIND_CHECKOUT in example.read_text(), "so that it runs where nothing is installed"
-    assert run(example, tmp_path).strip()
+    if example != FASHION_MNIST:  # which needs data, below
+        assert run(example, tmp_path).strip()
 
 
 def test_your_own_layer(tmp_path):
@@ -44,3 +56,54 @@ def test_your_own_layer(tmp_path):
     assert "WrongSwish(3): wrong: input, b\n" in printed
     assert "it looks like: off by the factor 0.125 = 1 / the batch size: mean or sum?" in printed
     assert "begin with layers.1.b" in printed
+
+
+@pytest.fixture
+def few_images(tmp_path):
+    """Write a folder like Fashion-MNIST's, of 400 images and 50: a bright row tells the class."""
+    rng = np.random.default_rng(0)
+    for name, count in (("train", 400), ("t10k", 50)):
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        images = rng.integers(0, 60, (count, 28, 28)).astype(np.uint8)
+        images[np.arange(count), 2 * labels + 4] += 190
+        for kind, array in (("images", images), ("labels", labels)):
+            head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+            file = tmp_path / f"{name}-{kind}-idx{array.ndim}-ubyte"
+            file.write_bytes(head + array.tobytes())
+    return tmp_path
+
+
+def fingerprint(printed: str) -> str:
+    return re.search(r"fingerprint of the weights (\w{8})\n", printed)[1]
+
+
+def test_fashion_mnist_killed_and_started_again_ends_with_the_same_weights(few_images):
+    arguments = ("--data", str(few_images), "--epochs", "6")
+    whole = run(FASHION_MNIST, few_images, *arguments, "--run", "whole")
+    process = start(FASHION_MNIST, few_images, *arguments, "--run", "killed")
+    while not (few_images / "killed" / "last.npz").exists():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert process.returncode != 0, "it was to be killed before its end"
+    resumed = run(FASHION_MNIST, few_images, *arguments, "--run", "killed")
+    assert "resumed from killed" in resumed
+    assert fingerprint(resumed) == fingerprint(whole)
+    accuracies = [re.search(r"test accuracy (.*)\n", text)[1] for text in (whole, resumed)]
+    assert accuracies[0] == accuracies[1]
+    metadata = Network.load(few_images / "killed" / "network.npz").metadata
+    assert metadata["class_names"][9] == "boot"
+    assert metadata["metrics"]["accuracy"] > 0
+    pictures = {path.name for path in (few_images / "killed").glob("*.png")}
+    if "no pictures" not in resumed:
+        assert pictures == {"learning_curves.png", "confusion.png", "mistakes.png"}
+
+
+def test_fashion_mnist_without_the_data_says_how_to_get_it(tmp_path):
+    process = start(FASHION_MNIST, tmp_path, "--data", "nowhere")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "There is no train-images-idx3-ubyte" in errors
+    assert "apt-get install dataset-fashion-mnist" in errors
+    assert "Traceback" not in errors

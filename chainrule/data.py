@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +14,7 @@ from chainrule.parameter import Array
 
 __all__ = ["Standardizer", "batches", "one_hot", "train_test_split"]
 
-Seed = int | np.random.Generator | None
+Seed: TypeAlias = "int | np.random.Generator | None"
 
 
 def check_lengths(*arrays: Any) -> int:

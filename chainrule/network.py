@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from chainrule import module as tree
 from chainrule import saving
 from chainrule.archive import read_archive, write_archive
+from chainrule.checks import all_finite
 from chainrule.errors import (
     BackwardError,
     ConfigurationError,
@@ -150,8 +151,8 @@ class Network(Sequential):
         if array.dtype != self.dtype:
             with np.errstate(over="ignore"):  # too large for float32 becomes infinity, told below
                 array = array.astype(self.dtype)
-        finite = np.isfinite(array)
-        if not finite.all():
+        if array.dtype.kind == "f" and not all_finite(array):
+            finite = np.isfinite(array)
             first = tuple(int(i) for i in np.argwhere(~finite)[0])
             raise InputError(
                 f"The input holds {np.count_nonzero(~finite)} value(s) that are NaN, infinite or "

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from chainrule.errors import ConfigurationError, ShapeError
 
 Array = NDArray[Any]
-Initializer = Callable[[tuple[int, ...], np.random.Generator], Array]
+Initializer = Callable[[tuple[int, ...], "np.random.Generator"], Array]
 
 
 class Parameter:

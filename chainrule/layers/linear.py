@@ -89,20 +89,21 @@ class Linear(Module):
     def forward(self, x: Array, training: bool = True) -> Array:
         check_features(self, x, self.in_features)
         self.save(x, training=training)
-        y = x @ self.weight.value  # (N, out_features)
+        rows = x.reshape(-1, self.in_features)  # sequences: every position is a row
+        y = rows.dot(self.weight.value)  # dot begins sooner than @
         if self.bias is not None:
             y += self.bias.value
-        return y
+        return y.reshape(*x.shape[:-1], self.out_features)
 
     def backward(self, dy: Array) -> Array:
         self.backward_parameters(dy)
-        return dy @ self.weight.value.T  # (N, in_features)
+        dx = dy.reshape(-1, self.out_features).dot(self.weight.value.T)
+        return dx.reshape(*dy.shape[:-1], self.in_features)
 
     def backward_parameters(self, dy: Array) -> None:
         (x,) = self.saved()
-        x = x.reshape(-1, self.in_features)  # sequences: every position is a row
-        dy_rows = dy.reshape(-1, self.out_features)
-        np.matmul(x.T, dy_rows, out=self.weight.grad)  # (in_features, out_features)
+        x_rows, dy_rows = x.reshape(-1, self.in_features), dy.reshape(-1, self.out_features)
+        np.matmul(x_rows.T, dy_rows, out=self.weight.grad)  # (in_features, out_features)
         if self.bias is not None:
             # np.sum does the same by way of Python: 11 of the 166 µs of a step of 4-10-3
             np.add.reduce(dy_rows, axis=0, out=self.bias.grad)  # (out_features,)

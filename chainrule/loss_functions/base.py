@@ -8,6 +8,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from chainrule.checks import all_finite
 from chainrule.errors import InputError
 from chainrule.layers.activations import tiny
 from chainrule.parameter import Array
@@ -168,7 +169,7 @@ def as_numbers(y_true: ArrayLike) -> Array:
         return true
     if true.dtype.kind != "f":
         raise InputError(f"y_true must hold numbers, got {true.dtype}; number the classes from 0.")
-    if not np.isfinite(true).all():
+    if not all_finite(true):
         raise InputError("y_true holds NaN or infinity; drop those samples first.")
     return true
 
@@ -187,7 +188,7 @@ def as_floats(y_pred: ArrayLike) -> Array:
 
 def check_finite(y_pred: Array) -> None:
     """Refuse predictions that are NaN or infinite."""
-    if not np.isfinite(y_pred).all():
+    if not all_finite(y_pred):
         raise InputError(
             "y_pred holds NaN or infinity: training has diverged. "
             "A smaller learning rate and standardised inputs are the usual cures."

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.checks import all_finite
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.loss_functions import Loss
 from chainrule.module import named_generators
@@ -37,7 +38,7 @@ from chainrule.training.sources import (
     split,
 )
 
-Augment = Callable[[Array, np.random.Generator], Array]
+Augment = Callable[[Array, "np.random.Generator"], Array]
 
 EVALUATION_BATCH = 256
 
@@ -240,7 +241,7 @@ class Trainer(Run):
         try:
             loss, dy = self.loss.value_and_gradient(y, y_pred, weight)
         except InputError:
-            if not np.isfinite(y_pred).all():
+            if not all_finite(y_pred):
                 raise FloatingPointError("forward") from None
             raise
         if not math.isfinite(loss):
@@ -287,9 +288,9 @@ class Trainer(Run):
         risky = not length * max(rate, 1.0) < SAFE
         before = (values.copy(), self.optimizer.state()) if risky else None
         self.optimizer.step(self.network)
-        finite = math.isfinite(np.dot(values, values)) or bool(np.isfinite(values).all())
+        finite = all_finite(values)
         if before is not None:
-            finite = finite and all(np.isfinite(m).all() for m in self.optimizer.memory.values())
+            finite = finite and all(all_finite(m) for m in self.optimizer.memory.values())
             if not finite:
                 values[...] = before[0]
                 self.optimizer.load_state(before[1])
@@ -361,7 +362,7 @@ class Trainer(Run):
             ends = source.rows[[labels.min(axis=1).argmin(), labels.max(axis=1).argmax()]]
             with np.errstate(all="ignore"):
                 y_pred = self.network.predict(source.X[ends])
-                if np.isfinite(y_pred).all():
+                if all_finite(y_pred):
                     self.loss.forward(source.y[ends], y_pred)
 
     # ------------------------------------------------------------ measuring

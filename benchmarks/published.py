@@ -58,8 +58,8 @@ def convolutional() -> list:
     return [
         *(Conv2d(1, 32, 3), MaxPool2d(2), ReLU()),
         *(Conv2d(32, 64, 3), MaxPool2d(2), ReLU()),
-        *(Flatten(), Dropout(0.3), Linear(64 * 5 * 5, 128), ReLU(), Dropout(0.3)),
-        Linear(128, 10),
+        *(Flatten(), Dropout(0.25), Linear(64 * 5 * 5, 128), ReLU()),
+        *(Dropout(0.25), Linear(128, 10)),
     ]
 
 
@@ -67,7 +67,7 @@ def small() -> list:
     return [
         *(Conv2d(1, 32, 3), MaxPool2d(2), ReLU()),
         *(Conv2d(32, 64, 3), MaxPool2d(2), ReLU()),
-        *(Flatten(), Dropout(0.3), Linear(64 * 5 * 5, 48), ReLU()),
+        *(Flatten(), Dropout(0.2), Linear(64 * 5 * 5, 48), ReLU()),
         Linear(48, 10),
     ]
 

@@ -27,6 +27,7 @@ from chainrule.initializers import get_initializer
 from chainrule.layers.activations import ReLU, Sigmoid, Softmax
 from chainrule.layers.containers import Sequential, listed
 from chainrule.layers.linear import Linear, check_sizes
+from chainrule.memory import keep_freed_memory
 from chainrule.module import Module
 from chainrule.parameter import Array, FlatParameters, Initializer, Parameter
 from chainrule.summary import summarize
@@ -77,6 +78,7 @@ class Network(Sequential):
         if draw:
             initializer = None if initialization is None else get_initializer(initialization)
             tree.initialize(self, np.random.default_rng(seed), initializer)
+        keep_freed_memory()
         self.metadata: dict[str, Any] = {}
         self._flat: FlatParameters | None = None
         self._has_gradient = False

@@ -20,6 +20,7 @@ ORDER = [
     "errors",
     "extras",
     "checks",
+    "memory",
     "parameter",
     "module",
     "initializers",

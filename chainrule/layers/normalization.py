@@ -27,6 +27,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from chainrule.checks import all_finite
 from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.initializers import Constant
 from chainrule.layers.linear import check_sizes
@@ -156,11 +157,16 @@ class BatchNorm(Module):
                 self,
             )
         x_hat, mean, variance, inverse_std = standardize(channels, self.epsilon)
-        pull, unbiased = self.momentum, variance[:, 0] * (count / (count - 1))
-        self.running_mean.value = (1 - pull) * self.running_mean.value + pull * mean[:, 0]
-        self.running_var.value = (1 - pull) * self.running_var.value + pull * unbiased
+        if all_finite(variance):  # a batch that overflowed must not spoil what all others left
+            self._follow(mean[:, 0], variance[:, 0] * (count / (count - 1)))
         self.save(x_hat, inverse_std, training=True)
         return x_hat
+
+    def _follow(self, mean: Array, variance: Array) -> None:
+        """Pull the running statistics towards the batch's."""
+        pull = self.momentum
+        self.running_mean.value = (1 - pull) * self.running_mean.value + pull * mean
+        self.running_var.value = (1 - pull) * self.running_var.value + pull * variance
 
     def backward(self, dy: Array) -> Array:
         x_hat, inverse_std = self.saved()

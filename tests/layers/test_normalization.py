@@ -38,6 +38,19 @@ def test_running_statistics_arrive_at_the_data_s_own():
     assert layer.running_var.value.dtype == np.float32
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 3e38])
+def test_a_batch_that_overflowed_does_not_spoil_the_running_statistics(bad):
+    layer = BatchNorm(2)
+    x = np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32)
+    layer.forward(x)
+    before = state(layer)
+    x[3, 1] = bad
+    with np.errstate(all="ignore"):
+        layer.forward(x)
+    for name, value in state(layer).items():
+        np.testing.assert_array_equal(value, before[name], name)
+
+
 @pytest.mark.parametrize("momentum", [0, 1])
 def test_momentum_at_its_ends_keeps_or_replaces(momentum):
     layer = BatchNorm(1, momentum=momentum)

@@ -58,7 +58,7 @@ def small_cnn(seed):
 
 def as_input(images, mean, std):
     """Return images (N, 28, 28) of bytes as (N, 1, 28, 28), standardised."""
-    return ((images[:, np.newaxis] - mean) / std).astype(np.float32)
+    return (images[:, np.newaxis].astype(np.float32) - mean) / std
 
 
 def draw(history, images, labels, probabilities, folder):
@@ -84,7 +84,7 @@ def main():
     except FileNotFoundError as error:
         raise SystemExit(f"{error}\nThen: --data FOLDER, if they are elsewhere.") from None
     images, labels = images[: options.images], labels[: options.images]
-    mean, std = images.mean(), images.std()  # of the training images alone
+    mean, std = float(images.mean()), float(images.std())  # of the training images alone
     X, X_test = as_input(images, mean, std), as_input(test_images, mean, std)
 
     network = small_cnn(options.seed)
@@ -113,7 +113,7 @@ def main():
     probabilities = trainer.predict(X_test)
     print(f"\ntest accuracy {accuracy(test_labels, probabilities):.4f}")
     print(f"fingerprint of the weights {zlib.crc32(network.flat.values.tobytes()):08x}")
-    network.metadata |= {"pixel_mean": float(mean), "pixel_std": float(std)}
+    network.metadata |= {"pixel_mean": mean, "pixel_std": std}
     network.save(options.run / "network.npz", class_names=CLASSES)
     try:
         draw(history, test_images, test_labels, probabilities, options.run)

@@ -6,9 +6,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from benchmarks.speed import command, floor, ours, report
+from benchmarks.speed import bare, command, floor, ours, report
 from benchmarks.speed.growth import Growth
 from benchmarks.speed.measure import Measured, make_job, measure
 from benchmarks.speed.sides import OURS, SIDES
@@ -124,6 +125,23 @@ def test_the_floor_multiplies_what_a_step_multiplies():
         (1, 32, 3, 10),
     ]
     assert make_job(SIDES["floor"], TINY).units == 2
+
+
+def test_bare_numpy_takes_the_very_same_steps(monkeypatch):
+    monkeypatch.setattr(bare, "LEARNING_RATE", 0.01)
+    work = replace(TINY, batches=5)
+    written_out, network = bare.BareMLP(work.sizes), ours.build(work)
+    written_out.values[...] = network.flat.values
+    loss, optimizer = ours.loss_of(work), ours.chainrule.Adam(0.01)
+    for x, y in zip(inputs(work), targets(work), strict=True):
+        value, gradient = loss.value_and_gradient(y, network.forward(x))
+        network.backward(gradient)
+        optimizer.step(network)
+        assert written_out.step(x, y) == pytest.approx(value, rel=1e-5)
+        np.testing.assert_allclose(written_out.values, network.flat.values, rtol=1e-4, atol=1e-6)
+    assert make_job(SIDES["bare"], TINY).units == 2
+    with pytest.raises(Skip, match="MLP"):
+        make_job(SIDES["bare"], BY_NAME["lstm"])
 
 
 @pytest.mark.parametrize("axis", ["batch", "width", "depth"])

@@ -262,6 +262,7 @@ def plot(rows: Sequence[Measured], growths: Sequence[Growth], path: Path) -> Non
 COLOURS = {
     "chainrule": "black",
     "floor": "#999999",
+    "bare": "#2ca02c",
     "loop": "#8c564b",
     "torch": "#d62728",
     "jax": "#1f77b4",

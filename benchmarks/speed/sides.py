@@ -62,6 +62,7 @@ SIDES = {
     for side in (
         OURS,
         FLOOR,
+        Side("bare", "bare NumPy", "bare", "JOBS", "numpy"),
         Side("loop", "loop by hand", "ours", "BY_HAND", "numpy"),
         Side(
             "torch", "PyTorch", "peer_torch", "JOBS", "torch", "torch",

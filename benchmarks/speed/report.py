@@ -290,7 +290,7 @@ def draw_ratios(rows: Sequence[Measured], axes: Any) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("time, as a multiple of chainrule's", loc="right")
     axes.grid(axis="x", which="both", alpha=0.2)
-    axes.legend(loc="lower center", bbox_to_anchor=(0.3, 1), ncols=6, frameon=False)
+    axes.figure.legend(loc="outside upper center", ncols=4, frameon=False)
 
 
 def draw_growth(growth: Growth, axes: Any) -> None:

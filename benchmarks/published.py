@@ -91,11 +91,6 @@ def moved(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return shift(x, rng, pixels=2, fill=float(x.min()))
 
 
-def mirrored_and_moved(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Do both."""
-    return moved(mirrored(x, rng), rng)
-
-
 @dataclass(frozen=True)
 class Recipe:
     """A network and how it is trained."""

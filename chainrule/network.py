@@ -153,7 +153,7 @@ class Network(Sequential):
         if array.dtype != self.dtype:
             with np.errstate(over="ignore"):  # too large for float32 becomes infinity, told below
                 array = array.astype(self.dtype)
-        if array.dtype.kind == "f" and not all_finite(array):
+        if not all_finite(array):
             finite = np.isfinite(array)
             first = tuple(int(i) for i in np.argwhere(~finite)[0])
             raise InputError(

@@ -38,9 +38,8 @@ def plot_confusion(
     -------
     matplotlib.figure.Figure
     """
-    names = None if class_names is None else list(class_names)
-    counts = confusion_matrix(y_true, y_pred, None if names is None else len(names))
-    names = [str(number) for number in range(len(counts))] if names is None else names
+    counts = confusion_matrix(y_true, y_pred, None if class_names is None else len(class_names))
+    names = class_names or [str(number) for number in range(len(counts))]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = new_figure("Drawing a confusion matrix", 2.2 + 0.62 * len(names))
     panel = figure.subplots()

@@ -32,10 +32,10 @@ from chainrule import (
     Softmax,
     Trainer,
 )
-from chainrule.augmentation import horizontal_flip, shift
-from chainrule.data_files import read_mnist
-from chainrule.inspection import plot_confusion, plot_mistakes
+from chainrule.data.augmentation import horizontal_flip, shift
+from chainrule.data.files import read_mnist
 from chainrule.metrics import accuracy
+from chainrule.plots import plot_confusion, plot_mistakes
 
 FOLDERS = {"fashion": "/usr/share/datasets/fashion-mnist", "mnist": "package/data"}
 """Where the files lie if `--folder` doesn't say: of Debian's package, and of npm's, unpacked."""

@@ -93,7 +93,7 @@ class NotFiniteError(ChainruleError, ArithmeticError):
     message : str
         The whole post-mortem, for people.
     finding : object, optional
-        The same for programs: a `chainrule.training.post_mortem.Finding`.
+        The same for programs: a `chainrule.diagnosis.post_mortem.Finding`.
     file : str
         Where the batch was saved for replay, or ``""``.
     """

@@ -24,19 +24,19 @@ class Module:
     """The parent of everything with a forward and a backward pass.
 
     A subclass writes `forward` and `backward`. Forward keeps what backward will need with
-    `save`; backward takes it out with `saved`, sets the ``grad`` of the parameters and returns
-    the gradient of the loss at the input::
+    `save_for_backward`; backward takes it out with `saved_values`, sets the ``grad`` of the
+    parameters and returns the gradient of the loss at the input::
 
         class Scale(Module):
             def __init__(self, features):
                 self.gain = Parameter(np.ones(features))
 
             def forward(self, x, training=True):
-                self.save(x, training=training)
+                self.save_for_backward(x, training=training)
                 return x * self.gain.value
 
             def backward(self, dy):
-                (x,) = self.saved()
+                (x,) = self.saved_values()
                 self.gain.grad = (dy * x).sum(axis=0)
                 return dy * self.gain.value
 
@@ -74,12 +74,12 @@ class Module:
         """Return the output for `x`, outside training: pure, so threads may share the module."""
         return self.forward(x, training=False)
 
-    def save(self, *values: Any, training: bool) -> None:
+    def save_for_backward(self, *values: Any, training: bool) -> None:
         """Keep `values` for the backward pass, if this forward pass is for training."""
         if training:
             self._saved = values
 
-    def saved(self) -> tuple[Any, ...]:
+    def saved_values(self) -> tuple[Any, ...]:
         """Hand over, once, what the last training forward pass saved."""
         values = self._saved
         if values is None:
@@ -193,7 +193,7 @@ def arguments(module: Module) -> dict[str, Any]:
     return shown
 
 
-# ---------------------------------------------------------------- values: type, chance, saving
+# ---------------------------------------------------------------- values: type, start, state
 
 
 def cast(root: Module, dtype: DTypeLike) -> None:
@@ -208,14 +208,14 @@ def cast(root: Module, dtype: DTypeLike) -> None:
 def initialize(
     root: Module, rng: np.random.Generator, initializer: Initializer | None = None
 ) -> None:
-    """Draw every parameter anew, and give every module that uses chance a generator of its own.
+    """Draw every parameter anew, and give every module with a generator one of its own.
 
     `initializer` draws the weights; without it each parameter is drawn as its module likes.
     Biases and normalisation gains always go back to their own first value.
     """
     for _, thing in walk(root):
         if isinstance(thing, Parameter):
-            thing.draw(rng, initializer if thing.decay else None)
+            thing.initialize(rng, initializer if thing.decay else None)
         elif isinstance(thing, Module):
             for name, value in vars(thing).items():
                 if isinstance(value, np.random.Generator):

@@ -13,8 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from chainrule import module as tree
-from chainrule import saving
-from chainrule.archive import read_archive, write_archive
 from chainrule.checks import all_finite
 from chainrule.errors import (
     BackwardError,
@@ -30,6 +28,8 @@ from chainrule.layers.linear import Linear, check_sizes
 from chainrule.memory import keep_freed_memory
 from chainrule.module import Module
 from chainrule.parameter import Array, FlatParameters, Initializer, Parameter
+from chainrule.storage import architecture
+from chainrule.storage.archive import read_archive, write_archive
 from chainrule.summary import summarize
 
 
@@ -97,13 +97,13 @@ class Network(Sequential):
         """
         if training:
             self._saved = None  # should this pass fail halfway, no backward may mix two batches
-        x = self._admit(x)
+        x = self._validate(x)
         try:
             y = super().forward(x, training)
         except Exception as error:
             tree.locate(error, self)
             raise
-        Module.save(self, y.shape, training=training)  # Network.save writes a file
+        Module.save_for_backward(self, y.shape, training=training)  # Network.save writes a file
         return y
 
     def backward(self, dy: ArrayLike, input_gradient: bool = True) -> Any:
@@ -113,7 +113,7 @@ class Network(Sequential):
         does ``input_gradient=False``, which leaves that gradient uncomputed: learning has no
         use for it, and it can be a quarter of the arithmetic of a small network.
         """
-        (shape,) = self.saved()
+        (shape,) = self.saved_values()
         dy = np.asarray(dy, self.dtype)
         if dy.shape != shape:
             self._saved = (shape,)  # a call that was refused loses nothing
@@ -136,7 +136,7 @@ class Network(Sequential):
         """Return the output for a batch, outside training; nothing in the network changes."""
         return self.forward(x, training=False)
 
-    def _admit(self, x: ArrayLike) -> Array:
+    def _validate(self, x: ArrayLike) -> Array:
         """Check and cast an input, at the door."""
         try:
             array = np.asarray(x)
@@ -211,7 +211,7 @@ class Network(Sequential):
         """
         tree.load_state(self, state)
 
-    def save(  # type: ignore[override]
+    def save(
         self,
         path: str | os.PathLike[str],
         *,
@@ -245,10 +245,10 @@ class Network(Sequential):
             given["standardizer"] = {"mean": standardizer.mean, "std": standardizer.std}
         self.metadata |= {name: value for name, value in given.items() if value is not None}
         self.metadata["version"] = sys.modules[__package__].__version__
-        arrays, metadata = saving.split_metadata(self.metadata)
-        architecture = saving.describe(self, saving.own_classes(Network))
+        arrays, metadata = architecture.split_metadata(self.metadata)
+        described = architecture.describe(self, architecture.own_classes(Network))
         arrays |= {f"network/{name}": value for name, value in self.state().items()}
-        write_archive(path, "network", arrays, {"network": architecture, "metadata": metadata})
+        write_archive(path, "network", arrays, {"network": described, "metadata": metadata})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], modules: Sequence[type[Module]] = ()) -> Network:
@@ -272,16 +272,16 @@ class Network(Sequential):
         arrays, description = read_archive(path, "network")
         prefix = "network/"
         values = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-        network = saving.build(
+        network = architecture.build(
             description.get("network"),
-            saving.own_classes(Network),
-            saving.classes_by_name(modules),
+            architecture.own_classes(Network),
+            architecture.classes_by_name(modules),
             sum(array.size for array in values.values()),
         )
         if not isinstance(network, Network):
             raise FileFormatError(f"{path} holds a {type(network).__name__}, not a Network.")
         network.load_state(values)
-        network.metadata = saving.join_metadata(arrays, description.get("metadata"))
+        network.metadata = architecture.join_metadata(arrays, description.get("metadata"))
         return network
 
     def summary(self, sample_shape: Sequence[int] | None = None) -> str:

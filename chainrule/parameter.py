@@ -36,7 +36,7 @@ class Parameter:
         Whether this is a weight: weight decay pulls on it, and `Network(initialization=...)`
         draws it. False for biases and for the gains of normalisation layers.
     initializer : callable, optional
-        ``initializer(shape, rng) -> array``; draws a fresh value in `draw`.
+        ``initializer(shape, rng) -> array``; draws a fresh value in `initialize`.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Parameter:
         self.flat: FlatParameters | None = None
 
     @classmethod
-    def drawn(
+    def from_initializer(
         cls,
         shape: tuple[int, ...],
         initializer: Initializer,
@@ -65,7 +65,7 @@ class Parameter:
         """Return a float32 parameter of this shape, its first value drawn by `initializer`."""
         _count_against_limit(shape)
         parameter = cls(np.zeros(shape, np.float32), decay=decay, initializer=initializer)
-        parameter.draw(rng)
+        parameter.initialize(rng)
         return parameter
 
     @property
@@ -114,11 +114,11 @@ class Parameter:
         """The floating-point type of `value` and of `grad`."""
         return self._value.dtype
 
-    def draw(self, rng: np.random.Generator, initializer: Initializer | None = None) -> None:
+    def initialize(self, rng: np.random.Generator, initializer: Initializer | None = None) -> None:
         """Draw a new value, from `initializer` or else from the parameter's own."""
-        draw = initializer or self.initializer
-        if draw is not None:
-            self.value = draw(self.shape, rng)
+        initializer = initializer or self.initializer
+        if initializer is not None:
+            self.value = initializer(self.shape, rng)
 
     def cast(self, dtype: DTypeLike) -> None:
         """Change the floating-point type; a parameter of that type already is left alone."""

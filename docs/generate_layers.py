@@ -78,12 +78,13 @@ def losses() -> list[type]:
 
 def optimizers() -> list[type]:
     """Return every optimizer."""
-    return [cls for cls in public(chainrule.optimizers) if cls is not chainrule.Optimizer]
+    found = [cls for cls in public(chainrule.optimizers) if cls is not chainrule.Optimizer]
+    return [cls for cls in found if cls not in schedules()]
 
 
 def schedules() -> list[type]:
     """Return every schedule of the learning rate."""
-    return public(chainrule.schedules)
+    return public(chainrule.optimizers.schedules)
 
 
 def initializers() -> list[type]:

@@ -25,11 +25,11 @@ class Swish(Module):
 
     def forward(self, x, training=True):
         s = 1 / (1 + np.exp(-self.b.value * x))  # (N, features)
-        self.save(x, s, training=training)
+        self.save_for_backward(x, s, training=training)
         return x * s
 
     def backward(self, dy):
-        x, s = self.saved()
+        x, s = self.saved_values()
         ds = s * (1 - s)  # the derivative of s by b x
         self.b.grad = (dy * x * x * ds).sum(axis=0)  # (features,): every sample used the same b
         return dy * (s + x * self.b.value * ds)  # (N, features)
@@ -39,7 +39,7 @@ class WrongSwish(Swish):
     """The same, with two mistakes that everybody makes sooner or later."""
 
     def backward(self, dy):
-        x, s = self.saved()
+        x, s = self.saved_values()
         ds = s * (1 - s)
         self.b.grad = (dy * x * x * ds).mean(axis=0)
         return dy * s

@@ -35,8 +35,8 @@ from chainrule import (
     Trainer,
     read_mnist,
 )
-from chainrule.inspection import plot_confusion, plot_mistakes
 from chainrule.metrics import accuracy
+from chainrule.plots import plot_confusion, plot_mistakes
 
 CLASSES = ["T-shirt", "trousers", "pullover", "dress", "coat"]
 CLASSES += ["sandal", "shirt", "sneaker", "bag", "boot"]

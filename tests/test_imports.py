@@ -25,30 +25,26 @@ ORDER = [
     "module",
     "initializers",
     "layers",
-    "archive",
-    "saving",
+    "storage",
     "summary",
     "network",
     "loss_functions",
     "optimizers",
-    "schedules",
     "metrics",
     "data",
-    "data_files",
-    "augmentation",
-    "gradient_check",
+    "diagnosis",
     "training",
-    "inspection",
+    "plots",
     "exchange",
     "estimators",
-    "environment",
+    "machine",
     "__init__",
     "distributed",
     "cli",
     "__main__",
 ]
-CORE = ORDER[: ORDER.index("gradient_check") + 1]
-"""From errors to gradient_check: NumPy and the standard library are all that is imported, ever."""
+CORE = ORDER[: ORDER.index("diagnosis") + 1]
+"""From errors to diagnosis: NumPy and the standard library are all that is imported, ever."""
 
 LAYERS = [
     "linear",

@@ -47,14 +47,14 @@ class Case:
     """A loss, data for it, and the loss of one sample as the formula says, in plain Python.
 
     y_true and y_pred are functions (rng, samples) -> array; reference takes one sample's rows;
-    importance says how much a sample counts, by its y_true.
+    target_weights says how much a sample counts, by its y_true.
     """
 
     loss: Loss
     y_true: Callable
     y_pred: Callable
     reference: Callable
-    importance: Callable = lambda y: 1.0
+    target_weights: Callable = lambda y: 1.0
 
     @property
     def name(self):
@@ -269,7 +269,7 @@ CASES = [
         lambda y, z: binary(y, sigmoid(z)),
     ),
     Case(
-        BinaryCrossEntropy(label_smoothing=0.1, positive_weight=3.0),
+        BinaryCrossEntropy(label_smoothing=0.1, pos_weight=3.0),
         yes_or_no,
         chances,
         mean_over_outputs(
@@ -277,7 +277,7 @@ CASES = [
         ),
     ),
     Case(
-        BinaryCrossEntropy(from_logits=True, positive_weight=0.2),
+        BinaryCrossEntropy(from_logits=True, pos_weight=0.2),
         yes_or_no,
         three,
         mean_over_outputs(
@@ -331,7 +331,7 @@ def test_every_loss_has_a_case():
 def test_the_value_is_the_mean_of_the_formula(case, samples):
     y, p = case.data(samples)
     expected = np.sum([case.reference(a, b) for a, b in zip(y, p, strict=True)])
-    expected /= np.sum([case.importance(a) for a in y])
+    expected /= np.sum([case.target_weights(a) for a in y])
     loss = case.loss.forward(y, p)
     assert type(loss) is float
     assert loss == pytest.approx(expected, rel=1e-12)
@@ -349,7 +349,7 @@ def test_weights_weigh_the_mean(case):
     y, p = case.data()
     weight = np.array([0.5, 0, 2, 1, 3, 0.1])
     each = [case.reference(a, b) for a, b in zip(y, p, strict=True)]
-    expected = np.dot(weight, each) / np.dot(weight, [case.importance(a) for a in y])
+    expected = np.dot(weight, each) / np.dot(weight, [case.target_weights(a) for a in y])
     assert case.loss.forward(y, p, weight) == pytest.approx(expected, rel=1e-12)
     assert (report := check_loss(WeightedLoss(case.loss, weight), y, p)).passed, str(report)
 
@@ -812,7 +812,7 @@ def test_class_weights_that_do_not_fit():
         (lambda: CategoricalCrossEntropy(class_weight=[1, -1]), "0 <= a class's weight, got -1"),
         (lambda: CategoricalCrossEntropy(class_weight=[0, 0]), "class_weight needs a weight above"),
         (lambda: BinaryCrossEntropy(label_smoothing=-0.1), "0 <= label_smoothing < 1, got -0.1"),
-        (lambda: BinaryCrossEntropy(positive_weight=0), "0 < positive_weight, got 0"),
+        (lambda: BinaryCrossEntropy(pos_weight=0), "0 < pos_weight, got 0"),
         (lambda: CategoricalFocalCrossEntropy(gamma=-1), "0 <= gamma, got -1"),
         (lambda: BinaryFocalCrossEntropy(gamma=-1), "0 <= gamma, got -1"),
         (lambda: BinaryFocalCrossEntropy(alpha=1), "0 < alpha < 1, got 1"),

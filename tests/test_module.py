@@ -73,27 +73,27 @@ def test_an_unwritten_module_says_what_is_missing():
 
 def test_saved_hands_over_once():
     module = Module()
-    module.save(1, "two", training=True)
-    assert module.saved() == (1, "two")
+    module.save_for_backward(1, "two", training=True)
+    assert module.saved_values() == (1, "two")
     with pytest.raises(BackwardError) as caught:
-        module.saved()
+        module.saved_values()
     assert str(caught.value).startswith("Module: there is no forward pass for this backward. Call")
     assert caught.value.module is module
 
 
 def test_save_outside_training_writes_nothing():
     module = Module()
-    module.save(1, training=False)
+    module.save_for_backward(1, training=False)
     assert vars(module) == {}
-    module.save(1, training=True)
-    module.save(2, training=False)
-    assert module.saved() == (1,)
+    module.save_for_backward(1, training=True)
+    module.save_for_backward(2, training=False)
+    assert module.saved_values() == (1,)
 
 
 def test_saving_nothing_still_counts_as_a_pass():
     module = Module()
-    module.save(training=True)
-    assert module.saved() == ()
+    module.save_for_backward(training=True)
+    assert module.saved_values() == ()
 
 
 def test_predict_is_forward_outside_training():
@@ -118,11 +118,11 @@ def test_the_docstrings_example_works():
             self.gain = Parameter(np.ones(features))
 
         def forward(self, x, training=True):
-            self.save(x, training=training)
+            self.save_for_backward(x, training=training)
             return x * self.gain.value
 
         def backward(self, dy):
-            (x,) = self.saved()
+            (x,) = self.saved_values()
             self.gain.grad = (dy * x).sum(axis=0)
             return dy * self.gain.value
 
@@ -147,7 +147,7 @@ def test_walk_finds_everything_in_definition_order():
 
 def test_walk_leaves_what_is_saved_for_backward_alone():
     module = Residual(ReLU())
-    module.save(Linear(2, 2), training=True)
+    module.save_for_backward(Linear(2, 2), training=True)
     assert [path for path, _ in walk(module)] == ["", "body"]
 
 

@@ -66,11 +66,11 @@ class Shift(Module):
     def forward(self, x, training=True):
         if training:
             self.passes.value = self.passes.value + 1
-        self.save(training=training)
+        self.save_for_backward(training=training)
         return x + self.shift.value
 
     def backward(self, dy):
-        self.saved()
+        self.saved_values()
         self.shift.grad = dy.sum(axis=0)
         return dy
 
@@ -429,7 +429,7 @@ def test_after_a_forward_that_failed_there_is_no_backward():
 def test_an_error_of_a_users_module_says_where_it_happened():
     class Broken(Module):
         def forward(self, x, training=True):
-            self.save(training=training)
+            self.save_for_backward(training=training)
             return x if training else x @ np.ones((7, 7))
 
         def backward(self, dy):
@@ -452,7 +452,7 @@ def test_an_error_of_a_users_module_says_where_it_happened():
 def test_a_users_gradient_of_the_wrong_shape_says_where():
     class Forgetful(Shift):
         def backward(self, dy):
-            self.saved()
+            self.saved_values()
             self.shift.grad = dy  # the sum over the batch forgotten
             return dy
 

@@ -66,23 +66,23 @@ def test_a_parameter_keeps_its_shape_for_life(what, shape):
 
 def test_drawn_is_float32_and_can_be_drawn_again():
     rng = np.random.default_rng(0)
-    parameter = Parameter.drawn((50, 2), Random(2.0), rng, decay=False)
+    parameter = Parameter.from_initializer((50, 2), Random(2.0), rng, decay=False)
     first = parameter.value.copy()
     expected = np.random.default_rng(0).normal(0, 2, (50, 2)).astype(np.float32)
     np.testing.assert_array_equal(first, expected)
     assert parameter.dtype == np.float32
     assert not parameter.decay
-    parameter.draw(rng)
+    parameter.initialize(rng)
     assert not np.array_equal(parameter.value, first)
-    parameter.draw(rng, Constant(3.0))
+    parameter.initialize(rng, Constant(3.0))
     assert (parameter.value == 3).all()
-    parameter.draw(np.random.default_rng(0))
+    parameter.initialize(np.random.default_rng(0))
     np.testing.assert_array_equal(parameter.value, first)
 
 
 def test_draw_leaves_a_parameter_without_initializer_alone():
     parameter = Parameter([1.0, 2.0])
-    parameter.draw(np.random.default_rng(0))
+    parameter.initialize(np.random.default_rng(0))
     np.testing.assert_array_equal(parameter.value, [1, 2])
 
 

@@ -44,11 +44,11 @@ class ReLU(Module):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         y = np.maximum(x, 0)
-        self.save(y, training=training)
+        self.save_for_backward(y, training=training)
         return y
 
     def backward(self, dy: Array) -> Array:
-        (y,) = self.saved()
+        (y,) = self.saved_values()
         return dy * (y > 0)
 
 
@@ -62,11 +62,11 @@ class LeakyReLU(Module):
         self.negative_slope = negative_slope
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        self.save(x, training=training)
+        self.save_for_backward(x, training=training)
         return np.maximum(x, 0) + self.negative_slope * np.minimum(x, 0)
 
     def backward(self, dy: Array) -> Array:
-        (x,) = self.saved()
+        (x,) = self.saved_values()
         return np.where(x > 0, dy, self.negative_slope * dy)
 
 
@@ -102,11 +102,11 @@ class PReLU(Module):
                 f"got an input of shape {x.shape}.",
                 self,
             )
-        self.save(x, training=training)
+        self.save_for_backward(x, training=training)
         return np.maximum(x, 0) + self._slope(x) * np.minimum(x, 0)
 
     def backward(self, dy: Array) -> Array:
-        (x,) = self.saved()
+        (x,) = self.saved_values()
         shared = tuple(axis for axis in range(x.ndim) if axis != 1 or self.num_parameters == 1)
         self.weight.grad = (dy * np.minimum(x, 0)).sum(axis=shared).reshape(-1)
         return np.where(x > 0, dy, self._slope(x) * dy)
@@ -133,11 +133,11 @@ class Sigmoid(Module):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         y = np.maximum(sigmoid(x), tiny(x))
-        self.save(y, training=training)
+        self.save_for_backward(y, training=training)
         return y
 
     def backward(self, dy: Array) -> Array:
-        (y,) = self.saved()
+        (y,) = self.saved_values()
         return dy * y * np.maximum(1 - y, tiny(y))
 
 
@@ -146,11 +146,11 @@ class Tanh(Module):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         y = np.tanh(x)
-        self.save(y, training=training)
+        self.save_for_backward(y, training=training)
         return y
 
     def backward(self, dy: Array) -> Array:
-        (y,) = self.saved()
+        (y,) = self.saved_values()
         return dy * (1 - y * y)
 
 
@@ -162,11 +162,11 @@ class Softsign(Module):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         shrink = 1 / (1 + np.abs(x))
-        self.save(shrink, training=training)
+        self.save_for_backward(shrink, training=training)
         return x * shrink
 
     def backward(self, dy: Array) -> Array:
-        (shrink,) = self.saved()
+        (shrink,) = self.saved_values()
         return dy * shrink * shrink
 
 
@@ -183,11 +183,11 @@ class HardSigmoid(Module):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         y = hard_sigmoid(x)
-        self.save(y, training=training)
+        self.save_for_backward(y, training=training)
         return y
 
     def backward(self, dy: Array) -> Array:
-        (y,) = self.saved()
+        (y,) = self.saved_values()
         return dy * ((y > 0) & (y < 1)) / 6
 
 
@@ -199,11 +199,11 @@ class HardSwish(Module):
     """
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        self.save(x, training=training)
+        self.save_for_backward(x, training=training)
         return x * hard_sigmoid(x)
 
     def backward(self, dy: Array) -> Array:
-        (x,) = self.saved()
+        (x,) = self.saved_values()
         inside = np.abs(x) < 3
         return dy * np.where(inside, x / 3 + 0.5, x > 0)
 
@@ -241,11 +241,11 @@ class Softmax(Module):
     def forward(self, x: Array, training: bool = True) -> Array:
         y = softmax(x, self.axis)
         np.maximum(y, tiny(y), out=y)
-        self.save(y, training=training)
+        self.save_for_backward(y, training=training)
         return y
 
     def backward(self, dy: Array) -> Array:
-        (y,) = self.saved()
+        (y,) = self.saved_values()
         weighted = dy * y
         return weighted - y * weighted.sum(axis=self.axis, keepdims=True)
 
@@ -261,9 +261,9 @@ class LogSoftmax(Module):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         y = log_softmax(x, self.axis)
-        self.save(y, training=training)
+        self.save_for_backward(y, training=training)
         return y
 
     def backward(self, dy: Array) -> Array:
-        (y,) = self.saved()
+        (y,) = self.saved_values()
         return dy - np.exp(y) * dy.sum(axis=self.axis, keepdims=True)

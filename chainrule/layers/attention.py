@@ -76,7 +76,7 @@ class MultiHeadAttention(Module):
         self.causal = causal
         self.bias = bias
         self.dropout = dropout
-        self.query, self.key, self.value, self.output = (
+        self.q_proj, self.k_proj, self.v_proj, self.out_proj = (
             Linear(embed_dim, embed_dim, bias, KEEPING_VARIANCE, rng) for _ in range(4)
         )
         self.drop = Dropout(dropout, seed=rng.spawn(1)[0])
@@ -91,25 +91,25 @@ class MultiHeadAttention(Module):
     ) -> Array:
         source = self._source(x, context)
         allowed = self._allowed(x, source, key_padding_mask)
-        q = self._split(self.query.forward(x, training))  # (N, heads, T, d)
-        k = self._split(self.key.forward(source, training))  # (N, heads, S, d)
-        v = self._split(self.value.forward(source, training))
+        q = self._split(self.q_proj.forward(x, training))  # (N, heads, T, d)
+        k = self._split(self.k_proj.forward(source, training))  # (N, heads, S, d)
+        v = self._split(self.v_proj.forward(source, training))
         q = q * (1 / math.sqrt(q.shape[-1]))
         p = masked_softmax(q @ k.swapaxes(2, 3), allowed)  # (N, heads, T, S)
         dropped = self.drop.forward(p, training)
-        self.save(q, k, v, p, dropped, context is not None, training=training)
-        return self.output.forward(joined(dropped @ v), training)
+        self.save_for_backward(q, k, v, p, dropped, context is not None, training=training)
+        return self.out_proj.forward(joined(dropped @ v), training)
 
     def backward(self, dy: Array) -> Any:
-        q, k, v, p, dropped, with_context = self.saved()
-        dheads = self._split(self.output.backward(dy))  # (N, heads, T, d)
+        q, k, v, p, dropped, with_context = self.saved_values()
+        dheads = self._split(self.out_proj.backward(dy))  # (N, heads, T, d)
         dv = dropped.swapaxes(2, 3) @ dheads
         dp = self.drop.backward(dheads @ v.swapaxes(2, 3))
         ds = p * (dp - np.einsum("nhts,nhts->nht", dp, p)[..., np.newaxis])
         dq = (ds @ k) * (1 / math.sqrt(q.shape[-1]))
         dk = ds.swapaxes(2, 3) @ q
-        dx = self.query.backward(joined(dq))
-        dsource = self.key.backward(joined(dk)) + self.value.backward(joined(dv))
+        dx = self.q_proj.backward(joined(dq))
+        dsource = self.k_proj.backward(joined(dk)) + self.v_proj.backward(joined(dv))
         return (dx, dsource) if with_context else dx + dsource
 
     def _split(self, x: Array) -> Array:

@@ -12,7 +12,7 @@ from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.module import Module, arguments, named_parameters
 from chainrule.parameter import Array
 
-__all__ = ["Branches", "Residual", "Sequential"]
+__all__ = ["Parallel", "Residual", "Sequential"]
 
 
 class Sequential(Module):
@@ -100,7 +100,7 @@ class Residual(Module):
         return dx + self.body.backward(dy)
 
 
-class Branches(Module):
+class Parallel(Module):
     """Several modules on the same input, their outputs joined: y = [f_1(x), f_2(x), ...].
 
     Backward hands each branch its own part of dy (all of it where outputs were added); as x went
@@ -124,10 +124,10 @@ class Branches(Module):
         self.branches = checked_modules(self, branches, "branch")
         if merge not in ("concatenate", "add"):
             raise ConfigurationError(
-                f"Branches' merge must be 'concatenate' or 'add', got {merge!r}."
+                f"Parallel' merge must be 'concatenate' or 'add', got {merge!r}."
             )
         if merge == "concatenate" and axis == 0:
-            raise ConfigurationError("Branches cannot be concatenated along axis 0, the batch.")
+            raise ConfigurationError("Parallel cannot be concatenated along axis 0, the batch.")
         self.merge = merge
         self.axis = axis
         self.takes_indices = self.branches[0].takes_indices
@@ -138,14 +138,14 @@ class Branches(Module):
         outputs = [branch.forward(x, training) for branch in self.branches]
         self._check_shapes([output.shape for output in outputs])
         if self.merge == "add":
-            self.save(None, training=training)
+            self.save_for_backward(None, training=training)
             return sum(outputs[1:], start=outputs[0])
         widths = [output.shape[self.axis] for output in outputs]
-        self.save(np.cumsum(widths)[:-1], training=training)
+        self.save_for_backward(np.cumsum(widths)[:-1], training=training)
         return np.concatenate(outputs, axis=self.axis)
 
     def backward(self, dy: Array) -> Array:
-        (cuts,) = self.saved()
+        (cuts,) = self.saved_values()
         parts = [dy] * len(self.branches) if cuts is None else np.split(dy, cuts, axis=self.axis)
         inputs = [b.backward(part) for b, part in zip(self.branches, parts, strict=True)]
         # Nothing flows back to indices.

@@ -4,11 +4,11 @@ The work is done by three functions. Each is linear in both its arguments, and t
 other's gradients:
 
     correlate(x, weight) -> y             what a convolution does
-    spread(dy, weight) -> dx              its transpose, the gradient at x
+    transposed_convolution(dy, weight) -> dx              its transpose, the gradient at x
     weight_gradient(x, dy) -> dweight     the gradient at the weight
 
-Conv1d and Conv2d go forward by `correlate` and back by `spread`, ConvTranspose2d the other way
-round. Each is a sum over the kernel's rows i of one large matrix product:
+Conv1d and Conv2d go forward by `correlate` and back by `transposed_convolution`, ConvTranspose2d
+the other way round. Each is a sum over the kernel's rows i of one large matrix product:
 
     y's rows p = Σ_i  weight[:, :, i] (O, C·kw)  @  x's rows p s + i d, each pixel with its kw - 1
                                                     neighbours to the right (C·kw, places)
@@ -89,13 +89,15 @@ class _Convolution(Module):
         self.groups = groups
         self.window = read_window(self.axes, kernel_size, stride, padding, dilation)
         shape = (out_channels, in_channels // groups, *self.window.size[2 - self.axes :])
-        self.weight = Parameter.drawn(shape, get_initializer(initialization), rng)
-        self.bias = Parameter.drawn((out_channels,), Zero(), rng, decay=False) if bias else None
+        self.weight = Parameter.from_initializer(shape, get_initializer(initialization), rng)
+        self.bias = (
+            Parameter.from_initializer((out_channels,), Zero(), rng, decay=False) if bias else None
+        )
 
     def forward(self, x: Array, training: bool = True) -> Array:
         check_images(self, x, self.axes, self.in_channels)
         check_fit(self, self.window, x)
-        self.save(x, training=training)
+        self.save_for_backward(x, training=training)
         bias = None if self.bias is None else self.bias.value
         weight = as_images(self.weight.value)
         return like(x, correlate(as_images(x), weight, self.window, self.groups, bias))
@@ -103,14 +105,16 @@ class _Convolution(Module):
     def backward(self, dy: Array) -> Array:
         x = self._backward_parameters(dy)
         weight, size = as_images(self.weight.value), as_images(x).shape[2:]
-        return like(x, spread(as_images(dy), weight, self.window, size, self.groups))
+        return like(
+            x, transposed_convolution(as_images(dy), weight, self.window, size, self.groups)
+        )
 
     def backward_parameters(self, dy: Array) -> None:
         self._backward_parameters(dy)
 
     def _backward_parameters(self, dy: Array) -> Array:
         """Set the gradients, and return the input that was saved."""
-        (x,) = self.saved()
+        (x,) = self.saved_values()
         images, dy = as_images(x), as_images(dy)
         dweight = weight_gradient(images, dy, self.window, self.groups)
         self.weight.grad = like(self.weight.value, dweight)
@@ -251,18 +255,20 @@ class ConvTranspose2d(Module):
                 f"{output_padding!r} with stride={stride!r}."
             )
         shape = (in_channels, out_channels // groups, *self.window.size)
-        self.weight = Parameter.drawn(shape, get_initializer(initialization), rng)
-        self.bias = Parameter.drawn((out_channels,), Zero(), rng, decay=False) if bias else None
+        self.weight = Parameter.from_initializer(shape, get_initializer(initialization), rng)
+        self.bias = (
+            Parameter.from_initializer((out_channels,), Zero(), rng, decay=False) if bias else None
+        )
 
     def forward(self, x: Array, training: bool = True) -> Array:
         check_images(self, x, 2, self.in_channels)
         size = self._output_size(x)
-        self.save(x, training=training)
+        self.save_for_backward(x, training=training)
         bias = None if self.bias is None else self.bias.value
-        return spread(x, self.weight.value, self.window, size, self.groups, bias)
+        return transposed_convolution(x, self.weight.value, self.window, size, self.groups, bias)
 
     def backward(self, dy: Array) -> Array:
-        (x,) = self.saved()
+        (x,) = self.saved_values()
         self.weight.grad = weight_gradient(dy, x, self.window, self.groups)
         if self.bias is not None:
             self.bias.grad = dy.sum(axis=(0, 2, 3))  # (out_channels,)
@@ -275,7 +281,7 @@ class ConvTranspose2d(Module):
         height, width = (
             (length - 1) * stride - sum(cut) + reach + extra
             for length, stride, cut, reach, extra in zip(
-                x.shape[2:], window.stride, sides, window.reach, self.extra, strict=True
+                x.shape[2:], window.stride, sides, window.effective_size, self.extra, strict=True
             )
         )
         if min(height, width) < 1:
@@ -310,7 +316,7 @@ def correlate(
     """
     outputs, channels, kh, kw = weight.shape
     kernels = weight.transpose(2, 0, 1, 3).reshape(kh, groups, outputs // groups, channels * kw)
-    y = np.empty((len(x), outputs, *window.stops(x.shape[2:])), x.dtype)
+    y = np.empty((len(x), outputs, *window.output_size(x.shape[2:])), x.dtype)
     scratch = Scratch(x.dtype)
     for images, rows, patches in patch_blocks(x, outputs, window, groups):
         sums = add_products(kernels, patches, scratch)
@@ -337,7 +343,7 @@ def weight_gradient(x: Array, dy: Array, window: Window, groups: int = 1) -> Arr
     return total.transpose(1, 4, 2, 0, 3).reshape(outputs, channels, kh, kw)
 
 
-def spread(
+def transposed_convolution(
     dy: Array,
     weight: Array,
     window: Window,
@@ -439,7 +445,7 @@ def patch_blocks(
     image = x.shape[2], x.shape[3]
     (kh, kw), (sh, sw), (dh, dw) = window.size, window.stride, window.dilation
     (top, _), (left, right) = window.sides(image)
-    stops, columns = window.stops(image)
+    stops, columns = window.output_size(image)
     phases = sorted({i * dh % sh for i in range(kh)})  # a kernel row steps over the rows between
     row_bytes = (channels * kw * len(phases) + 2 * outputs) * columns * x.itemsize
     scratch = Scratch(x.dtype)

@@ -13,7 +13,7 @@ from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.module import Module
 from chainrule.parameter import Array
 
-__all__ = ["ChannelDropout", "Dropout", "GaussianNoise"]
+__all__ = ["Dropout", "GaussianNoise", "SpatialDropout"]
 
 
 class Dropout(Module):
@@ -40,15 +40,15 @@ class Dropout(Module):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         if not training or self.p == 0:
-            self.save(None, training=training)
+            self.save_for_backward(None, training=training)
             return x
         kept = self.rng.random(self.mask_shape(x), dtype=np.float32) >= self.p
         mask = kept * x.dtype.type(1 / (1 - self.p))
-        self.save(mask, training=training)
+        self.save_for_backward(mask, training=training)
         return x * mask
 
     def backward(self, dy: Array) -> Array:
-        (mask,) = self.saved()
+        (mask,) = self.saved_values()
         return dy if mask is None else dy * mask
 
     def mask_shape(self, x: Array) -> tuple[int, ...]:
@@ -56,7 +56,7 @@ class Dropout(Module):
         return x.shape
 
 
-class ChannelDropout(Dropout):
+class SpatialDropout(Dropout):
     """In training, each channel of each sample becomes 0 with probability p, else x / (1 - p).
 
     For x (N, C, T) or (N, C, H, W). Neighbours in an image tell nearly the same, so that dropping
@@ -103,7 +103,7 @@ class GaussianNoise(Module):
         self.rng = np.random.default_rng(seed)
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        self.save(training=training)
+        self.save_for_backward(training=training)
         if not training or self.std == 0:
             return x
         noise = self.rng.standard_normal(x.shape, dtype=x.dtype)
@@ -112,5 +112,5 @@ class GaussianNoise(Module):
         return noise
 
     def backward(self, dy: Array) -> Array:
-        self.saved()
+        self.saved_values()
         return dy

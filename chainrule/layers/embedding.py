@@ -52,18 +52,18 @@ class Embedding(Module):
         self.embedding_dim = embedding_dim
         self.padding_idx = padding_idx
         self.weight = Table((num_embeddings, embedding_dim), padding_idx)
-        self.weight.draw(np.random.default_rng(seed))
+        self.weight.initialize(np.random.default_rng(seed))
 
     def forward(self, x: ArrayLike, training: bool = True) -> Array:
         indices = self._checked(x)
-        self.save(indices, training=training)
+        self.save_for_backward(indices, training=training)
         y = self.weight.value[indices]  # (N, ..., embedding_dim)
         if self.padding_idx is not None:
             y[indices == self.padding_idx] = 0
         return y
 
     def backward(self, dy: Array) -> None:
-        (indices,) = self.saved()
+        (indices,) = self.saved_values()
         # Row i of the gradient is the sum of dy over the places where x is i. All features are
         # summed at once, as bins of one long vector: 5 × faster than np.add.at (1600 places,
         # 1000 rows of 64), and 2 × faster than sorting the places first.
@@ -105,7 +105,7 @@ class Table(Parameter):
         super().__init__(np.zeros(shape, np.float32), initializer=Random(std=1.0))
         self.padding_idx = padding_idx
 
-    def draw(self, rng: np.random.Generator, initializer: Initializer | None = None) -> None:
-        super().draw(rng, initializer)
+    def initialize(self, rng: np.random.Generator, initializer: Initializer | None = None) -> None:
+        super().initialize(rng, initializer)
         if self.padding_idx is not None:
             self.value[self.padding_idx] = 0

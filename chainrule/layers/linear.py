@@ -36,16 +36,18 @@ class Neuron(Module):
         check_sizes(in_features=in_features)
         rng = np.random.default_rng(seed)
         self.in_features = int(in_features)
-        self.weight = Parameter.drawn((in_features,), get_initializer(initialization), rng)
-        self.bias = Parameter.drawn((1,), Zero(), rng, decay=False)
+        self.weight = Parameter.from_initializer(
+            (in_features,), get_initializer(initialization), rng
+        )
+        self.bias = Parameter.from_initializer((1,), Zero(), rng, decay=False)
 
     def forward(self, x: Array, training: bool = True) -> Array:
         check_features(self, x, self.in_features)
-        self.save(x, training=training)
+        self.save_for_backward(x, training=training)
         return (x @ self.weight.value)[..., np.newaxis] + self.bias.value
 
     def backward(self, dy: Array) -> Array:
-        (x,) = self.saved()
+        (x,) = self.saved_values()
         rows = x.reshape(-1, self.in_features)  # sequences: every position is a row
         self.weight.grad = dy.reshape(-1) @ rows  # (in_features,): each input, weighed by its dy
         self.bias.grad = [dy.sum()]
@@ -81,14 +83,16 @@ class Linear(Module):
         rng = np.random.default_rng(seed)
         self.in_features = int(in_features)
         self.out_features = int(out_features)
-        self.weight = Parameter.drawn(
+        self.weight = Parameter.from_initializer(
             (in_features, out_features), get_initializer(initialization), rng
         )
-        self.bias = Parameter.drawn((out_features,), Zero(), rng, decay=False) if bias else None
+        self.bias = (
+            Parameter.from_initializer((out_features,), Zero(), rng, decay=False) if bias else None
+        )
 
     def forward(self, x: Array, training: bool = True) -> Array:
         check_features(self, x, self.in_features)
-        self.save(x, training=training)
+        self.save_for_backward(x, training=training)
         rows = x.reshape(-1, self.in_features)  # sequences: every position is a row
         y = rows.dot(self.weight.value)  # dot begins sooner than @
         if self.bias is not None:
@@ -101,7 +105,7 @@ class Linear(Module):
         return dx.reshape(*dy.shape[:-1], self.in_features)
 
     def backward_parameters(self, dy: Array) -> None:
-        (x,) = self.saved()
+        (x,) = self.saved_values()
         x_rows, dy_rows = x.reshape(-1, self.in_features), dy.reshape(-1, self.out_features)
         np.matmul(x_rows.T, dy_rows, out=self.weight.grad)  # (in_features, out_features)
         if self.bias is not None:

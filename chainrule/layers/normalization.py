@@ -159,7 +159,7 @@ class BatchNorm(Module):
         x_hat, mean, variance, inverse_std = standardize(channels, self.epsilon)
         if all_finite(variance):  # a batch that overflowed must not spoil what all others left
             self._follow(mean[:, 0], variance[:, 0] * (count / (count - 1)))
-        self.save(x_hat, inverse_std, training=True)
+        self.save_for_backward(x_hat, inverse_std, training=True)
         return x_hat
 
     def _follow(self, mean: Array, variance: Array) -> None:
@@ -169,7 +169,7 @@ class BatchNorm(Module):
         self.running_var.value = (1 - pull) * self.running_var.value + pull * variance
 
     def backward(self, dy: Array) -> Array:
-        x_hat, inverse_std = self.saved()
+        x_hat, inverse_std = self.saved_values()
         channels = dy.reshape(x_hat.shape)
         sums = total(channels), total_product(channels, x_hat)  # of dy and of dy x̂
         if self.weight is not None and self.bias is not None:
@@ -214,12 +214,12 @@ class LayerNorm(Module):
         check_last_axes(self, x, self.normalized_shape)
         rows = x.reshape(1, -1, math.prod(self.normalized_shape))  # (1, positions, D)
         x_hat, _, _, inverse_std = standardize(rows, self.epsilon)
-        self.save(x_hat, inverse_std, training=training)
+        self.save_for_backward(x_hat, inverse_std, training=training)
         by_feature = x_hat.reshape(*x_hat.shape[1:], 1)  # (positions, D, 1)
         return scale_and_shift(by_feature, self.weight, self.bias).reshape(x.shape)
 
     def backward(self, dy: Array) -> Array:
-        x_hat, inverse_std = self.saved()
+        x_hat, inverse_std = self.saved_values()
         g = dy.reshape(x_hat.shape)
         if self.weight is not None and self.bias is not None:
             self.bias.grad = np.einsum("pd->d", g[0]).reshape(self.normalized_shape)
@@ -267,12 +267,12 @@ class GroupNorm(Module):
         check_channels(self, x, self.num_channels)
         groups = x.reshape(1, len(x) * self.num_groups, -1)  # (1, N groups, numbers of a group)
         x_hat, _, _, inverse_std = standardize(groups, self.epsilon)
-        self.save(x_hat, inverse_std, training=training)
+        self.save_for_backward(x_hat, inverse_std, training=training)
         channels = x_hat.reshape(len(x), self.num_channels, -1)  # (N, C, L)
         return scale_and_shift(channels, self.weight, self.bias).reshape(x.shape)
 
     def backward(self, dy: Array) -> Array:
-        x_hat, inverse_std = self.saved()
+        x_hat, inverse_std = self.saved_values()
         g = dy.reshape(len(dy), self.num_channels, -1)  # (N, C, L)
         if self.weight is not None and self.bias is not None:
             self.bias.grad = total(g)[:, 0]
@@ -352,12 +352,12 @@ class RMSNorm(Module):
         mean_square = np.einsum("pd,pd->p", rows, rows) / rows.shape[1]
         inverse_root = 1 / np.sqrt(mean_square + self.epsilon)[:, np.newaxis]
         x_hat = rows * inverse_root
-        self.save(x_hat, inverse_root, training=training)
+        self.save_for_backward(x_hat, inverse_root, training=training)
         y = x_hat if self.weight is None else x_hat * self.weight.value.reshape(-1)
         return y.reshape(x.shape)
 
     def backward(self, dy: Array) -> Array:
-        x_hat, inverse_root = self.saved()
+        x_hat, inverse_root = self.saved_values()
         g = dy.reshape(x_hat.shape)
         if self.weight is not None:
             self.weight.grad = np.einsum("pd,pd->d", g, x_hat).reshape(self.normalized_shape)

@@ -31,7 +31,7 @@ from chainrule.parameter import Array
 __all__ = [
     "AvgPool1d",
     "AvgPool2d",
-    "GlobalAveragePool",
+    "GlobalAvgPool",
     "GlobalMaxPool",
     "MaxPool1d",
     "MaxPool2d",
@@ -85,11 +85,11 @@ class MaxPool2d(Module):
         images = as_images(x)  # (N, C, H, W)
         across, winner_across = largest(images, self.window, ACROSS, training)
         y, winner_down = largest(across, self.window, DOWN, training)
-        self.save(images.shape[2:], winner_across, winner_down, training=training)
+        self.save_for_backward(images.shape[2:], winner_across, winner_down, training=training)
         return like(x, y)
 
     def backward(self, dy: Array) -> Array:
-        (height, width), winner_across, winner_down = self.saved()
+        (height, width), winner_across, winner_down = self.saved_values()
         across = to_winners(as_images(dy), winner_down, self.window, DOWN, height)
         return like(dy, to_winners(across, winner_across, self.window, ACROSS, width))
 
@@ -108,10 +108,12 @@ def largest(x: Array, window: Window, axis: int, training: bool) -> tuple[Array,
 
     Among equals the first wins. First across and then down, this is the first row by row.
     """
-    y = np.full(resized(x, axis, window.stops((x.shape[2], x.shape[3]))[axis]), -np.inf, x.dtype)
+    y = np.full(
+        resized(x, axis, window.output_size((x.shape[2], x.shape[3]))[axis]), -np.inf, x.dtype
+    )
     number = np.min_scalar_type(window.size[axis] - 1).type  # bytes, up to 256 elements
     winner = np.zeros(y.shape, number) if training else None
-    for element, (stops, places) in enumerate(window.taps(axis, x.shape[2 + axis])):
+    for element, (stops, places) in enumerate(window.offsets(axis, x.shape[2 + axis])):
         best, seen = y[along(axis, stops)], x[along(axis, places)]
         if element == 0:
             best[...] = seen
@@ -126,8 +128,8 @@ def largest(x: Array, window: Window, axis: int, training: bool) -> tuple[Array,
 def to_winners(dy: Array, winner: Array, window: Window, axis: int, length: int) -> Array:
     """Return dx, of this length along the axis: each window's gradient at its winner."""
     dx = np.zeros(resized(dy, axis, length), dy.dtype)
-    apart = window.stride[axis] >= window.reach[axis]
-    for element, (stops, places) in enumerate(window.taps(axis, length)):
+    apart = window.stride[axis] >= window.effective_size[axis]
+    for element, (stops, places) in enumerate(window.offsets(axis, length)):
         won, here = winner[along(axis, stops)] == element, dx[along(axis, places)]
         if apart:
             np.multiply(dy[along(axis, stops)], won, out=here)
@@ -180,13 +182,13 @@ class AvgPool2d(Module):
             check_seen(self, self.window, x)
         images = as_images(x)  # (N, C, H, W)
         counts = self._counts(images.shape[2:], x.dtype)
-        self.save(images.shape[2:], counts, training=training)
+        self.save_for_backward(images.shape[2:], counts, training=training)
         y = sums(sums(images, self.window, ACROSS), self.window, DOWN)
         y /= counts
         return like(x, y)
 
     def backward(self, dy: Array) -> Array:
-        (height, width), counts = self.saved()
+        (height, width), counts = self.saved_values()
         across = to_all(as_images(dy) / counts, self.window, DOWN, height)
         return like(dy, to_all(across, self.window, ACROSS, width))
 
@@ -209,8 +211,8 @@ class AvgPool1d(AvgPool2d):
 
 def sums(x: Array, window: Window, axis: int) -> Array:
     """Return the sum over each window along one axis."""
-    y = np.zeros(resized(x, axis, window.stops((x.shape[2], x.shape[3]))[axis]), x.dtype)
-    for stops, places in window.taps(axis, x.shape[2 + axis]):
+    y = np.zeros(resized(x, axis, window.output_size((x.shape[2], x.shape[3]))[axis]), x.dtype)
+    for stops, places in window.offsets(axis, x.shape[2 + axis]):
         y[along(axis, stops)] += x[along(axis, places)]
     return y
 
@@ -218,7 +220,7 @@ def sums(x: Array, window: Window, axis: int) -> Array:
 def to_all(dy: Array, window: Window, axis: int, length: int) -> Array:
     """Return dx, of this length along the axis: each window's gradient at all its elements."""
     dx = np.zeros(resized(dy, axis, length), dy.dtype)
-    for stops, places in window.taps(axis, length):
+    for stops, places in window.offsets(axis, length):
         dx[along(axis, places)] += dy[along(axis, stops)]
     return dx
 
@@ -226,18 +228,18 @@ def to_all(dy: Array, window: Window, axis: int, length: int) -> Array:
 # ---------------------------------------------------------------- all of a channel
 
 
-class GlobalAveragePool(Module):
+class GlobalAvgPool(Module):
     """y[n, c] = the mean of channel c: x (N, C, ...), y (N, C).
 
     Lin, Chen, Yan, "Network In Network", 2014.
     """
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        self.save(x.shape, training=training)
+        self.save_for_backward(x.shape, training=training)
         return channels_in_rows(self, x).mean(axis=2)
 
     def backward(self, dy: Array) -> Array:
-        (shape,) = self.saved()
+        (shape,) = self.saved_values()
         share = dy / math.prod(shape[2:])
         return np.broadcast_to(share.reshape(*dy.shape, *[1] * (len(shape) - 2)), shape).copy()
 
@@ -251,11 +253,11 @@ class GlobalMaxPool(Module):
     def forward(self, x: Array, training: bool = True) -> Array:
         rows = channels_in_rows(self, x)
         winners = rows.argmax(axis=2)[:, :, np.newaxis]  # (N, C, 1)
-        self.save(x.shape, winners, training=training)
+        self.save_for_backward(x.shape, winners, training=training)
         return np.take_along_axis(rows, winners, axis=2)[:, :, 0]
 
     def backward(self, dy: Array) -> Array:
-        shape, winners = self.saved()
+        shape, winners = self.saved_values()
         dx = np.zeros((*dy.shape, math.prod(shape[2:])), dy.dtype)
         np.put_along_axis(dx, winners, dy[:, :, np.newaxis], axis=2)
         return dx.reshape(shape)
@@ -289,8 +291,8 @@ def channels_in_rows(module: Module, x: Array) -> Array:
 
 def pixels_seen(window: Window, image: Pair, axis: int) -> Array:
     """Return how many of the kernel's elements lie on the image at each stop along one axis."""
-    counts = np.zeros(window.stops(image)[axis], int)
-    for stops, _ in window.taps(axis, image[axis]):
+    counts = np.zeros(window.output_size(image)[axis], int)
+    for stops, _ in window.offsets(axis, image[axis]):
         counts[stops] += 1
     return counts
 

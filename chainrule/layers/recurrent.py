@@ -121,12 +121,12 @@ class Recurrent(Module):
                 final[:, place] = spans.at_the_end(states)
                 outputs.append(turned(states[0, 1:]))
             y = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
-        self.save(spans, shape, initial_state is not None, training=training)
+        self.save_for_backward(spans, shape, initial_state is not None, training=training)
         y = y.swapaxes(0, 1)  # (N, T, features)
         return (y, self._shown(final)) if return_state else y
 
     def backward(self, dy: Array, dstate: ArrayLike | None = None) -> Any:
-        spans, shape, with_initial_state = self.saved()
+        spans, shape, with_initial_state = self.saved_values()
         dfinal = self._states(dstate, "dstate", shape, dy.dtype)
         dfirst = np.empty(shape, dy.dtype)
         dy = spans.cleared(dy.swapaxes(0, 1))  # (T, N, features)
@@ -259,11 +259,11 @@ class LastStep(Module):
                 f"expected sequences (N, T, features), got an input of shape {x.shape}.", self
             )
         ends = checked_lengths(lengths, *x.shape[:2])
-        self.save(x.shape, ends, training=training)
+        self.save_for_backward(x.shape, ends, training=training)
         return x[np.arange(len(x)), ends - 1]
 
     def backward(self, dy: Array) -> Array:
-        shape, ends = self.saved()
+        shape, ends = self.saved_values()
         dx = np.zeros(shape, dy.dtype)
         dx[np.arange(len(dx)), ends - 1] = dy
         return dx

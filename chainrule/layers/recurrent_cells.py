@@ -42,10 +42,10 @@ class Cell(Module):
         width = len(self.gates) * hidden_size
         keeping_variance = KaimingNormal(gain=1.0)
         self.hidden_size = hidden_size
-        self.weight_ih = Parameter.drawn((input_size, width), keeping_variance, rng)
-        self.weight_hh = Parameter.drawn((hidden_size, width), keeping_variance, rng)
-        self.bias_ih = Parameter.drawn((width,), self.first_bias, rng, decay=False)
-        self.bias_hh = Parameter.drawn((width,), Zero(), rng, decay=False)
+        self.weight_ih = Parameter.from_initializer((input_size, width), keeping_variance, rng)
+        self.weight_hh = Parameter.from_initializer((hidden_size, width), keeping_variance, rng)
+        self.bias_ih = Parameter.from_initializer((width,), self.first_bias, rng, decay=False)
+        self.bias_hh = Parameter.from_initializer((width,), Zero(), rng, decay=False)
 
     def run(self, x: Array, first: Array, running: Array | None, training: bool) -> Array:
         """Return `states` (S, T + 1, N, H) for x (T, N, in), from the `first` ones (S, N, H).
@@ -59,12 +59,12 @@ class Cell(Module):
         a = x[:, np.newaxis] @ (self.by_gate(self.weight_ih.value) * scale)  # (T, G, N, H)
         a += self.by_gate(self.input_bias()) * scale
         kept = self.steps(a, self.by_gate(self.weight_hh.value) * scale, states, running)
-        self.save(x, states, a, kept, training=training)
+        self.save_for_backward(x, states, a, kept, training=training)
         return states
 
     def backward(self, dstates: Array) -> Array:
         """Return dx (T, N, in); `dstates` is completed in place, at 0 for the first states."""
-        x, states, a, kept = self.saved()
+        x, states, a, kept = self.saved_values()
         weight = np.ascontiguousarray(self.by_gate(self.weight_hh.value).swapaxes(1, 2))
         dinput, dhidden = self.steps_back(a, weight, states, kept, dstates)  # (T, G, N, H)
         da_h = side_by_side(dhidden)  # (T N, G H)

@@ -18,11 +18,11 @@ class Flatten(Module):
     """Each sample as one row: (N, C, H, W) becomes (N, C · H · W)."""
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        self.save(x.shape, training=training)
+        self.save_for_backward(x.shape, training=training)
         return x.reshape(len(x), math.prod(x.shape[1:]))
 
     def backward(self, dy: Array) -> Array:
-        (shape,) = self.saved()
+        (shape,) = self.saved_values()
         return dy.reshape(shape)
 
 
@@ -53,11 +53,11 @@ class Reshape(Module):
                 f"got an input of shape {x.shape}, with {size} in each.",
                 self,
             )
-        self.save(x.shape, training=training)
+        self.save_for_backward(x.shape, training=training)
         return x.reshape(len(x), *(size // known if n == -1 else n for n in self.shape))
 
     def backward(self, dy: Array) -> Array:
-        (shape,) = self.saved()
+        (shape,) = self.saved_values()
         return dy.reshape(shape)
 
 
@@ -86,10 +86,10 @@ class Transpose(Module):
             raise ShapeError(
                 f"expected samples of {len(self.axes)} axes, got an input of shape {x.shape}.", self
             )
-        self.save(training=training)
+        self.save_for_backward(training=training)
         return x.transpose(0, *(axis + 1 for axis in self.axes))
 
     def backward(self, dy: Array) -> Array:
-        self.saved()
+        self.saved_values()
         back = np.argsort(self.axes)  # where each axis went
         return dy.transpose(0, *(int(axis) + 1 for axis in back))

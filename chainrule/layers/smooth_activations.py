@@ -31,11 +31,11 @@ class ELU(Module):
         self.alpha = alpha
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        self.save(x, training=training)
+        self.save_for_backward(x, training=training)
         return np.maximum(x, 0) + self.alpha * np.expm1(np.minimum(x, 0))
 
     def backward(self, dy: Array) -> Array:
-        (x,) = self.saved()
+        (x,) = self.saved_values()
         return dy * np.where(x > 0, 1, self.alpha * np.exp(np.minimum(x, 0)))
 
 
@@ -51,11 +51,11 @@ class SELU(Module):
     SCALE = 1.0507009873554804934193349852946
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        self.save(x, training=training)
+        self.save_for_backward(x, training=training)
         return self.SCALE * (np.maximum(x, 0) + self.ALPHA * np.expm1(np.minimum(x, 0)))
 
     def backward(self, dy: Array) -> Array:
-        (x,) = self.saved()
+        (x,) = self.saved_values()
         return dy * self.SCALE * np.where(x > 0, 1, self.ALPHA * np.exp(np.minimum(x, 0)))
 
 
@@ -82,11 +82,11 @@ class Softplus(Module):
         self.beta = beta
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        self.save(x, training=training)
+        self.save_for_backward(x, training=training)
         return softplus(self.beta * x) / self.beta
 
     def backward(self, dy: Array) -> Array:
-        (x,) = self.saved()
+        (x,) = self.saved_values()
         return dy * sigmoid(self.beta * x)
 
 
@@ -121,11 +121,11 @@ class GELU(Module):
             gate = (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))) / 2
         else:
             gate = erfc(x * -math.sqrt(0.5)) / 2
-        self.save(x, gate, training=training)
+        self.save_for_backward(x, gate, training=training)
         return x * gate
 
     def backward(self, dy: Array) -> Array:
-        x, gate = self.saved()
+        x, gate = self.saved_values()
         if self.approximate == "tanh":  # (1 - t²) / 2 = 2 gate (1 - gate)
             inner = math.sqrt(2 / math.pi) * (1 + 0.134145 * x * x)
             slope = 2 * gate * (1 - gate) * inner
@@ -144,11 +144,11 @@ class SiLU(Module):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         gate = sigmoid(x)
-        self.save(x, gate, training=training)
+        self.save_for_backward(x, gate, training=training)
         return x * gate
 
     def backward(self, dy: Array) -> Array:
-        x, gate = self.saved()
+        x, gate = self.saved_values()
         return dy * gate * (1 + x * (1 - gate))
 
 
@@ -160,9 +160,9 @@ class Mish(Module):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         gate = np.tanh(softplus(x))
-        self.save(x, gate, training=training)
+        self.save_for_backward(x, gate, training=training)
         return x * gate
 
     def backward(self, dy: Array) -> Array:
-        x, gate = self.saved()
+        x, gate = self.saved_values()
         return dy * (gate + x * (1 - gate * gate) * sigmoid(x))

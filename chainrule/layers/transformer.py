@@ -15,10 +15,10 @@ from chainrule.layers.smooth_activations import GELU
 from chainrule.module import Module
 from chainrule.parameter import Array
 
-__all__ = ["PositionEncoding", "TransformerBlock"]
+__all__ = ["PositionalEncoding", "TransformerBlock"]
 
 
-class PositionEncoding(Module):
+class PositionalEncoding(Module):
     """y[:, t] = x[:, t] + p[t], a fixed pattern of waves that tells each position from the others.
 
     p[t, 2 i] = sin(t / 10000^(2 i / embed_dim)) and p[t, 2 i + 1] = cos(likewise), for x
@@ -51,11 +51,11 @@ class PositionEncoding(Module):
                 f"an input of shape {x.shape}.",
                 self,
             )
-        self.save(training=training)
+        self.save_for_backward(training=training)
         return x + self.table[: x.shape[1]].astype(x.dtype)
 
     def backward(self, dy: Array) -> Array:
-        self.saved()
+        self.saved_values()
         return dy
 
 

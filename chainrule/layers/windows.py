@@ -38,7 +38,7 @@ class Window:
     padding: tuple[Pair, Pair] | None
 
     @property
-    def reach(self) -> Pair:
+    def effective_size(self) -> Pair:
         """How many places the kernel reaches over: d (k - 1) + 1."""
         (kh, kw), (dh, dw) = self.size, self.dilation
         return dh * (kh - 1) + 1, dw * (kw - 1) + 1
@@ -53,31 +53,31 @@ class Window:
             return self.padding
         vertical, horizontal = (
             max((-(-length // stride) - 1) * stride + reach - length, 0)
-            for length, stride, reach in zip(image, self.stride, self.reach, strict=True)
+            for length, stride, reach in zip(image, self.stride, self.effective_size, strict=True)
         )
         return (
             (vertical // 2, vertical - vertical // 2),
             (horizontal // 2, horizontal - horizontal // 2),
         )
 
-    def stops(self, image: Pair) -> Pair:
+    def output_size(self, image: Pair) -> Pair:
         """Return how often the window stops on an image (H, W); 0 or less where it is too small."""
         down, right = (
             (length + sum(sides) - reach) // stride + 1
             for length, sides, reach, stride in zip(
-                image, self.sides(image), self.reach, self.stride, strict=True
+                image, self.sides(image), self.effective_size, self.stride, strict=True
             )
         )
         return down, right
 
-    def taps(self, axis: int, length: int) -> Iterator[tuple[slice, slice]]:
+    def offsets(self, axis: int, length: int) -> Iterator[tuple[slice, slice]]:
         """Yield (stops, places) for each element of the kernel, along one axis of an image.
 
         At these stops the element lies on these places of the image; at the others it lies on
         the padding.
         """
         before, after = self.sides((length, length))[axis]
-        stops = (length + before + after - self.reach[axis]) // self.stride[axis] + 1
+        stops = (length + before + after - self.effective_size[axis]) // self.stride[axis] + 1
         for element in range(self.size[axis]):
             yield inside(element * self.dilation[axis] - before, self.stride[axis], stops, length)
 
@@ -173,12 +173,12 @@ def check_images(module: Module, x: Array, axes: int, channels: int | None = Non
 def check_fit(module: Module, window: Window, x: Array) -> None:
     """Raise ShapeError if the window does not fit into the padded input."""
     image = as_images(x).shape[2:]
-    if min(window.stops(image)) < 1:
+    if min(window.output_size(image)) < 1:
         padded = [n + sum(p) for n, p in zip(image, window.sides(image), strict=True)]
         axes = slice(4 - x.ndim, None)
         raise ShapeError(
-            f"expected an input of at least {window.reach[axes]}, padding included: so far "
-            f"reaches the kernel. Got an input of shape {x.shape}, padded to "
+            f"expected an input of at least {window.effective_size[axes]}, padding included: the "
+            f"kernel covers as much. Got an input of shape {x.shape}, padded to "
             f"{tuple(padded)[axes]}.",
             module,
         )

@@ -13,7 +13,7 @@ from chainrule.errors import InputError
 from chainrule.layers.activations import tiny
 from chainrule.parameter import Array
 
-Shares = float | Array
+Weights = float | Array
 
 
 class Loss:
@@ -42,23 +42,23 @@ class Loss:
             How much each sample counts, or each place of a sequence: with 0 at the padding,
             that is left out.
         """
-        true, pred, shares = self._admit(y_true, y_pred, sample_weight)
-        return _mean(self.losses(true, pred), shares)
+        true, pred, weights = self._validate(y_true, y_pred, sample_weight)
+        return _mean(self.losses(true, pred), weights)
 
     def backward(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Array:
         """Return the gradient of the loss at `y_pred`, shaped and typed like it."""
-        true, pred, shares = self._admit(y_true, y_pred, sample_weight)
-        return _of_mean(self.gradients(true, pred), shares).reshape(np.shape(y_pred))
+        true, pred, weights = self._validate(y_true, y_pred, sample_weight)
+        return _of_mean(self.gradients(true, pred), weights).reshape(np.shape(y_pred))
 
     def value_and_gradient(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> tuple[float, Array]:
         """Return what `forward` and `backward` return, after checking the input only once."""
-        true, pred, shares = self._admit(y_true, y_pred, sample_weight)
+        true, pred, weights = self._validate(y_true, y_pred, sample_weight)
         losses, gradients = self.losses_and_gradients(true, pred)
-        return _mean(losses, shares), _of_mean(gradients, shares).reshape(np.shape(y_pred))
+        return _mean(losses, weights), _of_mean(gradients, weights).reshape(np.shape(y_pred))
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
         """Return each row's loss, (N,), for y_true and y_pred of shape (N, outputs)."""
@@ -78,14 +78,14 @@ class Loss:
         check_finite(pred)
         return same_rows(true, pred)
 
-    def importance(self, y_true: Array) -> Array | None:
+    def target_weights(self, y_true: Array) -> Array | None:
         """Return what each row adds to what the mean is divided by, (N,); None for one each."""
         return None
 
     @property
-    def has_importance(self) -> bool:
-        """Whether `importance` is there to ask, for the losses whose options decide that."""
-        return type(self).importance is not Loss.importance
+    def has_target_weights(self) -> bool:
+        """Whether `target_weights` is there to ask, for the losses whose options decide that."""
+        return type(self).target_weights is not Loss.target_weights
 
     def total_weight(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
@@ -95,7 +95,7 @@ class Loss:
         The mean over several batches is the mean of theirs, each weighed with this.
         """
         shape = np.shape(y_pred)
-        if not self.has_importance:  # nothing depends on the rows themselves
+        if not self.has_target_weights:  # nothing depends on the rows themselves
             if sample_weight is None:
                 return float(math.prod(shape[:-1]) if len(shape) > 1 else shape[0])
             return float(weight_of_rows(sample_weight, shape).sum())
@@ -110,17 +110,17 @@ class Loss:
         sample_weight: ArrayLike | None,
     ) -> tuple[Array | None, float]:
         """Return the weight of each row, (N,), None for one each; and what they sum to."""
-        importance = self.importance(true)
-        if sample_weight is None and importance is None:
+        target_weights = self.target_weights(true)
+        if sample_weight is None and target_weights is None:
             return None, float(len(pred))
         weight = np.ones(len(pred))
         if sample_weight is not None:
             weight = weight_of_rows(sample_weight, shape)
-        return weight, float(weight.sum() if importance is None else weight @ importance)
+        return weight, float(weight.sum() if target_weights is None else weight @ target_weights)
 
-    def _admit(
+    def _validate(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None
-    ) -> tuple[Array, Array, Shares]:
+    ) -> tuple[Array, Array, Weights]:
         """Return the rows and the share of each in the mean: (N,), or one number for all."""
         true, pred = self.rows(y_true, y_pred)
         weight, total = self._weights(true, pred, np.shape(y_pred), sample_weight)
@@ -137,18 +137,18 @@ class Loss:
         return f"{type(self).__name__}({', '.join(chosen)})"
 
 
-def _mean(losses: Array, shares: Shares) -> float:
+def _mean(losses: Array, weights: Weights) -> float:
     """Return Σ share · loss, added up in float64."""
-    if isinstance(shares, float):
-        return float(np.add.reduce(losses, dtype=np.float64)) * shares
-    return float(shares @ losses)
+    if isinstance(weights, float):
+        return float(np.add.reduce(losses, dtype=np.float64)) * weights
+    return float(weights @ losses)
 
 
-def _of_mean(gradients: Array, shares: Shares) -> Array:
+def _of_mean(gradients: Array, weights: Weights) -> Array:
     """Return the mean's gradient: each row's own, times its share."""
-    if isinstance(shares, float):
-        return gradients * shares
-    return gradients * shares[:, np.newaxis].astype(gradients.dtype)
+    if isinstance(weights, float):
+        return gradients * weights
+    return gradients * weights[:, np.newaxis].astype(gradients.dtype)
 
 
 # ---------------------------------------------------------------- arrays, as they come

@@ -85,10 +85,10 @@ class CategoricalCrossEntropy(ClassLoss):
         return true, pred
 
     @property
-    def has_importance(self) -> bool:
+    def has_target_weights(self) -> bool:
         return self.class_weight is not None
 
-    def importance(self, y_true: Array) -> Array | None:
+    def target_weights(self, y_true: Array) -> Array | None:
         return None if self.class_weight is None else y_true @ np.array(self.class_weight)
 
     def target(self, y_true: Array) -> Array:
@@ -187,7 +187,7 @@ class BinaryCrossEntropy(BinaryLoss):
         size: -log p is log(1 + exp(-z)), taken without overflow.
     label_smoothing : float
         With ε, the truth becomes (1 - ε) y + ε / 2.
-    positive_weight : float
+    pos_weight : float
         How many times a yes counts as much as a no: -w y log p - (1 - y) log(1 - p). The mean
         is still over all samples, as in PyTorch.
     """
@@ -196,23 +196,23 @@ class BinaryCrossEntropy(BinaryLoss):
         self,
         from_logits: bool = False,
         label_smoothing: float = 0.0,
-        positive_weight: float = 1.0,
+        pos_weight: float = 1.0,
     ) -> None:
         self.from_logits = from_logits
         self.label_smoothing = check_range("label_smoothing", label_smoothing, high=1)
-        self.positive_weight = check_range("positive_weight", positive_weight, inclusive=False)
+        self.pos_weight = check_range("pos_weight", pos_weight, inclusive=False)
 
     def targets(self, y_true: Array) -> tuple[Array, Array]:
         """Return what -log p and what -log(1 - p) is weighed with."""
         yes = y_true
         if self.label_smoothing:
             yes = (1 - self.label_smoothing) * yes + self.label_smoothing / 2
-        return (yes if self.positive_weight == 1 else self.positive_weight * yes), 1 - yes
+        return (yes if self.pos_weight == 1 else self.pos_weight * yes), 1 - yes
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
         yes, no = self.targets(y_true)
         if self.from_logits:
-            of_yes, of_no = surprises(y_pred)
+            of_yes, of_no = negative_log_sigmoids(y_pred)
             loss = yes * of_yes + no * of_no
         else:
             loss = -yes * np.log(y_pred) - no * np.log(np.maximum(1 - y_pred, tiny(y_pred)))
@@ -227,7 +227,7 @@ class BinaryCrossEntropy(BinaryLoss):
         return gradient / gradient.shape[1]
 
 
-def surprises(z: Array) -> tuple[Array, Array]:
+def negative_log_sigmoids(z: Array) -> tuple[Array, Array]:
     """Return -log p and -log(1 - p) for p = sigmoid(z), exact for any z: exp never overflows."""
     rest = np.log1p(np.exp(-np.abs(z)))
     return np.maximum(-z, 0) + rest, np.maximum(z, 0) + rest

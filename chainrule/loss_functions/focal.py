@@ -11,7 +11,11 @@ import numpy as np
 
 from chainrule.checks import check_range
 from chainrule.layers.activations import sigmoid, tiny
-from chainrule.loss_functions.cross_entropy import BinaryLoss, CategoricalCrossEntropy, surprises
+from chainrule.loss_functions.cross_entropy import (
+    BinaryLoss,
+    CategoricalCrossEntropy,
+    negative_log_sigmoids,
+)
 from chainrule.parameter import Array
 
 __all__ = ["BinaryFocalCrossEntropy", "CategoricalFocalCrossEntropy"]
@@ -20,7 +24,7 @@ __all__ = ["BinaryFocalCrossEntropy", "CategoricalFocalCrossEntropy"]
 class CategoricalFocalCrossEntropy(CategoricalCrossEntropy):
     """loss_n = -Σ_c y_nc (1 - p_nc)^γ log p_nc: a class already found likely counts little.
 
-    With γ = 0 it is the CategoricalCrossEntropy, whose other options it shares.
+    With γ = 0 it is the CategoricalCrossEntropy, whose other options it weights.
 
     Parameters
     ----------
@@ -42,11 +46,11 @@ class CategoricalFocalCrossEntropy(CategoricalCrossEntropy):
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
         log_p = self.log_probabilities(y_pred)
-        return -np.vecdot(self.target(y_true), doubt(log_p) ** self.gamma * log_p)
+        return -np.vecdot(self.target(y_true), complement(log_p) ** self.gamma * log_p)
 
     def gradients(self, y_true: Array, y_pred: Array) -> Array:
         log_p = self.log_probabilities(y_pred)
-        q = doubt(log_p)
+        q = complement(log_p)
         # of -q^γ log p by log p, with q = 1 - p and so dq / d(log p) = -p
         slope = self.gamma * q ** (self.gamma - 1) * np.exp(log_p) * log_p - q**self.gamma
         slope *= self.target(y_true)
@@ -58,7 +62,7 @@ class CategoricalFocalCrossEntropy(CategoricalCrossEntropy):
         return self.losses(y_true, y_pred), self.gradients(y_true, y_pred)
 
 
-def doubt(log_p: Array) -> Array:
+def complement(log_p: Array) -> Array:
     """Return 1 - p without cancellation where p is near 1, and never 0, so that q^-1 is finite."""
     return np.maximum(-np.expm1(log_p), tiny(log_p))
 
@@ -82,13 +86,13 @@ class BinaryFocalCrossEntropy(BinaryLoss):
         self.from_logits = from_logits
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
-        p, q, log_p, log_q = self.chances(y_pred)
+        p, q, log_p, log_q = self.probabilities(y_pred)
         yes, no = self.alpha * y_true, (1 - self.alpha) * (1 - y_true)
         loss = -yes * q**self.gamma * log_p - no * p**self.gamma * log_q
         return loss.sum(axis=1) / loss.shape[1]
 
     def gradients(self, y_true: Array, y_pred: Array) -> Array:
-        p, q, log_p, log_q = self.chances(y_pred)
+        p, q, log_p, log_q = self.probabilities(y_pred)
         yes, no = self.alpha * y_true, (1 - self.alpha) * (1 - y_true)
         # by the logit z, where dp/dz = p q; by p it is that over p q
         of_yes = q**self.gamma * (self.gamma * p * log_p - q)
@@ -97,10 +101,10 @@ class BinaryFocalCrossEntropy(BinaryLoss):
             return (yes * of_yes + no * of_no) / p.shape[1]
         return (yes * (of_yes / q) / p + no * (of_no / p) / q) / p.shape[1]
 
-    def chances(self, y_pred: Array) -> tuple[Array, Array, Array, Array]:
+    def probabilities(self, y_pred: Array) -> tuple[Array, Array, Array, Array]:
         """Return p, 1 - p and the logarithm of each."""
         if self.from_logits:
-            of_yes, of_no = surprises(y_pred)
+            of_yes, of_no = negative_log_sigmoids(y_pred)
             return sigmoid(y_pred), sigmoid(-y_pred), -of_yes, -of_no
         q = np.maximum(1 - y_pred, tiny(y_pred))
         return y_pred, q, np.log(y_pred), np.log(q)

@@ -20,7 +20,7 @@ class AdaGrad(Optimizer):
     Duchi, Hazan, Singer, "Adaptive Subgradient Methods", 2011.
     """
 
-    slots = ("square_sum",)
+    state_names = ("square_sum",)
 
     def __init__(
         self,
@@ -28,13 +28,13 @@ class AdaGrad(Optimizer):
         epsilon: float = 1e-10,
         weight_decay: float = 0.0,
         *,
-        factors: Mapping[str, float] | None = None,
+        lr_multipliers: Mapping[str, float] | None = None,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, factors=factors)
+        super().__init__(learning_rate, weight_decay, lr_multipliers=lr_multipliers)
         self.epsilon = check_range("epsilon", epsilon, inclusive=False)
 
-    def rule(self, w: Array, g: Array, learning_rate: float, *memory: Array) -> None:
-        (s,) = memory
+    def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
+        (s,) = state
         s += g * g
         w -= learning_rate * g / (np.sqrt(s) + self.epsilon)
 
@@ -45,7 +45,7 @@ class RMSprop(Optimizer):
     Hinton, "Neural Networks for Machine Learning", lecture 6e, 2012.
     """
 
-    slots = ("square_mean",)
+    state_names = ("square_mean",)
 
     def __init__(
         self,
@@ -54,14 +54,14 @@ class RMSprop(Optimizer):
         epsilon: float = 1e-8,
         weight_decay: float = 0.0,
         *,
-        factors: Mapping[str, float] | None = None,
+        lr_multipliers: Mapping[str, float] | None = None,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, factors=factors)
+        super().__init__(learning_rate, weight_decay, lr_multipliers=lr_multipliers)
         self.rho = check_range("rho", rho, high=1)
         self.epsilon = check_range("epsilon", epsilon, inclusive=False)
 
-    def rule(self, w: Array, g: Array, learning_rate: float, *memory: Array) -> None:
-        (s,) = memory
+    def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
+        (s,) = state
         s *= self.rho
         s += (1 - self.rho) * (g * g)
         w -= learning_rate * g / (np.sqrt(s) + self.epsilon)
@@ -76,7 +76,7 @@ class Adam(Optimizer):
     Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2015, algorithm 1.
     """
 
-    slots = ("mean", "square_mean")
+    state_names = ("mean", "square_mean")
 
     def __init__(
         self,
@@ -86,15 +86,15 @@ class Adam(Optimizer):
         epsilon: float = 1e-8,
         weight_decay: float = 0.0,
         *,
-        factors: Mapping[str, float] | None = None,
+        lr_multipliers: Mapping[str, float] | None = None,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, factors=factors)
+        super().__init__(learning_rate, weight_decay, lr_multipliers=lr_multipliers)
         self.beta1 = check_range("beta1", beta1, high=1)
         self.beta2 = check_range("beta2", beta2, high=1)
         self.epsilon = check_range("epsilon", epsilon, inclusive=False)
 
-    def rule(self, w: Array, g: Array, learning_rate: float, *memory: Array) -> None:
-        m, s = memory
+    def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
+        m, s = state
         update_means(m, s, g, self.beta1, self.beta2)
         # The two corrections are numbers, so they go into the step and into √s as such.
         root = math.sqrt(1 - self.beta2**self.steps)
@@ -129,9 +129,11 @@ class AdamW(Adam):
         epsilon: float = 1e-8,
         weight_decay: float = 0.01,
         *,
-        factors: Mapping[str, float] | None = None,
+        lr_multipliers: Mapping[str, float] | None = None,
     ) -> None:
-        super().__init__(learning_rate, beta1, beta2, epsilon, weight_decay, factors=factors)
+        super().__init__(
+            learning_rate, beta1, beta2, epsilon, weight_decay, lr_multipliers=lr_multipliers
+        )
 
 
 class NAdam(Adam):
@@ -152,9 +154,11 @@ class NAdam(Adam):
         weight_decay: float = 0.0,
         momentum_decay: float = 0.004,
         *,
-        factors: Mapping[str, float] | None = None,
+        lr_multipliers: Mapping[str, float] | None = None,
     ) -> None:
-        super().__init__(learning_rate, beta1, beta2, epsilon, weight_decay, factors=factors)
+        super().__init__(
+            learning_rate, beta1, beta2, epsilon, weight_decay, lr_multipliers=lr_multipliers
+        )
         self.momentum_decay = check_range("momentum_decay", momentum_decay)
         self._product = (0, 1.0)  # a step t and its M_t
 
@@ -170,8 +174,8 @@ class NAdam(Adam):
         self._product = (self.steps, product)
         return product
 
-    def rule(self, w: Array, g: Array, learning_rate: float, *memory: Array) -> None:
-        m, s = memory
+    def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
+        m, s = state
         update_means(m, s, g, self.beta1, self.beta2)
         now, next_one = self.momentum(self.steps), self.momentum(self.steps + 1)
         product = self.momentum_product()
@@ -194,8 +198,8 @@ class RAdam(Adam):
     Liu et al., "On the Variance of the Adaptive Learning Rate and Beyond", 2020.
     """
 
-    def rule(self, w: Array, g: Array, learning_rate: float, *memory: Array) -> None:
-        m, s = memory
+    def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
+        m, s = state
         update_means(m, s, g, self.beta1, self.beta2)
         learning_rate /= 1 - self.beta1**self.steps
         trust = self.trust()

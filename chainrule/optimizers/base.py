@@ -1,4 +1,4 @@
-"""Optimizer: what all optimizers share. The step, block by block; memory, state, factors."""
+"""Optimizer: what all optimizers share. The step, block by block; weight decay, learning rates."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ class Optimizer:
         How strongly weights are pulled to zero; biases and normalisation gains are not. Here
         it is the gradient of weight_decay / 2 · Σ w² (L2), added to the loss's; where the
         optimizer is `decoupled` it acts on the weights themselves.
-    factors : mapping of str to float, optional
-        Learning-rate factors for parameters by the pattern of their names: with
+    lr_multipliers : mapping of str to float, optional
+        What the learning rate is multiplied with, by the pattern of the parameters' names: with
         ``{"layers.0.*": 0, "*.bias": 2}`` the first layer is frozen and biases are twice as fast.
-        Where several patterns fit, their factors are multiplied. A factor of 0 leaves the values
-        as they are to the last bit, and no memory is kept of them.
+        Where several patterns fit, the multipliers are multiplied. One of 0 leaves the
+        values as they are to the last bit, and no state is kept of them.
 
     Attributes
     ----------
     steps : int
         How many steps have been taken.
-    memory : dict of str to ndarray
-        A vector as long as the network's for each name in `slots`.
+    state_vectors : dict of str to ndarray
+        A vector as long as the network's for each name in `state_names`.
     """
 
-    slots: tuple[str, ...] = ()
+    state_names: tuple[str, ...] = ()
 
     decoupled = False
     """True where weight decay is w ← (1 - lr · weight_decay) w, apart from the gradient."""
@@ -59,18 +59,18 @@ class Optimizer:
         learning_rate: LearningRate,
         weight_decay: float = 0.0,
         *,
-        factors: Mapping[str, float] | None = None,
+        lr_multipliers: Mapping[str, float] | None = None,
     ) -> None:
         if not callable(learning_rate):
             learning_rate = check_range("learning_rate", learning_rate, inclusive=False)
         self.learning_rate = learning_rate
         self.weight_decay = check_range("weight_decay", weight_decay)
-        self.factors = {
-            pattern: check_range(f"the factor of {pattern!r}", factor)
-            for pattern, factor in (factors or {}).items()
+        self.lr_multipliers = {
+            pattern: check_range(f"the multiplier of {pattern!r}", multiplier)
+            for pattern, multiplier in (lr_multipliers or {}).items()
         }
         self.steps = 0
-        self.memory: dict[str, Array] = {}
+        self.state_vectors: dict[str, Array] = {}
         self._network: Network | None = None
         self._blocks: list[tuple[slice, float]] = []
 
@@ -81,15 +81,17 @@ class Optimizer:
         flat = network.flat
         learning_rate = self.current_learning_rate()
         self.steps += 1
-        for block, factor in self._blocks:
-            w, g, rate = flat.values[block], flat.grads[block], learning_rate * factor
+        for block, multiplier in self._blocks:
+            w, g, rate = flat.values[block], flat.grads[block], learning_rate * multiplier
             if self.weight_decay:
                 g = self.decayed(w, g, flat.decay[block], rate)
-            self.rule(w, g, rate, *[self.memory[slot][block] for slot in self.slots])
+            self.update_rule(
+                w, g, rate, *[self.state_vectors[name][block] for name in self.state_names]
+            )
 
-    def rule(self, w: Array, g: Array, learning_rate: float, *memory: Array) -> None:
-        """Move `w` and the memory, in place; `g` is left as it is."""
-        raise NotImplementedError(f"{type(self).__name__} has no rule(w, g, learning_rate).")
+    def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
+        """Move `w` and the state, in place; `g` is left as it is."""
+        raise NotImplementedError(f"{type(self).__name__} has no update_rule(w, g, learning_rate).")
 
     def decayed(self, w: Array, g: Array, decays: Array, learning_rate: float) -> Array:
         """Return the gradient with the weight decay in it; or, decoupled, apply that to `w`."""
@@ -106,8 +108,11 @@ class Optimizer:
         return check_range(f"the schedule's learning rate at step {self.steps}", rate)
 
     def state(self) -> dict[str, Array]:
-        """Return a copy of the memory and the number of steps, by name."""
-        return {"steps": np.array(self.steps), **{k: v.copy() for k, v in self.memory.items()}}
+        """Return a copy of the state vectors and of the number of steps, by name."""
+        return {
+            "steps": np.array(self.steps),
+            **{k: v.copy() for k, v in self.state_vectors.items()},
+        }
 
     def load_state(self, state: Mapping[str, Array]) -> None:
         """Take over what `state` returned, to go on exactly where it was.
@@ -118,65 +123,73 @@ class Optimizer:
             The names are not this optimizer's, or a vector does not fit its network.
         """
         begun = len(state) > 1 or int(state.get("steps", 0)) > 0
-        expected = {"steps", *self.slots} if begun else {"steps"}
+        expected = {"steps", *self.state_names} if begun else {"steps"}
         if set(state) != expected:
             raise StateError(
                 f"{type(self).__name__} remembers {sorted(expected)}, got {sorted(state)}."
             )
-        memory = {slot: np.array(state[slot]) for slot in self.slots if slot in state}
+        vectors = {name: np.array(state[name]) for name in self.state_names if name in state}
         if self._network is not None:
-            memory = self._fitting(memory, self._network)
-        self.memory = memory
+            vectors = self._fitting(vectors, self._network)
+        self.state_vectors = vectors
         self.steps = int(state["steps"])
 
     def _bind(self, network: Network) -> None:
-        """Begin the memory at the first step; from then on it belongs to that network."""
+        """Begin the state at the first step; from then on it belongs to that network."""
         if self._network is network:
             return
         if self._network is not None:
             raise ConfigurationError(
-                f"This {type(self).__name__} has the memory of another network; build one for each."
+                f"This {type(self).__name__} has the state of another network; build one for each."
             )
-        blocks = list(blocks_of(network, self.factors))
-        self.memory = self._fitting(self.memory, network)
+        blocks = list(blocks_of(network, self.lr_multipliers))
+        self.state_vectors = self._fitting(self.state_vectors, network)
         self._network, self._blocks = network, blocks
 
-    def _fitting(self, memory: Mapping[str, Array], network: Network) -> dict[str, Array]:
-        """Return the memory for a network: zeros where there is none yet."""
+    def _fitting(self, vectors: Mapping[str, Array], network: Network) -> dict[str, Array]:
+        """Return the state vectors for a network: zeros where there is none yet."""
         values = network.flat.values
-        for slot, vector in memory.items():
+        for name, vector in vectors.items():
             if vector.shape != values.shape:
                 raise StateError(
-                    f"The loaded {slot} has {vector.size} values, the network {values.size}."
+                    f"The loaded {name} has {vector.size} values, the network {values.size}."
                 )
-        zeros = {slot: np.zeros_like(values) for slot in self.slots if slot not in memory}
-        return {**zeros, **{k: v.astype(values.dtype, copy=False) for k, v in memory.items()}}
+        zeros = {name: np.zeros_like(values) for name in self.state_names if name not in vectors}
+        return {**zeros, **{k: v.astype(values.dtype, copy=False) for k, v in vectors.items()}}
 
     def __repr__(self) -> str:
-        hidden = ("steps", "memory") if self.factors else ("steps", "memory", "factors")
+        hidden = (
+            ("steps", "state_vectors")
+            if self.lr_multipliers
+            else ("steps", "state_vectors", "lr_multipliers")
+        )
         shown = {k: v for k, v in vars(self).items() if k not in hidden and not k.startswith("_")}
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
 
-def blocks_of(network: Network, factors: Mapping[str, float]) -> Iterator[tuple[slice, float]]:
-    """Yield the parts of the flat vectors that an optimizer moves at a time, and their factors.
+def blocks_of(
+    network: Network, lr_multipliers: Mapping[str, float]
+) -> Iterator[tuple[slice, float]]:
+    """Yield the parts of the flat vectors that an optimizer moves at a time, and their multipliers.
 
-    A part is at most BLOCK long and has one factor; what is frozen is in none of them.
+    A part is at most BLOCK long and has one multiplier; what is frozen is in none of them.
     """
     places = network.flat.slices
-    for pattern in factors:
+    for pattern in lr_multipliers:
         if not any(fnmatch.fnmatchcase(name, pattern) for name in places):
             raise ConfigurationError(
                 f"No parameter's name fits the pattern {pattern!r}; there are {list(places)}."
             )
 
-    def factor_of(name: str) -> float:
-        return math.prod(f for pattern, f in factors.items() if fnmatch.fnmatchcase(name, pattern))
+    def multiplier_of(name: str) -> float:
+        return math.prod(
+            m for pattern, m in lr_multipliers.items() if fnmatch.fnmatchcase(name, pattern)
+        )
 
-    for factor, run in itertools.groupby(places, factor_of):
+    for multiplier, run in itertools.groupby(places, multiplier_of):
         names = list(run)
-        if factor == 0:
+        if multiplier == 0:
             continue
         stop = places[names[-1]].stop
         for start in range(places[names[0]].start, stop, BLOCK):
-            yield slice(start, min(start + BLOCK, stop)), float(factor)
+            yield slice(start, min(start + BLOCK, stop)), float(multiplier)

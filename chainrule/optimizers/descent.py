@@ -21,11 +21,11 @@ class SGD(Optimizer):
         learning_rate: LearningRate = 0.01,
         weight_decay: float = 0.0,
         *,
-        factors: Mapping[str, float] | None = None,
+        lr_multipliers: Mapping[str, float] | None = None,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, factors=factors)
+        super().__init__(learning_rate, weight_decay, lr_multipliers=lr_multipliers)
 
-    def rule(self, w: Array, g: Array, learning_rate: float, *memory: Array) -> None:
+    def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
         w -= learning_rate * g
 
 
@@ -35,7 +35,7 @@ class Momentum(Optimizer):
     Polyak, "Some methods of speeding up the convergence of iteration methods", 1964.
     """
 
-    slots = ("velocity",)
+    state_names = ("velocity",)
 
     def __init__(
         self,
@@ -43,13 +43,13 @@ class Momentum(Optimizer):
         momentum: float = 0.9,
         weight_decay: float = 0.0,
         *,
-        factors: Mapping[str, float] | None = None,
+        lr_multipliers: Mapping[str, float] | None = None,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, factors=factors)
+        super().__init__(learning_rate, weight_decay, lr_multipliers=lr_multipliers)
         self.momentum = check_range("momentum", momentum, high=1)
 
-    def rule(self, w: Array, g: Array, learning_rate: float, *memory: Array) -> None:
-        (v,) = memory
+    def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
+        (v,) = state
         v *= self.momentum
         v += g
         w -= learning_rate * v
@@ -58,12 +58,12 @@ class Momentum(Optimizer):
 class Nesterov(Momentum):
     """v ← μ v + g;  w ← w - lr · (g + μ v): momentum that looks one step ahead.
 
-    Nesterov, 1983, in the form of Sutskever et al., "On the importance of initialization and
+    Nesterov, 1983, in the form of Sutskever et al., "On the target_weights of initialization and
     momentum in deep learning", 2013.
     """
 
-    def rule(self, w: Array, g: Array, learning_rate: float, *memory: Array) -> None:
-        (v,) = memory
+    def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
+        (v,) = state
         v *= self.momentum
         v += g
         w -= learning_rate * (g + self.momentum * v)
@@ -78,7 +78,7 @@ class Lion(Optimizer):
     Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023, algorithm 2.
     """
 
-    slots = ("mean",)
+    state_names = ("mean",)
     decoupled = True
 
     def __init__(
@@ -88,14 +88,14 @@ class Lion(Optimizer):
         beta2: float = 0.99,
         weight_decay: float = 0.0,
         *,
-        factors: Mapping[str, float] | None = None,
+        lr_multipliers: Mapping[str, float] | None = None,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, factors=factors)
+        super().__init__(learning_rate, weight_decay, lr_multipliers=lr_multipliers)
         self.beta1 = check_range("beta1", beta1, high=1)
         self.beta2 = check_range("beta2", beta2, high=1)
 
-    def rule(self, w: Array, g: Array, learning_rate: float, *memory: Array) -> None:
-        (m,) = memory
+    def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
+        (m,) = state
         direction = self.beta1 * m
         direction += (1 - self.beta1) * g
         np.sign(direction, out=direction)

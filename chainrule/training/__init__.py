@@ -12,7 +12,6 @@ from chainrule.training.callbacks import (
 from chainrule.training.checkpoint import Checkpoint
 from chainrule.training.history import History
 from chainrule.training.learning_rate_finder import find_learning_rate
-from chainrule.training.post_mortem import replay
 from chainrule.training.trainer import Trainer
 
 __all__ = [
@@ -27,5 +26,4 @@ __all__ = [
     "TensorBoardLog",
     "Trainer",
     "find_learning_rate",
-    "replay",
 ]

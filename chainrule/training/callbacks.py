@@ -61,7 +61,7 @@ class EarlyStopping(Callback):
         A column of ``history.epochs``.
     patience : int
         How many epochs without an improvement to bear.
-    min_change : float
+    min_delta : float
         What counts as an improvement: better by more than this.
     mode : {"min", "max"}, optional
         Which way is better, where the metric's name does not tell.
@@ -74,14 +74,14 @@ class EarlyStopping(Callback):
         self,
         monitor: str = VALIDATION + "loss",
         patience: int = 10,
-        min_change: float = 0.0,
+        min_delta: float = 0.0,
         mode: str | None = None,
         restore_best: bool = True,
     ) -> None:
-        check_patience(patience, min_change)
+        check_patience(patience, min_delta)
         self.monitor = monitor
         self.patience = patience
-        self.min_change = min_change
+        self.min_delta = min_delta
         self.mode = mode
         self.restore_best = restore_best
         self._sign = 1 if better_is(monitor, mode) == "min" else -1
@@ -98,7 +98,7 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, trainer: Run) -> None:
         value = self._sign * monitored(trainer, self.monitor)
-        if value < self._best - self.min_change:
+        if value < self._best - self.min_delta:
             self._best = value
             self.best_epoch = trainer.epoch - 1
             self._waited = 0
@@ -136,7 +136,7 @@ class ReduceOnPlateau(Callback):
 
     Parameters
     ----------
-    monitor, patience, min_change, mode
+    monitor, patience, min_delta, mode
         As in `EarlyStopping`.
     factor : float
         Between 0 and 1.
@@ -149,17 +149,17 @@ class ReduceOnPlateau(Callback):
         monitor: str = VALIDATION + "loss",
         factor: float = 0.5,
         patience: int = 5,
-        min_change: float = 0.0,
+        min_delta: float = 0.0,
         minimum: float = 0.0,
         mode: str | None = None,
     ) -> None:
-        check_patience(patience, min_change)
+        check_patience(patience, min_delta)
         if not 0 < factor < 1:
             raise ConfigurationError(f"factor must lie between 0 and 1, got {factor!r}.")
         self.monitor = monitor
         self.factor = factor
         self.patience = patience
-        self.min_change = min_change
+        self.min_delta = min_delta
         self.minimum = minimum
         self.mode = mode
         self._sign = 1 if better_is(monitor, mode) == "min" else -1
@@ -180,7 +180,7 @@ class ReduceOnPlateau(Callback):
 
     def on_epoch_end(self, trainer: Run) -> None:
         value = self._sign * monitored(trainer, self.monitor)
-        if value < self._best - self.min_change:
+        if value < self._best - self.min_delta:
             self._best = value
             self._waited = 0
             return
@@ -322,9 +322,9 @@ def monitored(trainer: Run, name: str) -> float:
     return trainer.history.column(name)[-1]
 
 
-def check_patience(patience: int, min_change: float) -> None:
+def check_patience(patience: int, min_delta: float) -> None:
     """Raise ConfigurationError unless both make sense."""
     if not isinstance(patience, int) or patience < 1:
         raise ConfigurationError(f"patience must be at least 1 epoch, got {patience!r}.")
-    if not 0 <= min_change < math.inf:
-        raise ConfigurationError(f"min_change must not be negative, got {min_change!r}.")
+    if not 0 <= min_delta < math.inf:
+        raise ConfigurationError(f"min_delta must not be negative, got {min_delta!r}.")

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.archive import read_archive, remove_leftovers, write_archive
 from chainrule.errors import ConfigurationError, StateError
 from chainrule.module import named_generators
 from chainrule.parameter import Array
+from chainrule.storage.archive import read_archive, remove_leftovers, write_archive
+from chainrule.storage.rng_state import from_plain_state, to_plain_state
 from chainrule.training.callbacks import Callback, monitored
 from chainrule.training.history import VALIDATION, better_is
 from chainrule.training.run import Run
@@ -132,7 +133,7 @@ def write(trainer: Run, path: str | os.PathLike[str]) -> None:
         "batch": trainer.batch,
         "step": trainer.step,
         "sums": trainer.sums,
-        "chance": {
+        "rng_states": {
             k: to_plain_state(g.bit_generator.state) for k, g in _generators(trainer).items()
         },
         "callbacks": callbacks,
@@ -157,12 +158,12 @@ def restore(trainer: Run, path: str | os.PathLike[str]) -> list[dict[str, Any]] 
             )
     generators = _generators(trainer)
     kinds = {name: type(g.bit_generator).__name__ for name, g in generators.items()}
-    if {name: state["bit_generator"] for name, state in saved["chance"].items()} != kinds:
+    if {name: state["bit_generator"] for name, state in saved["rng_states"].items()} != kinds:
         raise StateError(f"{path} has other random generators than this network and trainer.")
     trainer.network.load_state(_below("network", arrays))
     trainer.optimizer.load_state(_below("optimizer", arrays))
     for name, generator in generators.items():
-        generator.bit_generator.state = from_plain_state(saved["chance"][name])
+        generator.bit_generator.state = from_plain_state(saved["rng_states"][name])
     history = trainer.history
     history.steps = {k: v.tolist() for k, v in _below("history/steps", arrays).items()}
     history.epochs = {k: v.tolist() for k, v in _below("history/epochs", arrays).items()}
@@ -203,21 +204,3 @@ def _below(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
 def _small(rows: Array) -> Array:
     """Return row numbers in half the bytes, where they fit."""
     return rows.astype(np.uint32) if rows.size and rows.max() < 2**32 else rows
-
-
-def to_plain_state(state: Any) -> Any:
-    """Return a bit generator's state as JSON can say it."""
-    if isinstance(state, dict):
-        return {name: to_plain_state(value) for name, value in state.items()}
-    if isinstance(state, np.ndarray):
-        return {"array": state.tolist(), "dtype": state.dtype.name}
-    return int(state) if isinstance(state, np.integer) else state
-
-
-def from_plain_state(state: Any) -> Any:
-    """Return what `to_plain_state` was given."""
-    if isinstance(state, dict):
-        if set(state) == {"array", "dtype"}:
-            return np.array(state["array"], state["dtype"])
-        return {name: from_plain_state(value) for name, value in state.items()}
-    return state

@@ -10,7 +10,7 @@ from typing import Any
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.extras import require
 
-VALIDATION = "validation_"
+VALIDATION = "val_"
 """What a metric's name begins with where it was measured on validation data."""
 
 Table = dict[str, list[float]]
@@ -24,7 +24,7 @@ class History:
     steps : dict of str to list of float
         ``loss``, ``gradient_norm`` (before clipping) and ``learning_rate`` of every step.
     epochs : dict of str to list of float
-        ``loss`` and the metrics, measured while the epoch ran; the same with ``validation_`` in
+        ``loss`` and the metrics, measured while the epoch ran; the same with ``val_`` in
         front, measured after it; ``learning_rate`` and ``seconds``. A number that an epoch does
         not have is NaN.
     stop_reason : str

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.data.sources import Batch, Source, make_source
 from chainrule.errors import ConfigurationError, InputError, NotFiniteError
 from chainrule.extras import require
 from chainrule.loss_functions import Loss
@@ -24,7 +25,6 @@ from chainrule.optimizers import Adam, Optimizer
 from chainrule.parameter import Array
 from chainrule.training.callbacks import Callback
 from chainrule.training.run import Run
-from chainrule.training.sources import Batch, Source, make_source
 from chainrule.training.trainer import Trainer
 
 SMOOTHING = 0.9

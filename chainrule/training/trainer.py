@@ -17,18 +17,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import all_finite
-from chainrule.errors import ConfigurationError, InputError
-from chainrule.loss_functions import Loss
-from chainrule.module import named_generators
-from chainrule.network import Network
-from chainrule.optimizers import Optimizer, clip_by_global_norm, gradient_norm
-from chainrule.parameter import Array
-from chainrule.training import checkpoint, post_mortem
-from chainrule.training.callbacks import Callback, StopOnInterrupt
-from chainrule.training.history import VALIDATION, History
-from chainrule.training.progress import make_progress
-from chainrule.training.run import Metric, Run
-from chainrule.training.sources import (
+from chainrule.data.sources import (
     ArraySource,
     Batch,
     ClassWeight,
@@ -37,6 +26,17 @@ from chainrule.training.sources import (
     make_source,
     split,
 )
+from chainrule.errors import ConfigurationError, InputError
+from chainrule.loss_functions import Loss
+from chainrule.module import named_generators
+from chainrule.network import Network
+from chainrule.optimizers import Optimizer, clip_by_global_norm, gradient_norm
+from chainrule.parameter import Array
+from chainrule.training import checkpoint, failure
+from chainrule.training.callbacks import Callback, StopOnInterrupt
+from chainrule.training.history import VALIDATION, History
+from chainrule.training.progress import make_progress
+from chainrule.training.run import Metric, Run
 
 Augment = Callable[[Array, "np.random.Generator"], Array]
 
@@ -150,7 +150,7 @@ class Trainer(Run):
         shuffle : bool
             Whether every epoch takes the samples in a new order.
         augment : callable, optional
-            ``augment(x, rng) -> x`` changes each training batch; see `chainrule.augmentation`.
+            ``augment(x, rng) -> x`` changes each training batch; see `chainrule.data.augmentation`.
         callbacks : sequence of Callback
             Told what happens, in this order.
         progress : {"auto", "bar", "lines", False}
@@ -212,7 +212,7 @@ class Trainer(Run):
 
     def _step(self, x: Array, y: Array, weight: Array | None) -> None:
         """Move the parameters once, by the gradient of one batch: the whole step."""
-        chance = [rng.bit_generator.state for rng in self.generators.values()]
+        rng_states = [rng.bit_generator.state for rng in self.generators.values()]
         try:
             with np.errstate(all="ignore"):  # what overflows is found below, and told as it should
                 loss, y_pred = self._gradients(x, y, weight)
@@ -220,8 +220,8 @@ class Trainer(Run):
                 rate = self.optimizer.current_learning_rate()
                 self._move(norm, rate)
         except (InputError, FloatingPointError) as error:
-            named = dict(zip(self.generators, chance, strict=True))
-            told = post_mortem.tell(self, (x, y, weight), named, error)
+            named = dict(zip(self.generators, rng_states, strict=True))
+            told = failure.tell(self, (x, y, weight), named, error)
             if told is None:
                 raise
             raise told from None
@@ -290,7 +290,7 @@ class Trainer(Run):
         self.optimizer.step(self.network)
         finite = all_finite(values)
         if before is not None:
-            finite = finite and all(all_finite(m) for m in self.optimizer.memory.values())
+            finite = finite and all(all_finite(m) for m in self.optimizer.state_vectors.values())
             if not finite:
                 values[...] = before[0]
                 self.optimizer.load_state(before[1])

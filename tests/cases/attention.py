@@ -1,4 +1,4 @@
-"""Attention, PositionEncoding and TransformerBlock: one sample, head and query at a time."""
+"""Attention, PositionalEncoding and TransformerBlock: one sample, head and query at a time."""
 
 import math
 
@@ -11,7 +11,7 @@ from chainrule import (
     Linear,
     MultiHeadAttention,
     Network,
-    PositionEncoding,
+    PositionalEncoding,
     ReLU,
     TransformerBlock,
 )
@@ -39,9 +39,9 @@ def attention(context=None, key_padding_mask=None):
         y = np.zeros_like(x)
         for n in range(len(x)):
             q, k, v = (
-                linear(module.query, x[n]),
-                linear(module.key, source[n]),
-                linear(module.value, source[n]),
+                linear(module.q_proj, x[n]),
+                linear(module.k_proj, source[n]),
+                linear(module.v_proj, source[n]),
             )
             for head in range(module.num_heads):
                 own = slice(head * size, (head + 1) * size)
@@ -52,7 +52,7 @@ def attention(context=None, key_padding_mask=None):
                         for s in range(source.shape[1])
                     ]
                     y[n, t, own] = one_query(q[t, own], k[:, own], v[:, own], seen)
-        return linear(module.output, y)
+        return linear(module.out_proj, y)
 
     return reference
 
@@ -171,14 +171,14 @@ CASES = [
         random=True,
     ),
     Case(
-        "PositionEncoding",
-        lambda: PositionEncoding(6, max_length=5),
+        "PositionalEncoding",
+        lambda: PositionalEncoding(6, max_length=5),
         (2, 5, 6),
         reference=positions,
         bad_shape=(2, 6, 6),
     ),
-    Case("PositionEncoding-odd", lambda: PositionEncoding(5), (2, 4, 5), reference=positions),
-    Case("PositionEncoding-one", lambda: PositionEncoding(1), (1, 1, 1), reference=positions),
+    Case("PositionalEncoding-odd", lambda: PositionalEncoding(5), (2, 4, 5), reference=positions),
+    Case("PositionalEncoding-one", lambda: PositionalEncoding(1), (1, 1, 1), reference=positions),
     block_case("norm_first", (2, 3, 4), bad_shape=(2, 3, 5)),
     block_case("norm_last", (2, 3, 4), norm_first=False),
     block_case("causal_padded", (2, 4, 4), mask=PADDED, causal=True),
@@ -191,7 +191,7 @@ CASES = [
         lambda: Network(
             [
                 Embedding(5, 4),
-                PositionEncoding(4),
+                PositionalEncoding(4),
                 TransformerBlock(4, 2, hidden_size=4, causal=True),
                 Linear(4, 5),
             ],

@@ -1,9 +1,9 @@
-"""Sequential, Residual, Branches and Network: their parts, one after the other, by hand."""
+"""Sequential, Residual, Parallel and Network: their parts, one after the other, by hand."""
 
 import numpy as np
 
 from cases import Case
-from chainrule import Branches, Linear, Network, ReLU, Residual, Sequential, Softsign, Tanh
+from chainrule import Linear, Network, Parallel, ReLU, Residual, Sequential, Softsign, Tanh
 
 
 def mlp(linears, x):
@@ -26,7 +26,7 @@ def branches(module, x, training):
 
 
 def three_branches(first, second, **options):
-    return Branches(
+    return Parallel(
         [
             Linear(4, first, seed=0),
             Sequential([Linear(4, second, seed=1), Tanh()]),
@@ -59,35 +59,35 @@ CASES = [
         bad_shape=(5, 3),
     ),
     Case(
-        "Branches",
+        "Parallel",
         lambda: three_branches(3, 2),
         (5, 4),
         reference=lambda m, x, training: np.concatenate(branches(m, x, training), axis=1),
         bad_shape=(5, 3),
     ),
     Case(
-        "Branches-add",
+        "Parallel-add",
         lambda: three_branches(4, 4, merge="add"),
         (5, 4),
         reference=lambda m, x, training: sum(branches(m, x, training)),
         bad_shape=(5, 3),
     ),
     Case(
-        "Branches-last_axis",
+        "Parallel-last_axis",
         lambda: three_branches(1, 3, axis=-1),
         (2, 3, 4),
         reference=lambda m, x, training: np.concatenate(branches(m, x, training), axis=2),
         bad_shape=(5, 3),
     ),
     Case(
-        "Branches-middle_axis",
+        "Parallel-middle_axis",
         lambda: three_branches(4, 4),
         (2, 3, 4),
         reference=lambda m, x, training: np.concatenate(branches(m, x, training), axis=1),
     ),
     Case(
-        "Branches-only_one",
-        lambda: Branches([Linear(4, 2, seed=0)], merge="add"),
+        "Parallel-only_one",
+        lambda: Parallel([Linear(4, 2, seed=0)], merge="add"),
         (5, 4),
         reference=lambda m, x, training: mlp([m.branches[0]], x),
     ),

@@ -1,7 +1,7 @@
 """Dropout and its relatives; masks and noise are looked at in tests/layers/test_dropout.py."""
 
 from cases import Case
-from chainrule.layers import ChannelDropout, Dropout, GaussianNoise
+from chainrule.layers import Dropout, GaussianNoise, SpatialDropout
 
 
 def unchanged(module, x, training):
@@ -19,21 +19,21 @@ CASES = [
     ),
     Case("Dropout-off", lambda: Dropout(0.0), (4, 5), reference=unchanged),
     Case(
-        "ChannelDropout",
-        lambda: ChannelDropout(0.4, seed=0),
+        "SpatialDropout",
+        lambda: SpatialDropout(0.4, seed=0),
         (3, 4, 2, 3),
         reference=unchanged,
         bad_shape=(3, 4),
         random=True,
     ),
     Case(
-        "ChannelDropout-sequence",
-        lambda: ChannelDropout(seed=1),
+        "SpatialDropout-sequence",
+        lambda: SpatialDropout(seed=1),
         (3, 4, 5),
         reference=unchanged,
         random=True,
     ),
-    Case("ChannelDropout-off", lambda: ChannelDropout(0), (2, 3, 4), reference=unchanged),
+    Case("SpatialDropout-off", lambda: SpatialDropout(0), (2, 3, 4), reference=unchanged),
     Case("GaussianNoise", lambda: GaussianNoise(seed=0), (6, 5), reference=unchanged, random=True),
     Case(
         "GaussianNoise-strong",

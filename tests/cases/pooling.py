@@ -8,7 +8,7 @@ from cases import Case
 from chainrule.layers import (
     AvgPool1d,
     AvgPool2d,
-    GlobalAveragePool,
+    GlobalAvgPool,
     GlobalMaxPool,
     MaxPool1d,
     MaxPool2d,
@@ -168,7 +168,7 @@ CASES = [
     *(
         Case(f"{kind.__name__}{name}", kind, shape, reference=reference, bad_shape=(4, 3))
         for kind, reference in (
-            (GlobalAveragePool, lambda m, x, t: [[c.sum() / c.size for c in image] for image in x]),
+            (GlobalAvgPool, lambda m, x, t: [[c.sum() / c.size for c in image] for image in x]),
             (GlobalMaxPool, lambda m, x, t: [[max(c.ravel()) for c in image] for image in x]),
         )
         for name, shape in (("", (2, 3, 4, 5)), ("-sequence", (2, 3, 6)), ("-one", (1, 1, 1)))

@@ -13,7 +13,7 @@ from chainrule import (
     Linear,
     MultiHeadAttention,
     Network,
-    PositionEncoding,
+    PositionalEncoding,
     ReLU,
     ShapeError,
     TransformerBlock,
@@ -82,7 +82,7 @@ def test_padding_is_not_seen(with_context):
 
 def test_who_sees_nothing_gets_zeros():
     layer, x = built(MultiHeadAttention, 4, 2), drawn(2, 3, 4)
-    layer.output.bias.value = [1, 2, 3, 4]
+    layer.out_proj.bias.value = [1, 2, 3, 4]
     y = layer.forward(x, key_padding_mask=np.array([[True] * 3, [False] * 3]))
     np.testing.assert_array_equal(y[0], np.tile([1.0, 2, 3, 4], (3, 1)))
     dx = layer.backward(np.ones_like(y))
@@ -107,7 +107,7 @@ def test_attention_without_positions_knows_no_order():
     np.testing.assert_allclose(
         layer.predict(x[:, order]), layer.predict(x)[:, order], rtol=0, atol=1e-14
     )
-    places = PositionEncoding(4)
+    places = PositionalEncoding(4)
     difference = places.predict(x[:, order]) - places.predict(x)[:, order]
     assert np.abs(difference).max() > 0.1
 
@@ -149,8 +149,8 @@ def test_another_mask_is_refused(mask):
         (lambda: MultiHeadAttention(4, 2, dropout=1), "0 <= p < 1"),
         (lambda: TransformerBlock(6, 4), "num_heads must divide it"),
         (lambda: TransformerBlock(4, 2, hidden_size=0), "out_features|in_features"),
-        (lambda: PositionEncoding(0), "embed_dim"),
-        (lambda: PositionEncoding(4, max_length=2.0), "max_length"),
+        (lambda: PositionalEncoding(0), "embed_dim"),
+        (lambda: PositionalEncoding(4, max_length=2.0), "max_length"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(build, message):
@@ -159,8 +159,8 @@ def test_options_that_make_no_sense_are_refused(build, message):
 
 
 def test_an_error_inside_a_network_names_the_layer():
-    network = Network([Linear(3, 4), PositionEncoding(4, max_length=5), TransformerBlock(4, 2)])
-    with pytest.raises(ShapeError, match=r"PositionEncoding \(layers.1\): expected .* up to 5"):
+    network = Network([Linear(3, 4), PositionalEncoding(4, max_length=5), TransformerBlock(4, 2)])
+    with pytest.raises(ShapeError, match=r"PositionalEncoding \(layers.1\): expected .* up to 5"):
         network.predict(drawn(2, 6, 3))
 
 
@@ -203,7 +203,7 @@ def test_a_block_learns_to_sort():
     network = Network(
         [
             Embedding(symbols, 32),
-            PositionEncoding(32),
+            PositionalEncoding(32),
             TransformerBlock(32, 4, hidden_size=64),
             LayerNorm(32),
             Linear(32, symbols),

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from chainrule import ConfigurationError, Network
-from chainrule.layers import ChannelDropout, Dropout, GaussianNoise, Linear
+from chainrule.layers import Dropout, GaussianNoise, Linear, SpatialDropout
 
 ONES = np.ones((200, 50, 10), np.float32)
 
 
-@pytest.mark.parametrize("kind", [Dropout, ChannelDropout])
+@pytest.mark.parametrize("kind", [Dropout, SpatialDropout])
 @pytest.mark.parametrize("p", [0.2, 0.75])
 def test_drops_a_share_of_p_and_scales_the_rest(kind, p):
     y = kind(p, seed=0).forward(ONES)
@@ -20,21 +20,21 @@ def test_drops_a_share_of_p_and_scales_the_rest(kind, p):
 
 
 def test_channel_dropout_drops_whole_channels_of_single_samples():
-    y = ChannelDropout(0.5, seed=0).forward(ONES)
+    y = SpatialDropout(0.5, seed=0).forward(ONES)
     np.testing.assert_array_equal(y.min(axis=2), y.max(axis=2))
     channels = y[:, :, 0] == 0  # (200, 50)
     assert len(np.unique(channels, axis=0)) == 200, "every sample has a mask of its own"
     assert Dropout(0.5, seed=0).forward(ONES)[0, 0].std() > 0, "unlike Dropout"
 
 
-@pytest.mark.parametrize("kind", [Dropout, ChannelDropout])
+@pytest.mark.parametrize("kind", [Dropout, SpatialDropout])
 def test_the_gradient_goes_through_the_same_mask(kind):
     layer = kind(0.5, seed=0)
     y = layer.forward(ONES)
     np.testing.assert_array_equal(layer.backward(3 * ONES), 3 * y)
 
 
-@pytest.mark.parametrize("kind", [Dropout, ChannelDropout, GaussianNoise])
+@pytest.mark.parametrize("kind", [Dropout, SpatialDropout, GaussianNoise])
 def test_every_pass_draws_anew_and_the_same_seed_the_same(kind):
     one, other = kind(0.5, seed=7), kind(0.5, seed=7)
     first, second = one.forward(ONES), one.forward(ONES)
@@ -44,7 +44,7 @@ def test_every_pass_draws_anew_and_the_same_seed_the_same(kind):
     assert (kind(0.5, seed=8).forward(ONES) != first).any()
 
 
-@pytest.mark.parametrize("kind", [Dropout, ChannelDropout, GaussianNoise])
+@pytest.mark.parametrize("kind", [Dropout, SpatialDropout, GaussianNoise])
 def test_predict_passes_through(kind):
     assert kind(0.5, seed=0).predict(ONES) is ONES
 
@@ -74,7 +74,7 @@ def test_a_network_s_seed_decides_masks_and_noise():
     [
         (lambda: Dropout(1.0), "Dropout's p"),
         (lambda: Dropout(-0.1), "Dropout's p"),
-        (lambda: ChannelDropout(1.5), "ChannelDropout's p"),
+        (lambda: SpatialDropout(1.5), "SpatialDropout's p"),
         (lambda: GaussianNoise(-1), "std"),
         (lambda: GaussianNoise(float("inf")), "std"),
     ],

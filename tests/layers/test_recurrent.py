@@ -54,11 +54,11 @@ class Both(Module):
         y, final = self.layer.forward(
             x, training, lengths=self.lengths, initial_state=initial_state, return_state=True
         )
-        self.save(y.shape, final.shape, training=training)
+        self.save_for_backward(y.shape, final.shape, training=training)
         return np.concatenate([y.reshape(len(x), -1), self.by_sample(final)], axis=1)
 
     def backward(self, dy):
-        y_shape, final_shape = self.saved()
+        y_shape, final_shape = self.saved_values()
         size = y_shape[1] * y_shape[2]
         dfinal = dy[:, size:].reshape(len(dy), *np.delete(final_shape, -2))
         return self.layer.backward(dy[:, :size].reshape(y_shape), np.moveaxis(dfinal, 0, -2))

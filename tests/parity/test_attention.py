@@ -26,7 +26,7 @@ def shaken(module):
 
 
 def in_order(attention):
-    return (attention.query, attention.key, attention.value)
+    return (attention.q_proj, attention.k_proj, attention.v_proj)
 
 
 def torch_state(module, prefix=""):
@@ -37,7 +37,7 @@ def torch_state(module, prefix=""):
         state = {
             "in_proj_weight": np.concatenate([m.weight.value.T for m in in_order(module)]),
             "in_proj_bias": np.concatenate([m.bias.value for m in in_order(module)]),
-            **torch_state(module.output, "out_proj."),
+            **torch_state(module.out_proj, "out_proj."),
         }
     elif isinstance(module, TransformerBlock):
         linears = [layer for layer in module.feed_forward if isinstance(layer, Linear)]

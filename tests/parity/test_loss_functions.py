@@ -116,7 +116,7 @@ CASES = {
         lambda z, y: nn.kl_div(z.log_softmax(1), y, reduction="batchmean"),
     ),
     "binary, positive weight": (
-        cr.BinaryCrossEntropy(from_logits=True, positive_weight=3),
+        cr.BinaryCrossEntropy(from_logits=True, pos_weight=3),
         ANSWERS,
         10 * REAL,
         lambda z, y: nn.binary_cross_entropy_with_logits(z, y, pos_weight=torch.tensor(3.0)),

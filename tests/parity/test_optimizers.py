@@ -72,7 +72,7 @@ def their_network(ours):
 
 
 def copy_of(optimizer, **options):
-    hidden = ("steps", "memory", "factors")
+    hidden = ("steps", "state_vectors", "lr_multipliers")
     mine = {k: v for k, v in vars(optimizer).items() if k not in hidden and k[0] != "_"}
     return type(optimizer)(**mine | options)
 
@@ -127,7 +127,7 @@ def test_factors_are_learning_rates_of_parameter_groups():
         {"params": [theirs[2].weight], "lr": 0.03},
         {"params": [theirs[2].bias], "lr": 0.01, "weight_decay": 0.0},
     ]
-    optimizer = cr.AdamW(0.01, weight_decay=0.1, factors={"layers.0.*": 0, "*.weight": 3})
+    optimizer = cr.AdamW(0.01, weight_decay=0.1, lr_multipliers={"layers.0.*": 0, "*.weight": 3})
     theirs_optimizer = torch.optim.AdamW(groups, weight_decay=0.1)
     assert train_both(ours, optimizer, theirs, theirs_optimizer) < 1e-8
 

@@ -6,7 +6,7 @@ import pytest
 from chainrule.layers import (
     AvgPool1d,
     AvgPool2d,
-    GlobalAveragePool,
+    GlobalAvgPool,
     GlobalMaxPool,
     MaxPool1d,
     MaxPool2d,
@@ -73,5 +73,5 @@ def test_global(shape):
     axes = len(shape) - 2
     mean = getattr(torch.nn, f"AdaptiveAvgPool{axes}d")(1)
     largest = getattr(torch.nn, f"AdaptiveMaxPool{axes}d")(1)
-    compare(GlobalAveragePool(), mean, x)
+    compare(GlobalAvgPool(), mean, x)
     compare(GlobalMaxPool(), largest, x)

@@ -62,7 +62,7 @@ def train(folder: Path, callbacks=()) -> np.ndarray:
         augment=lambda x, rng: x + rng.normal(0, 0.01, x.shape).astype(x.dtype),
         callbacks=[
             checkpoint,
-            EarlyStopping("validation_accuracy", patience=50),
+            EarlyStopping("val_accuracy", patience=50),
             ReduceOnPlateau(patience=1),
             *callbacks,
         ],
@@ -104,7 +104,7 @@ def in_a_child(folder: Path, kind: str = "", when: float = 0) -> bool:
 
 
 def main(folder: Path, kills_wanted: int) -> None:
-    chance = random.Random(2)
+    rng_states = random.Random(2)
     whole = folder / "whole"
     began = time.monotonic()
     if not in_a_child(whole):
@@ -120,7 +120,7 @@ def main(folder: Path, kills_wanted: int) -> None:
         part = folder / str(runs)
         for attempt in range(6):  # up to five kills in one training, then it may end
             kind = list(latest)[(runs + attempt) % 3] if attempt < 5 else ""
-            when = chance.random() * latest.get(kind, 0)
+            when = rng_states.random() * latest.get(kind, 0)
             if in_a_child(part, kind, when if kind == "outside" else 1 + when):
                 break
             kills[kind] += 1

@@ -48,7 +48,7 @@ def fit(subject, **options):
 class Script(Callback):
     """Writes the given numbers into the history, epoch by epoch, and keeps the weights."""
 
-    def __init__(self, values, name="validation_loss"):
+    def __init__(self, values, name="val_loss"):
         self.values, self.name, self.weights = values, name, []
 
     def on_epoch_end(self, trainer):
@@ -66,13 +66,13 @@ def test_it_stops_after_its_patience_and_restores_the_best_weights():
     history = fit(subject, callbacks=[script, stopping])
     assert subject.epoch == 6
     assert stopping.best_epoch == 2
-    assert history.stop_reason == "validation_loss has not improved for 3 epochs"
+    assert history.stop_reason == "val_loss has not improved for 3 epochs"
     np.testing.assert_array_equal(subject.network.flat.values, script.weights[2])
-    assert subject.network.metadata["metrics"]["validation_loss"] == 3
+    assert subject.network.metadata["metrics"]["val_loss"] == 3
 
 
 def test_a_change_that_is_too_small_is_none():
-    script, stopping = Script([5, 4.9, 4.8, 4.7, 1]), EarlyStopping(patience=3, min_change=0.5)
+    script, stopping = Script([5, 4.9, 4.8, 4.7, 1]), EarlyStopping(patience=3, min_delta=0.5)
     fit(trainer(), callbacks=[script, stopping], epochs=5)
     assert stopping.best_epoch == 0
     assert len(script.weights) == 4
@@ -80,7 +80,7 @@ def test_a_change_that_is_too_small_is_none():
 
 def test_scores_get_better_upwards_and_other_names_have_to_say():
     values = [0.1, 0.5, 0.4, 0.3]
-    for name, mode in (("validation_accuracy", None), ("speed", "max")):
+    for name, mode in (("val_accuracy", None), ("speed", "max")):
         script, stopping = Script(values, name), EarlyStopping(name, patience=2, mode=mode)
         fit(trainer(), callbacks=[script, stopping], epochs=4)
         assert stopping.best_epoch == 1
@@ -128,7 +128,7 @@ def test_nan_is_no_improvement_and_a_missing_column_is_an_error():
     stopping = EarlyStopping(patience=2)
     fit(trainer(), callbacks=[Script([2, math.nan, math.nan, 1]), stopping], epochs=4)
     assert stopping.best_epoch == 0
-    with pytest.raises(ConfigurationError, match="no 'validation_loss' in this history"):
+    with pytest.raises(ConfigurationError, match="no 'val_loss' in this history"):
         fit(trainer(), callbacks=[EarlyStopping()])
 
 
@@ -164,7 +164,7 @@ def test_a_schedule_and_a_plateau_do_not_go_together():
     ("make", "message"),
     [
         (lambda: EarlyStopping(patience=0), "patience must be at least 1"),
-        (lambda: EarlyStopping(min_change=-1), "min_change must not be negative"),
+        (lambda: EarlyStopping(min_delta=-1), "min_delta must not be negative"),
         (lambda: ReduceOnPlateau(factor=1.0), "factor must lie between"),
         (lambda: ReduceOnPlateau(patience=1.5), "patience must be"),
     ],
@@ -271,7 +271,7 @@ def test_the_csv_log_has_a_row_an_epoch_at_once(tmp_path):
     history = fit(trainer(), callbacks=[log, Look()], epochs=3, validation_split=0.25)
     assert seen == [2, 3, 4]
     rows = list(csv.DictReader(path.read_text().splitlines()))
-    for name in ("loss", "validation_loss"):
+    for name in ("loss", "val_loss"):
         assert [float(row[name]) for row in rows] == history.epochs[name]
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     fit(trainer(), callbacks=[log], epochs=1)

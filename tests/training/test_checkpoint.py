@@ -69,7 +69,10 @@ class Same:
         columns = [{k: v for k, v in t.history.epochs.items() if k != "seconds"} for t in (a, b)]
         return (
             np.array_equal(a.network.flat.values, b.network.flat.values)
-            and all(np.array_equal(v, b.optimizer.memory[k]) for k, v in a.optimizer.memory.items())
+            and all(
+                np.array_equal(v, b.optimizer.state_vectors[k])
+                for k, v in a.optimizer.state_vectors.items()
+            )
             and a.rng.bit_generator.state == b.rng.bit_generator.state
             and columns[0] == columns[1]
             and a.history.steps == b.history.steps
@@ -139,8 +142,8 @@ def test_more_epochs_may_be_asked_for(tmp_path):
 def test_the_callbacks_go_on_too(tmp_path):
     def callbacks(folder, *more):
         log = CSVLog(tmp_path / f"{folder}.csv")
-        stopping = EarlyStopping("loss", patience=2, min_change=0.02)
-        plateau = ReduceOnPlateau("loss", patience=1, min_change=0.05)
+        stopping = EarlyStopping("loss", patience=2, min_delta=0.02)
+        plateau = ReduceOnPlateau("loss", patience=1, min_delta=0.05)
         return [Checkpoint(tmp_path / folder), stopping, plateau, log, *more]
 
     whole = trainer()
@@ -161,7 +164,7 @@ def test_the_callbacks_go_on_too(tmp_path):
 
 def test_killed_after_early_stopping_it_stops_again_with_the_best_weights(tmp_path):
     def callbacks():
-        return [EarlyStopping("loss", patience=1, min_change=10), Checkpoint(tmp_path)]
+        return [EarlyStopping("loss", patience=1, min_delta=10), Checkpoint(tmp_path)]
 
     whole, resumed = trainer(), trainer()
     fit(whole, callbacks=callbacks())
@@ -211,8 +214,8 @@ def test_the_best_network_and_the_last_state(tmp_path):
 def test_best_is_by_the_validation_loss_unless_there_is_none(tmp_path):
     subject = trainer()
     history = fit(subject, validation_split=0.3, callbacks=[Checkpoint(tmp_path)])
-    found = Network.load(tmp_path / "best.npz").metadata["metrics"]["validation_loss"]
-    assert found == min(history.epochs["validation_loss"])
+    found = Network.load(tmp_path / "best.npz").metadata["metrics"]["val_loss"]
+    assert found == min(history.epochs["val_loss"])
     history = fit(trainer(), callbacks=[Checkpoint(tmp_path)])
     assert Network.load(tmp_path / "best.npz").metadata["metrics"]["loss"] == min(
         history.epochs["loss"]
@@ -314,4 +317,4 @@ def test_files_of_the_wrong_kind_are_refused(path):
     with pytest.raises(FileFormatError, match="is a 'checkpoint' file; a 'network' file"):
         Network.load(path)
     np.savez(path, weights=np.ones(3))
-    refused("is no file of chainrule", trainer(), resume=path)
+    refused("is not a chainrule file", trainer(), resume=path)

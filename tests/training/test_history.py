@@ -16,7 +16,7 @@ from chainrule.training.history import History, better_is
 def history():
     history = History()
     for epoch in range(4):
-        row = {"loss": 1 / (epoch + 1), "accuracy": epoch / 4, "validation_loss": (epoch - 2) ** 2}
+        row = {"loss": 1 / (epoch + 1), "accuracy": epoch / 4, "val_loss": (epoch - 2) ** 2}
         history.add_epoch(row | {"learning_rate": 0.1, "seconds": 1.5})
     history.steps = {"loss": [1.0, 0.5], "gradient_norm": [2.0, math.inf], "learning_rate": [0, 1]}
     return history
@@ -25,8 +25,8 @@ def history():
 def test_rows_and_columns(history):
     assert len(history) == 4
     assert history.column("accuracy") == [0, 0.25, 0.5, 0.75]
-    assert history.row()["validation_loss"] == 1
-    assert history.row(0)["validation_loss"] == 4
+    assert history.row()["val_loss"] == 1
+    assert history.row(0)["val_loss"] == 4
     with pytest.raises(ConfigurationError, match=r"no 'recall' in this history; it has \['acc"):
         history.column("recall")
     assert repr(history).startswith("History(4 epochs, 2 steps; loss=0.25, accuracy=0.75")
@@ -48,13 +48,13 @@ def test_the_best_epoch(history):
     assert history.best_epoch("loss") == 3
     assert history.best_epoch("accuracy") == 3
     assert history.best_epoch("accuracy", "min") == 0
-    del history.epochs["validation_loss"]
+    del history.epochs["val_loss"]
     assert history.best_epoch() == 3, "of the loss, where nothing was validated"
     with pytest.raises(InputError, match="no epoch"):
         History().best_epoch()
 
 
-@pytest.mark.parametrize("name", ["loss", "validation_loss", "mean_absolute_error"])
+@pytest.mark.parametrize("name", ["loss", "val_loss", "mean_absolute_error"])
 def test_losses_and_errors_get_better_downwards(name):
     assert better_is(name) == "min"
 
@@ -101,7 +101,7 @@ def test_the_plot_shows_training_validation_and_the_best_epoch(history, tmp_path
     assert [axis.get_title() for axis in figure.axes] == ["loss", "accuracy"]
     drawn = {line.get_label(): line.get_ydata() for line in loss.lines}
     np.testing.assert_array_equal(drawn["training"], history.epochs["loss"])
-    np.testing.assert_array_equal(drawn["validation"], history.epochs["validation_loss"])
+    np.testing.assert_array_equal(drawn["validation"], history.epochs["val_loss"])
     best = next(line for line in accuracy.lines if line.get_label() == "best epoch: 3")
     assert best.get_xdata()[0] == 3
     figure.savefig(tmp_path / "history.png")

@@ -42,7 +42,7 @@ def test_a_line_an_epoch(no_waiting, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
     assert lines[0].startswith("5 of 20 samples for validation")
-    loss, held_out = (history.epochs[name][0] for name in ("loss", "validation_loss"))
+    loss, held_out = (history.epochs[name][0] for name in ("loss", "val_loss"))
     assert lines[1].startswith(f"epoch 1/3  loss {loss:.4f} (validation {held_out:.4f})  ")
     assert lines[3].startswith("epoch 3/3")
 

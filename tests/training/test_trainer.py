@@ -281,7 +281,7 @@ def test_a_mapped_array_is_never_copied_as_a_whole(tmp_path):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert history.epochs["validation_accuracy"][-1] == 1
+    assert history.epochs["val_accuracy"][-1] == 1
     assert subject.predict(mapped, batch_size=100).shape == (rows, 2)
     assert peak < mapped.nbytes / 3
 
@@ -310,7 +310,7 @@ def test_the_validation_split_is_stratified_shuffled_and_says_so(capsys):
     first_line = capsys.readouterr().out.splitlines()[0]
     assert first_line == "20 of 100 samples for validation, shuffled, stratified by class"
     expected = subject.evaluate(x[held_out], y[held_out])["loss"]
-    assert history.epochs["validation_loss"] == [pytest.approx(expected)]
+    assert history.epochs["val_loss"] == [pytest.approx(expected)]
 
 
 @pytest.mark.parametrize(
@@ -336,11 +336,11 @@ def test_validation_data_is_measured_with_its_weights_and_not_trained_on():
     history = fit(watched, X[:50], Y[:50], validation_data=(X[50:], Y[50:], weight))
     np.testing.assert_array_equal(values(plain), values(watched))
     measured = watched.evaluate(X[50:], Y[50:], sample_weight=weight)
-    assert history.epochs["validation_loss"][-1] == measured["loss"]
-    assert history.epochs["validation_accuracy"][-1] == measured["accuracy"]
+    assert history.epochs["val_loss"][-1] == measured["loss"]
+    assert history.epochs["val_accuracy"][-1] == measured["accuracy"]
     batches = [(X[50:60], Y[50:60]), (X[60:], Y[60:])]
     history = fit(trainer(), validation_data=batches)
-    assert len(history.epochs["validation_loss"]) == 2
+    assert len(history.epochs["val_loss"]) == 2
 
 
 def test_evaluate_and_predict_do_not_depend_on_the_batch_size():

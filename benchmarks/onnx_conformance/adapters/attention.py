@@ -50,10 +50,10 @@ def attention(case: NodeCase) -> Expression:
     first_k = q.shape[-1] if own else 0  # where the keys begin in what they are picked from
     first_v = first_k + k.shape[-1]
     scale = case.get("scale", d_qk**-0.5) * d**0.5
-    module.query.weight.value = scale * selection(heads * d, ours * d_qk, ours * d, d_qk)
-    module.key.weight.value = selection(heads * d, first_k + theirs * d_qk, ours * d, d_qk)
-    module.value.weight.value = selection(heads * d, first_v + theirs * d_v, ours * d, d_v)
-    module.output.weight.value = selection(heads * d, ours * d, ours * d_v, d_v)
+    module.q_proj.weight.value = scale * selection(heads * d, ours * d_qk, ours * d, d_qk)
+    module.k_proj.weight.value = selection(heads * d, first_k + theirs * d_qk, ours * d, d_qk)
+    module.v_proj.weight.value = selection(heads * d, first_v + theirs * d_v, ours * d, d_v)
+    module.out_proj.weight.value = selection(heads * d, ours * d, ours * d_v, d_v)
 
     def read(y: Array) -> list[Array]:
         y = y[..., : heads * d_v]

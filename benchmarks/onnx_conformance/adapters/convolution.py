@@ -57,7 +57,7 @@ def conv_transpose(case: NodeCase) -> Expression:
 def cut_off(case: NodeCase, place: int, axis: Axis) -> tuple[int, int, int]:
     """Return what is cut off the output before and after, and what is put on behind."""
     further = case.get("output_padding", [0] * (place + 1))[place]
-    whole = (axis.length - 1) * axis.stride + axis.reach + further
+    whole = (axis.length - 1) * axis.stride + axis.effective_size + further
     mode = case.get("auto_pad", "NOTSET")
     if "output_shape" in case.attributes:
         total = whole - case.get("output_shape")[place]

@@ -34,22 +34,24 @@ class Held(chainrule.Module):
         return dy
 
 
-def one_step(case: NodeCase, optimizer: chainrule.Optimizer, slots: tuple[str, ...]) -> Expression:
-    """Say the step: `slots` names our memory for each group of inputs behind X and G."""
-    groups = np.split(np.arange(2, len(case.inputs)), 2 + len(slots))
-    values, gradients, *memory = [[case.inputs[i] for i in group] for group in groups]
+def one_step(
+    case: NodeCase, optimizer: chainrule.Optimizer, state_names: tuple[str, ...]
+) -> Expression:
+    """Say the step: `state_names` are ours, for each group of inputs behind X and G."""
+    groups = np.split(np.arange(2, len(case.inputs)), 2 + len(state_names))
+    values, gradients, *vectors = [[case.inputs[i] for i in group] for group in groups]
     held = Held(values, gradients)
     network = chainrule.Network([held])
     network.forward(np.zeros((1, 1)))
     network.backward(np.zeros((1, 1)))
-    given = {slot: np.concatenate(m) for slot, m in zip(slots, memory, strict=True)}
+    given = {name: np.concatenate(m) for name, m in zip(state_names, vectors, strict=True)}
     optimizer.load_state({"steps": case.input(1), **given})
 
     def read(_: None) -> list[Array]:
         ends = np.cumsum([x.size for x in values])[:-1]
         after = [p.value for p in held.parameters]
-        for slot in slots:
-            after += np.split(optimizer.memory[slot], ends)
+        for name in state_names:
+            after += np.split(optimizer.state_vectors[name], ends)
         return after
 
     return Expression(optimizer, optimizer.step, (network,), read)

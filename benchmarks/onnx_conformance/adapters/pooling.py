@@ -35,7 +35,7 @@ def over_all(case: NodeCase, module: chainrule.Module) -> Expression:
 COUNTERPARTS = {
     "AveragePool": Counterpart(("AvgPool1d", "AvgPool2d"), average_pool),
     "GlobalAveragePool": Counterpart(
-        ("GlobalAveragePool",), lambda case: over_all(case, chainrule.GlobalAveragePool())
+        ("GlobalAvgPool",), lambda case: over_all(case, chainrule.GlobalAvgPool())
     ),
     "GlobalMaxPool": Counterpart(
         ("GlobalMaxPool",), lambda case: over_all(case, chainrule.GlobalMaxPool())

@@ -27,28 +27,35 @@ class Axis:
     after: int
 
     @property
-    def reach(self) -> int:
+    def effective_size(self) -> int:
         """How many places the kernel reaches over."""
         return self.dilation * (self.kernel - 1) + 1
 
     @property
     def left_over(self) -> int:
         """How many places lie behind the last window."""
-        return (self.length + self.before + self.after - self.reach) % self.stride
+        return (self.length + self.before + self.after - self.effective_size) % self.stride
 
     def sides(self, case: NodeCase) -> tuple[int, int]:
         """Return (before, after), with what `auto_pad` or `ceil_mode` add."""
         mode = case.get("auto_pad", "NOTSET")
         if mode in ("SAME_UPPER", "SAME_LOWER"):
             stops = -(-self.length // self.stride)
-            total = max((stops - 1) * self.stride + self.reach - self.length, 0)
+            total = max((stops - 1) * self.stride + self.effective_size - self.length, 0)
             halves = total // 2, total - total // 2
             return halves if mode == "SAME_UPPER" else halves[::-1]
         return self.before, self.after + (self.further(case) if case.get("ceil_mode") else 0)
 
     def further(self, case: NodeCase) -> int:
         """Return the padding behind for one more window, unless that begins behind the input."""
-        begin = self.length + self.before + self.after - self.reach - self.left_over + self.stride
+        begin = (
+            self.length
+            + self.before
+            + self.after
+            - self.effective_size
+            - self.left_over
+            + self.stride
+        )
         if self.left_over == 0 or begin >= self.length + self.before:
             return 0
         if case.get("count_include_pad"):

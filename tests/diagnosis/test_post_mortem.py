@@ -24,9 +24,9 @@ from chainrule import (
     Trainer,
     replay,
 )
-from chainrule.archive import read_archive
+from chainrule.diagnosis.post_mortem import Finding, investigate
 from chainrule.optimizers import Optimizer
-from chainrule.training.post_mortem import Finding, investigate
+from chainrule.storage.archive import read_archive
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 4)).astype(np.float32)
@@ -48,11 +48,11 @@ class Plant(Module):
 
     def forward(self, x, training=True):
         marked = x[:, 0] == MARK
-        self.save(marked, training=training)
+        self.save_for_backward(marked, training=training)
         return self.spoil(x, marked) if self.direction == "forward" else x
 
     def backward(self, dy):
-        (marked,) = self.saved()
+        (marked,) = self.saved_values()
         return self.spoil(dy, marked) if self.direction == "backward" else dy
 
 
@@ -129,7 +129,7 @@ def test_update(optimizer):
     assert error.finding.rows == [ROW]
     np.testing.assert_array_equal(subject.network.flat.values, start)
     assert optimizer.steps == 0
-    for name, memory in optimizer.memory.items():
+    for name, memory in optimizer.state_vectors.items():
         np.testing.assert_array_equal(memory, before.get(name, 0))
 
 
@@ -161,12 +161,12 @@ class Spread(Module):
     """Divides by the batch's spread: a row whose square overflows spoils all others."""
 
     def forward(self, x, training=True):
-        self.save(training=training)
+        self.save_for_backward(training=training)
         size = np.square(x).mean(axis=0)
         return x * (size / size)
 
     def backward(self, dy):
-        self.saved()
+        self.saved_values()
         return dy
 
 
@@ -223,7 +223,7 @@ def test_a_batch_that_is_not_finite_itself():
 
 def test_an_optimizer_that_makes_nan_of_its_own():
     class Broken(Optimizer):
-        def rule(self, w, g, learning_rate, *memory):
+        def update_rule(self, w, g, learning_rate, *state):
             w[0] = np.nan if self.steps == 3 else w[0]
 
     error = fails(trainer(network(), Broken(0.1)))
@@ -258,11 +258,11 @@ class Once(Plant):
     def forward(self, x, training=True):
         self.count += training
         y = self.spoil(x, [3]) if (self.direction, self.count) == ("forward", 5) else x
-        self.save(y, training=training)
+        self.save_for_backward(y, training=training)
         return y
 
     def backward(self, dy):
-        self.saved()
+        self.saved_values()
         return self.spoil(dy, [3]) if (self.direction, self.count) == ("backward", 5) else dy
 
 
@@ -278,7 +278,7 @@ def test_what_the_failed_pass_left_is_looked_at_where_it_cannot_be_repeated():
     class Silent(Once):
         def forward(self, x, training=True):
             y = super().forward(x, training)
-            self.save(training=training)
+            self.save_for_backward(training=training)
             return y
 
         def backward(self, dy):
@@ -337,11 +337,11 @@ class Root(Module):
 
     def forward(self, x, training=True):
         y = np.sqrt(x)
-        self.save(y, training=training)
+        self.save_for_backward(y, training=training)
         return y
 
     def backward(self, dy):
-        (y,) = self.saved()
+        (y,) = self.saved_values()
         return dy / (2 * y)
 
 

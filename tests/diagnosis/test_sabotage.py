@@ -29,7 +29,7 @@ from chainrule import (
     check_loss,
     check_module,
 )
-from chainrule.gradient_check import compare
+from chainrule.diagnosis.gradient_check import compare
 from chainrule.layers.activations import softmax
 from chainrule.module import cast, named_parameters
 
@@ -213,7 +213,7 @@ def broken(kind, backward):
 
     class Broken(kind):
         def backward(self, dy):
-            return backward(self, dy, *self.saved())
+            return backward(self, dy, *self.saved_values())
 
     return Broken
 

@@ -11,7 +11,7 @@ import pytest
 
 import chainrule
 from chainrule import environment as environment_of
-from chainrule.environment import Environment, may_gain
+from chainrule.machine import Environment, may_gain
 
 AMD = Environment(
     python="3.11.7",
@@ -25,8 +25,8 @@ AMD = Environment(
 
 
 def module():
-    """Return the file itself; chainrule.environment is the function."""
-    return sys.modules["chainrule.environment"]
+    """Return the file itself; the function is chainrule.environment."""
+    return sys.modules["chainrule.machine"]
 
 
 def test_it_tells_what_is_here():

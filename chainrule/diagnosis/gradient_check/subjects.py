@@ -98,7 +98,7 @@ class ModuleSubject:
         refuse_repeats(module)
         self.module = copy.deepcopy(module)
         cast(self.module, np.float64)
-        self.restore = list(_chance_and_buffers(self.module))
+        self.restore = list(_rng_states_and_buffers(self.module))
         self.loss, self.y_true = loss, y_true
         self.x = _batch(x, "x", None if module.takes_indices else np.float64)
         self.arguments = {
@@ -145,7 +145,8 @@ class ModuleSubject:
             if isinstance(error, BackwardError):
                 error.add_note(
                     "The check did call forward(x, training=True). Forward must keep what backward "
-                    "needs with self.save(..., training=training), and backward take it once."
+                    "needs with self.save_for_backward(..., training=training), and backward "
+                    "take it once with self.saved_values()."
                 )
             raise
         gradients = list(returned) if isinstance(returned, tuple) else [returned]
@@ -343,7 +344,7 @@ def _equal(a: Any, b: Any) -> bool:
     )
 
 
-def _chance_and_buffers(module: Module) -> Iterator[Callable[[], None]]:
+def _rng_states_and_buffers(module: Module) -> Iterator[Callable[[], None]]:
     """Yield functions that put every generator and buffer back to where it is now."""
     for child in named_modules(module).values():
         for value in vars(child).values():

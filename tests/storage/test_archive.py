@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from chainrule import ConfigurationError, FileFormatError
-from chainrule.archive import (
+from chainrule.storage.archive import (
     DESCRIPTION,
     checksum,
     read_archive,
@@ -135,7 +135,7 @@ def test_a_file_cut_anywhere_is_refused(path):
     whole = path.read_bytes()
     for length in [*range(0, len(whole), 97), len(whole) - 1]:
         path.write_bytes(whole[:length])
-        with pytest.raises(FileFormatError, match=r"truncated|damaged|no file"):
+        with pytest.raises(FileFormatError, match=r"truncated|damaged|not a chainrule file"):
             read_archive(path, "test")
 
 
@@ -186,13 +186,13 @@ def test_another_kind_and_another_version_are_named(path, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"PK", b"hello world", os.urandom(4000), b"\x93NUMPY"])
 def test_files_from_elsewhere_are_refused(tmp_path, content):
     (tmp_path / "f").write_bytes(content)
-    with pytest.raises(FileFormatError, match="no chainrule file at all"):
+    with pytest.raises(FileFormatError, match="not a chainrule file"):
         read_archive(tmp_path / "f", "test")
 
 
 def test_somebody_elses_npz_is_refused(tmp_path):
     np.savez(tmp_path / "f.npz", weight=np.ones(3))
-    with pytest.raises(FileFormatError, match="is no file of chainrule"):
+    with pytest.raises(FileFormatError, match="is not a chainrule file"):
         read_archive(tmp_path / "f.npz", "test")
 
 
@@ -271,7 +271,7 @@ def test_an_encrypted_file_is_refused(path):
     place = content.index(b"PK\x01\x02")
     content[place + 8] |= 1  # the flag of encryption, of the first member
     path.write_bytes(content)
-    with pytest.raises(FileFormatError, match="no file that chainrule writes"):
+    with pytest.raises(FileFormatError, match="not a file that chainrule writes"):
         read_archive(path, "test")
 
 

@@ -9,26 +9,22 @@ it is made.
 from __future__ import annotations
 
 import copy
-import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from chainrule.archive import read_archive, write_archive
-from chainrule.errors import ChainruleError, NotFiniteError
+from chainrule.data.sources import Batch
+from chainrule.errors import ChainruleError
 from chainrule.loss_functions import Loss
-from chainrule.module import Module, named_generators, named_modules, state, walk
+from chainrule.module import Module, named_generators, named_modules, walk
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer, clip_by_global_norm
 from chainrule.parameter import Array, Parameter
-from chainrule.training.checkpoint import from_plain_state, to_plain_state
-from chainrule.training.run import Run
-from chainrule.training.sources import Batch
-
-LAST_LOSSES = 5
+from chainrule.storage.archive import read_archive
+from chainrule.storage.rng_state import from_plain_state
 
 
 @dataclass
@@ -75,7 +71,7 @@ def investigate(
     batch: Batch,
     optimizer: Optimizer | None = None,
     clip_norm: float | None = None,
-    chance: Mapping[str, Any] | None = None,
+    rng_states: Mapping[str, Any] | None = None,
 ) -> Finding | None:
     """Do one training step on copies and return the first array that is not finite, or None.
 
@@ -85,10 +81,10 @@ def investigate(
         What the step is made of: ``(x, y, weight)``, weight may be None. They are left as they are.
     optimizer : Optimizer, optional
         With it, the update is done too, by gradients clipped to `clip_norm`.
-    chance : mapping of str to dict, optional
+    rng_states : mapping of str to dict, optional
         States to set the network's random generators to, by path.
     """
-    step = _Step(network, loss, optimizer, clip_norm, dict(chance or {}))
+    step = _Step(network, loss, optimizer, clip_norm, dict(rng_states or {}))
     with np.errstate(all="ignore"):
         finding = step.run(*batch)
         if finding is not None and len(finding.rows) in (0, len(batch[0])):
@@ -105,10 +101,10 @@ class _Step:
         loss: Loss,
         optimizer: Optimizer | None,
         clip_norm: float | None,
-        chance: dict[str, Any],
+        rng_states: dict[str, Any],
     ) -> None:
         self.network, self.loss, self.optimizer = network, loss, optimizer
-        self.clip_norm, self.chance = clip_norm, chance
+        self.clip_norm, self.rng_states = clip_norm, rng_states
 
     def run(self, x: Array, y: Array, weight: Array | None) -> Finding | None:
         try:
@@ -121,8 +117,8 @@ class _Step:
         # one copy of both, so that the optimizer's memory stays bound to its network
         network, optimizer = copy.deepcopy((self.network, self.optimizer))
         for name, generator in named_generators(network).items():
-            if name in self.chance:
-                generator.bit_generator.state = self.chance[name]
+            if name in self.rng_states:
+                generator.bit_generator.state = self.rng_states[name]
         _look(
             x.astype(network.dtype) if x.dtype.kind == "f" else x, "input", "the batch", rows=True
         )
@@ -143,7 +139,7 @@ class _Step:
             optimizer.step(network)
             for path, parameter in network.named_parameters().items():
                 _look(parameter.value, "update", f"the new value of {path}")
-            for name, memory in optimizer.memory.items():
+            for name, memory in optimizer.state_vectors.items():
                 for path, place in network.flat.slices.items():
                     _look(memory[place], "update", f"the optimizer's {name} for {path}")
 
@@ -218,103 +214,7 @@ def _guilty_rows(step: _Step, batch: Batch) -> list[int]:
     return [] if fails([]) else search(list(range(len(x))))
 
 
-# ---------------------------------------------------------------- when the step cannot be repeated
-
-
-def _traces(network: Network, direction: str, count: int) -> Finding:
-    """Return what the failed pass itself has left behind.
-
-    For a module that fails at its thousandth call, say: repeated, the step may well succeed.
-    """
-    if direction == "forward":
-        for path, module in named_modules(network).items():
-            for kept in module._saved or ():
-                if isinstance(kept, np.ndarray) and kept.dtype.kind == "f" and len(kept) == count:
-                    bad = np.flatnonzero(~np.isfinite(kept.reshape(count, -1)).all(axis=1))
-                    if bad.size:
-                        what = "what was kept for backward"
-                        return Finding(direction, what, path, type(module).__name__, bad.tolist())
-    values = "value" if direction == "update" else "grad"
-    for path, parameter in reversed(network.named_parameters().items()):
-        if direction != "forward" and not np.isfinite(getattr(parameter, values)).all():
-            return Finding(direction, f"the {values} of {path}")
-    return Finding(direction, "an array that is finite when the step is repeated")
-
-
-# ---------------------------------------------------------------- telling it
-
-
-def tell(
-    trainer: Run, batch: Batch, chance: Mapping[str, Any], error: Exception
-) -> NotFiniteError | None:
-    """Return the error to raise after a step that failed, or None: it failed for another reason."""
-    failed = str(error) if isinstance(error, FloatingPointError) else ""
-    try:
-        finding = investigate(
-            trainer.network, trainer.loss, batch, trainer.optimizer, trainer.clip_norm, chance
-        )
-    except ChainruleError:
-        finding = None
-    if finding is None:
-        if not failed:
-            return None
-        finding = _traces(trainer.network, failed, len(batch[0]))
-    losses = [v for v in trainer.history.steps["loss"] if math.isfinite(v)][-LAST_LOSSES:]
-    lines = [
-        f"Training met NaN or infinity at step {trainer.step + 1} (epoch {trainer.epoch + 1}, "
-        f"batch {trainer.batch + 1}) and stopped; the step was not completed.",
-        f"  the first such array: {finding}",
-    ]
-    samples = _samples(trainer, finding.rows)
-    if samples:
-        lines.append(f"  those are the samples {samples} of the data")
-    lines.append(f"  the last losses: {', '.join(f'{v:.6g}' for v in losses) or 'none yet'}")
-    file = _save(trainer, batch, chance, finding, losses)
-    if file:
-        lines.append(f"  the batch is in {file}: chainrule.training.replay does the step again")
-    lines.append(
-        "What usually helps: a smaller learning rate, clip_norm=1.0, standardised inputs, and a "
-        "look at the rows named above."
-    )
-    return NotFiniteError("\n".join(lines), finding, file)
-
-
-def _samples(trainer: Run, rows: list[int]) -> str:
-    """Return where in the data the rows of the present batch stand, if they come from arrays."""
-    if not rows or not len(trainer.order):
-        return ""
-    first = trainer.batch * trainer.settings["batch_size"]
-    samples = [str(trainer.order[first + row]) for row in rows[:10]]
-    return ", ".join(samples) + (" ..." if len(rows) > 10 else "")
-
-
-def _save(
-    trainer: Run,
-    batch: Batch,
-    chance: Mapping[str, Any],
-    finding: Finding,
-    losses: list[float],
-) -> str:
-    """Write all that a replay needs; return the file's name, or nothing if it cannot be written."""
-    if trainer.post_mortem_file is None:
-        return ""
-    x, y, weight = batch
-    arrays = {"x": x, "y": y} if weight is None else {"x": x, "y": y, "weight": weight}
-    arrays |= {f"network/{name}": value for name, value in state(trainer.network).items()}
-    arrays |= {f"optimizer/{name}": value for name, value in trainer.optimizer.state().items()}
-    description = {
-        "finding": asdict(finding),
-        "losses": losses,
-        "epoch": trainer.epoch,
-        "batch": trainer.batch,
-        "step": trainer.step,
-        "chance": {name: to_plain_state(state) for name, state in chance.items()},
-    }
-    try:
-        write_archive(trainer.post_mortem_file, "post-mortem", arrays, description)
-    except OSError:
-        return ""
-    return os.fspath(trainer.post_mortem_file)
+# ---------------------------------------------------------------- from a file
 
 
 def replay(
@@ -340,5 +240,5 @@ def replay(
             {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
         )
     batch = arrays["x"], arrays["y"], arrays.get("weight")
-    chance = {name: from_plain_state(state) for name, state in saved["chance"].items()}
-    return investigate(network, loss, batch, optimizer, clip_norm, chance)
+    rng_states = {name: from_plain_state(state) for name, state in saved["rng_states"].items()}
+    return investigate(network, loss, batch, optimizer, clip_norm, rng_states)

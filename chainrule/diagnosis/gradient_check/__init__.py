@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.diagnosis.gradient_check.compare import Comparison
+from chainrule.diagnosis.gradient_check.report import TOLERANCE, GradientResult, Report
+from chainrule.diagnosis.gradient_check.subjects import LossSubject, ModuleSubject, plain_arrays
 from chainrule.errors import ConfigurationError
-from chainrule.gradient_check.compare import Comparison
-from chainrule.gradient_check.report import TOLERANCE, GradientResult, Report
-from chainrule.gradient_check.subjects import LossSubject, ModuleSubject, plain_arrays
 from chainrule.loss_functions import Loss
 from chainrule.module import Module, named_modules
 
@@ -40,8 +40,8 @@ def check_module(
 ) -> Report:
     """Check the gradients of a module's input and of all its parameters.
 
-    The module itself is not changed: a copy in float64 is checked, and any chance in it (dropout)
-    is repeated the same in every pass.
+    The module itself is not changed: a copy in float64 is checked, and whatever is random in it
+    (dropout) is repeated the same in every pass.
 
     Parameters
     ----------

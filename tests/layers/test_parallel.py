@@ -1,10 +1,10 @@
-"""Residual and Branches: what does not fit together, told with names; and how they show."""
+"""Residual and Parallel: what does not fit together, told with names; and how they show."""
 
 import numpy as np
 import pytest
 
 from chainrule import ConfigurationError, Module, Network, ShapeError
-from chainrule.layers import Branches, Flatten, Linear, ReLU, Residual, Sequential
+from chainrule.layers import Flatten, Linear, Parallel, ReLU, Residual, Sequential
 
 
 class Lookup(Module):
@@ -13,11 +13,11 @@ class Lookup(Module):
     takes_indices = True
 
     def forward(self, x, training=True):
-        self.save(training=training)
+        self.save_for_backward(training=training)
         return np.eye(4, dtype=np.float32)[x]
 
     def backward(self, dy):
-        self.saved()
+        self.saved_values()
 
 
 def test_residual_says_what_does_not_fit():
@@ -44,7 +44,7 @@ def test_residual_shows_its_shortcut_only_if_there_is_one():
     ],
 )
 def test_branches_of_different_widths(options, shapes):
-    module = Branches([Linear(4, 3), Linear(4, 5)], **options)
+    module = Parallel([Linear(4, 3), Linear(4, 5)], **options)
     if shapes is None:
         assert module.predict(np.ones((2, 4))).shape == (2, 8)
     else:
@@ -57,17 +57,17 @@ def test_branches_that_cannot_be_concatenated():
     with pytest.raises(
         ShapeError, match=r"branch 1 \(2, 3, 5\); expected equal shapes but for axis"
     ):
-        Branches([ReLU(), Linear(4, 5)]).predict(x)
+        Parallel([ReLU(), Linear(4, 5)]).predict(x)
     with pytest.raises(ShapeError, match=r"branch 1 \(2, 12\)"):
-        Branches([ReLU(), Flatten()]).predict(x)
+        Parallel([ReLU(), Flatten()]).predict(x)
     with pytest.raises(ShapeError, match=r"made the shape \(2, 4\), which cannot .* along axis 2"):
-        Branches([ReLU(), ReLU()], axis=2).predict(np.ones((2, 4)))
+        Parallel([ReLU(), ReLU()], axis=2).predict(np.ones((2, 4)))
     with pytest.raises(ShapeError, match="along axis -2"):  # the batch, seen from the end
-        Branches([ReLU(), ReLU()], axis=-2).predict(np.ones((2, 4)))
+        Parallel([ReLU(), ReLU()], axis=-2).predict(np.ones((2, 4)))
 
 
 def test_an_error_inside_a_branch_names_the_path():
-    network = Network([Branches([ReLU(), Sequential([Linear(5, 4)])])])
+    network = Network([Parallel([ReLU(), Sequential([Linear(5, 4)])])])
     with pytest.raises(ShapeError, match=r"Linear \(layers.0.branches.1.layers.0\): expected 5"):
         network.predict(np.ones((2, 4)))
 
@@ -75,12 +75,12 @@ def test_an_error_inside_a_branch_names_the_path():
 @pytest.mark.parametrize(
     ("build", "named"),
     [
-        (lambda: Branches([]), "Branches needs at least one branch, got none"),
-        (lambda: Branches([ReLU]), r"Did you forget the \(\)\?"),
-        (lambda: Branches([ReLU(), 3]), "got 3"),
-        (lambda: Branches([ReLU()], merge="sum"), "merge must be 'concatenate' or 'add'"),
-        (lambda: Branches([ReLU()], axis=0), "the batch"),
-        (lambda: Branches([Lookup(), ReLU()]), "Either all branches take indices, or none"),
+        (lambda: Parallel([]), "Parallel needs at least one branch, got none"),
+        (lambda: Parallel([ReLU]), r"Did you forget the \(\)\?"),
+        (lambda: Parallel([ReLU(), 3]), "got 3"),
+        (lambda: Parallel([ReLU()], merge="sum"), "merge must be 'concatenate' or 'add'"),
+        (lambda: Parallel([ReLU()], axis=0), "the batch"),
+        (lambda: Parallel([Lookup(), ReLU()]), "Either all branches take indices, or none"),
         (lambda: Sequential([]), "Sequential needs at least one layer, got none"),
     ],
 )
@@ -90,7 +90,7 @@ def test_refuses_options_that_make_no_sense(build, named):
 
 
 def test_branches_on_indices_send_nothing_back():
-    module = Branches([Lookup(), Lookup()], merge="add")
+    module = Parallel([Lookup(), Lookup()], merge="add")
     assert module.takes_indices
     y = module.forward(np.array([[0, 3], [1, 1]]))
     np.testing.assert_array_equal(y[0], [[2, 0, 0, 0], [0, 0, 0, 2]])
@@ -98,6 +98,6 @@ def test_branches_on_indices_send_nothing_back():
 
 
 def test_branches_show_one_a_line():
-    module = Branches([ReLU(), Linear(4, 5)], axis=-1)
-    assert repr(module) == "Branches([\n    ReLU(),\n    Linear(4, 5),\n], axis=-1)"
+    module = Parallel([ReLU(), Linear(4, 5)], axis=-1)
+    assert repr(module) == "Parallel([\n    ReLU(),\n    Linear(4, 5),\n], axis=-1)"
     assert len(Network([module]).summary((4,)).splitlines()) == 6

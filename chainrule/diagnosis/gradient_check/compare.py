@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.gradient_check.hints import Evidence, looks_like, wrong_shape
-from chainrule.gradient_check.report import GradientResult
-from chainrule.gradient_check.slopes import Slope, rounding_noise, slope, typical_size
-from chainrule.gradient_check.subjects import Subject
+from chainrule.diagnosis.gradient_check.hints import Evidence, looks_like, wrong_shape
+from chainrule.diagnosis.gradient_check.report import GradientResult
+from chainrule.diagnosis.gradient_check.slopes import Slope, rounding_noise, slope, typical_size
+from chainrule.diagnosis.gradient_check.subjects import Subject
 from chainrule.parameter import Array
 
 MOST_ELEMENTS = 256  # are compared one by one in each array; a random choice of larger ones
@@ -31,7 +31,7 @@ class Pair(NamedTuple):
 
     analytic: float
     numeric: float
-    doubt: float = 0.0
+    uncertainty: float = 0.0
     moved: bool = False
 
     def gap(self) -> float:
@@ -85,14 +85,16 @@ class Comparison:
             if sum(np.isnan(pair.numeric) for pair in pairs) == MOST_FAILURES:
                 break
         chosen = chosen[: len(pairs)]
-        analytic, numeric, doubt, moved = (np.array(column) for column in zip(*pairs, strict=True))
-        errors = relative_errors(analytic, numeric, doubt / self.tolerance)
+        analytic, numeric, uncertainty, moved = (
+            np.array(column) for column in zip(*pairs, strict=True)
+        )
+        errors = relative_errors(analytic, numeric, uncertainty / self.tolerance)
         wrong = errors > self.tolerance
         among_worst = errors >= 0.99 * errors.max()  # rounding is not to choose one of them
         worst = int(np.where(among_worst, np.abs(analytic - numeric), -1.0).argmax())
         result.error = float(errors[worst])
         result.compared, result.moved = len(chosen), int(moved.sum())
-        result.zero = bool((np.abs(analytic) <= doubt).all()) and not wrong.any()
+        result.zero = bool((np.abs(analytic) <= uncertainty).all()) and not wrong.any()
         unmeasured = np.isnan(numeric)
         if wrong.any():
             result.worst = tuple(int(i) for i in np.unravel_index(chosen[worst], gradient.shape))
@@ -124,7 +126,7 @@ class Comparison:
         pair = self._pair(result.name, direction, gradient, scale, moves)
         if np.isnan(pair.numeric):
             return False
-        size = max(abs(pair.numeric), pair.doubt / self.tolerance, 1e-300)
+        size = max(abs(pair.numeric), pair.uncertainty / self.tolerance, 1e-300)
         error = pair.gap() / (max(size, scale) if np.isfinite(scale) else size)
         if error > self.tolerance:
             place = self._hunt(result.name, direction, gradient)
@@ -132,7 +134,7 @@ class Comparison:
             if result.worst is None:
                 result.got, result.expected = pair.analytic, pair.numeric
         result.error = max(result.error, error)
-        result.zero = result.zero and abs(pair.analytic) <= pair.doubt
+        result.zero = result.zero and abs(pair.analytic) <= pair.uncertainty
         return True
 
     def _hunt(self, name: str, direction: Array, gradient: Array) -> int:
@@ -170,7 +172,7 @@ class Comparison:
         measured = self._slope(name, direction, least)
         if measured is not None:
             pair = Pair(analytic, *measured)
-            right = self.tolerance * max(abs(pair.numeric), least) + pair.doubt
+            right = self.tolerance * max(abs(pair.numeric), least) + pair.uncertainty
             if pair.gap() <= right or not self.at_kink:
                 return pair
         pairs: list[Pair] = []

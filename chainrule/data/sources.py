@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data import Seed, check_lengths, train_test_split
+from chainrule.data.arrays import Seed, check_lengths, train_test_split
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.parameter import Array
 

@@ -24,8 +24,8 @@ from chainrule import (
     Standardizer,
     StateError,
 )
-from chainrule.archive import read_archive, write_archive
 from chainrule.module import cast
+from chainrule.storage.archive import read_archive, write_archive
 
 X = np.random.default_rng(0).standard_normal((5, 4))
 
@@ -39,13 +39,13 @@ class Scale(Module):
         self.calls = Buffer(np.zeros((), np.int64))
 
     def forward(self, x, training=True):
-        self.save(x, training=training)
+        self.save_for_backward(x, training=training)
         if training:
             self.calls.value = self.calls.value + 1
         return x * self.gain.value
 
     def backward(self, dy):
-        (x,) = self.saved()
+        (x,) = self.saved_values()
         self.gain.grad = (dy * x).sum(axis=0)
         return dy * self.gain.value
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule import ConfigurationError, ShapeError
-from chainrule.augmentation import crop, cutout, horizontal_flip, shift
+from chainrule.data.augmentation import crop, cutout, horizontal_flip, shift
 
 IMAGES = np.arange(1, 1 + 200 * 2 * 5 * 6, dtype=np.float32).reshape(200, 2, 5, 6)
 

@@ -39,10 +39,10 @@ from chainrule import (
     check_loss,
     check_module,
 )
+from chainrule.diagnosis.gradient_check import compare
+from chainrule.diagnosis.gradient_check.compare import Pair, relative_errors
+from chainrule.diagnosis.gradient_check.slopes import rounding_noise, slope, steps
 from chainrule.errors import ModuleError
-from chainrule.gradient_check import compare
-from chainrule.gradient_check.compare import Pair, relative_errors
-from chainrule.gradient_check.slopes import rounding_noise, slope, steps
 from chainrule.loss_functions import Loss
 
 
@@ -60,11 +60,11 @@ class Affine(Module):
         self.bias = Parameter(rng.standard_normal(out_features))
 
     def forward(self, x, training=True):
-        self.save(x, training=training)
+        self.save_for_backward(x, training=training)
         return x @ self.weight.value + self.bias.value
 
     def backward(self, dy):
-        (x,) = self.saved()
+        (x,) = self.saved_values()
         self.set_weight(x, dy)
         self.set_bias(dy)
         return self.dx(dy)
@@ -91,11 +91,11 @@ class Elementwise(Module):
         self.function, self.derivative = function, derivative
 
     def forward(self, x, training=True):
-        self.save(x, training=training)
+        self.save_for_backward(x, training=training)
         return self.function(x)
 
     def backward(self, dy):
-        (x,) = self.saved()
+        (x,) = self.saved_values()
         return dy * self.derivative(x)
 
 
@@ -199,11 +199,11 @@ def test_one_number_as_parameter():
             self.gain = Parameter(2.0)
 
         def forward(self, x, training=True):
-            self.save(x, training=training)
+            self.save_for_backward(x, training=training)
             return self.gain.value * x
 
         def backward(self, dy):
-            (x,) = self.saved()
+            (x,) = self.saved_values()
             self.gain.grad = (dy * x).sum() * self.factor
             return self.gain.value * dy
 
@@ -221,13 +221,13 @@ def test_a_module_that_normalizes_and_keeps_running_statistics():
             self.mean = Buffer(np.zeros(3))
 
         def forward(self, x, training=True):
-            self.save(training=training)
+            self.save_for_backward(training=training)
             mean = x.mean(axis=0)
             self.mean.value = 0.9 * self.mean.value + 0.1 * mean
             return x - mean + self.mean.value  # the running mean shows, so it must be put back
 
         def backward(self, dy):
-            self.saved()
+            self.saved_values()
             return dy - 0.9 * dy.mean(axis=0)
 
     for offset in (0.0, 1e6):
@@ -254,7 +254,7 @@ def test_a_function_that_is_not_defined_everywhere():
 def test_dy_is_not_the_x_that_was_drawn_with_the_same_seed():
     class Guided(ReLU):
         def backward(self, dy):
-            self.saved()
+            self.saved_values()
             return dy * (dy > 0)  # right where dy is x
 
     for seed in range(3):
@@ -289,12 +289,12 @@ class Lookup(Module):
         self.table = Parameter(normal(5, 2))
 
     def forward(self, x, training=True, context=None):
-        self.save(x, context is not None, training=training)
+        self.save_for_backward(x, context is not None, training=training)
         y = self.table.value[x]
         return y if context is None else y + context**2 * 0.5
 
     def backward(self, dy):
-        x, has_context = self.saved()
+        x, has_context = self.saved_values()
         grad = np.zeros(self.table.shape)
         np.add.at(grad, x, dy)
         self.table.grad = grad
@@ -320,11 +320,11 @@ class Memory(Module):
     gradients = 2
 
     def forward(self, x, training=True, mask=None, memory=None):
-        self.save(x, mask, memory, training=training)
+        self.save_for_backward(x, mask, memory, training=training)
         return np.where(mask, x * memory, 0.0)
 
     def backward(self, dy):
-        x, mask, memory = self.saved()
+        x, mask, memory = self.saved_values()
         dy = np.where(mask, dy, 0.0)
         return (dy * memory, dy * x, dy)[: self.gradients]
 
@@ -381,11 +381,11 @@ class Maximum(Module):
     share = 1.0
 
     def forward(self, x, training=True):
-        self.save(x, training=training)
+        self.save_for_backward(x, training=training)
         return x.max(axis=1, keepdims=True)
 
     def backward(self, dy):
-        (x,) = self.saved()
+        (x,) = self.saved_values()
         dx = np.zeros_like(x)
         dx[np.arange(len(x)), x.argmax(axis=1)] = self.share * dy[:, 0]
         return dx
@@ -726,11 +726,11 @@ class Careless(Tanh):
         y = np.tanh(x)
         if self.rule == "a second forward writes into the first one's output":
             y = self.reused("y", y)
-        self.save(x, y, training=training)
+        self.save_for_backward(x, y, training=training)
         return y
 
     def backward(self, dy):
-        x, y = self.saved()
+        x, y = self.saved_values()
         if self.rule == "backward writes into its input dy":
             dy[0] = 0.0  # twice makes no difference, so the first time must be noticed
         dx = dy * (1 - y * y)
@@ -828,7 +828,7 @@ class Forgetful(Module):
         return 2 * x
 
     def backward(self, dy):
-        self.saved()
+        self.saved_values()
         return 2 * dy
 
 
@@ -836,11 +836,11 @@ class Clumsy(Module):
     """Backward multiplies by a matrix that does not fit."""
 
     def forward(self, x, training=True):
-        self.save(training=training)
+        self.save_for_backward(training=training)
         return 2 * x
 
     def backward(self, dy):
-        self.saved()
+        self.saved_values()
         return dy @ np.ones((7, 7))
 
 
@@ -848,7 +848,7 @@ class Clumsy(Module):
 def test_errors_in_a_pass_name_the_place(container):
     with pytest.raises(BackwardError, match=r"Forgetful \(layers.1\): there is no forw") as caught:
         check_module(container([Linear(3, 2, seed=0), Forgetful()]), normal(4, 3))
-    assert "self.save(..., training=training)" in caught.value.__notes__[0]
+    assert "self.save_for_backward(..., training=training)" in caught.value.__notes__[0]
     with pytest.raises(ValueError, match="matmul") as caught:
         check_module(container([Linear(3, 2, seed=0), Clumsy()]), normal(4, 3))
     assert caught.value.__notes__ == ["in Clumsy (layers.1), given an array of shape (4, 2)"]
@@ -1091,7 +1091,7 @@ def measured(function, at, noise=1e-16, least=0.0, tolerance=1e-6):
 def test_slopes(function, at, expected):
     found = measured(function, at)
     assert found is not None
-    assert abs(found.value - expected) <= 1e-6 * abs(expected) + found.doubt
+    assert abs(found.value - expected) <= 1e-6 * abs(expected) + found.uncertainty
 
 
 @pytest.mark.parametrize(
@@ -1109,7 +1109,7 @@ def test_a_slope_that_rounding_drowns_is_not_measured():
 @pytest.mark.parametrize("distance", 10.0 ** -np.arange(1, 9, 0.25))
 def test_a_kink_at_any_distance_never_gives_a_wrong_slope(distance):
     found = measured(lambda v: max(v - distance, 0.0) + v, 0.0)
-    assert found is None or abs(found.value - 1) <= 1e-6 + found.doubt
+    assert found is None or abs(found.value - 1) <= 1e-6 + found.uncertainty
 
 
 def test_steps_are_powers_of_two_that_suit_the_numbers():

@@ -57,7 +57,7 @@ def read_idx(path: Path) -> Array:
     Raises
     ------
     FileFormatError
-        The file is truncated, too long, damaged, or no IDX file.
+        The file is truncated, too long, damaged, or not an IDX file.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def read_idx(path: Path) -> Array:
 def _idx_array(file: Readable, path: Path) -> Array:
     head = file.read(4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in IDX_TYPES or head[3] == 0:
-        raise FileFormatError(f"{path} is no IDX file: it begins with {head!r}.")
+        raise FileFormatError(f"{path} is not an IDX file: it begins with {head!r}.")
     dtype, axes = np.dtype(IDX_TYPES[head[2]]), head[3]
     lengths = file.read(4 * axes)
     if len(lengths) < 4 * axes:
@@ -171,7 +171,7 @@ def read_npz(path: Path) -> dict[str, Array]:
     Raises
     ------
     FileFormatError
-        The file is truncated, damaged, no ``.npz`` file, or holds pickled objects or text.
+        The file is truncated, damaged, not an ``.npz`` file, or holds pickled objects or text.
     """
     import zipfile
     import zlib
@@ -186,7 +186,7 @@ def read_npz(path: Path) -> dict[str, Array]:
         if isinstance(error, FileFormatError):
             raise
         raise FileFormatError(
-            f"{path} is truncated, damaged, no .npz file, or holds pickled objects ({error})."
+            f"{path} is truncated, damaged, not an .npz file, or holds pickled objects ({error})."
         ) from error
     for name, array in arrays.items():
         if array.dtype.kind not in "fiub":
@@ -203,7 +203,7 @@ def read_csv(path: Path, delimiter: str = ",") -> tuple[Array, list[str]]:
     Raises
     ------
     FileFormatError
-        A field is no number, or a row has another length; the message gives the line.
+        A field is not a number, or a row has another length; the message gives the line.
 
     Examples
     --------
@@ -229,9 +229,11 @@ def read_csv(path: Path, delimiter: str = ",") -> tuple[Array, list[str]]:
                         continue
                 rows.append(_checked_row(row, fields, width, f"{path}, line {reader.line_num}"))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise FileFormatError(f"{path} is no text of comma-separated values ({error}).") from error
+        raise FileFormatError(
+            f"{path} is not a text file of comma-separated values ({error})."
+        ) from error
     if not rows:
-        raise FileFormatError(f"{path} holds no row of numbers.")
+        raise FileFormatError(f"{path} has no rows of numbers.")
     return np.array(rows), names
 
 

@@ -143,7 +143,7 @@ def read_archive(
     with open(path, "rb") as file:
         arrays = _members(file, path)
     if DESCRIPTION not in arrays:
-        raise FileFormatError(f"{path} is no file of chainrule: it has no {DESCRIPTION!r} in it.")
+        raise FileFormatError(f"{path} is not a chainrule file: it has no {DESCRIPTION!r} in it.")
     try:
         head = json.loads(arrays.pop(DESCRIPTION).tobytes())
         version, found, text = head["format"], head["kind"], head["description"]
@@ -179,11 +179,11 @@ def _members(file: BinaryIO, path: str | os.PathLike[str]) -> dict[str, Array]:
         if isinstance(error, FileFormatError):
             raise FileFormatError(f"{path}: {error}") from None
         raise FileFormatError(
-            f"{path} is truncated, damaged, or no chainrule file at all "
+            f"{path} is truncated, damaged, or not a chainrule file "
             f"({type(error).__name__}: {error})."
         ) from error
     except (NotImplementedError, RuntimeError) as error:  # compression and encryption unknown here
-        raise FileFormatError(f"{path} is no file that chainrule writes ({error}).") from error
+        raise FileFormatError(f"{path} is not a file that chainrule writes ({error}).") from error
 
 
 def _check_members(infos: list[ZipInfo], size: int) -> None:

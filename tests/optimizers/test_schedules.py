@@ -18,7 +18,7 @@ from chainrule import (
     PolynomialDecay,
     StepDecay,
 )
-from chainrule import schedules as file
+from chainrule.optimizers import schedules as file
 
 SCHEDULES = [
     StepDecay(0.1, 3),

@@ -1,4 +1,4 @@
-"""Optimizers: their formulas, their memory, and what they refuse."""
+"""Optimizers: their formulas, their state, and what they refuse."""
 
 import fnmatch
 import math
@@ -212,7 +212,7 @@ def test_types_are_kept(optimizer, dtype):
     network, optimizer = small_network(dtype=dtype), fresh(optimizer)
     train(network, optimizer, 2)
     assert network.flat.values.dtype == dtype
-    assert {vector.dtype for vector in optimizer.memory.values()} <= {np.dtype(dtype)}
+    assert {vector.dtype for vector in optimizer.state_vectors.values()} <= {np.dtype(dtype)}
 
 
 @every_optimizer
@@ -302,7 +302,7 @@ def test_a_state_that_does_not_fit():
     with pytest.raises(StateError, match="The loaded mean has 2 values, the network 50"):
         at_once.load_state(adam.state())
     assert at_once.steps == 1
-    np.testing.assert_array_equal(at_once.memory["mean"], before["mean"])
+    np.testing.assert_array_equal(at_once.state_vectors["mean"], before["mean"])
 
 
 # ---------------------------------------------------------------- learning rates
@@ -331,13 +331,16 @@ def test_numpy_scalars_do_not_change_the_type():
     assert {type(v) for k, v in vars(optimizer).items() if k[0] != "_"} == {float, int, dict}
 
 
-# ---------------------------------------------------------------- factors and freezing
+# ---------------------------------------------------------------- lr_multipliers and freezing
 
 
-def with_factors(optimizer, factors):
-    options = {k: v for k, v in vars(optimizer).items() if k not in ("steps", "memory", "factors")}
+HIDDEN = ("steps", "state_vectors", "lr_multipliers")
+
+
+def with_multipliers(optimizer, lr_multipliers):
+    options = {k: v for k, v in vars(optimizer).items() if k not in HIDDEN}
     options = {k: v for k, v in options.items() if not k.startswith("_")}
-    return type(optimizer)(**options, factors=factors)
+    return type(optimizer)(**options, lr_multipliers=lr_multipliers)
 
 
 @every_optimizer
@@ -346,21 +349,21 @@ def test_frozen_parameters_stay_to_the_last_bit(optimizer, pattern):
     network = small_network()
     for parameter in network.named_parameters().values():
         parameter.value.flat[0] = -0.0  # which -0.0 - (0 · -1) would make 0.0
-    optimizer = with_factors(optimizer, {pattern: 0})
+    optimizer = with_multipliers(optimizer, {pattern: 0})
     before = {name: p.value.tobytes() for name, p in network.named_parameters().items()}
     train(network, optimizer, 4)
     frozen = fnmatch.filter(before, pattern)
     assert 0 < len(frozen) < 4
     for name, parameter in network.named_parameters().items():
         assert (parameter.value.tobytes() == before[name]) == (name in frozen), name
-    for vector in optimizer.memory.values():
+    for vector in optimizer.state_vectors.values():
         for name in frozen:
             assert not vector[network.flat.slices[name]].any()
 
 
 @every_optimizer
 def test_gradients_that_are_no_number_do_not_reach_what_is_frozen(optimizer):
-    network, optimizer = small_network(), with_factors(optimizer, {"layers.0.*": 0})
+    network, optimizer = small_network(), with_multipliers(optimizer, {"layers.0.*": 0})
     network.backward(np.ones_like(network.forward(X)))
     before = network.flat.values.copy()
     place = network.flat.slices["layers.0.weight"]
@@ -371,12 +374,12 @@ def test_gradients_that_are_no_number_do_not_reach_what_is_frozen(optimizer):
 
 
 @every_optimizer
-def test_a_factor_is_a_learning_rate_of_its_own(optimizer, monkeypatch):
+def test_a_multiplier_makes_a_learning_rate_of_its_own(optimizer, monkeypatch):
     monkeypatch.setattr(file, "BLOCK", 7)
     network, slow, fast = small_network(), small_network(), small_network()
     for net in (network, slow, fast):
         net.backward(np.ones_like(net.forward(X)))
-    with_factors(optimizer, {"layers.0.*": 0.5, "*.weight": 0.5}).step(network)
+    with_multipliers(optimizer, {"layers.0.*": 0.5, "*.weight": 0.5}).step(network)
     quarter = fresh(optimizer)
     quarter.learning_rate /= 4
     quarter.step(slow)
@@ -387,29 +390,29 @@ def test_a_factor_is_a_learning_rate_of_its_own(optimizer, monkeypatch):
 
 
 def test_everything_may_be_frozen():
-    network, optimizer = small_network(), Adam(factors={"*": 0, "*.bias": 3})
+    network, optimizer = small_network(), Adam(lr_multipliers={"*": 0, "*.bias": 3})
     before = network.flat.values.tobytes()
     train(network, optimizer, 2)
     assert network.flat.values.tobytes() == before
     assert optimizer.steps == 2
 
 
-def test_factors_show_themselves():
-    assert repr(SGD(factors={"*.bias": 2})) == (
-        "SGD(learning_rate=0.01, weight_decay=0.0, factors={'*.bias': 2.0})"
+def test_multipliers_show_themselves():
+    assert repr(SGD(lr_multipliers={"*.bias": 2})) == (
+        "SGD(learning_rate=0.01, weight_decay=0.0, lr_multipliers={'*.bias': 2.0})"
     )
-    assert "factors" not in repr(SGD())
+    assert "lr_multipliers" not in repr(SGD())
 
 
-@pytest.mark.parametrize("factor", [-1, math.inf, "0", None])
-def test_a_factor_is_a_number(factor):
-    message = r"the factor of '\*' must be a number with 0 <= the factor"
+@pytest.mark.parametrize("multiplier", [-1, math.inf, "0", None])
+def test_a_multiplier_is_a_number(multiplier):
+    message = r"the multiplier of '\*' must be a number with 0 <= the multiplier"
     with pytest.raises(ConfigurationError, match=message):
-        SGD(factors={"*": factor})
+        SGD(lr_multipliers={"*": multiplier})
 
 
 def test_a_pattern_that_fits_nothing():
-    optimizer = SGD(factors={"layer.0.*": 0})
+    optimizer = SGD(lr_multipliers={"layer.0.*": 0})
     message = r"No parameter's name fits the pattern 'layer.0.\*'; there are \['layers.0.weight'"
     for _ in range(2):
         with pytest.raises(ConfigurationError, match=message):
@@ -448,7 +451,7 @@ def test_options_that_make_no_sense(build, message):
 def test_one_optimizer_belongs_to_one_network():
     optimizer = Adam()
     train(small_network(), optimizer, 1)
-    with pytest.raises(ConfigurationError, match="This Adam has the memory of another network"):
+    with pytest.raises(ConfigurationError, match="This Adam has the state of another network"):
         train(small_network(), optimizer, 1)
 
 
@@ -457,8 +460,8 @@ def test_a_step_before_any_gradient():
         SGD().step(small_network())
 
 
-def test_an_optimizer_without_a_rule_says_so():
-    with pytest.raises(NotImplementedError, match="Optimizer has no rule"):
+def test_an_optimizer_without_an_update_rule_says_so():
+    with pytest.raises(NotImplementedError, match="Optimizer has no update_rule"):
         train(small_network(), Optimizer(0.1), 1)
 
 
@@ -466,7 +469,7 @@ def test_an_optimizer_of_ones_own_is_its_rule():
     class SignDescent(Optimizer):
         """w ← w - lr · sign(g)."""
 
-        def rule(self, w, g, learning_rate, *memory):
+        def update_rule(self, w, g, learning_rate, *state):
             w -= learning_rate * np.sign(g)
 
     assert one_weight(SignDescent(0.1), [5.0, -3.0]) == pytest.approx([0.9, 1.0])

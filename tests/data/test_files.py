@@ -45,7 +45,7 @@ def test_a_file_cut_anywhere_is_refused(tmp_path, images, packed):
     whole = gzip.compress(images) if packed else images
     for length in range(len(whole)):
         (tmp_path / "data").write_bytes(whole[:length])
-        with pytest.raises(FileFormatError, match=r"truncated|damaged|no IDX"):
+        with pytest.raises(FileFormatError, match=r"truncated|damaged|not an IDX"):
             read_idx(tmp_path / "data")
 
 
@@ -60,16 +60,16 @@ def test_a_damaged_gzip_file_is_refused(tmp_path, images):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "no IDX file"),
-        (b"\x00\x00\x0a\x01", "no IDX file"),
-        (b"\x00\x00\x08\x00", "no IDX file"),
-        (b"\x01\x00\x08\x01\x00\x00\x00\x00", "no IDX file"),
-        (b"\x89PNG\r\n\x1a\n" + b"x" * 100, "no IDX file"),
+        (b"", "not an IDX file"),
+        (b"\x00\x00\x0a\x01", "not an IDX file"),
+        (b"\x00\x00\x08\x00", "not an IDX file"),
+        (b"\x01\x00\x08\x01\x00\x00\x00\x00", "not an IDX file"),
+        (b"\x89PNG\r\n\x1a\n" + b"x" * 100, "not an IDX file"),
         (b"\x00\x00\x08\x03\x00\x00", "ends within its header"),
         (b"\x00\x00\x08\x01\x00\x00\x00\x02abc", r"shape \(2,\), which is 2 bytes.*it holds more"),
         (b"\x00\x00\x0e\x01\x00\x00\x00\x02abc", "16 bytes of float64, but it holds 3 of them"),
         (b"\x00\x00\x0e\xff" + b"\xff" * 4 * 255 + b"abc", "but it holds 3 of them"),
-        (gzip.compress(b"hello", mtime=0), "no IDX file"),
+        (gzip.compress(b"hello", mtime=0), "not an IDX file"),
     ],
 )
 def test_foreign_and_hostile_files_are_refused(tmp_path, content, message):
@@ -141,14 +141,14 @@ def test_empty_fields_empty_lines_other_delimiters_and_a_mark_at_the_start(tmp_p
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "holds no row of numbers"),
-        ("a,b\n", "holds no row of numbers"),
+        ("", "has no rows of numbers"),
+        ("a,b\n", "has no rows of numbers"),
         ("a,b\n1,2\n\n1,2,3\n", "line 4: expected 2 fields, got 3"),
         ("1,2\n1\n", "line 2: expected 2 fields, got 1"),
         ("a,b\n1,2\n3,setosa\n", "line 3, column 2: expected a number, got 'setosa'"),
         ("a,b\nc,d\n", "line 2, column 1: expected a number, got 'c'"),
         ('a,b\n"1,2\n', "line 2: expected 2 fields"),
-        ("a,b\n1," + "2" * 200_000, "no text of comma-separated values"),
+        ("a,b\n1," + "2" * 200_000, "not a text file of comma-separated values"),
     ],
 )
 def test_errors_name_the_line(tmp_path, text, message):
@@ -158,7 +158,7 @@ def test_errors_name_the_line(tmp_path, text, message):
 
 def test_bytes_that_are_no_text(tmp_path):
     path = csv(tmp_path, "größe\n1\n", "latin-1")
-    with pytest.raises(FileFormatError, match="no text of comma-separated values"):
+    with pytest.raises(FileFormatError, match="not a text file of comma-separated values"):
         read_csv(path)
     path.write_bytes(b"1,2\n\x00\x001,2\n")
     with pytest.raises(FileFormatError):

@@ -32,7 +32,7 @@ class Slope(NamedTuple):
     """A slope, and how far rounding may have put it off."""
 
     value: float
-    doubt: float
+    uncertainty: float
 
 
 def slope(
@@ -61,16 +61,16 @@ def slope(
     """
     start, here = variable.copy(), value()
     size, own_size = typical_size(start), typical_size(start[direction != 0])
-    first_doubt = 20 * noise / next(steps(size, own_size))
+    first_uncertainty = 20 * noise / next(steps(size, own_size))
     for step in steps(size, own_size):
         whole, half, corner = _differences(value, variable, step * direction, here)
         whole, half, corner = whole / step, half / step, corner / step
-        doubt = 20 * noise / step
+        uncertainty = 20 * noise / step
         wanted = tolerance * max(abs(whole), least)
-        if doubt > max(10 * wanted, first_doubt):
+        if uncertainty > max(10 * wanted, first_uncertainty):
             return None  # rounding drowns it
-        if max(abs(whole - half), abs(corner)) <= wanted / 2 + doubt:  # False for NaN, too
-            return Slope((4 * half - whole) / 3, doubt)
+        if max(abs(whole - half), abs(corner)) <= wanted / 2 + uncertainty:  # False for NaN, too
+            return Slope((4 * half - whole) / 3, uncertainty)
     return None
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule import InputError, MissingExtraError
-from chainrule.inspection import plot_confusion, plot_mistakes, worst_mistakes
+from chainrule.plots import plot_confusion, plot_mistakes, worst_mistakes
 
 NAMES = ["cat", "dog", "cow"]
 TRUE = np.array([0, 1, 2, 0, 1])

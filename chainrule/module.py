@@ -3,21 +3,28 @@
 A module is forward and backward, written next to each other. Its parameters, buffers and
 children are plain attributes (or stand in a list, tuple or dict that is one); the functions
 below find them, in the order in which they were assigned, and name them by their path:
-``layers.0.weight``.
+``layers.0.weight``. What stands at several places is found once, at the first.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Container, Iterator, Mapping
+import os
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from functools import cache
 from traceback import walk_tb
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from chainrule.errors import BackwardError, ConfigurationError, ModuleError, ShapeError, StateError
+from chainrule.errors import BackwardError, FileFormatError, ModuleError, ShapeError, StateError
 from chainrule.parameter import Array, Buffer, Initializer, Parameter
+from chainrule.storage.architecture import arguments
+from chainrule.storage.module_file import read_module, write_module
+
+WATCHED_METHODS = ("forward", "backward", "backward_parameters")
+"""What `chainrule.watching` puts itself in front of."""
 
 
 class Module:
@@ -44,35 +51,64 @@ class Module:
     module never writes into ``x``, ``dy`` or an array that it returned before. Keep every
     constructor argument as an attribute of the same name, then the module can show and save
     itself.
+
+    Further inputs, such as lengths or a mask, are keyword-only arguments of forward. One that
+    holds floating-point numbers has a gradient; whole numbers and truth values have none.
     """
 
-    takes_indices = False
-    """True where the input is whole numbers, as of an embedding: nothing flows back to those."""
+    takes_indices: bool | tuple[bool, ...] = False
+    """True where the input is whole numbers, as of an embedding: nothing flows back to those.
+    A module of several inputs may say it of each."""
+
+    joins = False
+    """True where the input is a tuple of arrays, as of a sum; backward returns a tuple then."""
+
+    library_classes: ClassVar[dict[str, type[Any]]] = {}
+    """chainrule's own modules (and a graph's nodes) by name: what a file may ask for."""
 
     _saved: tuple[Any, ...] | None = None
 
-    def forward(self, x: Array, training: bool = True) -> Array:
-        """Return the output for `x`; with ``training=False`` nothing in the module changes."""
+    def __init_subclass__(cls) -> None:
+        """Note a module of chainrule's own, for `load`."""
+        if cls.__module__.startswith("chainrule."):
+            Module.library_classes[cls.__name__] = cls
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        """Do what `forward` does: ``layer(x)``."""
+        return self.forward(*inputs, **options)
+
+    # ------------------------------------------------------------ the two passes
+
+    def forward(self, x: Any, training: bool = True) -> Any:
+        """Return the output for `x`; with ``training=False`` nothing in the module changes.
+
+        Each forward pass in training is for one backward pass. A second one before it takes the
+        place of the first, which then has no backward any more.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no forward(x, training=True).")
 
-    def backward(self, dy: Array) -> Any:
+    def backward(self, dy: Any) -> Any:
         """Return the loss's gradient at the input, given that at the output; set every grad.
 
-        Where the input is whole numbers it returns None. Where forward was given further arrays
+        Where the input is whole numbers it returns None. Where forward was given further inputs
         that get a gradient (a context, a first state), it returns a tuple: x's, then theirs.
         """
         raise NotImplementedError(f"{type(self).__name__} has no backward(dy).")
 
-    def backward_parameters(self, dy: Array) -> None:
+    def backward_parameters(self, dy: Any) -> None:
         """Set every grad as `backward` does, where nobody wants the gradient at the input.
 
         A layer that saves work by it overrides this.
         """
         self.backward(dy)
 
-    def predict(self, x: Array) -> Array:
+    def predict(self, x: Any, **inputs: Any) -> Any:
         """Return the output for `x`, outside training: pure, so threads may share the module."""
-        return self.forward(x, training=False)
+        return self.forward(x, training=False, **inputs)
+
+    def keyword_inputs(self) -> tuple[str, ...]:
+        """Return the names of the further inputs that forward takes."""
+        return _keyword_only(type(self).forward)
 
     def save_for_backward(self, *values: Any, training: bool) -> None:
         """Keep `values` for the backward pass, if this forward pass is for training."""
@@ -91,9 +127,97 @@ class Module:
         self._saved = None
         return values
 
+    # ------------------------------------------------------------ what is in it
+
+    def children(self) -> Iterator[tuple[str, Any]]:
+        """Yield, by name, the attributes in which parameters, buffers and modules may stand."""
+        for name, value in vars(self).items():
+            if name != "_saved":
+                yield name, value
+
+    def parameters(self) -> list[Parameter]:
+        """Return every parameter in and below this module, each once."""
+        return list(self.named_parameters().values())
+
+    def named_parameters(self) -> dict[str, Parameter]:
+        """Return every parameter by its path, such as ``layers.0.weight``, in order."""
+        return {path: thing for path, thing in walk(self) if isinstance(thing, Parameter)}
+
+    def state(self) -> dict[str, Array]:
+        """Return a copy of every parameter and buffer by its path."""
+        return {path: t.value.copy() for path, t in walk(self) if not isinstance(t, Module)}
+
+    def load_state(self, state: Mapping[str, Array]) -> None:
+        """Write saved values into every parameter and buffer; all of them fit, or none is written.
+
+        Raises
+        ------
+        StateError
+            Names are missing or too many, a shape differs, or a value is not a finite number. The
+            message lists them all.
+        """
+        places = {path: t for path, t in walk(self) if not isinstance(t, Module)}
+        problems = [f"missing: {name}" for name in places if name not in state]
+        problems += [f"not in this network: {name}" for name in state if name not in places]
+        arrays = {name: np.asarray(state[name]) for name in places if name in state}
+        for name, array in arrays.items():
+            problem = _misfit(array, places[name].value)
+            if problem:
+                problems.append(f"{name}: {problem}")
+        if problems:
+            raise StateError(
+                "The saved values do not fit; nothing was loaded.\n  " + "\n  ".join(problems)
+            )
+        for name, array in arrays.items():
+            places[name].value = array
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the module into one ``.npz`` file: its architecture and all its values.
+
+        The file is written atomically and holds no pickle. It needs NumPy alone to be read.
+        """
+        write_module(path, named_modules(self), self.state(), Module.library_classes)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], modules: Sequence[type[Module]] = ()) -> Self:
+        """Return the module that `save` wrote; its predictions are the same, bit for bit.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        modules : sequence of classes
+            Your own module classes that the file needs. A file cannot name code to run: only
+            chainrule's modules and these classes are built.
+
+        Raises
+        ------
+        FileFormatError
+            The file is damaged, comes from elsewhere, or asks for a class that was not given.
+        StateError
+            Values and architecture in the file do not fit together.
+        """
+        return cls._load(path, modules)[0]
+
+    @classmethod
+    def _load(
+        cls, path: str | os.PathLike[str], modules: Sequence[type[Module]]
+    ) -> tuple[Self, dict[str, Any]]:
+        """Return the module, and what else was written about it."""
+        custom = {kind.__name__: kind for kind in modules if issubclass(kind, Module)}
+        module, values, metadata = read_module(path, Module.library_classes, custom, named_modules)
+        if not isinstance(module, cls):
+            raise FileFormatError(f"{path} holds a {type(module).__name__}, not a {cls.__name__}.")
+        kinds = {array.dtype for array in values.values() if array.dtype.kind == "f"}
+        if len(kinds) == 1:
+            cast(module, kinds.pop())
+        module.load_state(values)
+        return module, metadata
+
     def __getstate__(self) -> dict[str, Any]:
-        """Leave a half-done pass behind: a copy starts without one."""
-        return {name: value for name, value in vars(self).items() if name != "_saved"}
+        """Leave a half-done pass and a watcher behind: a copy starts without them."""
+        hidden = ("_saved", *WATCHED_METHODS)
+        return {name: value for name, value in vars(self).items() if name not in hidden}
 
     def __repr__(self) -> str:
         required = [
@@ -111,35 +235,50 @@ class Module:
 # ---------------------------------------------------------------- walking a tree of modules
 
 
-def walk(root: Module, path: str = "") -> Iterator[tuple[str, Module | Parameter | Buffer]]:
-    """Yield (path, thing) for `root` and every module, parameter and buffer below it, in order."""
-    yield path, root
-    for name, value in vars(root).items():
-        if name != "_saved":
-            yield from _find(value, f"{path}.{name}" if path else name)
+def walk(
+    root: Module, path: str = "", seen: set[int] | None = None
+) -> Iterator[tuple[str, Module | Parameter | Buffer]]:
+    """Yield (path, thing) for `root` and every module, parameter and buffer below it, in order.
+
+    What stands at several places comes once, with the path to the first.
+    """
+    seen = set() if seen is None else seen
+    if id(root) not in seen:
+        seen.add(id(root))
+        yield path, root
+        for name, value in root.children():
+            yield from _find(value, _joined(path, name), seen)
 
 
-def _find(value: Any, path: str) -> Iterator[tuple[str, Module | Parameter | Buffer]]:
+def _find(
+    value: Any, path: str, seen: set[int]
+) -> Iterator[tuple[str, Module | Parameter | Buffer]]:
     if isinstance(value, Module):
-        yield from walk(value, path)
+        yield from walk(value, path, seen)
     elif isinstance(value, Parameter | Buffer):
-        yield path, value
+        if id(value) not in seen:
+            seen.add(id(value))
+            yield path, value
     elif isinstance(value, list | tuple):
         for index, item in enumerate(value):
-            yield from _find(item, f"{path}.{index}")
+            yield from _find(item, _joined(path, str(index)), seen)
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from _find(item, f"{path}.{key}")
+            yield from _find(item, _joined(path, str(key)), seen)
+
+
+def _joined(path: str, name: str) -> str:
+    """Return the path to `name` below `path`; what has no name adds nothing to the path."""
+    return f"{path}.{name}" if path and name else path or name
 
 
 def named_modules(root: Module) -> dict[str, Module]:
     """Return every module by its path; `root` itself has the path ``""``."""
-    return {path: thing for path, thing in walk(root) if isinstance(thing, Module)}
-
-
-def named_parameters(root: Module) -> dict[str, Parameter]:
-    """Return every parameter by its path."""
-    return {path: thing for path, thing in walk(root) if isinstance(thing, Parameter)}
+    modules: dict[str, Module] = {}
+    for path, thing in walk(root):
+        if isinstance(thing, Module):
+            modules.setdefault(path, thing)  # a network's body has the network's own path
+    return modules
 
 
 def named_buffers(root: Module) -> dict[str, Buffer]:
@@ -150,7 +289,7 @@ def named_buffers(root: Module) -> dict[str, Buffer]:
 def named_generators(root: Module) -> dict[str, np.random.Generator]:
     """Return every module's random generator by its path, such as ``layers.1.rng``."""
     return {
-        f"{path}.{name}" if path else name: value
+        _joined(path, name): value
         for path, thing in walk(root)
         if isinstance(thing, Module)
         for name, value in vars(thing).items()
@@ -158,42 +297,22 @@ def named_generators(root: Module) -> dict[str, np.random.Generator]:
     }
 
 
-def refuse_repeats(root: Module) -> None:
-    """Raise ConfigurationError if one module, parameter or buffer stands twice below `root`.
-
-    Each forward pass saves for one backward, and backward sets gradients, so the second use
-    would overwrite what the first one needs.
-    """
-    seen: dict[int, str] = {}
-    for path, thing in walk(root):
-        if id(thing) in seen:
-            raise ConfigurationError(
-                f"The same {type(thing).__name__} stands at {seen[id(thing)]!r} and at {path!r}. "
-                "Build one for each place (copy.deepcopy makes a second one with equal values)."
-            )
-        seen[id(thing)] = path
+def saved_arrays(root: Module) -> Iterator[tuple[str, Module, Array]]:
+    """Yield what the modules below `root` keep for a backward pass that has not come yet."""
+    for path, module in named_modules(root).items():
+        for value in module._saved or ():
+            if isinstance(value, np.ndarray):
+                yield path, module, value
 
 
-def arguments(module: Module) -> dict[str, Any]:
-    """Return the constructor arguments that differ from their defaults, read from the attributes.
-
-    `seed` and `initialization` are left out: they chose the first values, which are not
-    part of the architecture. A parameter stands for the ``True`` that asked for it, or for
-    the ``False`` where it is None.
-    """
-    shown = {}
-    for name, argument in inspect.signature(type(module)).parameters.items():
-        if name in ("seed", "initialization") or not hasattr(module, name):
-            continue
-        value = getattr(module, name)
-        if argument.default is True or argument.default is False:
-            value = value is not None and value is not False
-        if isinstance(value, np.ndarray) or value != argument.default:
-            shown[name] = value
-    return shown
+@cache
+def _keyword_only(forward: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of the keyword-only arguments of forward."""
+    arguments = inspect.signature(forward).parameters.values()
+    return tuple(a.name for a in arguments if a.kind == a.KEYWORD_ONLY)
 
 
-# ---------------------------------------------------------------- values: type, start, state
+# ---------------------------------------------------------------- values: type, start
 
 
 def cast(root: Module, dtype: DTypeLike) -> None:
@@ -220,36 +339,6 @@ def initialize(
             for name, value in vars(thing).items():
                 if isinstance(value, np.random.Generator):
                     setattr(thing, name, rng.spawn(1)[0])
-
-
-def state(root: Module) -> dict[str, Array]:
-    """Return a copy of every parameter and buffer by its path."""
-    return {path: t.value.copy() for path, t in walk(root) if not isinstance(t, Module)}
-
-
-def load_state(root: Module, values: Mapping[str, Array]) -> None:
-    """Write saved values into every parameter and buffer; nothing is written unless all of it fits.
-
-    Raises
-    ------
-    StateError
-        Names are missing or too many, a shape differs, or a value is not a finite number. The
-        message lists them all.
-    """
-    places = {path: t for path, t in walk(root) if not isinstance(t, Module)}
-    problems = [f"missing: {name}" for name in places if name not in values]
-    problems += [f"not in this network: {name}" for name in values if name not in places]
-    arrays = {name: np.asarray(values[name]) for name in places if name in values}
-    for name, array in arrays.items():
-        problem = _misfit(array, places[name].value)
-        if problem:
-            problems.append(f"{name}: {problem}")
-    if problems:
-        raise StateError(
-            "The saved values do not fit; nothing was loaded.\n  " + "\n  ".join(problems)
-        )
-    for name, array in arrays.items():
-        places[name].value = array
 
 
 def _misfit(array: Array, target: Array) -> str:
@@ -285,7 +374,7 @@ def locate(error: Exception, root: Module) -> None:
     The innermost frame of the traceback that is a method of one of the modules tells; so a
     composite module needs no code of its own for this.
     """
-    paths = {id(module): path for path, module in named_modules(root).items()}
+    paths = {id(thing): path for path, thing in walk(root) if isinstance(thing, Module)}
     module, given = _innermost(error, paths)
     if module is None:
         return

@@ -6,42 +6,44 @@ import contextlib
 import itertools
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import DTypeLike
 
 from chainrule import module as tree
 from chainrule.checks import all_finite
-from chainrule.errors import (
-    BackwardError,
-    ConfigurationError,
-    FileFormatError,
-    InputError,
-    ShapeError,
-)
+from chainrule.errors import BackwardError, ConfigurationError, InputError, ShapeError
 from chainrule.initializers import get_initializer
 from chainrule.layers.activations import ReLU, Sigmoid, Softmax
-from chainrule.layers.containers import Sequential, listed
+from chainrule.layers.containers import (
+    Sequential,
+    checked_modules,
+    listed,
+    one_module_a_line,
+    unknown_input,
+)
+from chainrule.layers.graph import Graph
 from chainrule.layers.linear import Linear, check_sizes
 from chainrule.memory import keep_freed_memory
 from chainrule.module import Module
-from chainrule.parameter import Array, FlatParameters, Initializer, Parameter
-from chainrule.storage import architecture
-from chainrule.storage.archive import read_archive, write_archive
+from chainrule.nested import Nested, shapes
+from chainrule.parameter import Array, FlatParameters, Initializer
+from chainrule.storage.module_file import write_module
 from chainrule.summary import summarize
 
 
-class Network(Sequential):
-    """Layers one after the other, with a door: input is checked and cast once, here.
+class Network(Module):
+    """The door around layers or a graph: input is checked and cast once, here.
 
     Parameters
     ----------
-    layers : sequence of int, or sequence of Module
+    layers : sequence of int, sequence of Module, or Module
         Sizes build a classifier: ``Network([4, 8, 3])`` is Linear → ReLU → Linear → Softmax
         (a last size of 1 ends in Sigmoid, since a softmax over one class is always 1).
-        Modules are taken as they are: ``Network([Linear(4, 8), ReLU(), Linear(8, 3)])``.
+        Modules are taken as they are, one after the other: ``Network([Linear(4, 8), ReLU(),
+        Linear(8, 3)])``. One module, such as a `Graph`, is the whole network.
     initialization : str or callable, optional
         ``"kaiming"`` (the default for sizes), ``"zero"``, ``"random"``, or any function
         ``(shape, rng) -> array``.
@@ -52,6 +54,8 @@ class Network(Sequential):
 
     Attributes
     ----------
+    body : Module
+        What computes: a `Sequential` of the layers, or the module that was given.
     metadata : dict
         What `save` writes beside the values; see there.
 
@@ -59,96 +63,183 @@ class Network(Sequential):
     -----
     Given modules, their values stay as they are, unless `initialization` or `seed` is given:
     then every parameter is drawn anew. To keep trained modules, leave both out.
+
+    What shares a module or a parameter has to share it before the network is built.
     """
 
     def __init__(
         self,
-        layers: Sequence[Any],
+        layers: Sequence[Any] | Module,
         initialization: str | Initializer | None = None,
         seed: int | None = None,
         dtype: DTypeLike = "float32",
     ) -> None:
-        layers = listed(self, layers)  # a generator could be looked at only once
-        from_sizes = any(isinstance(layer, int | np.integer) for layer in layers)
-        super().__init__(classifier_layers(layers) if from_sizes else layers)
+        self.body, from_sizes = body_of(self, layers)
         draw = from_sizes or initialization is not None or seed is not None
-        tree.refuse_repeats(self)
         self.dtype = network_dtype(dtype)
         tree.cast(self, self.dtype)
         if draw:
             initializer = None if initialization is None else get_initializer(initialization)
             tree.initialize(self, np.random.default_rng(seed), initializer)
         keep_freed_memory()
+        self.takes_indices = self.body.takes_indices
+        self.joins = self.body.joins
         self.metadata: dict[str, Any] = {}
+        self._kinds = kinds_of_inputs(self.body)
+        self._required = list(self._kinds) if isinstance(self.body, Graph) else ["x"]
         self._flat: FlatParameters | None = None
         self._has_gradient = False
 
+    @property
+    def layers(self) -> Any:
+        """The layers that stand one after the other, as a tuple; or else the one module."""
+        return self.body.layers if isinstance(self.body, Sequential) else self.body
+
     # ------------------------------------------------------------ the two passes
 
-    def forward(self, x: ArrayLike, training: bool = True) -> Array:
+    def forward(self, x: Nested, training: bool = True, **inputs: Any) -> Any:
         """Return the output for a batch, and keep what backward needs.
+
+        Each forward pass in training allows one backward pass. A second forward before it takes
+        the place of the first.
+
+        Parameters
+        ----------
+        x : array_like, or a tuple or dict of them
+            The batch. A network of several inputs, a `Graph`, takes them by name or in their
+            order. Further inputs of its layers, such as lengths, may stand in the dict too, where
+            the first input of a chain of layers is called ``"x"``.
+        training : bool
+            Whether a backward pass will follow.
+        **inputs : array_like
+            Further inputs by name: ``network.forward(x, lengths=lengths)``.
 
         Raises
         ------
         InputError
-            `x` is empty, not numeric, or holds NaN or infinity.
+            An input is empty, not numeric, or holds NaN or infinity; or nobody takes it.
         ShapeError
             `x` does not fit a layer; the message names it.
         """
         if training:
             self._saved = None  # should this pass fail halfway, no backward may mix two batches
-        x = self._validate(x)
+        x, inputs = self._validate(x, inputs)
         try:
-            y = super().forward(x, training)
+            y = self.body.forward(x, training, **inputs)
         except Exception as error:
             tree.locate(error, self)
             raise
-        Module.save_for_backward(self, y.shape, training=training)  # Network.save writes a file
+        self.save_for_backward(shapes(y), training=training)
         return y
 
-    def backward(self, dy: ArrayLike, input_gradient: bool = True) -> Any:
+    def backward(self, dy: Nested) -> Any:
         """Return the loss's gradient at the input, given the one at the output; set every grad.
 
-        A network whose input is whole numbers, beginning with an Embedding, returns None. So
-        does ``input_gradient=False``, which leaves that gradient uncomputed: learning has no
-        use for it, and it can be a quarter of the arithmetic of a small network.
+        The gradients of several outputs are arranged like the outputs, and those of several
+        inputs come back as a dict. Where the input is whole numbers, as of an Embedding, there is
+        None.
         """
-        (shape,) = self.saved_values()
-        dy = np.asarray(dy, self.dtype)
-        if dy.shape != shape:
-            self._saved = (shape,)  # a call that was refused loses nothing
-            raise ShapeError(
-                f"the gradient must have the output's shape {shape}, got {dy.shape}.", self
-            )
-        dx = None
+        return self._way_back(dy, self.body.backward)
+
+    def backward_parameters(self, dy: Nested) -> None:
+        """Set every grad as `backward` does, and leave the gradient at the input uncomputed.
+
+        Learning has no use for it, and it can be a quarter of the arithmetic of a small network.
+        """
+        self._way_back(dy, self.body.backward_parameters)
+
+    def _way_back(self, dy: Nested, back: Callable[[Any], Any]) -> Any:
+        (expected,) = self.saved_values()
         try:
-            if input_gradient:
-                dx = super().backward(dy)
-            else:
-                super().backward_parameters(dy)
+            dy = self._checked_gradient(dy, expected)
+        except ShapeError:
+            self._saved = (expected,)  # a call that was refused loses nothing
+            raise
+        try:
+            dx = back(dy)
         except Exception as error:
             tree.locate(error, self)
             raise
         self._has_gradient = True
         return dx
 
-    def predict(self, x: ArrayLike) -> Array:
-        """Return the output for a batch, outside training; nothing in the network changes."""
-        return self.forward(x, training=False)
+    def _checked_gradient(self, dy: Nested, expected: Any) -> Any:
+        """Return the gradient at the output, cast; refuse another arrangement or shape."""
+        if type(expected) is tuple:  # the shape of the one output
+            array = np.asarray(dy, self.dtype)
+            if array.shape != expected:
+                raise ShapeError(
+                    f"the gradient must have the output's shape {expected}, got {array.shape}.",
+                    self,
+                )
+            return array
+        if not isinstance(dy, Mapping) or set(dy) != set(expected):
+            raise ShapeError(
+                f"the gradients must be a dict for the outputs {list(expected)}, got "
+                f"{list(dy) if isinstance(dy, Mapping) else type(dy).__name__}.",
+                self,
+            )
+        return {name: self._checked_gradient(dy[name], shape) for name, shape in expected.items()}
 
-    def _validate(self, x: ArrayLike) -> Array:
-        """Check and cast an input, at the door."""
+    def predict(self, x: Nested, **inputs: Any) -> Any:
+        """Return the output for a batch, outside training; nothing in the network changes."""
+        return self.forward(x, training=False, **inputs)
+
+    def keyword_inputs(self) -> tuple[str, ...]:
+        """Return the names of the further inputs."""
+        return self.body.keyword_inputs()
+
+    def input_kinds(self) -> dict[str, str]:
+        """Return the names of all inputs, and what is made of each at the door; see `Graph`."""
+        return self._kinds
+
+    # ------------------------------------------------------------ the door
+
+    def _validate(self, x: Nested, inputs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Check and cast all inputs; return what the body takes as x, and its further inputs."""
+        names = list(self._kinds)
+        several = type(x) is tuple and len(names) > 1
+        if not inputs and not several and not isinstance(x, Mapping) and len(self._required) == 1:
+            return self._checked(x, self._kinds[names[0]], "The input"), {}
+        if isinstance(x, Mapping):
+            given = {**x, **inputs}
+        elif several:
+            given = {**dict(zip(names, x, strict=False)), **inputs}
+            self._refuse_too_many(x, names)
+        else:
+            given = {names[0]: x, **inputs}
+        for name in given:
+            if name not in names:
+                raise InputError(unknown_input(name, names))
+        missing = [name for name in self._required if name not in given]
+        if missing:
+            raise InputError(f"This network's inputs are {names}; {missing} is missing.")
+        checked = {
+            name: self._checked(given[name], self._kinds[name], f"The input {name!r}")
+            for name in names
+            if name in given
+        }
+        if len(self._required) > 1:
+            return checked, {}
+        return checked.pop(names[0]), checked
+
+    def _refuse_too_many(self, x: Sequence[Any], names: Sequence[str]) -> None:
+        if len(x) > len(names):
+            raise InputError(f"This network's inputs are {names}; got {len(x)} of them.")
+
+    def _checked(self, values: Any, kind: str, what: str) -> Array:
+        """Return one input as an array of numbers, cast to the network's type where it is cast."""
         try:
-            array = np.asarray(x)
+            array = np.asarray(values)
         except ValueError as error:
-            raise InputError(f"The input's rows differ in length ({error}).") from error
+            raise InputError(f"{what} has rows that differ in length ({error}).") from error
         if array.dtype.kind not in "fiub":
             raise InputError(
-                f"The input must hold numbers, got {array.dtype}; encode text and dates first."
+                f"{what} must hold numbers, got {array.dtype}; encode text and dates first."
             )
         if array.size == 0:
-            raise InputError(f"The input is empty: its shape is {array.shape}.")
-        if self.takes_indices:
+            raise InputError(f"{what} is empty: its shape is {array.shape}.")
+        if kind == "indices" or (kind == "further" and array.dtype.kind != "f"):
             return array
         if array.dtype != self.dtype:
             with np.errstate(over="ignore"):  # too large for float32 becomes infinity, told below
@@ -157,7 +248,7 @@ class Network(Sequential):
             finite = np.isfinite(array)
             first = tuple(int(i) for i in np.argwhere(~finite)[0])
             raise InputError(
-                f"The input holds {np.count_nonzero(~finite)} value(s) that are NaN, infinite or "
+                f"{what} holds {np.count_nonzero(~finite)} value(s) that are NaN, infinite or "
                 f"too large for {self.dtype}, the first at index {first}. "
                 "Fill or drop those rows first."
             )
@@ -193,23 +284,10 @@ class Network(Sequential):
 
     # ------------------------------------------------------------ looking inside, saving
 
-    def named_parameters(self) -> dict[str, Parameter]:
-        """Return every parameter by its path, such as ``layers.0.weight``, in order."""
-        return tree.named_parameters(self)
-
-    def state(self) -> dict[str, Array]:
-        """Return a copy of every parameter and buffer by its path."""
-        return tree.state(self)
-
-    def load_state(self, state: Mapping[str, Array]) -> None:
-        """Write the values of `state` into the network; all of them fit, or nothing is written.
-
-        Raises
-        ------
-        StateError
-            A name is missing or not known, or a shape differs; the message lists them all.
-        """
-        tree.load_state(self, state)
+    def children(self) -> Iterator[tuple[str, Any]]:
+        """Yield what is in it by name; the body has no name, so that paths begin inside it."""
+        for name, value in super().children():
+            yield "" if name == "body" else name, value
 
     def save(
         self,
@@ -222,8 +300,6 @@ class Network(Sequential):
         """Write the network into one ``.npz`` file: architecture, values, what it was trained with.
 
         The file is written atomically and holds no pickle. It needs NumPy alone to be read.
-        (In other modules `save` keeps values for backward. A network's own forward does not need
-        that name, and its users expect a file behind it.)
 
         Parameters
         ----------
@@ -245,56 +321,59 @@ class Network(Sequential):
             given["standardizer"] = {"mean": standardizer.mean, "std": standardizer.std}
         self.metadata |= {name: value for name, value in given.items() if value is not None}
         self.metadata["version"] = sys.modules[__package__].__version__
-        arrays, metadata = architecture.split_metadata(self.metadata)
-        described = architecture.describe(self, architecture.own_classes(Network))
-        arrays |= {f"network/{name}": value for name, value in self.state().items()}
-        write_archive(path, "network", arrays, {"network": described, "metadata": metadata})
+        own = Module.library_classes
+        write_module(path, tree.named_modules(self), self.state(), own, self.metadata)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], modules: Sequence[type[Module]] = ()) -> Network:
-        """Return the network that `save` wrote; its predictions are the same, bit for bit.
-
-        Parameters
-        ----------
-        path : path
-            The file.
-        modules : sequence of classes
-            Your own module classes that the network contains. A file cannot name code to run:
-            only chainrule's layers and these classes are built.
-
-        Raises
-        ------
-        FileFormatError
-            The file is damaged, comes from elsewhere, or asks for a class that was not given.
-        StateError
-            Values and architecture in the file do not fit together.
-        """
-        arrays, description = read_archive(path, "network")
-        prefix = "network/"
-        values = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-        network = architecture.build(
-            description.get("network"),
-            architecture.own_classes(Network),
-            architecture.classes_by_name(modules),
-            sum(array.size for array in values.values()),
-        )
-        if not isinstance(network, Network):
-            raise FileFormatError(f"{path} holds a {type(network).__name__}, not a Network.")
-        network.load_state(values)
-        network.metadata = architecture.join_metadata(arrays, description.get("metadata"))
+    def load(cls, path: str | os.PathLike[str], modules: Sequence[type[Module]] = ()) -> Self:
+        """Return the network that `save` wrote, with its `metadata`; see `Module.load`."""
+        network, metadata = cls._load(path, modules)
+        network.metadata = metadata
         return network
 
-    def summary(self, sample_shape: Sequence[int] | None = None) -> str:
+    def summary(self, sample_shape: Any = None) -> str:
         """Return a table of layers, output shapes, parameters and memory.
 
-        `sample_shape` is one sample's shape, without the batch axis; a first layer that has
-        `in_features` makes it needless.
+        `sample_shape` is one sample's shape, without the batch axis, or a dict of them for
+        several inputs; a first layer that has `in_features` makes it needless.
         """
-        return summarize(self, sample_shape, self.dtype)
+        return summarize(self, sample_shape)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __getitem__(self, place: Any) -> Module:
+        return self.layers[place]
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self.layers)
+
+    def __repr__(self) -> str:
+        if isinstance(self.layers, Module):
+            return super().__repr__()
+        return one_module_a_line(self, "layers")
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the flat vectors behind: a copy makes its own when it first wants them."""
         return {**super().__getstate__(), "_flat": None}
+
+
+def body_of(network: Network, layers: Any) -> tuple[Module, bool]:
+    """Return what computes, and whether it was built from sizes."""
+    if isinstance(layers, Module):
+        return layers, False
+    layers = listed(network, layers)  # a generator could be looked at only once
+    if any(isinstance(layer, int | np.integer) for layer in layers):
+        return Sequential(classifier_layers(layers)), True
+    return Sequential(checked_modules(network, layers, "layer")), False
+
+
+def kinds_of_inputs(body: Module) -> dict[str, str]:
+    """Return the names of all inputs, and what is made of each at the door; see `Graph`."""
+    if isinstance(body, Graph):
+        return body.input_kinds()
+    first = "indices" if body.takes_indices else "floats"
+    return {"x": first, **dict.fromkeys(body.keyword_inputs(), "further")}
 
 
 def classifier_layers(sizes: Sequence[Any]) -> list[Module]:

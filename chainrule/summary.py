@@ -2,73 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from chainrule.layers.containers import Sequential
-from chainrule.module import Module, arguments, locate, named_parameters
-from chainrule.parameter import Array
+from chainrule.layers.graph import Graph
+from chainrule.module import Module
+from chainrule.storage.architecture import arguments
+from chainrule.watching import Watcher, watch
 
 Row = tuple[str, str, str, str]
 
 
-def summarize(network: Sequential, sample_shape: Sequence[int] | None, dtype: np.dtype) -> str:
+def summarize(network: Any, sample_shape: Any) -> str:
     """Return the table for a network; shapes are found by sending one sample of zeros through.
 
     Parameters
     ----------
-    network : Sequential
-        The network; its layers become the rows.
-    sample_shape : sequence of int, optional
-        One sample's shape, without the batch axis. Without it the first layer's `in_features`
-        is taken, or else the column of shapes stays empty.
-    dtype : dtype
-        The type the network computes in.
+    network : Network
+        Its layers, or the nodes of its graph, become the rows.
+    sample_shape : sequence of int, or mapping of str to sequence of int, optional
+        One sample's shape, without the batch axis; by name for several inputs. Without it the
+        first layer's `in_features` is taken, or else the column of shapes stays empty.
     """
+    shapes = output_shapes(network, sample_shape)
     rows: list[Row] = [("layer", "output", "parameters", "memory")]
-    rows += _layer_rows(network, sample_shape, dtype)
-    learned = sum(p.size for p in named_parameters(network).values())
-    held = sum(p.value.nbytes + p.grad.nbytes for p in named_parameters(network).values())
-    rows.append(("total", "", f"{learned:,}", _size(held)))
+    rows += layer_rows(network.body, shapes)
+    rows.append(("total", "", *_sizes(network)))
     rules = "-" * len(_table(rows).split("\n")[0])
     head, *body, total = _table(rows).split("\n")
     note = "memory: parameters and their gradients; output: per batch of N"
     return "\n".join([head, rules, *body, rules, total, note])
 
 
-def _layer_rows(
-    network: Sequential, sample_shape: Sequence[int] | None, dtype: np.dtype
-) -> Iterator[Row]:
-    features = getattr(network.layers[0], "in_features", None)
-    if sample_shape is None and features is not None:
-        sample_shape = (features,)
-    kind = np.intp if network.takes_indices else dtype
-    x = None if sample_shape is None else np.zeros((1, *sample_shape), kind)
-    for index, layer in enumerate(network.layers):
-        if x is not None:
-            x = _predict(network, layer, x)
-        shape = "" if x is None else f"({', '.join(['N', *map(str, x.shape[1:])])})"
-        parameters = named_parameters(layer).values()
-        held = sum(p.value.nbytes + p.grad.nbytes for p in parameters)
-        learned = sum(p.size for p in parameters)
-        yield f"{index}: {_one_line(layer)}", shape, f"{learned:,}", _size(held)
+def output_shapes(network: Any, sample_shape: Any) -> dict[int, list[str]]:
+    """Return the shapes of what each module gives, by its id, in the order of its uses."""
+    if sample_shape is None:
+        features = getattr(next(iter(_parts(network.body)))[1], "in_features", None)
+        sample_shape = None if features is None else (features,)
+    if sample_shape is None:
+        return {}
+    seen = _Shapes()
+    with watch(network, seen):
+        network.predict(zeros(network, sample_shape))
+    return seen.found
 
 
-def _predict(network: Sequential, layer: Module, x: Array) -> Array:
-    try:
-        return layer.predict(x)
-    except Exception as error:
-        locate(error, network)
-        raise
+class _Shapes(Watcher):
+    """Notes the shape of every output."""
+
+    def __init__(self) -> None:
+        self.found: dict[int, list[str]] = {}
+
+    def on_forward(self, path: str, module: Module, x: Any, y: Any) -> None:
+        arrays = y if isinstance(y, Mapping) else {"": y}
+        shown = [f"({', '.join(['N', *map(str, array.shape[1:])])})" for array in arrays.values()]
+        self.found.setdefault(id(module), []).append(" ".join(shown))
+
+
+def zeros(network: Any, sample_shape: Any) -> Any:
+    """Return a batch of one sample that is all zero."""
+    kinds = network.input_kinds()
+    if isinstance(sample_shape, Mapping):
+        return {n: np.zeros((1, *s), _type(network, kinds.get(n))) for n, s in sample_shape.items()}
+    return np.zeros((1, *sample_shape), _type(network, next(iter(kinds.values()))))
+
+
+def _type(network: Any, kind: str | None) -> Any:
+    """Return the type of an input: a further one is taken for a mask that hides nothing."""
+    return {"floats": network.dtype, "indices": np.intp}.get(kind or "", np.bool_)
+
+
+def _parts(body: Module) -> Iterator[tuple[str, Module]]:
+    """Yield what the rows are about, by name: layers, a graph's nodes, or the one module."""
+    if isinstance(body, Sequential):
+        yield from ((str(index), layer) for index, layer in enumerate(body.layers))
+    elif isinstance(body, Graph):
+        yield from ((name, body[name]) for name in body.order)
+    else:
+        yield type(body).__name__, body
+
+
+def layer_rows(body: Module, shapes: dict[int, list[str]]) -> Iterator[Row]:
+    """Yield a row for each part; what stands there for the second time counts no parameters."""
+    uses: dict[int, int] = {}
+    for name, part in _parts(body):
+        use = uses[id(part)] = uses.get(id(part), -1) + 1
+        found = shapes.get(id(part), [])
+        shape = found[use] if use < len(found) else ""
+        sizes = _sizes(part) if use == 0 else ("shared", "")
+        taken = _sources(body, name)
+        yield f"{name}: {_one_line(part)}{taken}", shape, *sizes
+
+
+def _sources(body: Module, name: str) -> str:
+    """Return, for a graph's node, what goes into it."""
+    if not isinstance(body, Graph):
+        return ""
+    node = body.nodes[name]
+    further = [f"{key}={source}" for key, source in node.further.items()]
+    return f" <- {', '.join([*node.inputs, *further])}"
 
 
 def _one_line(layer: Module) -> str:
     if "\n" not in repr(layer):
         return repr(layer)
-    options = {k: v for k, v in arguments(layer).items() if not isinstance(v, Module | tuple)}
-    shown = [f"{name}={value!r}" for name, value in options.items()]
+    plain = {
+        name: value
+        for name, value in arguments(layer).items()
+        if not isinstance(value, Module | tuple | dict)
+    }
+    shown = [f"{name}={value!r}" for name, value in plain.items()]
     return f"{type(layer).__name__}({', '.join([*shown, '...'])})"
+
+
+def _sizes(module: Module) -> tuple[str, str]:
+    """Return how many numbers are learned below a module, and their memory, in words."""
+    parameters = module.parameters()
+    held = sum(p.value.nbytes + p.grad.nbytes for p in parameters)
+    return f"{sum(p.size for p in parameters):,}", _size(held)
 
 
 def _size(count: float) -> str:

@@ -323,7 +323,8 @@ def test_every_loss_has_a_case():
         for name, thing in vars(chainrule).items()
         if isinstance(thing, type) and issubclass(thing, Loss) and thing is not Loss
     }
-    assert public == {type(case.loss).__name__ for case in CASES}
+    several = {"JointLoss", "LossPerOutput"}  # test_several_outputs.py
+    assert public - several == {type(case.loss).__name__ for case in CASES}
 
 
 @every_case

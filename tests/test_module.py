@@ -8,7 +8,6 @@ import pytest
 from chainrule import (
     BackwardError,
     Buffer,
-    ConfigurationError,
     Dropout,
     Linear,
     Module,
@@ -24,13 +23,9 @@ from chainrule.module import (
     cast,
     check_features,
     initialize,
-    load_state,
     locate,
     named_buffers,
     named_modules,
-    named_parameters,
-    refuse_repeats,
-    state,
     walk,
 )
 
@@ -154,7 +149,7 @@ def test_walk_leaves_what_is_saved_for_backward_alone():
 def test_named_parts():
     tree = Tree()
     assert list(named_modules(tree)) == ["", "alone", "several.0", "several.1.0"]
-    assert list(named_parameters(tree)) == [
+    assert list(tree.named_parameters()) == [
         "alone.weight",
         "alone.bias",
         "several.1.0.weight",
@@ -163,31 +158,27 @@ def test_named_parts():
     assert list(named_buffers(tree)) == ["several.1.1.0"]
 
 
-def test_refuse_repeats():
-    refuse_repeats(Tree())
+def test_what_stands_twice_is_found_once():
     tree = Tree()
+    names = list(tree.named_parameters()), list(named_buffers(tree))
     tree.again = tree.several[1][1][0]
-    with pytest.raises(ConfigurationError) as caught:
-        refuse_repeats(tree)
-    assert "The same Buffer stands at 'several.1.1.0' and at 'again'" in str(caught.value)
+    tree.gain_again = tree.named["gain"]
+    assert (list(tree.named_parameters()), list(named_buffers(tree))) == names
 
 
-def test_a_module_that_holds_its_parent_is_refused():
+def test_a_module_that_holds_its_parent_is_walked_once():
     inner = Linear(2, 2)
     outer = Sequential([inner])
     inner.parent = outer
-    with pytest.raises(
-        ConfigurationError, match=r"The same Sequential stands at '' and at 'layers"
-    ):
-        refuse_repeats(outer)
+    assert list(outer.named_parameters()) == ["layers.0.weight", "layers.0.bias"]
 
 
 def test_cast_reaches_everything():
     tree = Tree()
     cast(tree, "float64")
-    assert {p.dtype for p in named_parameters(tree).values()} == {np.dtype("float64")}
+    assert {p.dtype for p in tree.named_parameters().values()} == {np.dtype("float64")}
     cast(tree, "float32")
-    assert {p.dtype for p in named_parameters(tree).values()} == {np.dtype("float32")}
+    assert {p.dtype for p in tree.named_parameters().values()} == {np.dtype("float32")}
     assert named_buffers(tree)["several.1.1.0"].value.dtype == np.float32
 
 
@@ -195,7 +186,7 @@ def test_initialize_draws_everything_from_one_generator():
     def drawn(seed, initializer=None):
         tree = Tree()
         initialize(tree, np.random.default_rng(seed), initializer)
-        return state(tree), tree.rng.random(3)
+        return tree.state(), tree.rng.random(3)
 
     (first, chance), (again, same_chance) = drawn(0), drawn(0)
     other, other_chance = drawn(1)
@@ -214,10 +205,10 @@ def test_state_and_load_state():
     tree, other = Tree(), Tree()
     initialize(other, np.random.default_rng(3))
     other.several[1][1][0].value = [4, 5]
-    values = state(other)
-    assert list(values) == [*list(named_parameters(tree))[:3], "several.1.1.0", "named.gain"]
-    load_state(tree, values)
-    for name, value in state(tree).items():
+    values = other.state()
+    assert list(values) == [*list(tree.named_parameters())[:3], "several.1.1.0", "named.gain"]
+    tree.load_state(values)
+    for name, value in tree.state().items():
         np.testing.assert_array_equal(value, values[name])
 
 

@@ -20,7 +20,7 @@ def train(work: Work) -> Job:
     def run() -> None:
         for x, y in data:
             _, gradient = loss.value_and_gradient(y, network.forward(x))
-            network.backward(gradient, input_gradient=False)  # nor does any peer compute it
+            network.backward_parameters(gradient)  # nor does any peer compute it
             optimizer.step(network)
 
     return Job(run, len(data))
@@ -48,7 +48,7 @@ def fit_by_hand(work: Work) -> Job:
         total = 0.0
         for x_batch, y_batch in chainrule.batches(X, y, batch_size=work.batch, seed=rng):
             value, gradient = loss.value_and_gradient(y_batch, network.forward(x_batch))
-            network.backward(gradient, input_gradient=False)
+            network.backward_parameters(gradient)
             optimizer.step(network)
             total += value * len(x_batch)
 

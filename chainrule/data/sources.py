@@ -13,10 +13,19 @@ import numpy as np
 
 from chainrule.data.arrays import Seed, check_lengths, train_test_split
 from chainrule.errors import ConfigurationError, InputError
+from chainrule.nested import (
+    Nested,
+    arrays_of,
+    first_array,
+    is_tuple,
+    map_arrays,
+    named_arrays,
+    take,
+)
 from chainrule.parameter import Array
 
-Batch = tuple[Array, Array, Array | None]
-"""Input, truth, and the samples' weights where there are any."""
+Batch = tuple[Nested, Nested, Array | None]
+"""Inputs, targets, and the samples' weights where there are any."""
 
 ClassWeight = Mapping[int, float] | str | None
 
@@ -33,7 +42,7 @@ class ArraySource:
 
     Parameters
     ----------
-    X, y : ndarray
+    X, y : ndarray, or a tuple or dict of ndarray
         Samples along the first axis.
     weight : ndarray, optional
         How much each sample (or position of a sequence) counts.
@@ -44,12 +53,13 @@ class ArraySource:
     """
 
     def __init__(
-        self, X: Array, y: Array, weight: Array | None, rows: Array, batch_size: int
+        self, X: Nested, y: Nested, weight: Array | None, rows: Array, batch_size: int
     ) -> None:
-        self.X, self.y = np.asarray(X), np.asarray(y)  # of a mapped array: a view, still mapped
+        self.X = map_arrays(np.asarray, X)  # of a mapped array: a view, still mapped
+        self.y = map_arrays(np.asarray, y)
         self.weight, self.rows, self.batch_size = weight, rows, batch_size
         self.samples = len(rows)
-        sample_bytes = max(1, X.nbytes // len(X))
+        sample_bytes = max(1, sum(array.nbytes // len(array) for array in arrays_of(self.X)))
         self.chunk = batch_size * max(1, CHUNK_BYTES // (sample_bytes * batch_size))
 
     def __len__(self) -> int:
@@ -58,6 +68,14 @@ class ArraySource:
     def part(self, rows: Array, batch_size: int) -> ArraySource:
         """Return a source of some of the samples."""
         return ArraySource(self.X, self.y, self.weight, rows, batch_size)
+
+    def extremes(self) -> Array:
+        """Return the samples with the least and the greatest target."""
+        places: list[int] = []
+        for array in arrays_of(self.y):
+            targets = array.take(self.rows, axis=0).reshape(len(self.rows), -1)
+            places += [int(targets.min(axis=1).argmin()), int(targets.max(axis=1).argmax())]
+        return self.rows[places]
 
     def order(self, rng: np.random.Generator | None) -> Array:
         """Return the samples of one epoch in the order to take them: drawn anew, or as they are."""
@@ -68,11 +86,11 @@ class ArraySource:
         size = self.batch_size
         for first in range(start * size, len(order), self.chunk):
             rows = order[first : first + self.chunk]
-            x, y = self.X.take(rows, axis=0), self.y.take(rows, axis=0)
+            x, y = take(self.X, rows), take(self.y, rows)
             weight = None if self.weight is None else self.weight.take(rows, axis=0)
             for a in range(0, len(rows), size):
-                b = a + size
-                yield x[a:b], y[a:b], None if weight is None else weight[a:b]
+                part = slice(a, a + size)
+                yield take(x, part), take(y, part), None if weight is None else weight[part]
 
 
 class IterableSource:
@@ -111,8 +129,8 @@ class IterableSource:
                     "Expected batches (x, y) or (x, y, weight) from the iterable, "
                     f"got {_described(batch)}."
                 )
-            x, y = as_array(batch[0], "x"), as_array(batch[1], "y")
-            check_lengths(x, y)
+            x, y = as_arrays(batch[0], "x"), as_arrays(batch[1], "y")
+            check_lengths(*arrays_of(x), *arrays_of(y))
             given = batch[2] if len(batch) == 3 else None
             yield x, y, sample_weights(y, given, self.class_weight)
         if empty and start == 0:
@@ -139,7 +157,7 @@ def make_source(
             f"batch_size must be a whole number of at least 1, got {batch_size!r}."
         )
     if y is None:
-        if not isinstance(X, Iterable) or isinstance(X, np.ndarray):
+        if not isinstance(X, Iterable) or isinstance(X, np.ndarray | Mapping) or is_tuple(X):
             raise InputError(
                 "Give X and y, or as X an iterable of batches (x, y); "
                 f"got {_described(X)} without y."
@@ -147,15 +165,21 @@ def make_source(
         if sample_weight is not None:
             raise ConfigurationError("With an iterable, yield the weights: (x, y, weight).")
         return IterableSource(X, class_weight, epochs)
-    X, y = as_array(X, "X"), as_array(y, "y")
-    check_lengths(X, y)
-    refuse_not_finite(X, "X")
-    refuse_not_finite(y, "y")
+    X, y = as_arrays(X, "X"), as_arrays(y, "y")
+    check_lengths(*arrays_of(X), *arrays_of(y))
+    for name, array in (named_arrays(X, "X") | named_arrays(y, "y")).items():
+        refuse_not_finite(array, name)
     weight = sample_weights(y, sample_weight, class_weight)
-    rows = np.arange(len(X))
+    rows = np.arange(len(first_array(X)))
     if weight is not None:  # a sample that counts for nothing is left out
         rows = rows[weight.reshape(len(weight), -1).any(axis=1)]
     return ArraySource(X, y, weight, rows, int(batch_size))
+
+
+def as_arrays(data: Nested, name: str) -> Any:
+    """Return the data with every part of it as an array; see `as_array`."""
+    names = iter(named_arrays(data, name))
+    return map_arrays(lambda values: as_array(values, next(names)), data)
 
 
 def as_array(values: Any, name: str) -> Array:
@@ -190,17 +214,18 @@ def refuse_not_finite(array: Array, name: str) -> None:
             )
 
 
-def sample_weights(y: Array, sample_weight: Any, class_weight: ClassWeight) -> Array | None:
+def sample_weights(y: Nested, sample_weight: Any, class_weight: ClassWeight) -> Array | None:
     """Return the weight of every sample: its own times its class's. None where all are equal."""
     weight = None
     if sample_weight is not None:
         weight = as_array(sample_weight, "sample_weight").astype(np.float64)
-        if len(weight) != len(y):
-            raise InputError(f"Got {len(weight)} sample weights for {len(y)} samples.")
+        samples = len(first_array(y))
+        if len(weight) != samples:
+            raise InputError(f"Got {len(weight)} sample weights for {samples} samples.")
         if not np.isfinite(weight).all() or weight.min() < 0 or not weight.any():
             raise InputError("Sample weights must be finite, not negative, and not all zero.")
     if class_weight is not None:
-        labels = class_labels(y)
+        labels = class_labels(y) if isinstance(y, np.ndarray) else None
         if labels is None:
             raise InputError(
                 "class_weight needs classes: y must hold whole numbers or one-hot rows."
@@ -259,8 +284,9 @@ def split(source: ArraySource, share: float, seed: Seed) -> tuple[Array, str]:
 
     They are shuffled; where `y` holds one class a sample, each class is split alike.
     """
-    labels = class_labels(source.y.take(source.rows, axis=0))
-    how = "shuffled, not stratified: y holds no classes"
+    y = source.y
+    labels = class_labels(y.take(source.rows, axis=0)) if isinstance(y, np.ndarray) else None
+    how = "shuffled, not stratified: y does not hold classes"
     if labels is not None and labels.ndim == 1:
         fewest = np.unique(labels, return_counts=True)[1].min()
         how = "shuffled, stratified by class"

@@ -19,12 +19,22 @@ import numpy as np
 from chainrule.data.sources import Batch
 from chainrule.errors import ChainruleError
 from chainrule.loss_functions import Loss
-from chainrule.module import Module, named_generators, named_modules, walk
+from chainrule.module import Module, named_generators, walk
+from chainrule.nested import (
+    Nested,
+    arrays_of,
+    first_array,
+    from_dict,
+    is_tuple,
+    named_arrays,
+    take,
+)
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer, clip_by_global_norm
 from chainrule.parameter import Array, Parameter
 from chainrule.storage.archive import read_archive
 from chainrule.storage.rng_state import from_plain_state
+from chainrule.watching import Watcher, watch
 
 
 @dataclass
@@ -87,7 +97,7 @@ def investigate(
     step = _Step(network, loss, optimizer, clip_norm, dict(rng_states or {}))
     with np.errstate(all="ignore"):
         finding = step.run(*batch)
-        if finding is not None and len(finding.rows) in (0, len(batch[0])):
+        if finding is not None and len(finding.rows) in (0, len(first_array(batch[0]))):
             finding.rows = _guilty_rows(step, batch)
     return finding
 
@@ -106,33 +116,33 @@ class _Step:
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self.clip_norm, self.rng_states = clip_norm, rng_states
 
-    def run(self, x: Array, y: Array, weight: Array | None) -> Finding | None:
+    def run(self, x: Nested, y: Nested, weight: Array | None) -> Finding | None:
         try:
             self._run(x, y, weight)
         except _Found as found:
             return found.finding
         return None
 
-    def _run(self, x: Array, y: Array, weight: Array | None) -> None:
+    def _run(self, x: Nested, y: Nested, weight: Array | None) -> None:
         # one copy of both, so that the optimizer's memory stays bound to its network
         network, optimizer = copy.deepcopy((self.network, self.optimizer))
         for name, generator in named_generators(network).items():
             if name in self.rng_states:
                 generator.bit_generator.state = self.rng_states[name]
-        _look(
-            x.astype(network.dtype) if x.dtype.kind == "f" else x, "input", "the batch", rows=True
-        )
+        for name, array in named_arrays(x, "the batch").items():
+            cast = array.astype(network.dtype) if array.dtype.kind == "f" else array
+            _look(cast, "input", name, rows=True)
         for path, parameter in network.named_parameters().items():
             _look(parameter.value, "update", f"the value of {path}")
-        for path, module in named_modules(network).items():
-            if path:
-                _trace(module, path)
-        y_pred = network.forward(x)
-        _look(y_pred, "forward", "the network's output", rows=True)
-        _look(np.array(self.loss.forward(y, y_pred, weight)), "loss", "the loss")
-        dy = self.loss.backward(y, y_pred, weight)
-        _look(dy, "loss", "its gradient at the output", rows=True)
-        network.backward(dy)
+        with watch(network, _Looker()):
+            y_pred = network.forward(x)
+            for name, array in named_arrays(y_pred, "the network's output").items():
+                _look(array, "forward", name, rows=True)
+            _look(np.array(self.loss.forward(y, y_pred, weight)), "loss", "the loss")
+            dy = self.loss.backward(y, y_pred, weight)
+            for name, array in named_arrays(dy, "its gradient at the output").items():
+                _look(array, "loss", name, rows=True)
+            network.backward(dy)
         if optimizer is not None:
             if self.clip_norm is not None:
                 clip_by_global_norm(network, self.clip_norm)
@@ -163,26 +173,25 @@ def _look(
         raise _Found(Finding(direction, what, path, layer, bad))
 
 
-def _trace(module: Module, path: str) -> None:
-    """Let this copy of a module look at what it returns: an attribute hides the class's method."""
-    forward, backward = module.forward, module.backward
-    own = {name: value for name, value in vars(module).items() if isinstance(value, Parameter)}
+class _Looker(Watcher):
+    """Looks at what every module below the network returns, as soon as it does."""
 
-    def traced_forward(x: Array, *arguments: Any, **options: Any) -> Array:
-        y = forward(x, *arguments, **options)
-        _look(y, "forward", "the output", (path, module), rows=True)
-        return y
+    def on_forward(self, path: str, module: Module, x: Any, y: Any) -> None:
+        if path:
+            for name, array in named_arrays(y, "the output").items():
+                _look(array, "forward", name, (path, module), rows=True)
 
-    def traced_backward(dy: Array) -> Any:
-        dx = backward(dy)
-        first = dx[0] if isinstance(dx, tuple) else dx
-        if first is not None:
-            _look(first, "backward", "the gradient at the input", (path, module), rows=True)
-        for name, parameter in own.items():
-            _look(parameter.grad, "backward", f"the gradient of {name}", (path, module))
-        return dx
-
-    vars(module).update(forward=traced_forward, backward=traced_backward)
+    def on_backward(self, path: str, module: Module, dy: Any, dx: Any) -> None:
+        if not path:
+            return
+        gradients = dx if is_tuple(dx) or isinstance(dx, Mapping) else (dx,)
+        for gradient in arrays_of(gradients) if dx is not None else ():
+            if gradient is not None:
+                what = "the gradient at the input"
+                _look(gradient, "backward", what, (path, module), rows=True)
+        for name, value in module.children():
+            if isinstance(value, Parameter):
+                _look(value.grad, "backward", f"the gradient of {name}", (path, module))
 
 
 def _guilty_rows(step: _Step, batch: Batch) -> list[int]:
@@ -192,14 +201,15 @@ def _guilty_rows(step: _Step, batch: Batch) -> list[int]:
     Halves of the batch are tried, then halves of the halves that fail.
     """
     x, y, weight = batch
-    sizes = np.abs(x.reshape(len(x), -1)).max(axis=1)
-    harmless = int(sizes.argmin())
+    count = len(first_array(x))
+    sizes = sum(np.abs(a.reshape(count, -1)).max(axis=1).astype(float) for a in arrays_of(x))
+    harmless = int(np.argmin(sizes))
 
     def fails(rows: list[int]) -> bool:
-        chosen = np.full(len(x), harmless)
+        chosen = np.full(count, harmless)
         chosen[rows] = rows
         try:
-            return step.run(x[chosen], y[chosen], weight) is not None
+            return step.run(take(x, chosen), take(y, chosen), weight) is not None
         except ChainruleError:
             return False
 
@@ -211,10 +221,14 @@ def _guilty_rows(step: _Step, batch: Batch) -> list[int]:
         half = len(rows) // 2
         return search(rows[:half]) + search(rows[half:])
 
-    return [] if fails([]) else search(list(range(len(x))))
+    return [] if fails([]) else search(list(range(count)))
 
 
 # ---------------------------------------------------------------- from a file
+
+
+def _below(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
 
 def replay(
@@ -235,10 +249,8 @@ def replay(
         if not isinstance(thing, Module) and f"network/{name}" in arrays:
             thing.value = arrays[f"network/{name}"]
     if optimizer is not None:
-        prefix = "optimizer/"
-        optimizer.load_state(
-            {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-        )
-    batch = arrays["x"], arrays["y"], arrays.get("weight")
+        optimizer.load_state(_below("optimizer/", arrays))
+    x, y = (from_dict(_below(f"{name}/", arrays)) for name in ("x", "y"))
+    batch = x, y, arrays.get("weight")
     rng_states = {name: from_plain_state(state) for name, state in saved["rng_states"].items()}
     return investigate(network, loss, batch, optimizer, clip_norm, rng_states)

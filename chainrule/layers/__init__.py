@@ -7,6 +7,8 @@ from chainrule.layers import (
     convolution,
     dropout,
     embedding,
+    graph,
+    joins,
     linear,
     normalization,
     pooling,
@@ -21,6 +23,8 @@ from chainrule.layers.containers import *
 from chainrule.layers.convolution import *
 from chainrule.layers.dropout import *
 from chainrule.layers.embedding import *
+from chainrule.layers.graph import *
+from chainrule.layers.joins import *
 from chainrule.layers.linear import *
 from chainrule.layers.normalization import *
 from chainrule.layers.pooling import *
@@ -37,6 +41,8 @@ __all__ += containers.__all__
 __all__ += convolution.__all__
 __all__ += dropout.__all__
 __all__ += embedding.__all__
+__all__ += graph.__all__
+__all__ += joins.__all__
 __all__ += linear.__all__
 __all__ += normalization.__all__
 __all__ += pooling.__all__

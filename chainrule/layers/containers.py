@@ -1,21 +1,119 @@
-"""Modules made of modules: one after the other, or around one another."""
+"""Modules made of modules: one after the other, around one another, or side by side.
+
+These are short ways to write the graphs that come most often; `Graph` writes any other.
+"""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ConfigurationError, ShapeError
-from chainrule.module import Module, arguments, named_parameters
+from chainrule.errors import ConfigurationError, InputError, ModuleError, ShapeError
+from chainrule.layers.joins import Add, Concatenate
+from chainrule.layers.sharing import Gradients, Saved, Sharing
+from chainrule.module import Module
 from chainrule.parameter import Array
+from chainrule.storage.architecture import arguments
 
 __all__ = ["Parallel", "Residual", "Sequential"]
 
 
-class Sequential(Module):
+class Container(Module):
+    """The parent of modules that run others: further inputs reach whoever takes them, by name.
+
+    A subclass calls `adopt` with its children, in the order in which it runs them, and sends
+    them through a `Pass`.
+    """
+
+    _parts: tuple[Module, ...]
+    _sharing: Sharing
+
+    def adopt(self, *parts: Module) -> None:
+        """Take these modules as the children; what they share is found here."""
+        self._parts = parts
+        self._sharing = Sharing(parts)
+
+    def children(self) -> Iterator[tuple[str, Any]]:
+        for name, value in super().children():
+            if name != "_parts":
+                yield name, value
+
+    def keyword_inputs(self) -> tuple[str, ...]:
+        """Return the names of the further inputs that the children take."""
+        return tuple(dict.fromkeys(name for p in self._parts for name in p.keyword_inputs()))
+
+    def same_indices(self, *parts: Module) -> bool:
+        """Return whether these take indices; raise ConfigurationError if only some of them do."""
+        kinds = {bool(part.takes_indices) for part in parts}
+        if len(kinds) > 1:
+            raise ConfigurationError(
+                f"In {type(self).__name__} either all modules that get the input take indices, or "
+                "none does."
+            )
+        return kinds.pop()
+
+
+class Pass:
+    """One forward pass through a container's children, and the backward pass that belongs to it.
+
+    Parameters
+    ----------
+    container : Container
+        Whose children.
+    inputs : mapping of str to array_like
+        The further inputs; every child gets those that it takes.
+    training : bool
+        Whether there will be a backward pass.
+    """
+
+    def __init__(self, container: Container, inputs: Mapping[str, Any], training: bool) -> None:
+        self.container, self.inputs, self.training = container, inputs, training
+        self.wanted = [
+            [name for name in inputs if name in part.keyword_inputs()] for part in container._parts
+        ]
+        for name in inputs:
+            if not any(name in names for names in self.wanted):
+                raise InputError(unknown_input(name, container.keyword_inputs()))
+        self.saved: dict[int, Saved] = {}
+        self.gradients = Gradients()
+        self.sums: dict[str, Array] = {}  # the gradients of the further inputs
+
+    def forward(self, place: int, x: Any) -> Any:
+        """Return what the child at this place makes of `x`."""
+        given = {name: self.inputs[name] for name in self.wanted[place]}
+        y = self.container._parts[place].forward(x, self.training, **given)
+        if self.training:
+            self.saved[place] = self.container._sharing.put_aside(place)
+        return y
+
+    def backward(self, place: int, dy: Any) -> Any:
+        """Return the gradient at the child's `x`; those of further inputs are added up."""
+        part = self.container._parts[place]
+        names = [name for name in self.wanted[place] if has_gradient(self.inputs[name])]
+        returned = self._call(place, lambda: part.backward(dy))
+        dx, further = split_gradients(part, returned, names)
+        for name, gradient in further.items():
+            self.sums[name] = self.sums[name] + gradient if name in self.sums else gradient
+        return dx
+
+    def backward_parameters(self, place: int, dy: Any) -> None:
+        """Set the gradients of the child's parameters."""
+        part = self.container._parts[place]
+        self._call(place, lambda: part.backward_parameters(dy))
+
+    def _call(self, place: int, call: Any) -> Any:
+        return self.container._sharing.backward(place, self.saved[place], self.gradients, call)
+
+    def result(self, dx: Any) -> Any:
+        """Return what the container's backward returns: dx, and the further inputs' gradients."""
+        names = [name for name in self.inputs if has_gradient(self.inputs[name])]
+        return (dx, *(self.sums[name] for name in names)) if names else dx
+
+
+class Sequential(Container):
     """One module after the other: y = f_n(... f_2(f_1(x))).
 
     By the chain rule, backward goes through them in the opposite order.
@@ -28,26 +126,51 @@ class Sequential(Module):
 
     def __init__(self, layers: Sequence[Module]) -> None:
         self.layers = checked_modules(self, layers, "layer")
+        self.adopt(*self.layers)
         self.takes_indices = self.layers[0].takes_indices
-        learners = (i for i, layer in enumerate(self.layers) if named_parameters(layer))
+        learners = (i for i, layer in enumerate(self.layers) if layer.parameters())
         self._first_learner = next(learners, None)
 
-    def forward(self, x: Array, training: bool = True) -> Array:
+    def forward(self, x: Any, training: bool = True, **inputs: Any) -> Any:
+        if inputs or self._sharing.any:
+            return self._forward_with(x, training, inputs)
+        if training:
+            self._saved = None
         for layer in self.layers:
             x = layer.forward(x, training)
         return x
 
-    def backward(self, dy: Array) -> Any:
-        for layer in reversed(self.layers):
-            dy = layer.backward(dy)
-        return dy
+    def _forward_with(self, x: Any, training: bool, inputs: Mapping[str, Any]) -> Any:
+        """Do the same where there are further inputs, or a layer stands at several places."""
+        this = Pass(self, inputs, training)
+        for place in range(len(self.layers)):
+            x = this.forward(place, x)
+        self.save_for_backward(this, training=training)
+        return x
 
-    def backward_parameters(self, dy: Array) -> None:
+    def backward(self, dy: Any) -> Any:
+        if self._saved is None:
+            for layer in reversed(self.layers):
+                dy = layer.backward(dy)
+            return dy
+        (this,) = self.saved_values()
+        for place in reversed(range(len(self.layers))):
+            dy = this.backward(place, dy)
+        return this.result(dy)
+
+    def backward_parameters(self, dy: Any) -> None:
         first = self._first_learner
-        if first is not None:  # the layers before it have nothing to set
+        if first is None:  # nothing to set
+            return
+        if self._saved is None:
             for layer in reversed(self.layers[first + 1 :]):
                 dy = layer.backward(dy)
             self.layers[first].backward_parameters(dy)
+            return
+        (this,) = self.saved_values()
+        for place in reversed(range(first + 1, len(self.layers))):
+            dy = this.backward(place, dy)
+        this.backward_parameters(first, dy)
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -62,7 +185,7 @@ class Sequential(Module):
         return one_module_a_line(self, "layers")
 
 
-class Residual(Module):
+class Residual(Container):
     """y = shortcut(x) + body(x): the body learns what to add to its input.
 
     He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2016.
@@ -77,13 +200,22 @@ class Residual(Module):
     """
 
     def __init__(self, body: Module, shortcut: Module | None = None) -> None:
+        modules = checked_modules(self, [body] if shortcut is None else [body, shortcut], "module")
         self.body = body
         self.shortcut = shortcut
+        self.adopt(*modules)
+        self.takes_indices = self.same_indices(*modules)
+        if self.takes_indices and shortcut is None:
+            raise ConfigurationError(
+                "Residual cannot add indices to what its body makes of them; give it a shortcut "
+                "that takes indices too."
+            )
 
-    def forward(self, x: Array, training: bool = True) -> Array:
-        y = self.body.forward(x, training)
+    def forward(self, x: Array, training: bool = True, **inputs: Any) -> Array:
+        this = Pass(self, inputs, training)
+        y = this.forward(0, x)
         if self.shortcut is not None:
-            x = self.shortcut.forward(x, training)
+            x = this.forward(1, x)
         if y.shape != x.shape:
             raise ShapeError(
                 f"the body must keep the shape of its input, it made {y.shape} of {x.shape}. "
@@ -93,14 +225,23 @@ class Residual(Module):
                 "they must be equal.",
                 self,
             )
+        self.save_for_backward(this, training=training)
         return x + y
 
-    def backward(self, dy: Array) -> Array:
-        dx = dy if self.shortcut is None else self.shortcut.backward(dy)
-        return dx + self.body.backward(dy)
+    def backward(self, dy: Array) -> Any:
+        (this,) = self.saved_values()
+        dx = dy if self.shortcut is None else this.backward(1, dy)
+        through_body = this.backward(0, dy)
+        return this.result(None if self.takes_indices else dx + through_body)
+
+    def backward_parameters(self, dy: Array) -> None:
+        (this,) = self.saved_values()
+        if self.shortcut is not None:
+            this.backward_parameters(1, dy)
+        this.backward_parameters(0, dy)
 
 
-class Parallel(Module):
+class Parallel(Container):
     """Several modules on the same input, their outputs joined: y = [f_1(x), f_2(x), ...].
 
     Backward hands each branch its own part of dy (all of it where outputs were added); as x went
@@ -119,63 +260,86 @@ class Parallel(Module):
     """
 
     def __init__(
-        self, branches: Sequence[Module], merge: str = "concatenate", axis: int = 1
+        self, branches: Sequence[Module], *, merge: str = "concatenate", axis: int = 1
     ) -> None:
         self.branches = checked_modules(self, branches, "branch")
         if merge not in ("concatenate", "add"):
             raise ConfigurationError(
-                f"Parallel' merge must be 'concatenate' or 'add', got {merge!r}."
+                f"Parallel's merge must be 'concatenate' or 'add', got {merge!r}."
             )
-        if merge == "concatenate" and axis == 0:
-            raise ConfigurationError("Parallel cannot be concatenated along axis 0, the batch.")
         self.merge = merge
+        self.join = Add() if merge == "add" else Concatenate(axis)
         self.axis = axis
-        self.takes_indices = self.branches[0].takes_indices
-        if any(branch.takes_indices != self.takes_indices for branch in self.branches):
-            raise ConfigurationError("Either all branches take indices, or none does.")
+        self.adopt(*self.branches)
+        self.takes_indices = self.same_indices(*self.branches)
 
-    def forward(self, x: Array, training: bool = True) -> Array:
-        outputs = [branch.forward(x, training) for branch in self.branches]
-        self._check_shapes([output.shape for output in outputs])
-        if self.merge == "add":
-            self.save_for_backward(None, training=training)
-            return sum(outputs[1:], start=outputs[0])
-        widths = [output.shape[self.axis] for output in outputs]
-        self.save_for_backward(np.cumsum(widths)[:-1], training=training)
-        return np.concatenate(outputs, axis=self.axis)
+    def forward(self, x: Array, training: bool = True, **inputs: Any) -> Array:
+        this = Pass(self, inputs, training)
+        outputs = tuple(this.forward(place, x) for place in range(len(self.branches)))
+        y = self.join.forward(outputs, training)
+        self.save_for_backward(this, training=training)
+        return y
 
-    def backward(self, dy: Array) -> Array:
-        (cuts,) = self.saved_values()
-        parts = [dy] * len(self.branches) if cuts is None else np.split(dy, cuts, axis=self.axis)
-        inputs = [b.backward(part) for b, part in zip(self.branches, parts, strict=True)]
+    def backward(self, dy: Array) -> Any:
+        (this,) = self.saved_values()
+        parts = self.join.backward(dy)
+        gradients = [this.backward(place, parts[place]) for place in self._from_the_last()]
         # Nothing flows back to indices.
-        return inputs[0] if self.takes_indices else sum(inputs[1:], start=inputs[0])
+        dx = None if self.takes_indices else sum(gradients[1:], start=gradients[0])
+        return this.result(dx)
 
-    def _check_shapes(self, shapes: list[tuple[int, ...]]) -> None:
-        """Raise ShapeError unless outputs of these shapes can be joined."""
-        adding = self.merge == "add"
-        if not adding and not -len(shapes[0]) < self.axis < len(shapes[0]):
-            raise ShapeError(
-                f"branch 0 made the shape {shapes[0]}, which cannot be concatenated along axis "
-                f"{self.axis}.",
-                self,
-            )
-        kept = [shape if adding else np.delete(shape, self.axis).tolist() for shape in shapes]
-        for index, shape in enumerate(shapes):
-            if kept[index] != kept[0]:
-                rule = "to be added" if adding else f"but for axis {self.axis}, to be concatenated"
-                raise ShapeError(
-                    f"branch 0 made the shape {shapes[0]}, and branch {index} {shape}; "
-                    f"expected equal shapes {rule}.",
-                    self,
-                )
+    def backward_parameters(self, dy: Array) -> None:
+        (this,) = self.saved_values()
+        parts = self.join.backward(dy)
+        for place in self._from_the_last():
+            this.backward_parameters(place, parts[place])
+
+    def _from_the_last(self) -> Iterator[int]:
+        """Yield the branches' numbers in the order of the way back."""
+        return reversed(range(len(self.branches)))
 
     def __repr__(self) -> str:
         return one_module_a_line(self, "branches")
 
 
+# ---------------------------------------------------------------- further inputs
+
+
+def has_gradient(given: Any) -> bool:
+    """Whether a further input has a gradient: floating-point numbers have one."""
+    return given is not None and np.asarray(given).dtype.kind == "f"
+
+
+def split_gradients(
+    module: Module, returned: Any, names: Sequence[str]
+) -> tuple[Any, dict[str, Array]]:
+    """Return the gradient at x, and those of further inputs by name, out of what backward returned.
+
+    `names` are the further inputs that have a gradient, in the order in which they were given.
+    """
+    if not names:
+        return returned, {}
+    if not isinstance(returned, tuple) or len(returned) != len(names) + 1:
+        count = len(returned) if isinstance(returned, tuple) else 1
+        raise ModuleError(
+            f"backward returned {count} gradient(s), expected {len(names) + 1}: of x, "
+            f"{', '.join(names)}.",
+            module,
+        )
+    return returned[0], dict(zip(names, returned[1:], strict=True))
+
+
+def unknown_input(name: str, there_are: Sequence[str]) -> str:
+    """Return what to say of a further input that nobody takes."""
+    known = ", ".join(there_are) or "none"
+    return f"No module here takes a further input {name!r}. There are: {known}."
+
+
+# ---------------------------------------------------------------- at the door
+
+
 def checked_modules(container: Module, modules: Sequence[Module], what: str) -> tuple[Module, ...]:
-    """Return the modules as a tuple; refuse none at all, and what is no module."""
+    """Return the modules as a tuple; refuse none at all, and what is not a module."""
     name = type(container).__name__
     modules = tuple(listed(container, modules))
     if not modules:

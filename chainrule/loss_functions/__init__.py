@@ -5,6 +5,7 @@ cross_entropy.py    for classes, and yes or no, from probabilities or logits
 focal.py            cross-entropy that looks away from what is easy
 margin.py           hinges: right by a margin is right enough
 regression.py       for numbers, counts and directions
+several.py          for networks of several outputs
 """
 
 from chainrule.loss_functions.base import Loss, one_hot
@@ -23,6 +24,7 @@ from chainrule.loss_functions.regression import (
     Poisson,
     Quantile,
 )
+from chainrule.loss_functions.several import JointLoss, LossPerOutput
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -33,8 +35,10 @@ __all__ = [
     "CosineSimilarity",
     "Hinge",
     "Huber",
+    "JointLoss",
     "KLDivergence",
     "Loss",
+    "LossPerOutput",
     "MeanAbsoluteError",
     "MeanSquaredError",
     "MultiMargin",

@@ -13,11 +13,13 @@ import numpy as np
 from chainrule.data.sources import Batch
 from chainrule.diagnosis.post_mortem import Finding, investigate
 from chainrule.errors import ChainruleError, NotFiniteError
-from chainrule.module import named_modules, state
+from chainrule.module import saved_arrays
+from chainrule.nested import as_dict, first_array
 from chainrule.network import Network
 from chainrule.storage.archive import write_archive
 from chainrule.storage.rng_state import to_plain_state
 from chainrule.training.run import Run
+from chainrule.training.step import StepFailed
 
 LAST_LOSSES = 5
 
@@ -28,7 +30,7 @@ def tell(
     trainer: Run, batch: Batch, rng_states: Mapping[str, Any], error: Exception
 ) -> NotFiniteError | None:
     """Return the error to raise after a step that failed, or None: it failed for another reason."""
-    failed = str(error) if isinstance(error, FloatingPointError) else ""
+    failed = error.stage if isinstance(error, StepFailed) else ""
     try:
         finding = investigate(
             trainer.network, trainer.loss, batch, trainer.optimizer, trainer.clip_norm, rng_states
@@ -38,7 +40,7 @@ def tell(
     if finding is None:
         if not failed:
             return None
-        finding = _traces(trainer.network, failed, len(batch[0]))
+        finding = _traces(trainer.network, failed, len(first_array(batch[0])))
     losses = [v for v in trainer.history.steps["loss"] if math.isfinite(v)][-LAST_LOSSES:]
     lines = [
         f"Training met NaN or infinity at step {trainer.step + 1} (epoch {trainer.epoch + 1}, "
@@ -79,8 +81,10 @@ def _save(
     if trainer.post_mortem_file is None:
         return ""
     x, y, weight = batch
-    arrays = {"x": x, "y": y} if weight is None else {"x": x, "y": y, "weight": weight}
-    arrays |= {f"network/{name}": value for name, value in state(trainer.network).items()}
+    arrays = {f"x/{name}": array for name, array in as_dict(x).items()}
+    arrays |= {f"y/{name}": array for name, array in as_dict(y).items()}
+    arrays |= {} if weight is None else {"weight": weight}
+    arrays |= {f"network/{name}": value for name, value in trainer.network.state().items()}
     arrays |= {f"optimizer/{name}": value for name, value in trainer.optimizer.state().items()}
     description = {
         "finding": asdict(finding),
@@ -106,13 +110,12 @@ def _traces(network: Network, direction: str, count: int) -> Finding:
     For a module that fails at its thousandth call, say: repeated, the step may well succeed.
     """
     if direction == "forward":
-        for path, module in named_modules(network).items():
-            for kept in module._saved or ():
-                if isinstance(kept, np.ndarray) and kept.dtype.kind == "f" and len(kept) == count:
-                    bad = np.flatnonzero(~np.isfinite(kept.reshape(count, -1)).all(axis=1))
-                    if bad.size:
-                        what = "what was kept for backward"
-                        return Finding(direction, what, path, type(module).__name__, bad.tolist())
+        for path, module, kept in saved_arrays(network):
+            if kept.dtype.kind == "f" and len(kept) == count:
+                bad = np.flatnonzero(~np.isfinite(kept.reshape(count, -1)).all(axis=1))
+                if bad.size:
+                    what = "what was kept for backward"
+                    return Finding(direction, what, path, type(module).__name__, bad.tolist())
     values = "value" if direction == "update" else "grad"
     for path, parameter in reversed(network.named_parameters().items()):
         if direction != "forward" and not np.isfinite(getattr(parameter, values)).all():

@@ -12,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,28 +23,27 @@ from chainrule.data.sources import (
     Batch,
     ClassWeight,
     Source,
-    as_array,
+    as_arrays,
     make_source,
     split,
 )
 from chainrule.errors import ConfigurationError, InputError
-from chainrule.loss_functions import Loss
+from chainrule.loss_functions import Loss, LossPerOutput
 from chainrule.module import named_generators
+from chainrule.nested import Nested, arrays_of, by_name, concatenate, first_array, take
 from chainrule.network import Network
-from chainrule.optimizers import Optimizer, clip_by_global_norm, gradient_norm
+from chainrule.optimizers import Optimizer
 from chainrule.parameter import Array
 from chainrule.training import checkpoint, failure
 from chainrule.training.callbacks import Callback, StopOnInterrupt
 from chainrule.training.history import VALIDATION, History
 from chainrule.training.progress import make_progress
 from chainrule.training.run import Metric, Run
+from chainrule.training.step import StepFailed, StepResult, take_step
 
-Augment = Callable[[Array, "np.random.Generator"], Array]
+Augment = Callable[[Any, "np.random.Generator"], Any]
 
 EVALUATION_BATCH = 256
-
-SAFE = 1e18
-"""Up to here a gradient's norm, and the step it asks for, may be squared within float32."""
 
 
 class Trainer(Run):
@@ -53,12 +53,16 @@ class Trainer(Run):
     ----------
     network : Network
         What learns.
-    loss : Loss
-        What becomes small.
+    loss : Loss, or mapping of str to Loss
+        What becomes small. A network of several outputs has a loss for each, by the outputs'
+        names, or one loss that takes them all.
     optimizer : Optimizer
         How the parameters move.
     metrics : sequence of callables, or mapping of names to callables
-        Functions ``(y_true, y_pred) -> float``, such as `chainrule.metrics.accuracy`.
+        Functions ``(y_true, y_pred) -> float``, such as `chainrule.metrics.accuracy`. Of several
+        outputs, ``{"species": [accuracy]}`` measures one.
+    loss_weights : mapping of str to float, optional
+        How much the loss of each output counts; 1 without it.
     clip_norm : float, optional
         Gradients whose norm, over all parameters, is larger are scaled down to it.
     micro_batch_size : int, optional
@@ -90,18 +94,20 @@ class Trainer(Run):
     def __init__(
         self,
         network: Network,
-        loss: Loss,
+        loss: Loss | Mapping[str, Loss],
         optimizer: Optimizer,
-        metrics: Sequence[Metric] | Mapping[str, Metric] = (),
+        metrics: Sequence[Metric] | Mapping[str, Metric | Sequence[Metric]] = (),
+        loss_weights: Mapping[str, float] | None = None,
         clip_norm: float | None = None,
         micro_batch_size: int | None = None,
         seed: int | np.random.Generator | None = None,
         post_mortem_file: str | os.PathLike[str] | None = "post_mortem.npz",
     ) -> None:
-        check_arguments(network, loss, optimizer, clip_norm, micro_batch_size)
+        whole = as_loss(loss, loss_weights)
+        check_arguments(network, whole, optimizer, clip_norm, micro_batch_size)
         super().__init__(
             network,
-            loss,
+            whole,
             optimizer,
             named_metrics(metrics),
             clip_norm,
@@ -133,9 +139,11 @@ class Trainer(Run):
 
         Parameters
         ----------
-        X, y : array_like
-            Samples along the first axis. A `numpy.memmap` is never copied as a whole. Or X alone:
-            an iterable of batches ``(x, y)`` or ``(x, y, weight)``, gone through every epoch.
+        X, y : array_like, or a tuple or dict of arrays
+            Samples along the first axis. Several inputs or outputs go in as a dict by their names,
+            further inputs such as lengths among them, or as a tuple in their order. A
+            `numpy.memmap` is never copied as a whole. Or X alone: an iterable of batches
+            ``(x, y)`` or ``(x, y, weight)``, gone through every epoch.
         epochs, batch_size : int
             How often to go through the data, and how many samples make one step.
         validation_data : tuple of arrays, or iterable of batches, optional
@@ -149,8 +157,9 @@ class Trainer(Run):
             How much each sample counts. Two is the same as having the sample twice.
         shuffle : bool
             Whether every epoch takes the samples in a new order.
-        augment : callable, optional
-            ``augment(x, rng) -> x`` changes each training batch; see `chainrule.data.augmentation`.
+        augment : callable, or mapping of str to callable, optional
+            ``augment(x, rng) -> x`` changes each training batch; see `chainrule.augmentation`.
+            Of several inputs, one function for each that is to be changed.
         callbacks : sequence of Callback
             Told what happens, in this order.
         progress : {"auto", "bar", "lines", False}
@@ -200,7 +209,7 @@ class Trainer(Run):
                 self.sums = dict.fromkeys(self.sums, 0.0)
             for x, y, weight in source.batches(self.order, self.batch):
                 if augment is not None:
-                    x = augment(x, self.rng)
+                    x = augmented(x, augment, self.rng)
                 self._step(x, y, weight)
                 for hook in step_hooks:
                     hook(self)
@@ -210,105 +219,42 @@ class Trainer(Run):
             for callback in self.callbacks:
                 callback.on_epoch_end(self)
 
-    def _step(self, x: Array, y: Array, weight: Array | None) -> None:
-        """Move the parameters once, by the gradient of one batch: the whole step."""
+    def _step(self, x: Nested, y: Nested, weight: Array | None) -> None:
+        """Move the parameters once, by the gradient of one batch, and note what happened."""
         rng_states = [rng.bit_generator.state for rng in self.generators.values()]
+        batch = x, y, weight
         try:
-            with np.errstate(all="ignore"):  # what overflows is found below, and told as it should
-                loss, y_pred = self._gradients(x, y, weight)
-                norm = self._clipped()
-                rate = self.optimizer.current_learning_rate()
-                self._move(norm, rate)
-        except (InputError, FloatingPointError) as error:
+            result = take_step(
+                self.network,
+                self.loss,
+                self.optimizer,
+                batch,
+                self.clip_norm,
+                self.micro_batch_size,
+            )
+        except (InputError, StepFailed) as error:
             named = dict(zip(self.generators, rng_states, strict=True))
-            told = failure.tell(self, (x, y, weight), named, error)
+            told = failure.tell(self, batch, named, error)
             if told is None:
                 raise
             raise told from None
         self.batch += 1
         self.step += 1
-        self._record(loss, norm, rate, (x, y, weight), y_pred)
+        self._record(batch, result)
 
-    def _gradients(self, x: Array, y: Array, weight: Array | None) -> tuple[float, Array]:
-        """Set the gradients of the batch's loss; return the loss and the predictions."""
-        if self.micro_batch_size is not None and len(x) > self.micro_batch_size:
-            return self._accumulated(x, y, weight, self.micro_batch_size)
-        y_pred = self.network.forward(x)
-        return self._backward(y, y_pred, weight), y_pred
-
-    def _backward(self, y: Array, y_pred: Array, weight: Array | None) -> float:
-        """Set the gradients for these predictions; return their loss."""
-        try:
-            loss, dy = self.loss.value_and_gradient(y, y_pred, weight)
-        except InputError:
-            if not all_finite(y_pred):
-                raise FloatingPointError("forward") from None
-            raise
-        if not math.isfinite(loss):
-            raise FloatingPointError("loss")
-        self.network.backward(dy, input_gradient=False)
-        return loss
-
-    def _accumulated(
-        self, x: Array, y: Array, weight: Array | None, size: int
-    ) -> tuple[float, Array]:
-        """Do the same in parts: the whole batch's mean is the parts', weighed by what they hold."""
-        gradient = np.zeros_like(self.network.flat.grads)
-        whole, losses, y_pred = 0.0, 0.0, []
-        for start in range(0, len(x), size):
-            part = slice(start, start + size)
-            part_weight = None if weight is None else weight[part]
-            y_pred.append(self.network.forward(x[part]))
-            counts = self.loss.total_weight(y[part], y_pred[-1], part_weight)
-            if counts > 0:
-                losses += counts * self._backward(y[part], y_pred[-1], part_weight)
-                gradient += counts * self.network.flat.grads
-                whole += counts
-        if whole == 0:
-            raise InputError("All weights of this batch are 0; at least one sample has to count.")
-        self.network.flat.grads[...] = gradient / whole
-        return losses / whole, np.concatenate(y_pred)
-
-    def _clipped(self) -> float:
-        """Scale the gradients down to `clip_norm` if they are larger; return their norm before."""
-        try:
-            if self.clip_norm is None:
-                return gradient_norm(self.network)
-            return clip_by_global_norm(self.network, self.clip_norm)
-        except InputError:
-            raise FloatingPointError("backward") from None
-
-    def _move(self, norm: float, rate: float) -> None:
-        """Let the optimizer take its step, and undo it if something is not finite afterwards.
-
-        Undoing takes a copy. A step that is too small to overflow goes without.
-        """
-        values = self.network.flat.values
-        length = norm if self.clip_norm is None else min(norm, self.clip_norm)
-        risky = not length * max(rate, 1.0) < SAFE
-        before = (values.copy(), self.optimizer.state()) if risky else None
-        self.optimizer.step(self.network)
-        finite = all_finite(values)
-        if before is not None:
-            finite = finite and all(all_finite(m) for m in self.optimizer.state_vectors.values())
-            if not finite:
-                values[...] = before[0]
-                self.optimizer.load_state(before[1])
-        if not finite:
-            raise FloatingPointError("update")
-
-    def _record(self, loss: float, norm: float, rate: float, batch: Batch, y_pred: Array) -> None:
+    def _record(self, batch: Batch, result: StepResult) -> None:
         x, y, weight = batch
         columns = self.history.steps
-        columns["loss"].append(loss)
-        columns["gradient_norm"].append(norm)
-        columns["learning_rate"].append(rate)
-        counts = self.loss.total_weight(y, y_pred, weight)
+        columns["loss"].append(result.loss)
+        columns["gradient_norm"].append(result.gradient_norm)
+        columns["learning_rate"].append(result.learning_rate)
+        counts = self.loss.total_weight(y, result.y_pred, weight)
+        samples = len(first_array(x))
         self.sums["weight"] += counts
-        self.sums["loss"] += counts * loss
-        self.sums["samples"] += len(x)
+        self.sums["loss"] += counts * result.loss
+        self.sums["samples"] += samples
         for name, metric in self.metrics.items():
-            self.sums[name] += len(x) * metric(y, y_pred)
+            self.sums[name] += samples * metric(y, result.y_pred)
 
     def _finish_epoch(self, validation: Source | None) -> None:
         """Write the epoch's row into the history."""
@@ -358,12 +304,12 @@ class Trainer(Run):
         What does not fit together is told before training, not in the middle of an epoch.
         """
         if isinstance(source, ArraySource):
-            labels = source.y.take(source.rows, axis=0).reshape(len(source.rows), -1)
-            ends = source.rows[[labels.min(axis=1).argmin(), labels.max(axis=1).argmax()]]
+            rows = source.extremes()
             with np.errstate(all="ignore"):
-                y_pred = self.network.predict(source.X[ends])
-                if all_finite(y_pred):
-                    self.loss.forward(source.y[ends], y_pred)
+                x, y = take(source.X, rows), take(source.y, rows)
+                y_pred = self.network.predict(x)
+                if all(all_finite(array) for array in arrays_of(y_pred)):
+                    self.loss.forward(y, y_pred)
 
     # ------------------------------------------------------------ measuring
 
@@ -391,31 +337,66 @@ class Trainer(Run):
                 predictions.append(y_pred)
         measured = {"loss": loss_sum / weight_sum}
         if self.metrics:
-            y, y_pred = np.concatenate(truths), np.concatenate(predictions)
+            y, y_pred = concatenate(truths), concatenate(predictions)
             measured |= {name: float(metric(y, y_pred)) for name, metric in self.metrics.items()}
         return measured
 
-    def predict(self, X: Any, batch_size: int = EVALUATION_BATCH) -> Array:
+    def predict(self, X: Any, batch_size: int = EVALUATION_BATCH) -> Any:
         """Return the network's output for every sample, computed batch by batch."""
-        X = as_array(X, "X")
-        starts = range(0, max(1, len(X)), batch_size)
-        return np.concatenate([self.network.predict(X[a : a + batch_size]) for a in starts])
+        X = as_arrays(X, "X")
+        starts = range(0, max(1, len(first_array(X))), batch_size)
+        return concatenate(
+            [self.network.predict(take(X, slice(a, a + batch_size))) for a in starts]
+        )
 
 
 # ---------------------------------------------------------------- small parts of the above
 
 
-def named_metrics(metrics: Sequence[Metric] | Mapping[str, Metric]) -> dict[str, Metric]:
-    """Return the metrics by name; a function is called what it is called."""
+def named_metrics(metrics: Any) -> dict[str, Metric]:
+    """Return the metrics by name; a function is called what it is called.
+
+    Those of one output, ``{"species": [accuracy]}``, get its name in front: species_accuracy.
+    """
     if not isinstance(metrics, Mapping):
-        metrics = {getattr(m, "__name__", type(m).__name__): m for m in metrics}
+        metrics = {_name_of(metric): metric for metric in metrics}
+    named: dict[str, Metric] = {}
     for name, metric in metrics.items():
+        if isinstance(metric, list | tuple):
+            named |= {f"{name}_{_name_of(m)}": partial(_of_output, m, name) for m in metric}
+        else:
+            named[name] = metric
+    for name, metric in named.items():
         if not callable(metric) or name in ("loss", "learning_rate", "seconds"):
             raise ConfigurationError(
                 f"A metric is a function (y_true, y_pred) -> float, such as "
                 f"chainrule.metrics.accuracy; got {metric!r} as {name!r}."
             )
-    return dict(metrics)
+    return named
+
+
+def _name_of(metric: Any) -> str:
+    return getattr(metric, "__name__", type(metric).__name__)
+
+
+def _of_output(metric: Metric, name: str, y_true: Nested, y_pred: Nested) -> float:
+    """Return the metric of one of several outputs."""
+    outputs = by_name(y_pred, list(y_pred), "The outputs")
+    if name not in outputs:
+        raise ConfigurationError(
+            f"There is no output {name!r} to measure; there are {list(y_pred)}."
+        )
+    return metric(by_name(y_true, list(y_pred), "The targets")[name], outputs[name])
+
+
+def augmented(x: Nested, augment: Any, rng: np.random.Generator) -> Nested:
+    """Return the batch changed by `augment`: one function, or one for each input by its name."""
+    if not isinstance(augment, Mapping):
+        return augment(x, rng)
+    unknown = [name for name in augment if not isinstance(x, Mapping) or name not in x]
+    if unknown:
+        raise ConfigurationError(f"augment names {unknown}, which the data does not have.")
+    return {name: augment[name](a, rng) if name in augment else a for name, a in x.items()}
 
 
 def arranged(progress: Callback | None, callbacks: Sequence[Callback]) -> list[Callback]:
@@ -478,6 +459,17 @@ def check_arguments(
         isinstance(micro_batch_size, int) and micro_batch_size >= 1
     ):
         raise ConfigurationError(f"micro_batch_size must be at least 1, got {micro_batch_size!r}.")
+
+
+def as_loss(loss: Any, weights: Mapping[str, float] | None) -> Any:
+    """Return the losses of several outputs as one; a single loss as it is."""
+    if isinstance(loss, Mapping):
+        return LossPerOutput(loss, weights)
+    if weights is not None:
+        raise ConfigurationError(
+            "loss_weights says how much each output's loss counts: give the losses as a dict too."
+        )
+    return loss
 
 
 def check_epochs(epochs: int) -> int:

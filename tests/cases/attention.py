@@ -15,7 +15,6 @@ from chainrule import (
     ReLU,
     TransformerBlock,
 )
-from chainrule.module import named_parameters
 
 
 def linear(layer, x):
@@ -100,7 +99,7 @@ def block(activation, key_padding_mask=None):
 
 def lively(module):
     """Give biases, gains and shifts values of their own, so that a forgotten one shows."""
-    for number, (name, parameter) in enumerate(named_parameters(module).items()):
+    for number, (name, parameter) in enumerate(module.named_parameters().items()):
         if not parameter.decay:
             start = 1.0 if "norm" in name and name.endswith("weight") else 0.0
             parameter.value = start + 0.5 * np.sin(np.arange(parameter.size) + number)

@@ -313,8 +313,8 @@ def test_the_batch_is_saved_and_can_be_replayed(tmp_path):
     assert f"the batch is in {file}" in str(error)
     arrays, saved = read_archive(file, "post-mortem")
     rows = subject.order[8 * subject.batch : 8 * subject.batch + 8]
-    np.testing.assert_array_equal(arrays["x"], x[rows])
-    np.testing.assert_array_equal(arrays["y"], Y[rows])
+    np.testing.assert_array_equal(arrays["x/array"], x[rows])
+    np.testing.assert_array_equal(arrays["y/array"], Y[rows])
     np.testing.assert_array_equal(arrays["weight"], np.linspace(1, 2, 40)[rows])
     assert saved["finding"]["rows"] == error.finding.rows
     fresh = network(Plant("forward"), Dropout(0.4))

@@ -31,7 +31,7 @@ from chainrule import (
 )
 from chainrule.diagnosis.gradient_check import compare
 from chainrule.layers.activations import softmax
-from chainrule.module import cast, named_parameters
+from chainrule.module import cast
 
 WAYS = 4  # in which each gradient is broken
 Array = np.ndarray
@@ -105,7 +105,7 @@ class Sabotaged(Module):
         return self.module.forward(x, training, **arguments)
 
     def backward(self, dy):
-        parameters = named_parameters(self.module)
+        parameters = self.module.named_parameters()
         before = {name: p.grad.copy() for name, p in parameters.items()}
         returned = self.module.backward(dy)
         for name, p in parameters.items():

@@ -19,7 +19,7 @@ from chainrule import (
     TransformerBlock,
 )
 from chainrule.layers.attention import masked_softmax
-from chainrule.module import cast, named_parameters
+from chainrule.module import cast
 
 
 def drawn(*shape, seed=0):
@@ -88,7 +88,7 @@ def test_who_sees_nothing_gets_zeros():
     dx = layer.backward(np.ones_like(y))
     assert not dx[0].any()
     assert np.isfinite(dx).all()
-    assert all(np.isfinite(p.grad).all() for p in named_parameters(layer).values())
+    assert all(np.isfinite(p.grad).all() for p in layer.named_parameters().values())
 
 
 def test_a_context_gets_a_gradient_of_its_own():
@@ -188,7 +188,7 @@ def test_a_block_shows_its_activation():
 def test_the_seed_decides():
     same, again, other = (TransformerBlock(4, 2, seed=s) for s in (4, 4, 5))
     for a, b, c in zip(
-        *(named_parameters(block).values() for block in (same, again, other)), strict=True
+        *(block.named_parameters().values() for block in (same, again, other)), strict=True
     ):
         np.testing.assert_array_equal(a.value, b.value)
         assert not a.decay or (a.value != c.value).all()

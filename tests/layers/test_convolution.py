@@ -148,5 +148,5 @@ def test_parameters_alone_get_the_gradients_that_they_get_with_the_input():
     network.backward(np.ones_like(network.forward(x)))
     expected = network.flat.grads.copy()
     network.flat.grads[...] = 0
-    network.backward(np.ones_like(network.forward(x)), input_gradient=False)
+    network.backward_parameters(np.ones_like(network.forward(x)))
     np.testing.assert_array_equal(network.flat.grads, expected)

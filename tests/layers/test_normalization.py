@@ -5,7 +5,7 @@ import pytest
 
 from chainrule import ConfigurationError, Network, ShapeError, layers
 from chainrule.layers import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Linear, RMSNorm
-from chainrule.module import cast, initialize, named_parameters, state
+from chainrule.module import cast, initialize
 
 ALL = {
     "BatchNorm": lambda: BatchNorm(4),
@@ -43,11 +43,11 @@ def test_a_batch_that_overflowed_does_not_spoil_the_running_statistics(bad):
     layer = BatchNorm(2)
     x = np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32)
     layer.forward(x)
-    before = state(layer)
+    before = layer.state()
     x[3, 1] = bad
     with np.errstate(all="ignore"):
         layer.forward(x)
-    for name, value in state(layer).items():
+    for name, value in layer.state().items():
         np.testing.assert_array_equal(value, before[name], name)
 
 
@@ -63,11 +63,11 @@ def test_momentum_at_its_ends_keeps_or_replaces(momentum):
 def test_a_batch_of_one_value_per_channel_is_refused_in_training_alone(shape):
     layer = BatchNorm(3)
     x = np.ones(shape, np.float32)
-    before = state(layer)
+    before = layer.state()
     with pytest.raises(ShapeError, match="expected more than one value per channel") as caught:
         layer.forward(x)
     assert str(shape) in str(caught.value)
-    for name, value in state(layer).items():
+    for name, value in layer.state().items():
         np.testing.assert_array_equal(value, before[name])
     assert layer.predict(x).shape == shape
 
@@ -118,13 +118,13 @@ def test_nothing_moves_where_all_numbers_are_equal(build):
 @every_norm
 def test_weight_decay_leaves_gains_alone_and_drawing_sets_them_back(build):
     layer = build()
-    first = state(layer)
-    assert named_parameters(layer)
-    for parameter in named_parameters(layer).values():
+    first = layer.state()
+    assert layer.named_parameters()
+    for parameter in layer.named_parameters().values():
         assert not parameter.decay
         parameter.value = parameter.value + 3
     initialize(layer, np.random.default_rng(0), lambda shape, rng: rng.standard_normal(shape))
-    for name, value in state(layer).items():
+    for name, value in layer.state().items():
         np.testing.assert_array_equal(value, first[name])
 
 

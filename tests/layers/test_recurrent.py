@@ -24,7 +24,7 @@ from chainrule import (
 )
 from chainrule.layers.recurrent import Recurrent
 from chainrule.layers.recurrent_cells import Cell
-from chainrule.module import cast, named_parameters
+from chainrule.module import cast
 
 every_kind = pytest.mark.parametrize("kind", [RNN, LSTM, GRU])
 LENGTHS = np.array([3, 5, 1])
@@ -145,7 +145,7 @@ def test_padding_changes_nothing(kind, bidirectional):
     x = drawn(3, 5, 2)
     y, state = layer.forward(x, lengths=LENGTHS, return_state=True)
     dx = layer.backward(np.ones_like(y))
-    gradients = [p.grad.copy() for p in named_parameters(layer).values()]
+    gradients = [p.grad.copy() for p in layer.named_parameters().values()]
     sums = [np.zeros_like(g) for g in gradients]
     for n, length in enumerate(LENGTHS):
         alone, end = layer.forward(x[n : n + 1, :length], return_state=True)
@@ -155,7 +155,7 @@ def test_padding_changes_nothing(kind, bidirectional):
         np.testing.assert_allclose(dx[n, :length], dx_alone[0], rtol=0, atol=1e-13)
         assert not y[n, length:].any()
         assert not dx[n, length:].any()
-        for total, parameter in zip(sums, named_parameters(layer).values(), strict=True):
+        for total, parameter in zip(sums, layer.named_parameters().values(), strict=True):
             total += parameter.grad
     for total, gradient in zip(sums, gradients, strict=True):
         np.testing.assert_allclose(gradient, total, rtol=0, atol=1e-12)
@@ -172,7 +172,7 @@ def test_nothing_behind_an_end_is_read(kind, behind):
         x[n, length:] = dy[n, length:] = behind
     np.testing.assert_array_equal(layer.forward(x, lengths=LENGTHS), expected)
     np.testing.assert_array_equal(layer.backward(dy), dx_expected)
-    assert all(np.isfinite(p.grad).all() for p in named_parameters(layer).values())
+    assert all(np.isfinite(p.grad).all() for p in layer.named_parameters().values())
 
 
 def test_a_relu_does_not_run_away_behind_an_end():
@@ -286,7 +286,7 @@ def test_a_new_kind_is_told_what_it_lacks():
 
 
 def test_parameters_are_named_by_cell():
-    names = list(named_parameters(GRU(2, 3, num_layers=2, bidirectional=True)))
+    names = list(GRU(2, 3, num_layers=2, bidirectional=True).named_parameters())
     assert names[:4] == [f"cells.0.{w}" for w in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
     assert len(names) == 16
 
@@ -310,7 +310,7 @@ def test_weights_keep_the_variance():
 def test_the_seed_decides():
     same, again, other = (LSTM(2, 3, num_layers=2, seed=s) for s in (4, 4, 5))
     for (_, a), (_, b), (_, c) in zip(
-        *(named_parameters(layer).items() for layer in (same, again, other)), strict=True
+        *(layer.named_parameters().items() for layer in (same, again, other)), strict=True
     ):
         np.testing.assert_array_equal(a.value, b.value)
         assert not a.decay or (a.value != c.value).all()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule import GELU, Linear, MultiHeadAttention, ReLU, TransformerBlock
-from chainrule.module import cast, named_parameters
+from chainrule.module import cast
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -20,7 +20,7 @@ def shaken(module):
     """Move every parameter a little: biases off 0, gains off 1."""
     cast(module, np.float64)
     rng = np.random.default_rng(4)
-    for parameter in named_parameters(module).values():
+    for parameter in module.named_parameters().values():
         parameter.value = parameter.value + 0.3 * rng.standard_normal(parameter.shape)
     return module
 
@@ -55,7 +55,7 @@ def torch_state(module, prefix=""):
 
 def torch_gradients(module):
     """Return our gradients under PyTorch's names, by putting them where the values are."""
-    for parameter in named_parameters(module).values():
+    for parameter in module.named_parameters().values():
         parameter.value = parameter.grad
     return torch_state(module)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule import Dropout, Flatten, Linear, Neuron, Sequential, Tanh
-from chainrule.module import cast, named_parameters
+from chainrule.module import cast
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -14,7 +14,7 @@ def hold(ours, theirs, shape, pairs, training=True):
     """Compare outputs, the input's gradient, and that of each (ours, theirs, shown) parameter."""
     rng = np.random.default_rng(0)
     cast(ours, np.float64)
-    for parameter in named_parameters(ours).values():
+    for parameter in ours.named_parameters().values():
         parameter.value = rng.standard_normal(parameter.shape)
     with torch.no_grad():
         for own, other, shown in pairs:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule import layers
-from chainrule.module import cast, named_buffers, named_parameters
+from chainrule.module import cast, named_buffers
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -72,8 +72,8 @@ def built(shape, build):
     theirs = theirs.double()
     cast(ours, "float64")
     parameters = dict(theirs.named_parameters())
-    assert set(parameters) == set(named_parameters(ours))
-    for name, parameter in named_parameters(ours).items():
+    assert set(parameters) == set(ours.named_parameters())
+    for name, parameter in ours.named_parameters().items():
         parameter.value = rng.uniform(0.5, 2, parameter.shape)
         parameters[name].data = torch.tensor(parameter.value.copy())
     return ours, theirs, parameters
@@ -93,7 +93,7 @@ def test_values_and_gradients(shape, build):
     y_torch.backward(torch.tensor(dy))
     equal(ours.forward(x), y_torch)
     equal(ours.backward(dy), x_torch.grad)
-    for name, parameter in named_parameters(ours).items():
+    for name, parameter in ours.named_parameters().items():
         equal(parameter.grad, parameters[name].grad)
 
 

@@ -215,10 +215,11 @@ def test_a_users_class_does_not_stand_in_for_chainrules_nor_the_other_way_round(
     assert type(other.layers[0]) is chainrule.Linear
 
 
-def forge(path, architecture, values=None):
+def forge(path, architecture, values=None, shared=()):
     """Write a file that is right in every way but its architecture."""
-    arrays = {f"network/{name}": value for name, value in (values or {}).items()}
-    write_archive(path, "network", arrays, {"network": architecture, "metadata": {}})
+    arrays = {f"values/{name}": value for name, value in (values or {}).items()}
+    description = {"module": architecture, "shared": shared, "metadata": {}}
+    write_archive(path, "module", arrays, description)
 
 
 def network_of(*layers):
@@ -227,6 +228,18 @@ def network_of(*layers):
 
 def layer(name, **arguments):
     return {"class": name, "arguments": arguments}
+
+
+def graph(module, inputs):
+    node = {"module": {"module": module}, "inputs": inputs, "further": {"dict": {}}}
+    return layer("Graph", inputs="x", nodes={"dict": {"y": {"node": node}}}, outputs="y")
+
+
+@pytest.mark.parametrize("shared", [3, [3], [["layers.0.weight"]], [["a", "b"]], [[0, 1]]])
+def test_what_a_file_claims_to_share_is_looked_at(path, shared):
+    forge(path, network_of(layer("Linear", in_features=2, out_features=1)), shared=shared)
+    with pytest.raises(FileFormatError, match="share"):
+        Network.load(path)
 
 
 @pytest.mark.parametrize("name", ["os.system", "eval", "Module", "__import__", "Adam", 3, None, []])
@@ -252,6 +265,14 @@ def test_no_name_in_a_file_is_imported_or_called(path, name):
         (network_of(layer("Linear", in_features=10**12, out_features=1)), "too large"),
         (network_of(layer("Linear", in_features=10**7, out_features=10**7)), "cannot be built"),
         (network_of(*[layer("Linear", in_features=10**6, out_features=1)] * 20), "cannot be built"),
+        (network_of(layer("ReLU"), {"same": 1}), "refers to a module that is not there"),
+        (network_of(layer("ReLU"), {"same": True}), "refers to a module that is not there"),
+        (network_of(layer("Node", inputs=["x"])), "needs the module class 'Node'"),
+        (network_of(graph(layer("ReLU"), ["y"])), "Nothing uses the input 'x'"),
+        (network_of(graph(layer("ReLU"), ["z"])), "neither an input nor a node"),
+        (network_of(graph(layer("ReLU"), "x" * 3)), "takes one input, got 3"),
+        (network_of(graph(layer("ReLU"), [])), "A node cannot be built"),
+        (network_of(graph(layer("ReLU"), 3)), "A node cannot be built"),
     ],
 )
 def test_hostile_architectures_are_refused(path, architecture, message):
@@ -293,12 +314,13 @@ def test_values_that_do_not_fit_the_architecture_are_refused(path):
 
 
 def test_a_file_without_the_parts_of_a_network_is_refused(path):
-    write_archive(path, "network", {}, {"metadata": {}})
+    write_archive(path, "module", {}, {"metadata": {}})
     with pytest.raises(FileFormatError, match="architecture is not what chainrule writes"):
         Network.load(path)
     architecture = network_of(layer("ReLU"))
-    for description in ({"network": architecture}, {"network": architecture, "metadata": 3}):
-        write_archive(path, "network", {}, description)
+    whole = {"module": architecture, "shared": []}
+    for description in (whole, {**whole, "metadata": 3}):
+        write_archive(path, "module", {}, description)
         with pytest.raises(FileFormatError, match="metadata is not what chainrule writes"):
             Network.load(path)
 
@@ -309,6 +331,6 @@ def test_nothing_is_pickled(path):
         assert all(file[name].dtype.kind in "fiu" for name in file.files)
     with zipfile.ZipFile(path) as archive:
         assert all(name.endswith(".npy") for name in archive.namelist())
-    arrays, description = read_archive(path, "network")
+    arrays, description = read_archive(path, "module")
     assert json.loads(json.dumps(description)) == description
-    assert set(arrays) == {"network/layers.0.weight", "network/layers.0.bias"}
+    assert set(arrays) == {"values/layers.0.weight", "values/layers.0.bias"}

@@ -313,8 +313,8 @@ def test_a_truncated_or_changed_checkpoint_is_refused(path):
 
 def test_files_of_the_wrong_kind_are_refused(path):
     best = path.with_name("best.npz")
-    refused("is a 'network' file; a 'checkpoint' file was expected", trainer(), resume=best)
-    with pytest.raises(FileFormatError, match="is a 'checkpoint' file; a 'network' file"):
+    refused("is a 'module' file; a 'checkpoint' file was expected", trainer(), resume=best)
+    with pytest.raises(FileFormatError, match="is a 'checkpoint' file; a 'module' file"):
         Network.load(path)
     np.savez(path, weights=np.ones(3))
     refused("is not a chainrule file", trainer(), resume=path)

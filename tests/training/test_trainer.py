@@ -316,8 +316,8 @@ def test_the_validation_split_is_stratified_shuffled_and_says_so(capsys):
 @pytest.mark.parametrize(
     ("y", "words"),
     [
-        (np.linspace(0, 1, 20), "not stratified: y holds no classes"),
-        (np.arange(40).reshape(20, 2) % 3, "not stratified: y holds no classes"),
+        (np.linspace(0, 1, 20), "not stratified: y does not hold classes"),
+        (np.arange(40).reshape(20, 2) % 3, "not stratified: y does not hold classes"),
         (np.r_[np.zeros(19, int), 1], "not stratified: a class has a single sample"),
     ],
 )

@@ -22,14 +22,14 @@ class Held(chainrule.Module):
     """Parameters of these values, whose gradients are known beforehand."""
 
     def __init__(self, values: list[Array], gradients: list[Array]) -> None:
-        self.parameters = [chainrule.Parameter(value) for value in values]
+        self.kept = [chainrule.Parameter(value) for value in values]
         self.gradients = gradients
 
     def forward(self, x: Array, training: bool = True) -> Array:
         return x
 
     def backward(self, dy: Array) -> Array:
-        for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
+        for parameter, gradient in zip(self.kept, self.gradients, strict=True):
             parameter.grad = gradient
         return dy
 
@@ -49,7 +49,7 @@ def one_step(
 
     def read(_: None) -> list[Array]:
         ends = np.cumsum([x.size for x in values])[:-1]
-        after = [p.value for p in held.parameters]
+        after = [p.value for p in held.kept]
         for name in state_names:
             after += np.split(optimizer.state_vectors[name], ends)
         return after

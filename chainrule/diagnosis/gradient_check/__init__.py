@@ -24,16 +24,17 @@ from chainrule.diagnosis.gradient_check.subjects import LossSubject, ModuleSubje
 from chainrule.errors import ConfigurationError
 from chainrule.loss_functions import Loss
 from chainrule.module import Module, named_modules
+from chainrule.nested import Nested
 
 __all__ = ["GradientResult", "Report", "check_loss", "check_module"]
 
 
 def check_module(
     module: Module,
-    x: ArrayLike,
+    x: Nested,
     *,
     loss: Loss | None = None,
-    y_true: ArrayLike | None = None,
+    y_true: Any = None,
     arguments: Mapping[str, Any] | None = None,
     tolerance: float = TOLERANCE,
     seed: int = 0,
@@ -47,8 +48,9 @@ def check_module(
     ----------
     module : Module
         A layer, a container or a whole network.
-    x : array_like
-        A small batch. What is checked is Σ c · y with random c, or the loss.
+    x : array_like, or a tuple or dict of them
+        A small batch. What is checked is Σ c · y with random c, or the loss. Of several inputs
+        those of floating-point numbers are checked.
     loss, y_true : Loss and array_like, optional
         With these the module's output goes through the loss.
     arguments : mapping, optional

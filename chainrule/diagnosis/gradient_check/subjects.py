@@ -11,15 +11,8 @@ from numpy.typing import ArrayLike
 
 from chainrule.errors import BackwardError, InputError, ModuleError
 from chainrule.loss_functions import Loss
-from chainrule.module import (
-    Module,
-    cast,
-    locate,
-    named_buffers,
-    named_modules,
-    named_parameters,
-    refuse_repeats,
-)
+from chainrule.module import Module, cast, locate, named_buffers, named_modules
+from chainrule.nested import Nested, arrays_of, map_arrays, named_arrays
 from chainrule.parameter import Array
 
 
@@ -89,26 +82,26 @@ class ModuleSubject:
     def __init__(
         self,
         module: Module,
-        x: ArrayLike,
+        x: Nested,
         loss: Loss | None,
-        y_true: ArrayLike | None,
+        y_true: Any,
         arguments: Mapping[str, Any],
         rng: np.random.Generator,
     ) -> None:
-        refuse_repeats(module)
         self.module = copy.deepcopy(module)
         cast(self.module, np.float64)
         self.restore = list(_rng_states_and_buffers(self.module))
         self.loss, self.y_true = loss, y_true
-        self.x = _batch(x, "x", None if module.takes_indices else np.float64)
+        self.x = _inputs_of(self.module, x)
         self.arguments = {
             name: value.astype(np.float64) if _is_float_array(value) else value
             for name, value in arguments.items()
         }
-        self.inputs = {} if module.takes_indices else {"input": self.x}
-        self.inputs |= {name: v for name, v in self.arguments.items() if _is_float_array(v)}
-        self.parameters = named_parameters(self.module)
+        at_x = {n: v for n, v in named_arrays(self.x, "input").items() if _is_float_array(v)}
+        self.inputs = at_x | {n: v for n, v in self.arguments.items() if _is_float_array(v)}
+        self.parameters = self.module.named_parameters()
         self.variables = self.inputs | {n: p.value for n, p in self.parameters.items() if p.size}
+        self.arrangement: Nested = None  # of the output, where it is several arrays
         y = self.forward()
         self.c = rng.standard_normal(y.shape)
         self.sizes = counts(y)
@@ -117,29 +110,45 @@ class ModuleSubject:
     # ------------------------------------------------------------ the two passes
 
     def forward(self, given: Mapping[str, Array] | None = None) -> Array:
-        """Return the output for these inputs, or for copies of the inputs that there are."""
+        """Return the output for these inputs, or for copies of the inputs that there are.
+
+        Several outputs come side by side, as one array.
+        """
         given = self.copies() if given is None else given
-        x = given["input"] if "input" in given else self.x.copy()
-        arguments = self.arguments | {name: a for name, a in given.items() if name != "input"}
+        names = iter(named_arrays(self.x, "input"))
+        x = map_arrays(lambda array: given.get(next(names), array.copy()), self.x)
+        further = {n: a for n, a in given.items() if n in self.arguments}
         for restore in self.restore:
             restore()
         try:
-            y = self.module.forward(x, True, **arguments)
+            y = self.module.forward(x, True, **(self.arguments | further))
         except Exception as error:
             self._locate(error)
             raise
-        if not isinstance(y, np.ndarray) or y.ndim == 0:
-            raise ModuleError(
-                f"forward must return an array with one row a sample, got {type(y).__name__}. "
-                "Is its return missing?",
-                self.module,
-            )
-        return y
+        for output in arrays_of(y):
+            if not isinstance(output, np.ndarray) or output.ndim == 0:
+                raise ModuleError(
+                    "forward must return an array with one row a sample, got "
+                    f"{type(output).__name__}. Is its return missing?",
+                    self.module,
+                )
+        if isinstance(y, np.ndarray):
+            return y
+        self.arrangement = map_arrays(np.shape, y)
+        return np.concatenate([array.reshape(len(array), -1) for array in arrays_of(y)], axis=1)
+
+    def arranged(self, flat: Array) -> Nested:
+        """Return what `forward` puts side by side as the module's own outputs."""
+        if self.arrangement is None:
+            return flat
+        ends = np.cumsum([np.prod(shape[1:], dtype=int) for shape in arrays_of(self.arrangement)])
+        parts = iter(np.split(flat, ends[:-1], axis=1))
+        return map_arrays(lambda shape: next(parts).reshape(shape), self.arrangement)
 
     def backward(self, dy: Array) -> dict[str, Any]:
         """Return what backward returns, by the name of the input that it is the gradient of."""
         try:
-            returned: Any = self.module.backward(dy)
+            returned: Any = self.module.backward(self.arranged(dy))
         except Exception as error:
             self._locate(error)
             if isinstance(error, BackwardError):
@@ -149,9 +158,16 @@ class ModuleSubject:
                     "take it once with self.saved_values()."
                 )
             raise
-        gradients = list(returned) if isinstance(returned, tuple) else [returned]
-        if self.module.takes_indices and len(gradients) == len(self.inputs) + 1:
-            gradients = gradients[1:]  # nothing flows back to indices
+        if isinstance(self.x, np.ndarray):
+            gradients = list(returned) if isinstance(returned, tuple) else [returned]
+            if self.module.takes_indices and len(gradients) == len(self.inputs) + 1:
+                gradients = gradients[1:]  # nothing flows back to indices
+        else:
+            further = any(name in self.inputs for name in self.arguments)
+            at_x, *gradients = returned if further else [returned]
+            names = named_arrays(self.x, "input")
+            of_x = dict(zip(names, arrays_of(at_x), strict=True))
+            gradients = [of_x[name] for name in names if name in self.inputs] + gradients
         if len(gradients) != len(self.inputs):
             raise ModuleError(
                 f"backward returned {len(gradients)} gradient(s), "
@@ -168,13 +184,18 @@ class ModuleSubject:
         """Return the gradient that goes into backward."""
         if self.loss is None or self.y_true is None:
             return self.c.copy()
-        return self.loss.backward(self.y_true, y)
+        dy = self.loss.backward(self.y_true, self.arranged(y))
+        if self.arrangement is None:
+            return dy
+        return np.concatenate([array.reshape(len(array), -1) for array in arrays_of(dy)], axis=1)
 
     def value(self) -> float:
         y = self.forward()
         if self.loss is None or self.y_true is None:
             return float((self.c * y).sum())
-        return float(self.loss.forward(self.y_true, y)) if np.isfinite(y).all() else np.nan
+        if not np.isfinite(y).all():
+            return np.nan
+        return float(self.loss.forward(self.y_true, self.arranged(y)))
 
     def gradients(self, filling: float = 0.0) -> dict[str, Any]:
         for parameter in self.parameters.values():
@@ -319,6 +340,18 @@ def loss_terms(value: float, dy: Any, y: Array) -> float:
         return abs(value)
     terms = np.abs(dy * y)
     return abs(value) + float(terms[np.isfinite(terms)].sum())
+
+
+def _inputs_of(module: Module, x: Nested) -> Nested:
+    """Return the input as arrays of their own: of float64, but for indices and masks."""
+    if isinstance(x, Mapping | tuple):
+
+        def prepared(array: Any) -> Array:
+            whole = np.asarray(array).dtype.kind in "iub"
+            return _batch(array, "x", None if whole else np.float64)
+
+        return map_arrays(prepared, x)
+    return _batch(x, "x", None if module.takes_indices else np.float64)
 
 
 def _batch(x: ArrayLike, name: str, dtype: type | None) -> Array:

@@ -1,0 +1,147 @@
+"""Joins: several arrays become one, where the branches of a graph meet.
+
+Each takes a tuple of arrays, ``Add().forward((a, b))``, and gives back a tuple of gradients.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from chainrule.checks import check_range
+from chainrule.errors import ConfigurationError, ShapeError
+from chainrule.module import Module
+from chainrule.parameter import Array
+
+__all__ = ["Add", "Concatenate", "DotProduct", "Multiply"]
+
+Arrays = Sequence[Array]
+
+
+class Add(Module):
+    """y = x_1 + x_2 + ..., all of one shape; each gets dy."""
+
+    joins = True
+
+    def forward(self, x: Arrays, training: bool = True) -> Array:
+        check_equal_shapes(self, x)
+        self.save_for_backward(len(x), training=training)
+        return sum(x[1:], start=x[0])
+
+    def backward(self, dy: Array) -> tuple[Array, ...]:
+        (count,) = self.saved_values()
+        return (dy,) * count
+
+
+class Multiply(Module):
+    """y = x_1 · x_2 · ..., number by number, all of one shape: a gate.
+
+    dx_i = dy times the product of all others.
+    """
+
+    joins = True
+
+    def forward(self, x: Arrays, training: bool = True) -> Array:
+        check_equal_shapes(self, x)
+        self.save_for_backward(tuple(x), training=training)
+        return math.prod(x[1:], start=x[0])
+
+    def backward(self, dy: Array) -> tuple[Array, ...]:
+        (x,) = self.saved_values()
+        return tuple(math.prod(x[:i] + x[i + 1 :], start=dy) for i in range(len(x)))
+
+
+class Concatenate(Module):
+    """y = [x_1, x_2, ...] along one axis, the others being equal; each gets its own part of dy.
+
+    Parameters
+    ----------
+    axis : int
+        1, the features or channels, by default; never 0, the batch.
+    """
+
+    joins = True
+
+    def __init__(self, axis: int = 1) -> None:
+        if not isinstance(axis, int | np.integer) or axis == 0:
+            raise ConfigurationError(
+                f"Concatenate's axis is a whole number other than 0, the batch; got {axis!r}."
+            )
+        self.axis = int(axis)
+
+    def forward(self, x: Arrays, training: bool = True) -> Array:
+        check_equal_shapes(self, x, but=self.axis)
+        widths = [array.shape[self.axis] for array in x]
+        self.save_for_backward(np.cumsum(widths)[:-1], training=training)
+        return np.concatenate(x, axis=self.axis)
+
+    def backward(self, dy: Array) -> tuple[Array, ...]:
+        (cuts,) = self.saved_values()
+        return tuple(np.split(dy, cuts, axis=self.axis))
+
+
+class DotProduct(Module):
+    """y = Σ_i a_i b_i over the last axis, for two arrays of one shape: (N, ..., D) to (N, ..., 1).
+
+    With `normalize` it is the cosine of the angle between them, Σ a_i b_i / (|a| |b|), between -1
+    and 1; then da = dy (b / |b| - y a / |a|) / |a|, and db likewise.
+
+    Parameters
+    ----------
+    normalize : bool
+        Whether to divide by both lengths.
+    epsilon : float
+        What a length is at least, so that a row of zeros gives 0.
+    """
+
+    joins = True
+
+    def __init__(self, normalize: bool = False, *, epsilon: float = 1e-8) -> None:
+        self.normalize = normalize
+        self.epsilon = check_range("epsilon", epsilon, inclusive=False)
+
+    def forward(self, x: Arrays, training: bool = True) -> Array:
+        if len(x) != 2:
+            raise ShapeError(f"expected two arrays, got {len(x)}.", self)
+        check_equal_shapes(self, x)
+        lengths = [self._length(array) for array in x]  # (N, ..., 1) each
+        a, b = (array / length for array, length in zip(x, lengths, strict=True))
+        y = np.einsum("...d,...d->...", a, b)[..., np.newaxis]
+        self.save_for_backward(a, b, lengths, y, training=training)
+        return y
+
+    def backward(self, dy: Array) -> tuple[Array, ...]:
+        a, b, (length_a, length_b), y = self.saved_values()
+        if not self.normalize:
+            return dy * b, dy * a
+        # where a length is held at epsilon it is a constant, and nothing flows back through it
+        through_a, through_b = y * (length_a > self.epsilon), y * (length_b > self.epsilon)
+        return dy * (b - through_a * a) / length_a, dy * (a - through_b * b) / length_b
+
+    def _length(self, x: Array) -> Array:
+        """Return |x| over the last axis, at least epsilon; 1 where nothing is normalised."""
+        if not self.normalize:
+            return np.ones((*x.shape[:-1], 1), x.dtype)
+        squares = np.einsum("...d,...d->...", x, x)[..., np.newaxis]
+        return np.maximum(np.sqrt(squares), x.dtype.type(self.epsilon))
+
+
+def check_equal_shapes(module: Module, arrays: Arrays, but: int | None = None) -> None:
+    """Raise ShapeError unless all arrays have one shape, `but` for this axis."""
+    first = arrays[0].shape
+    if but is not None and not -len(first) < but < len(first):
+        raise ShapeError(f"expected arrays that have an axis {but}, got the shape {first}.", module)
+
+    def that_counts(shape: tuple[int, ...]) -> list[int]:
+        return list(shape) if but is None else np.delete(shape, but).tolist()
+
+    for number, array in enumerate(arrays, start=1):
+        if array.ndim != len(first) or that_counts(array.shape) != that_counts(first):
+            equal = "equal shapes" if but is None else f"shapes that are equal but for axis {but}"
+            raise ShapeError(
+                f"expected {equal}; array 1 has the shape {first}, and array {number} "
+                f"{array.shape}.",
+                module,
+            )

@@ -1,0 +1,122 @@
+"""What goes into a network and comes out of it: one array, or a tuple or a dict of arrays.
+
+Everything that handles batches (networks, losses, sources of data, training) goes through these
+functions, so that several inputs or outputs are no special case anywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import InputError
+from chainrule.parameter import Array
+
+Nested = Any
+"""An array, a tuple of arrays, or a mapping of names to arrays."""
+
+
+def is_tuple(data: Any) -> bool:
+    """Whether this is a tuple of arrays, and not one array written as a tuple."""
+    return (
+        isinstance(data, tuple)
+        and bool(data)
+        and all(getattr(item, "shape", ()) != () for item in data)
+    )
+
+
+def map_arrays(function: Callable[..., Any], data: Nested, *others: Nested) -> Any:
+    """Return `function` of each array, in the same arrangement; `others` are arranged alike.
+
+    Only a tuple of arrays is taken for several of them; a list is one array's rows.
+
+    >>> map_arrays(len, {"image": [1, 2], "text": [3]})
+    {'image': 2, 'text': 1}
+    """
+    if isinstance(data, Mapping):
+        return {name: function(data[name], *(o[name] for o in others)) for name in data}
+    if is_tuple(data):
+        return tuple(function(*items) for items in zip(data, *others, strict=True))
+    return function(data, *others)
+
+
+def named_arrays(data: Nested, name: str) -> dict[str, Any]:
+    """Return every array by a name for people: ``X``, ``X[0]``, ``X['image']``."""
+    if isinstance(data, Mapping):
+        return {f"{name}[{key!r}]": array for key, array in data.items()}
+    if is_tuple(data):
+        return {f"{name}[{index}]": array for index, array in enumerate(data)}
+    return {name: data}
+
+
+def arrays_of(data: Nested) -> list[Any]:
+    """Return the arrays, in their order."""
+    return list(named_arrays(data, "").values())
+
+
+def first_array(data: Nested) -> Any:
+    """Return the first array; they all have as many samples."""
+    if isinstance(data, Mapping):
+        return next(iter(data.values()))
+    return data[0] if is_tuple(data) else data
+
+
+def take(data: Nested, rows: Any) -> Any:
+    """Return these samples of each array: a slice as views, row numbers as copies."""
+    if isinstance(rows, slice):
+        return map_arrays(lambda array: array[rows], data)
+    return map_arrays(lambda array: array.take(rows, axis=0), data)
+
+
+def concatenate(parts: Sequence[Nested]) -> Any:
+    """Return batches one behind the other, in the arrangement of the first."""
+    return map_arrays(lambda *arrays: np.concatenate(arrays), parts[0], *parts[1:])
+
+
+def shapes(data: Nested) -> Any:
+    """Return the shape of each array, in the same arrangement."""
+    return data.shape if isinstance(data, np.ndarray) else map_arrays(np.shape, data)
+
+
+def by_name(data: Nested, names: Sequence[str], what: str) -> dict[str, Any]:
+    """Return the arrays as a dict with exactly these names.
+
+    A dict is taken by its names, a tuple in their order, and one array where there is one name.
+    """
+    if isinstance(data, Mapping):
+        unknown = [name for name in data if name not in names]
+        missing = [name for name in names if name not in data]
+        if unknown or missing:
+            raise InputError(
+                f"{what} are {list(names)}; "
+                + (f"{missing} is missing. " if missing else "")
+                + (f"{unknown} is not one of them. " if unknown else "")
+                + f"Got {list(data)}."
+            )
+        return {name: data[name] for name in names}
+    arrays = data if isinstance(data, tuple) else (data,)
+    if len(arrays) != len(names):
+        raise InputError(
+            f"{what} are {list(names)}; got {len(arrays)} of them. Give a dict with these names, "
+            "or a tuple in this order."
+        )
+    return dict(zip(names, arrays, strict=True))
+
+
+def as_dict(data: Nested) -> dict[str, Array]:
+    """Return the arrays by a name that can stand in a file: the key, or the number in a tuple."""
+    if isinstance(data, Mapping):
+        return {f"dict/{name}": array for name, array in data.items()}
+    if is_tuple(data):
+        return {f"tuple/{index}": array for index, array in enumerate(data)}
+    return {"array": data}
+
+
+def from_dict(arrays: Mapping[str, Array]) -> Nested:
+    """Return what `as_dict` was given."""
+    if "array" in arrays:
+        return arrays["array"]
+    values = {name.partition("/")[2]: array for name, array in arrays.items()}
+    return tuple(values.values()) if next(iter(arrays)).startswith("tuple/") else values

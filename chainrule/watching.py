@@ -1,0 +1,90 @@
+"""Watching a pass: what goes into each module, what comes out, and the gradients on the way back.
+
+The one means for everything that wants to see inside a network: its summary, the post-mortem, and
+whatever explains or diagnoses. ::
+
+    class Shapes(Watcher):
+        def on_forward(self, path, module, x, y):
+            print(path, y.shape)
+
+    with watch(network, Shapes()):
+        network.forward(x)
+
+Where nobody watches, nothing is called and nothing is asked: `watch` puts functions in front of
+the modules' own for as long as the block lasts. So one thread watches at a time; a network that
+others use meanwhile is watched in a copy (copy.deepcopy).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from chainrule.module import WATCHED_METHODS, Module, named_modules
+
+
+class Watcher:
+    """Is told of every module's passes, the inner ones first; its two methods do nothing.
+
+    What they are given belongs to the network: look at it, copy it, but do not write into it.
+    """
+
+    def on_forward(self, path: str, module: Module, x: Any, y: Any) -> None:
+        """See a forward pass that is done: `y` came out for `x`."""
+
+    def on_backward(self, path: str, module: Module, dy: Any, dx: Any) -> None:
+        """See a backward pass that is done: the gradients of the module's parameters are set.
+
+        `dx` is None where nobody wanted the gradient at the input.
+        """
+
+
+@contextmanager
+def watch(root: Module, watcher: Watcher) -> Iterator[None]:
+    """Let `watcher` see every pass through `root` and the modules below it, within the block.
+
+    A module that stands at several places is named by the first.
+    """
+    modules = named_modules(root)
+    before = {
+        path: {name: vars(module)[name] for name in WATCHED_METHODS if name in vars(module)}
+        for path, module in modules.items()
+    }
+    try:
+        for path, module in modules.items():
+            _watch_one(path, module, watcher)
+        yield
+    finally:
+        for path, module in modules.items():
+            for name in WATCHED_METHODS:
+                vars(module).pop(name, None)
+            vars(module).update(before[path])
+
+
+def _watch_one(path: str, module: Module, watcher: Watcher) -> None:
+    """Put functions that tell the watcher in front of the module's methods."""
+    forward, backward = module.forward, module.backward
+    backward_parameters = module.backward_parameters
+    going_back = False  # one of the two ways back may use the other; that is told once
+
+    def watched_forward(x: Any, *arguments: Any, **options: Any) -> Any:
+        y = forward(x, *arguments, **options)
+        watcher.on_forward(path, module, x, y)
+        return y
+
+    def back(call: Callable[..., Any], dy: Any, *arguments: Any, **options: Any) -> Any:
+        nonlocal going_back
+        if going_back:
+            return call(dy, *arguments, **options)
+        going_back = True
+        try:
+            dx = call(dy, *arguments, **options)
+        finally:
+            going_back = False
+        watcher.on_backward(path, module, dy, dx)
+        return dx
+
+    watched = (watched_forward, partial(back, backward), partial(back, backward_parameters))
+    vars(module).update(zip(WATCHED_METHODS, watched, strict=True))

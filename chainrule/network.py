@@ -28,7 +28,7 @@ from chainrule.layers.graph import Graph
 from chainrule.layers.linear import Linear, check_sizes
 from chainrule.memory import keep_freed_memory
 from chainrule.module import Module
-from chainrule.nested import Nested, shapes
+from chainrule.nested import Nested, is_tuple, shapes
 from chainrule.parameter import Array, FlatParameters, Initializer
 from chainrule.storage.module_file import write_module
 from chainrule.summary import summarize
@@ -86,6 +86,7 @@ class Network(Module):
         self.joins = self.body.joins
         self.metadata: dict[str, Any] = {}
         self._kinds = kinds_of_inputs(self.body)
+        self._first_kind = next(iter(self._kinds.values()))
         self._required = list(self._kinds) if isinstance(self.body, Graph) else ["x"]
         self._flat: FlatParameters | None = None
         self._has_gradient = False
@@ -129,7 +130,8 @@ class Network(Module):
         except Exception as error:
             tree.locate(error, self)
             raise
-        self.save_for_backward(shapes(y), training=training)
+        if training:
+            self._saved = (shapes(y),)
         return y
 
     def backward(self, dy: Nested) -> Any:
@@ -197,13 +199,12 @@ class Network(Module):
 
     def _validate(self, x: Nested, inputs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Check and cast all inputs; return what the body takes as x, and its further inputs."""
+        if type(x) is np.ndarray and not inputs and len(self._required) == 1:  # the usual case
+            return self._checked(x, self._first_kind, "The input"), {}
         names = list(self._kinds)
-        several = type(x) is tuple and len(names) > 1
-        if not inputs and not several and not isinstance(x, Mapping) and len(self._required) == 1:
-            return self._checked(x, self._kinds[names[0]], "The input"), {}
         if isinstance(x, Mapping):
             given = {**x, **inputs}
-        elif several:
+        elif is_tuple(x) and len(names) > 1:
             given = {**dict(zip(names, x, strict=False)), **inputs}
             self._refuse_too_many(x, names)
         else:
@@ -214,8 +215,9 @@ class Network(Module):
         missing = [name for name in self._required if name not in given]
         if missing:
             raise InputError(f"This network's inputs are {names}; {missing} is missing.")
+        told = "The input" if len(given) == 1 else "The input {!r}"
         checked = {
-            name: self._checked(given[name], self._kinds[name], f"The input {name!r}")
+            name: self._checked(given[name], self._kinds[name], told.format(name))
             for name in names
             if name in given
         }

@@ -94,7 +94,7 @@ def layer_rows(body: Module, shapes: dict[int, list[str]]) -> Iterator[Row]:
         shape = found[use] if use < len(found) else ""
         sizes = _sizes(part) if use == 0 else ("shared", "")
         taken = _sources(body, name)
-        yield f"{name}: {_one_line(part)}{taken}", shape, *sizes
+        yield f"{name}: {one_line(part)}{taken}", shape, *sizes
 
 
 def _sources(body: Module, name: str) -> str:
@@ -106,7 +106,8 @@ def _sources(body: Module, name: str) -> str:
     return f" <- {', '.join([*node.inputs, *further])}"
 
 
-def _one_line(layer: Module) -> str:
+def one_line(layer: Module) -> str:
+    """Return what a module is in one line, without the modules in it."""
     if "\n" not in repr(layer):
         return repr(layer)
     plain = {

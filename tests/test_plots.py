@@ -1,12 +1,25 @@
-"""Pictures of mistakes: the right cases, in the right order, with the right words."""
+"""Pictures: the right boxes and cases, in the right order, with the right words."""
 
 import sys
 
 import numpy as np
 import pytest
 
-from chainrule import InputError, MissingExtraError
-from chainrule.plots import plot_confusion, plot_mistakes, worst_mistakes
+from chainrule import (
+    Concatenate,
+    Graph,
+    InputError,
+    LastStep,
+    Linear,
+    MissingExtraError,
+    MultiHeadAttention,
+    Network,
+    Node,
+    Sequential,
+    Tanh,
+)
+from chainrule.plots import plot_confusion, plot_mistakes, plot_network, worst_mistakes
+from chainrule.plots.architecture import arranged, wiring
 
 NAMES = ["cat", "dog", "cow"]
 TRUE = np.array([0, 1, 2, 0, 1])
@@ -99,3 +112,55 @@ def test_without_matplotlib_the_extra_is_named(monkeypatch):
         plot_confusion(TRUE, P)
     with pytest.raises(MissingExtraError, match="Drawing mistakes"):
         plot_mistakes(np.zeros((5, 4, 4)), TRUE, P)
+
+
+# ---------------------------------------------------------------- how a network hangs together
+
+
+def shared_encoder():
+    encoder = Sequential([Linear(3, 4), Tanh()])
+    nodes = {
+        "l": Node(encoder, "left"),
+        "r": Node(encoder, "right"),
+        "seen": Node(MultiHeadAttention(4, 2), "sequence", key_padding_mask="padding"),
+        "last": Node(LastStep(), "seen"),
+        "y": Node(Concatenate(), "l", "r", "last"),
+    }
+    return Network(Graph(["left", "right", "sequence", "padding"], nodes, "y"))
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.axes[0].texts if text.get_text()]
+
+
+def test_a_graph_is_drawn_with_its_names_and_shapes(tmp_path):
+    shapes = {"left": (3,), "right": (3,), "sequence": (5, 4), "padding": (5,)}
+    figure = plot_network(shared_encoder(), shapes)
+    shown = texts(figure)
+    assert {"left", "right", "sequence", "padding", "key_padding_mask"} <= set(shown)
+    assert "y: Concatenate()\n(N, 12)" in shown
+    figure.savefig(tmp_path / "graph.png")
+    assert len(plot_network(shared_encoder()).axes) == 1
+
+
+def test_what_is_shared_has_one_colour():
+    boxes = {
+        text.get_text().split(":")[0]: text.get_bbox_patch().get_facecolor()
+        for text in plot_network(shared_encoder()).axes[0].texts
+        if text.get_bbox_patch() is not None
+    }
+    assert boxes["l"] == boxes["r"] != boxes["y"]
+
+
+def test_a_node_stands_below_all_that_it_takes():
+    network = shared_encoder()
+    places = arranged(*wiring(network))
+    for name, node in network.body.nodes.items():
+        assert all(places[source][0] < places[name][0] for source in node.sources)
+    assert len(set(places.values())) == len(places)
+
+
+def test_layers_in_a_row_and_a_single_module():
+    assert texts(plot_network(Network([4, 8, 3])))[0] == "x"
+    assert any("(N, 8)" in text for text in texts(plot_network(Network([4, 8, 3]))))
+    assert len(texts(plot_network(Network(Linear(3, 2))))) == 2

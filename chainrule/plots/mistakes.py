@@ -1,7 +1,6 @@
 """Pictures of a classifier's mistakes: which classes it confuses, and the worst single cases.
 
-Both need matplotlib (the extra ``plots``) and return a figure, for ``figure.savefig("name.png")``.
-No window is opened. Learning curves are `History.plot`.
+Learning curves are `History.plot`.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.errors import InputError
-from chainrule.extras import require
 from chainrule.metrics import accuracy, class_indices, confusion_matrix
 from chainrule.parameter import Array
+from chainrule.plots.figures import new_figure
 
 
 def plot_confusion(
@@ -138,9 +137,3 @@ def as_picture(image: Array) -> Array:
         return image.reshape(image.shape[-2:])
     low, high = image.min(), image.max()
     return (image.transpose(1, 2, 0) - low) / max(high - low, 1e-12)
-
-
-def new_figure(purpose: str, width: float, height: float | None = None) -> Any:
-    """Return an empty figure, in inches; a square one without a height."""
-    figure_class = require("matplotlib.figure", "plots", purpose).Figure
-    return figure_class(figsize=(width, height or width), layout="constrained")

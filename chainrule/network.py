@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from chainrule import module as tree
-from chainrule.checks import all_finite
+from chainrule.checks import all_finite, check_array, check_sizes
 from chainrule.errors import (
     BackwardError,
     ConfigurationError,
@@ -24,7 +24,7 @@ from chainrule.errors import (
 from chainrule.initializers import get_initializer
 from chainrule.layers.activations import ReLU, Sigmoid, Softmax
 from chainrule.layers.containers import Sequential, listed
-from chainrule.layers.linear import Linear, check_sizes
+from chainrule.layers.linear import Linear
 from chainrule.memory import keep_freed_memory
 from chainrule.module import Module
 from chainrule.parameter import Array, FlatParameters, Initializer, Parameter
@@ -64,6 +64,7 @@ class Network(Sequential):
     def __init__(
         self,
         layers: Sequence[Any],
+        *,
         initialization: str | Initializer | None = None,
         seed: int | None = None,
         dtype: DTypeLike = "float32",
@@ -138,10 +139,7 @@ class Network(Sequential):
 
     def _validate(self, x: ArrayLike) -> Array:
         """Check and cast an input, at the door."""
-        try:
-            array = np.asarray(x)
-        except ValueError as error:
-            raise InputError(f"The input's rows differ in length ({error}).") from error
+        array = check_array("the input", x)
         if array.dtype.kind not in "fiub":
             raise InputError(
                 f"The input must hold numbers, got {array.dtype}; encode text and dates first."

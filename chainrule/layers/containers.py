@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.checks import check_instance, check_whole
 from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.module import Module, arguments, named_parameters
 from chainrule.parameter import Array
@@ -77,6 +78,9 @@ class Residual(Module):
     """
 
     def __init__(self, body: Module, shortcut: Module | None = None) -> None:
+        check_instance(body, Module, "Residual's body must be a Module, such as Linear(4, 4)")
+        if shortcut is not None:
+            check_instance(shortcut, Module, "Residual's shortcut must be a Module")
         self.body = body
         self.shortcut = shortcut
 
@@ -119,17 +123,17 @@ class Parallel(Module):
     """
 
     def __init__(
-        self, branches: Sequence[Module], merge: str = "concatenate", axis: int = 1
+        self, branches: Sequence[Module], *, merge: str = "concatenate", axis: int = 1
     ) -> None:
         self.branches = checked_modules(self, branches, "branch")
         if merge not in ("concatenate", "add"):
             raise ConfigurationError(
                 f"Parallel' merge must be 'concatenate' or 'add', got {merge!r}."
             )
+        self.axis = check_whole("axis", axis, least=None)
         if merge == "concatenate" and axis == 0:
             raise ConfigurationError("Parallel cannot be concatenated along axis 0, the batch.")
         self.merge = merge
-        self.axis = axis
         self.takes_indices = self.branches[0].takes_indices
         if any(branch.takes_indices != self.takes_indices for branch in self.branches):
             raise ConfigurationError("Either all branches take indices, or none does.")
@@ -181,11 +185,7 @@ def checked_modules(container: Module, modules: Sequence[Module], what: str) -> 
     if not modules:
         raise ConfigurationError(f"{name} needs at least one {what}, got none.")
     for module in modules:
-        if not isinstance(module, Module):
-            raise ConfigurationError(
-                f"{name} takes modules, such as Linear(4, 8) or ReLU(); got {module!r}."
-                + (" Did you forget the ()?" if isinstance(module, type) else "")
-            )
+        check_instance(module, Module, f"{name} takes modules, such as Linear(4, 8) or ReLU()")
     return modules
 
 

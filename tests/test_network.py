@@ -307,7 +307,7 @@ def test_numbers_too_large_for_float32_are_refused():
         ([["a", "b"]], "must hold numbers, got <U1; encode text and dates first"),
         ([[1, None]], "must hold numbers, got object"),
         (np.ones((2, 4), complex), "must hold numbers, got complex128"),
-        ([[1, 2, 3, 4], [1, 2]], "The input's rows differ in length"),
+        ([[1, 2, 3, 4], [1, 2]], "rows of the input differ in length"),
     ],
 )
 def test_input_that_is_no_batch_of_numbers(x, message):

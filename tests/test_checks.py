@@ -1,8 +1,11 @@
 """Checks that several files share."""
 
+import inspect
+
 import numpy as np
 import pytest
 
+import chainrule
 from chainrule import (
     Adam,
     ConfigurationError,
@@ -24,6 +27,7 @@ from chainrule.checks import (
     check_whole,
     check_whole_numbers,
 )
+from chainrule.optimizers import schedules
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
@@ -176,3 +180,34 @@ def test_ragged_rows_are_no_array():
 def test_a_mapped_array_stays_mapped(tmp_path):
     np.save(tmp_path / "x.npy", np.ones(3))
     assert isinstance(check_array("X", np.load(tmp_path / "x.npy", mmap_mode="r")), np.memmap)
+
+
+# ---------------------------------------------------------------- by position, or by name
+
+
+FAMILIES = {
+    chainrule.Loss: {"delta", "gamma", "margin", "quantile"},
+    chainrule.Optimizer: {"learning_rate"},
+    chainrule.Callback: {"folder", "monitor", "path"},
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_options_behind_the_first_are_given_by_name(family):
+    classes = [
+        thing
+        for thing in vars(chainrule).values()
+        if isinstance(thing, type) and issubclass(thing, family) and thing is not family
+    ]
+    assert len(classes) > 5
+    for kind in classes:
+        options = inspect.signature(kind).parameters.values()
+        by_position = [o.name for o in options if o.kind is not o.KEYWORD_ONLY]
+        assert len(by_position) <= 1, kind
+        assert set(by_position) <= FAMILIES[family], kind
+
+
+@pytest.mark.parametrize("kind", schedules.__all__)
+def test_schedules_take_two_numbers_by_position(kind):
+    options = inspect.signature(getattr(schedules, kind)).parameters.values()
+    assert sum(o.kind is not o.KEYWORD_ONLY for o in options) == 2

@@ -209,3 +209,23 @@ def test_an_unknown_name_lists_those_there_are():
         get_initializer("kiaming")
     for name in BY_NAME:
         assert repr(name) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Constant("0"), "value must be a finite number, got '0'"),
+        (lambda: Normal(-1), "0 <= std, got -1"),
+        (lambda: Normal(1, mean=np.nan), "mean must be a finite number"),
+        (lambda: Uniform(1, 0), "low must not lie above high, got Uniform"),
+        (lambda: Uniform(None, 0), "low must be a finite number"),
+        (lambda: TruncatedNormal(1, cut=0), "0 < cut, got 0"),
+        (lambda: LecunUniform("1"), "0 <= gain, got '1'"),
+        (lambda: XavierNormal(np.inf), "0 <= gain, got inf"),
+        (lambda: Orthogonal(None), "gain must be a finite number"),
+        (lambda: Identity(True), "gain must be a finite number"),
+    ],
+)
+def test_options_that_make_no_sense(build, message):
+    with pytest.raises(ConfigurationError, match=message):
+        build()

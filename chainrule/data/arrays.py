@@ -134,6 +134,14 @@ def _test_sizes(groups: list[Array], test_size: float) -> list[int]:
     return list(np.clip(sizes, 1, most))
 
 
+def numbers_of(X: ArrayLike) -> Array:
+    """Return X in float64; refuse ragged rows, and what holds no numbers."""
+    array = check_array("X", X)
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"X must hold numbers, got {array.dtype}; encode text and dates first.")
+    return array.astype(np.float64)
+
+
 class Standardizer:
     """x ← (x - mean) / std, with the mean and standard deviation of the training data.
 
@@ -163,7 +171,7 @@ class Standardizer:
 
     def fit(self, X: ArrayLike) -> Standardizer:
         """Measure the mean and standard deviation of each feature over the samples."""
-        X = np.asarray(X, np.float64)
+        X = numbers_of(X)
         if X.ndim < 2 or len(X) == 0:
             raise InputError(f"Expected samples in rows, (N, features), got the shape {X.shape}.")
         if not np.isfinite(X).all():
@@ -190,7 +198,7 @@ class Standardizer:
     def _checked(self, X: ArrayLike) -> Array:
         if not hasattr(self, "mean"):
             raise InputError("This Standardizer has not been fitted: call fit(X_train) first.")
-        X = np.asarray(X, np.float64)
+        X = numbers_of(X)
         if X.shape[1:] != self.mean.shape:
             raise InputError(
                 f"Fitted on samples of shape {self.mean.shape}, got samples of shape {X.shape[1:]}."

@@ -290,3 +290,18 @@ def test_fit_refuses_nan_and_infinity(bad):
 
 def test_one_hot_is_in_data_too():
     np.testing.assert_array_equal(one_hot([2, 0], 3), [[0, 0, 1], [1, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("X", "message"), [([[1, 2], [3]], "rows of X differ in length"), ([["a"]], "X must hold num")]
+)
+def test_what_is_no_table_cannot_be_standardized(X, message):
+    with pytest.raises(InputError, match=message):
+        Standardizer().fit(X)
+    with pytest.raises(InputError, match=message):
+        Standardizer([0.0], [1.0]).transform(X)
+
+
+def test_ragged_rows_cannot_be_split():
+    with pytest.raises(InputError, match="rows of array 1 differ in length"):
+        train_test_split([1, 2], [[1, 2], [3]])

@@ -312,3 +312,9 @@ def test_without_tensorboardx_the_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'chainrule\[tensorboard\]'"):
         fit(trainer(), callbacks=[TensorBoardLog(tmp_path)])
+
+
+def test_numpy_numbers_are_numbers(tmp_path):
+    assert type(EarlyStopping(patience=np.int64(3), min_delta=np.float32(0.5)).patience) is int
+    assert type(ReduceOnPlateau(patience=np.int64(3), factor=np.float32(0.5)).factor) is float
+    assert TensorBoardLog(tmp_path, every_steps=np.int64(3)).every_steps == 3

@@ -580,3 +580,15 @@ def test_predict_of_nothing_is_refused():
 def test_a_wrong_label_in_a_later_batch_is_told_as_such():
     with pytest.raises(InputError, match="labels run from 0 to 2"):
         fit(trainer(), [(X, Y), (X, Y + 5)])
+
+
+def test_predict_needs_a_batch_size():
+    for size in (0, 2.5, "8"):
+        with pytest.raises(ConfigurationError, match="batch_size must be a whole number"):
+            trainer().predict(X, batch_size=size)
+
+
+def test_a_trainers_numbers_may_be_numpys():
+    subject = trainer(clip_norm=np.float32(1), micro_batch_size=np.int64(8))
+    fit(subject, epochs=np.int64(1), batch_size=np.int64(16))
+    assert len(subject.history) == 1

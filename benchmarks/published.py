@@ -185,9 +185,9 @@ def draw(
     """Write learning curves, confusion matrix and worst mistakes of a run."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     history.plot().savefig(f"{stem}_curves.png", dpi=110)
-    plot_confusion(labels, scores, names).savefig(f"{stem}_confusion.png", dpi=110)
+    plot_confusion(labels, scores, class_names=names).savefig(f"{stem}_confusion.png", dpi=110)
     probabilities = Softmax().predict(scores)
-    mistakes = plot_mistakes(images, labels, probabilities, names)
+    mistakes = plot_mistakes(images, labels, probabilities, class_names=names)
     mistakes.savefig(f"{stem}_mistakes.png", dpi=110)
 
 

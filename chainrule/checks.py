@@ -1,31 +1,151 @@
-"""Checks of options and arrays that several files share."""
+"""Checks at the door: options of the right kind, in their range; arrays without ragged rows.
+
+Each names the option in its error and returns the value as plain Python: an `int` for NumPy's
+whole numbers, a `float` for all others. A Python float, unlike a NumPy scalar, takes on the dtype
+of the arrays it is multiplied with; and both show themselves in a repr as they were written.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from chainrule.errors import ConfigurationError
+from chainrule.errors import ConfigurationError, InputError
+
+# ---------------------------------------------------------------- whole numbers
+
+
+def is_whole(value: Any) -> bool:
+    """Whether this is a whole number, Python's or NumPy's; True and False are none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def check_whole(name: str, value: int, least: int | None = 1, most: int | None = None) -> int:
+    """Return a whole number as an int; refuse anything else, and what is not in its bounds."""
+    if is_whole(value):
+        low = value if least is None else least
+        high = value if most is None else most
+        if low <= value <= high:
+            return int(value)
+    raise ConfigurationError(f"{name} must be a whole number{_bounds(least, most)}, got {value!r}.")
+
+
+def check_sizes(**sizes: int) -> tuple[int, ...]:
+    """Return every size as an int; refuse what is no whole number of at least 1."""
+    return tuple(check_whole(name, size) for name, size in sizes.items())
+
+
+def check_whole_numbers(name: str, values: Sequence[int], least: int | None = 1) -> tuple[int, ...]:
+    """Return a sequence of whole numbers as a tuple of ints; refuse anything else."""
+    listed = isinstance(values, Sequence) and not isinstance(values, str)
+    listed = listed or (isinstance(values, np.ndarray) and values.ndim == 1)
+    if not listed or not all(is_whole(n) and (least is None or n >= least) for n in values):
+        raise ConfigurationError(
+            f"{name} must be a sequence of whole numbers{_bounds(least, None)}, got {values!r}."
+        )
+    return tuple(int(number) for number in values)
+
+
+def _bounds(least: int | None, most: int | None) -> str:
+    if least is not None and most is not None:
+        return f" from {least} to {most}"
+    return "" if least is None else f" of at least {least}"
+
+
+# ---------------------------------------------------------------- other numbers
+
+
+def is_finite_number(value: Any) -> bool:
+    """Whether this is a number, Python's or NumPy's, that a float can hold."""
+    if not isinstance(value, int | float | np.integer | np.floating) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond the largest float
+        return False
+
+
+def check_number(name: str, value: float) -> float:
+    """Return a finite number as a float; refuse anything else."""
+    if not is_finite_number(value):
+        raise ConfigurationError(f"{name} must be a finite number, got {value!r}.")
+    return float(value)
 
 
 def check_range(
-    name: str, value: float, low: float = 0.0, high: float = math.inf, inclusive: bool = True
+    name: str,
+    value: float,
+    low: float = 0.0,
+    high: float = math.inf,
+    inclusive: bool = True,
+    high_inclusive: bool = False,
 ) -> float:
-    """Return `value` as a float; raise ConfigurationError unless low <= value < high.
+    """Return a number as a float; refuse it unless low <= value < high.
 
-    With ``inclusive=False`` it must also differ from `low`. The result is a Python float
-    because that, unlike a NumPy scalar, takes on the dtype of the arrays it is multiplied with.
+    With ``inclusive=False`` it must differ from `low` too; with ``high_inclusive=True`` it may be
+    `high`.
     """
-    number = isinstance(value, int | float | np.integer | np.floating)
-    number = number and not isinstance(value, bool) and math.isfinite(value)
-    if not number or value >= high or value < low or (value == low and not inclusive):
-        sign = "<=" if inclusive else "<"
-        bound = f" < {high:g}" if high < math.inf else ""
+    if not (
+        is_finite_number(value)
+        and (low < value or (inclusive and value == low))
+        and (value < high or (high_inclusive and value == high))
+    ):
+        above = "<=" if inclusive else "<"
+        below = "<=" if high_inclusive else "<"
+        bound = f" {below} {high:g}" if high < math.inf else ""
         raise ConfigurationError(
-            f"{name} must be a number with {low:g} {sign} {name}{bound}, got {value!r}."
+            f"{name} must be a number with {low:g} {above} {name}{bound}, got {value!r}."
         )
     return float(value)
+
+
+def check_seed(seed: int | np.random.Generator | None) -> np.random.Generator:
+    """Return the random generator that a seed stands for; a generator is returned as it is."""
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            "seed must be a whole number of at least 0, a numpy.random.Generator or None; "
+            f"got {seed!r}."
+        ) from error
+
+
+# ---------------------------------------------------------------- objects
+
+
+def check_instance(value: object, kind: type, expected: str) -> None:
+    """Refuse what is no instance of `kind`, such as the class itself where an object belongs.
+
+    `expected` begins the message: "loss must be a Loss".
+    """
+    if not isinstance(value, kind):
+        raise ConfigurationError(_refusal(expected, value))
+
+
+def check_function(value: object, expected: str) -> None:
+    """Refuse what cannot be called, and a class where one of its objects belongs."""
+    if not callable(value) or isinstance(value, type):
+        raise ConfigurationError(_refusal(expected, value))
+
+
+def _refusal(expected: str, value: object) -> str:
+    forgotten = " Did you forget the ()?" if isinstance(value, type) else ""
+    return f"{expected}; got {value!r}.{forgotten}"
+
+
+# ---------------------------------------------------------------- arrays
+
+
+def check_array(name: str, values: ArrayLike) -> np.ndarray:
+    """Return an array (a mapped one stays mapped); refuse rows that differ in length."""
+    try:
+        return values if isinstance(values, np.memmap) else np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"The rows of {name} differ in length ({error}).") from error
 
 
 def all_finite(array: np.ndarray) -> bool:

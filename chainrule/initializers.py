@@ -8,11 +8,12 @@ convolution kernel (out_channels, in_channels / groups, *kernel).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
 
+from chainrule.checks import check_function, check_number, check_range
 from chainrule.errors import ConfigurationError
 from chainrule.parameter import Array, Initializer
 
@@ -53,7 +54,7 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     raise ConfigurationError("A single number has no fan-in; initialise it with Constant.")
 
 
-def gain(activation: str, negative_slope: float = 0.01) -> float:
+def gain(activation: str, *, negative_slope: float = 0.01) -> float:
     """Return by what an activation's weights are enlarged so that the variance stays.
 
     The names are ``"linear"``, ``"sigmoid"``, ``"tanh"``, ``"relu"``, ``"leaky_relu"`` (which uses
@@ -83,6 +84,9 @@ class Constant:
 
     value: float = 0.0
 
+    def __post_init__(self) -> None:
+        check_number("value", self.value)
+
     def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         return np.full(shape, self.value)
 
@@ -100,7 +104,12 @@ class Normal:
     """Normal, with a fixed standard deviation."""
 
     std: float = 0.1
+    _: KW_ONLY
     mean: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_range("std", self.std)
+        check_number("mean", self.mean)
 
     def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         return rng.normal(self.mean, self.std, shape)
@@ -117,6 +126,12 @@ class Uniform:
     low: float = -0.1
     high: float = 0.1
 
+    def __post_init__(self) -> None:
+        check_number("low", self.low)
+        check_number("high", self.high)
+        if self.low > self.high:
+            raise ConfigurationError(f"low must not lie above high, got {self!r}.")
+
     def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         return rng.uniform(self.low, self.high, shape)
 
@@ -130,8 +145,14 @@ class TruncatedNormal:
     """
 
     std: float = 0.1
+    _: KW_ONLY
     mean: float = 0.0
     cut: float = 2.0
+
+    def __post_init__(self) -> None:
+        check_range("std", self.std)
+        check_number("mean", self.mean)
+        check_range("cut", self.cut, inclusive=False)
 
     def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         z = np.asarray(rng.standard_normal(shape))
@@ -154,6 +175,9 @@ class KaimingNormal:
 
     gain: float = math.sqrt(2.0)
 
+    def __post_init__(self) -> None:
+        check_range("gain", self.gain)
+
     def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         fan_in, _ = fans(shape)
         return rng.normal(0.0, self.gain / math.sqrt(fan_in), shape)
@@ -164,6 +188,9 @@ class KaimingUniform:
     """Uniform, with the same standard deviation as KaimingNormal: up to gain · sqrt(3 / fan_in)."""
 
     gain: float = math.sqrt(2.0)
+
+    def __post_init__(self) -> None:
+        check_range("gain", self.gain)
 
     def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         fan_in, _ = fans(shape)
@@ -181,6 +208,9 @@ class XavierNormal:
 
     gain: float = 1.0
 
+    def __post_init__(self) -> None:
+        check_range("gain", self.gain)
+
     def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         return rng.normal(0.0, self.gain * math.sqrt(2 / sum(fans(shape))), shape)
 
@@ -190,6 +220,9 @@ class XavierUniform:
     """Uniform, with the same standard deviation as XavierNormal; the paper's equation 16."""
 
     gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_range("gain", self.gain)
 
     def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         limit = self.gain * math.sqrt(6 / sum(fans(shape)))
@@ -230,6 +263,9 @@ class Orthogonal:
 
     gain: float = 1.0
 
+    def __post_init__(self) -> None:
+        check_number("gain", self.gain)
+
     def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         fans(shape)  # refuses a single number
         rows = shape[0] if len(shape) > 1 else 1
@@ -248,6 +284,9 @@ class Identity:
     """
 
     gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_number("gain", self.gain)
 
     def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         if len(shape) < 2:
@@ -282,7 +321,8 @@ BY_NAME: dict[str, Initializer] = {
 
 def get_initializer(initialization: str | Initializer) -> Initializer:
     """Return the initializer of this name; one that is given as such is returned as it is."""
-    if callable(initialization):
+    if not isinstance(initialization, str):
+        check_function(initialization, "initialization must be a name or a function (shape, rng)")
         return initialization
     if initialization not in BY_NAME:
         names = ", ".join(repr(name) for name in BY_NAME)

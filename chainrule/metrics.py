@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.checks import check_array, check_whole
 from chainrule.errors import InputError
 from chainrule.parameter import Array
 
@@ -25,18 +26,20 @@ def class_indices(y: ArrayLike) -> Array:
 
 
 def _measurable(y: ArrayLike) -> Array:
-    y = np.asarray(y)
+    y = check_array("truth or predictions", y)
     if y.size == 0:
         raise InputError(f"There is nothing to measure: the shape is {y.shape}.")
     if y.dtype.kind not in "fiub":
-        raise InputError(f"Classes and scores are numbers, got {y.dtype}; number them from 0.")
+        raise InputError(
+            f"Truth and predictions must be numbers, got {y.dtype}; number classes from 0."
+        )
     if not np.isfinite(y).all():
-        raise InputError("Labels or predictions hold NaN or infinity.")
+        raise InputError("Truth or predictions hold NaN or infinity.")
     return y
 
 
 def _both(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-    true, pred = np.asarray(y_true), np.asarray(y_pred)
+    true, pred = check_array("y_true", y_true), check_array("y_pred", y_pred)
     if true.shape == pred.shape[:-1]:
         true = true.reshape(-1)  # a sequence's labels, (N, T) beside (N, T, C), are no scores
     true, pred = class_indices(true), class_indices(pred)
@@ -51,10 +54,11 @@ def accuracy(y_true: ArrayLike, y_pred: ArrayLike) -> float:
     return float((true == pred).mean())
 
 
-def top_k_accuracy(y_true: ArrayLike, y_pred: ArrayLike, k: int = 5) -> float:
+def top_k_accuracy(y_true: ArrayLike, y_pred: ArrayLike, *, k: int = 5) -> float:
     """Return the share of samples whose true class is among the k highest scores (N, C)."""
+    k = check_whole("k", k)
     true, scores = class_indices(y_true), _measurable(y_pred)
-    if scores.ndim != 2 or len(true) != len(scores) or not 1 <= k <= scores.shape[1]:
+    if scores.ndim != 2 or len(true) != len(scores) or k > scores.shape[1]:
         raise InputError(
             f"Expected {len(true)} rows of at least k = {k} scores, got {scores.shape}."
         )
@@ -62,11 +66,11 @@ def top_k_accuracy(y_true: ArrayLike, y_pred: ArrayLike, k: int = 5) -> float:
     return float((best == true[:, np.newaxis]).any(axis=1).mean())
 
 
-def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, classes: int | None = None) -> Array:
+def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, *, classes: int | None = None) -> Array:
     """Return counts (classes, classes): row = true class, column = predicted class."""
     true, pred = _both(y_true, y_pred)
     largest = int(max(true.max(), pred.max()))
-    count = largest + 1 if classes is None else classes
+    count = largest + 1 if classes is None else check_whole("classes", classes)
     if min(true.min(), pred.min()) < 0 or largest >= count:
         raise InputError(f"Classes must run from 0 to {count - 1}, got one outside.")
     return np.bincount(true * count + pred, minlength=count * count).reshape(count, count)
@@ -91,10 +95,9 @@ def r2_score(y_true: ArrayLike, y_pred: ArrayLike) -> float:
 
 
 def _numbers(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-    true, pred = np.asarray(y_true, np.float64), np.asarray(y_pred, np.float64)
+    true, pred = _measurable(y_true), _measurable(y_pred)
+    true, pred = true.astype(np.float64), pred.astype(np.float64)
     one_column = {true.shape, pred.shape} == {true.shape[:1], (*true.shape[:1], 1)}
-    if true.size == 0 or true.ndim == 0 or not (one_column or true.shape == pred.shape):
+    if true.ndim == 0 or not (one_column or true.shape == pred.shape):
         raise InputError(f"Truth and predictions must match, got {true.shape} and {pred.shape}.")
-    if not (np.isfinite(true).all() and np.isfinite(pred).all()):
-        raise InputError("Truth or predictions hold NaN or infinity.")
     return true, pred.reshape(true.shape)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from chainrule import module as tree
-from chainrule.checks import all_finite
+from chainrule.checks import all_finite, check_array, check_range, check_seed, check_sizes
 from chainrule.errors import BackwardError, ConfigurationError, InputError, ShapeError
 from chainrule.initializers import get_initializer
 from chainrule.layers.activations import ReLU, Sigmoid, Softmax
@@ -25,7 +25,7 @@ from chainrule.layers.containers import (
     unknown_input,
 )
 from chainrule.layers.graph import Graph
-from chainrule.layers.linear import Linear, check_sizes
+from chainrule.layers.linear import Linear
 from chainrule.memory import keep_freed_memory
 from chainrule.module import Module
 from chainrule.nested import Nested, is_tuple, shapes
@@ -70,6 +70,7 @@ class Network(Module):
     def __init__(
         self,
         layers: Sequence[Any] | Module,
+        *,
         initialization: str | Initializer | None = None,
         seed: int | None = None,
         dtype: DTypeLike = "float32",
@@ -80,7 +81,7 @@ class Network(Module):
         tree.cast(self, self.dtype)
         if draw:
             initializer = None if initialization is None else get_initializer(initialization)
-            tree.initialize(self, np.random.default_rng(seed), initializer)
+            tree.initialize(self, check_seed(seed), initializer)
         keep_freed_memory()
         self.takes_indices = self.body.takes_indices
         self.joins = self.body.joins
@@ -231,10 +232,7 @@ class Network(Module):
 
     def _checked(self, values: Any, kind: str, what: str) -> Array:
         """Return one input as an array of numbers, cast to the network's type where it is cast."""
-        try:
-            array = np.asarray(values)
-        except ValueError as error:
-            raise InputError(f"{what} has rows that differ in length ({error}).") from error
+        array = check_array(what.lower(), values)
         if array.dtype.kind not in "fiub":
             raise InputError(
                 f"{what} must hold numbers, got {array.dtype}; encode text and dates first."
@@ -268,12 +266,8 @@ class Network(Module):
     def update(self, learning_rate: float) -> None:
         """Take one step of plain gradient descent: w ← w - learning_rate · gradient."""
         self.require_gradient()
-        is_number = isinstance(learning_rate, int | float | np.integer | np.floating)
-        if not (is_number and np.isfinite(learning_rate) and learning_rate > 0):
-            raise ConfigurationError(
-                f"learning_rate must be a positive number, got {learning_rate!r}."
-            )
-        self.flat.values -= float(learning_rate) * self.flat.grads
+        rate = check_range("learning_rate", learning_rate, inclusive=False)
+        self.flat.values -= rate * self.flat.grads
 
     def require_gradient(self) -> None:
         """Raise BackwardError if no backward pass has set the gradients yet."""

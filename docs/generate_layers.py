@@ -27,6 +27,7 @@ INTRODUCTION = """# Layers, losses, optimizers, schedules, initialisers
 Written by `python docs/generate_layers.py`, from the code and from two files of results; a test
 holds this page to them. {count} classes.
 
+- **options**: what stands behind `*` is given by name.
 - **PyTorch**: what tests compare with PyTorch {torch} in float64, and in how many tests: the output
   values, the gradients, or the steps of an optimizer. Recorded while those tests ran and passed,
   by `{parity}`; a class counts where a test calls it itself. A dash:
@@ -114,9 +115,13 @@ def formula(cls: type) -> str:
 
 
 def options(cls: type) -> str:
-    """Return the constructor's arguments with their defaults, without types."""
-    arguments = inspect.signature(cls).parameters.values()
-    return ", ".join(f"`{argument.replace(annotation=argument.empty)}`" for argument in arguments)
+    """Return the constructor's arguments with their defaults, without types; `*` as in Python."""
+    shown = []
+    for argument in inspect.signature(cls).parameters.values():
+        if argument.kind is argument.KEYWORD_ONLY and "`*`" not in shown:
+            shown.append("`*`")
+        shown.append(f"`{argument.replace(annotation=argument.empty)}`")
+    return ", ".join(shown)
 
 
 def known(cls: type, parity: dict[str, Any]) -> str:

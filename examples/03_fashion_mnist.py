@@ -64,8 +64,12 @@ def as_input(images, mean, std):
 def draw(history, images, labels, probabilities, folder):
     """Write the three pictures of a run."""
     history.plot().savefig(folder / "learning_curves.png", dpi=110)
-    plot_confusion(labels, probabilities, CLASSES).savefig(folder / "confusion.png", dpi=110)
-    plot_mistakes(images, labels, probabilities, CLASSES).savefig(folder / "mistakes.png", dpi=110)
+    plot_confusion(labels, probabilities, class_names=CLASSES).savefig(
+        folder / "confusion.png", dpi=110
+    )
+    plot_mistakes(images, labels, probabilities, class_names=CLASSES).savefig(
+        folder / "mistakes.png", dpi=110
+    )
     print(f"pictures: learning_curves.png, confusion.png and mistakes.png in {folder}")
 
 

@@ -1,10 +1,33 @@
 """Checks that several files share."""
 
+import inspect
+
 import numpy as np
 import pytest
 
-from chainrule import ConfigurationError
-from chainrule.checks import all_finite, check_range
+import chainrule
+from chainrule import (
+    Adam,
+    ConfigurationError,
+    CosineDecay,
+    InputError,
+    LinearWarmup,
+    Module,
+    ReLU,
+)
+from chainrule.checks import (
+    all_finite,
+    check_array,
+    check_function,
+    check_instance,
+    check_number,
+    check_range,
+    check_seed,
+    check_sizes,
+    check_whole,
+    check_whole_numbers,
+)
+from chainrule.optimizers import schedules
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
@@ -39,3 +62,152 @@ def test_anything_else_is_refused_by_name(value):
         check_range("rate", value, high=1)
     with pytest.raises(ConfigurationError, match="0 < rate"):
         check_range("rate", 0, inclusive=False)
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def test_a_range_may_hold_both_its_ends_or_neither():
+    assert check_range("p", 1, high=1, high_inclusive=True) == 1
+    with pytest.raises(ConfigurationError, match=r"0 <= p <= 1, got 1\.5"):
+        check_range("p", 1.5, high=1, high_inclusive=True)
+    for end in (0, 1):
+        with pytest.raises(ConfigurationError, match=f"0 < p < 1, got {end}"):
+            check_range("p", end, high=1, inclusive=False)
+
+
+@pytest.mark.parametrize("value", [-2, 0, 3.5, np.float32(0.5), np.int64(-1), 10**15])
+def test_a_finite_number_becomes_a_python_float(value):
+    assert type(check_number("slope", value)) is float
+    assert check_number("slope", value) == value
+
+
+@pytest.mark.parametrize(
+    "value", ["0.5", None, True, np.True_, np.nan, -np.inf, [1], np.ones(1), 1j, 10**400]
+)
+def test_what_is_no_finite_number_is_refused(value):
+    with pytest.raises(ConfigurationError, match="slope must be a finite number, got"):
+        check_number("slope", value)
+    with pytest.raises(ConfigurationError, match="slope must be a number with 0 <= slope, got"):
+        check_range("slope", value)
+
+
+@pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3)])
+def test_a_whole_number_becomes_a_python_int(value):
+    assert type(check_whole("size", value)) is int
+    assert check_whole("size", value, least=3, most=3) == 3
+    assert check_sizes(rows=value, columns=4) == (3, 4)
+    assert all(type(size) is int for size in check_sizes(rows=value, columns=value))
+    assert check_whole("axis", -3, least=None) == -3
+
+
+@pytest.mark.parametrize("value", ["3", 3.0, np.float64(3), None, True, np.True_, np.nan, [3]])
+def test_what_is_no_whole_number_is_refused(value):
+    with pytest.raises(ConfigurationError, match="size must be a whole number of at least 1, got"):
+        check_whole("size", value)
+    with pytest.raises(ConfigurationError, match="axis must be a whole number, got"):
+        check_whole("axis", value, least=None)
+    with pytest.raises(ConfigurationError, match="columns must be a whole number of at least 1"):
+        check_sizes(rows=3, columns=value)
+    with pytest.raises(ConfigurationError, match="axes must be a sequence of whole numbers, got"):
+        check_whole_numbers("axes", [1, value], least=None)
+
+
+@pytest.mark.parametrize("value", [-1, 6])
+def test_a_whole_number_has_bounds(value):
+    with pytest.raises(ConfigurationError, match=f"index must be .* from 0 to 5, got {value}"):
+        check_whole("index", value, least=0, most=5)
+    assert [check_whole("index", end, least=0, most=5) for end in (0, 5)] == [0, 5]
+
+
+@pytest.mark.parametrize("values", [(1, 2), [1, 2], range(1, 3), np.array([1, 2])])
+def test_whole_numbers_become_a_tuple_of_ints(values):
+    numbers = check_whole_numbers("steps", values)
+    assert numbers == (1, 2)
+    assert all(type(number) is int for number in numbers)
+
+
+@pytest.mark.parametrize("values", [1, None, "12", {1: 2}, [0], [[1], [1, 2]], np.array(1)])
+def test_what_is_no_sequence_of_whole_numbers_is_refused(values):
+    with pytest.raises(ConfigurationError, match="steps must be a sequence of whole numbers"):
+        check_whole_numbers("steps", values)
+
+
+def test_a_seed_becomes_a_generator():
+    assert check_seed(3).random() == check_seed(np.int64(3)).random()
+    generator = np.random.default_rng(0)
+    assert check_seed(generator) is generator
+    assert check_seed(None).random() != check_seed(None).random()
+
+
+@pytest.mark.parametrize("seed", [-1, "seven", 0.5, np.nan])
+def test_what_is_no_seed_is_refused(seed):
+    with pytest.raises(ConfigurationError, match="seed must be a whole number of at least 0"):
+        check_seed(seed)
+
+
+# ---------------------------------------------------------------- objects and arrays
+
+
+def test_an_instance_and_not_its_class():
+    check_instance(ReLU(), Module, "layer must be a Module")
+    with pytest.raises(ConfigurationError, match=r"^layer must be a Module; got 3\.$"):
+        check_instance(3, Module, "layer must be a Module")
+    with pytest.raises(ConfigurationError, match=r"got <class .*ReLU'>\. Did you forget the \(\)"):
+        check_instance(ReLU, Module, "layer must be a Module")
+
+
+def test_a_function_and_not_the_class_of_one():
+    check_function(abs, "rate must be a function")
+    check_function(CosineDecay(0.1, 10), "rate must be a function")
+    with pytest.raises(ConfigurationError, match=r"^rate must be a function; got 3\.$"):
+        check_function(3, "rate must be a function")
+    with pytest.raises(ConfigurationError, match=r"Did you forget the \(\)\?"):
+        check_function(CosineDecay, "rate must be a function")
+    for optimizer in (lambda: Adam(CosineDecay), lambda: Adam(LinearWarmup(3, CosineDecay))):
+        with pytest.raises(ConfigurationError, match=r"a schedule .*Did you forget the \(\)\?"):
+            optimizer()
+
+
+def test_ragged_rows_are_no_array():
+    with pytest.raises(InputError, match=r"The rows of X differ in length \("):
+        check_array("X", [[1, 2], [3]])
+    given = np.ones(3)
+    assert check_array("X", given) is given
+    np.testing.assert_array_equal(check_array("X", [[1, 2], [3, 4]]), [[1, 2], [3, 4]])
+
+
+def test_a_mapped_array_stays_mapped(tmp_path):
+    np.save(tmp_path / "x.npy", np.ones(3))
+    assert isinstance(check_array("X", np.load(tmp_path / "x.npy", mmap_mode="r")), np.memmap)
+
+
+# ---------------------------------------------------------------- by position, or by name
+
+
+FAMILIES = {
+    chainrule.Loss: {"delta", "gamma", "losses", "margin", "quantile"},
+    chainrule.Optimizer: {"learning_rate"},
+    chainrule.Callback: {"folder", "monitor", "path"},
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_options_behind_the_first_are_given_by_name(family):
+    classes = [
+        thing
+        for thing in vars(chainrule).values()
+        if isinstance(thing, type) and issubclass(thing, family) and thing is not family
+    ]
+    assert len(classes) > 5
+    for kind in classes:
+        options = inspect.signature(kind).parameters.values()
+        by_position = [o.name for o in options if o.kind is not o.KEYWORD_ONLY]
+        assert len(by_position) <= 1, kind
+        assert set(by_position) <= FAMILIES[family], kind
+
+
+@pytest.mark.parametrize("kind", schedules.__all__)
+def test_schedules_take_two_numbers_by_position(kind):
+    options = inspect.signature(getattr(schedules, kind)).parameters.values()
+    assert sum(o.kind is not o.KEYWORD_ONLY for o in options) == 2

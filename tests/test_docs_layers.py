@@ -92,7 +92,7 @@ def test_cells_of_a_class(generator):
     ]
     conformance = {"parts": {"Abs": ["Loudness", "Other"], "Cast": ["Other"]}, "results": results}
     assert generator["formula"](Loudness) == "y = |x| · gain, for every number."
-    assert generator["options"](Loudness) == "`gain=2.0`, `axis=None`"
+    assert generator["options"](Loudness) == "`gain=2.0`, `*`, `axis=None`"
     assert generator["known"](Loudness, parity) == "values, gradients (1 test)"
     assert generator["known"](Loudness, {"classes": {}}) == "–"
     assert generator["passed"](Loudness, conformance) == "Abs 1/4 (1 in part)"

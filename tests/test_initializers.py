@@ -166,7 +166,7 @@ def test_gains():
     assert gain("tanh") == 5 / 3
     assert gain("relu") == math.sqrt(2)
     assert gain("leaky_relu") == pytest.approx(math.sqrt(2 / 1.0001))
-    assert gain("leaky_relu", 0.5) == pytest.approx(math.sqrt(1.6))
+    assert gain("leaky_relu", negative_slope=0.5) == pytest.approx(math.sqrt(1.6))
     assert gain("selu") == 0.75
     with pytest.raises(ConfigurationError, match=r"No gain is known for 'swish'; there are 'lin"):
         gain("swish")
@@ -177,7 +177,9 @@ def test_the_gain_keeps_the_size_of_activations():
     x = rng().standard_normal(400_000)
     assert (np.maximum(x, 0) ** 2).mean() * gain("relu") ** 2 == pytest.approx(1, abs=0.01)
     leaky = np.where(x > 0, x, 0.3 * x)
-    assert (leaky**2).mean() * gain("leaky_relu", 0.3) ** 2 == pytest.approx(1, abs=0.01)
+    assert (leaky**2).mean() * gain("leaky_relu", negative_slope=0.3) ** 2 == pytest.approx(
+        1, abs=0.01
+    )
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -207,3 +209,23 @@ def test_an_unknown_name_lists_those_there_are():
         get_initializer("kiaming")
     for name in BY_NAME:
         assert repr(name) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Constant("0"), "value must be a finite number, got '0'"),
+        (lambda: Normal(-1), "0 <= std, got -1"),
+        (lambda: Normal(1, mean=np.nan), "mean must be a finite number"),
+        (lambda: Uniform(1, 0), "low must not lie above high, got Uniform"),
+        (lambda: Uniform(None, 0), "low must be a finite number"),
+        (lambda: TruncatedNormal(1, cut=0), "0 < cut, got 0"),
+        (lambda: LecunUniform("1"), "0 <= gain, got '1'"),
+        (lambda: XavierNormal(np.inf), "0 <= gain, got inf"),
+        (lambda: Orthogonal(None), "gain must be a finite number"),
+        (lambda: Identity(True), "gain must be a finite number"),
+    ],
+)
+def test_options_that_make_no_sense(build, message):
+    with pytest.raises(ConfigurationError, match=message):
+        build()

@@ -285,9 +285,9 @@ CASES = [
         ),
     ),
     Case(BinaryFocalCrossEntropy(), yes_or_no, chances, binary_focal(2, 0.25)),
-    Case(BinaryFocalCrossEntropy(0.5, 0.6), shares_of_yes, chances, binary_focal(0.5, 0.6)),
+    Case(BinaryFocalCrossEntropy(0.5, alpha=0.6), shares_of_yes, chances, binary_focal(0.5, 0.6)),
     Case(
-        BinaryFocalCrossEntropy(1.5, 0.6, from_logits=True),
+        BinaryFocalCrossEntropy(1.5, alpha=0.6, from_logits=True),
         shares_of_yes,
         three,
         lambda y, z: binary_focal(1.5, 0.6)(y, sigmoid(z)),
@@ -530,7 +530,7 @@ def test_focal_loss_without_focus_is_cross_entropy():
     loss = CategoricalCrossEntropy(**options)
     assert focal_loss.forward(y, z) == pytest.approx(loss.forward(y, z), rel=1e-14)
     np.testing.assert_allclose(focal_loss.backward(y, z), loss.backward(y, z), atol=1e-16)
-    half = BinaryFocalCrossEntropy(0, 0.5, from_logits=True)
+    half = BinaryFocalCrossEntropy(0, alpha=0.5, from_logits=True)
     whole = BinaryCrossEntropy(from_logits=True)
     y = rng.integers(0, 2, z.shape)
     assert half.forward(y, z) == pytest.approx(whole.forward(y, z) / 2, rel=1e-14)
@@ -704,8 +704,8 @@ def test_what_every_loss_refuses(case):
     refused(case.loss, y[:0], p[:0], r"y_pred must be a batch of predictions, got .* \(0, ")
     refused(case.loss, y[0], 0.5, r"y_pred must be a batch of predictions, got the shape \(\)")
     refused(case.loss, y, p.astype(complex), "y_pred must hold real numbers, got complex128")
-    refused(case.loss, y, [[0.1], [0.1, 0.2]], "y_pred holds rows of different lengths")
-    refused(case.loss, [[1], [1, 2]], p, "y_true holds rows of different lengths")
+    refused(case.loss, y, [[0.1], [0.1, 0.2]], "rows of y_pred differ in length")
+    refused(case.loss, [[1], [1, 2]], p, "rows of y_true differ in length")
     refused(case.loss, np.full(y.shape, "cat"), p, "y_true must hold numbers, got <U3")
     refused(case.loss, np.full(y.shape, np.nan), p, "y_true holds NaN or infinity")
     refused(case.loss, y[:5], p, "y_true has the shape .* and y_pred ")
@@ -715,7 +715,7 @@ BAD_WEIGHTS = [
     ([1, 2, 3], r"Sample weights of the shape \(3,\) do not fit predictions \(6, .\); give \(6,\)"),
     (1.0, r"Sample weights of the shape \(\) do not fit"),
     (np.ones((6, 1)), r"Sample weights of the shape \(6, 1\) do not fit .* give \(6,\)"),
-    ([[1], [1, 2]], "sample_weight holds rows of different lengths"),
+    ([[1], [1, 2]], "rows of sample_weight differ in length"),
     (["a"] * 6, "Sample weights must be numbers, got <U1"),
     ([1, 1, 1, 1, 1, -1], "Sample weights must be finite and not negative"),
     ([1, 1, 1, 1, 1, np.inf], "Sample weights must be finite and not negative"),
@@ -803,14 +803,44 @@ def test_single_numbers_have_no_direction():
 
 def test_class_weights_that_do_not_fit():
     loss = CategoricalCrossEntropy(class_weight=[1, 2])
-    refused(loss, [0, 1], np.full((2, 3), 1 / 3), "class_weight has 2 weights, y_pred 3 classes")
+    refused(loss, [0, 1], np.full((2, 3), 1 / 3), "class_weight has 2 weights for 3 classes")
+    for class_weight in ([1, 1, 1, 2], {3: 2.0}):
+        loss = CategoricalCrossEntropy(class_weight=class_weight)
+        expected = "class_weight is for 4 classes, and y_pred has 3"
+        refused(loss, [0, 1], np.full((2, 3), 1 / 3), expected)
+
+
+@pytest.mark.parametrize("kind", [CategoricalCrossEntropy, CategoricalFocalCrossEntropy])
+def test_classes_that_a_mapping_does_not_name_count_one(kind):
+    y = np.array([0, 1, 2, 2])
+    p = np.random.default_rng(0).dirichlet(np.ones(3), 4)
+    named, listed = kind(class_weight={2: 5.0}), kind(class_weight=[1, 1, 5])
+    for of_mapping, of_sequence in zip(
+        named.value_and_gradient(y, p), listed.value_and_gradient(y, p), strict=True
+    ):
+        np.testing.assert_array_equal(of_mapping, of_sequence)
+    assert named.total_weight(y, p) == listed.total_weight(y, p) == 12
+    assert repr(named) == f"{kind.__name__}(class_weight={{2: 5.0}})"
+    assert repr(listed) == f"{kind.__name__}(class_weight=(1.0, 1.0, 5.0))"
+
+
+def test_class_weights_become_plain_numbers():
+    for given in ({np.int64(1): np.float32(2)}, np.array([1, 2], np.float32), [1, np.int64(2)]):
+        loss = CategoricalCrossEntropy(class_weight=given)
+        assert repr(eval(repr(loss))) == repr(loss)
+        assert "np." not in repr(loss)
 
 
 @pytest.mark.parametrize(
     ("build", "message"),
     [
         (lambda: CategoricalCrossEntropy(label_smoothing=1), "0 <= label_smoothing < 1, got 1"),
-        (lambda: CategoricalCrossEntropy(class_weight=[1, -1]), "0 <= a class's weight, got -1"),
+        (lambda: CategoricalCrossEntropy(class_weight=[1, -1]), r"0 <= class_weight\[1\], got -1"),
+        (lambda: CategoricalCrossEntropy(class_weight={0: np.nan}), r"class_weight\[0\], got nan"),
+        (lambda: CategoricalCrossEntropy(class_weight={-1: 1}), "at least 0, got -1"),
+        (lambda: CategoricalCrossEntropy(class_weight={"cat": 1}), "at least 0, got 'cat'"),
+        (lambda: CategoricalCrossEntropy(class_weight=3), "or one weight for each class; got 3"),
+        (lambda: CategoricalCrossEntropy(class_weight="balanced"), "fit, .* also takes 'balanced'"),
         (lambda: CategoricalCrossEntropy(class_weight=[0, 0]), "class_weight needs a weight above"),
         (lambda: BinaryCrossEntropy(label_smoothing=-0.1), "0 <= label_smoothing < 1, got -0.1"),
         (lambda: BinaryCrossEntropy(pos_weight=0), "0 < pos_weight, got 0"),

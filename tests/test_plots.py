@@ -55,7 +55,7 @@ def test_what_does_not_fit_together_is_refused(labels, p):
 def test_mistakes_are_drawn_with_what_they_were_taken_for(shape):
     pytest.importorskip("matplotlib")
     images = np.random.default_rng(0).normal(size=shape)
-    panels = plot_mistakes(images, TRUE, P, NAMES).axes
+    panels = plot_mistakes(images, TRUE, P, class_names=NAMES).axes
     titles = [panel.get_title() for panel in panels if panel.images]
     assert titles == ["dog 90%\nis: cow", "cat 70%\nis: dog", "cat 50%\nis: dog"]
     drawn = panels[0].images[0].get_array()
@@ -87,7 +87,7 @@ def test_images_that_are_none(shape, message):
 
 def test_a_confusion_matrix_shows_counts_and_shares_of_each_row():
     pytest.importorskip("matplotlib")
-    (panel,) = plot_confusion(TRUE, P, NAMES).axes
+    (panel,) = plot_confusion(TRUE, P, class_names=NAMES).axes
     assert panel.get_title() == "accuracy 0.4000"
     shares = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0]])
     np.testing.assert_array_equal(panel.images[0].get_array(), shares)

@@ -36,7 +36,7 @@ class Distance(JointLoss):
 @pytest.mark.parametrize("weight", [None, WEIGHT])
 @pytest.mark.parametrize("as_tuple", [False, True])
 def test_the_sum_of_each_outputs_loss(weight, as_tuple):
-    loss = LossPerOutput(losses(), {"size": 0.25})
+    loss = LossPerOutput(losses(), weights={"size": 0.25})
     true = tuple(TRUE.values()) if as_tuple else TRUE
     parts = {n: one.value_and_gradient(TRUE[n], PRED[n], weight) for n, one in losses().items()}
     expected = parts["class"][0] + 0.25 * parts["size"][0]
@@ -65,7 +65,7 @@ def test_a_batch_counts_as_its_samples_or_their_weights():
 )
 def test_losses_that_cannot_be(given, weights, message):
     with pytest.raises(ConfigurationError, match=message):
-        LossPerOutput(given, weights)
+        LossPerOutput(given, weights=weights)
 
 
 def test_names_that_do_not_match_are_told():
@@ -116,7 +116,7 @@ def test_a_joint_loss_refuses_what_it_cannot_take():
 
 
 def test_they_show_themselves():
-    loss = LossPerOutput({"a": MeanSquaredError()}, {"a": 2.0})
+    loss = LossPerOutput({"a": MeanSquaredError()}, weights={"a": 2.0})
     assert repr(loss) == "LossPerOutput({'a': MeanSquaredError()}, weights={'a': 2.0})"
     loss = LossPerOutput({"a": MeanSquaredError()})
     assert repr(loss) == "LossPerOutput({'a': MeanSquaredError()})"

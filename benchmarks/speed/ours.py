@@ -126,7 +126,8 @@ def build(work: Work) -> chainrule.Network:
             )
         case "transformer":
             width, heads, _, hidden = sizes
-            return chainrule.Network([part("TransformerBlock")(width, heads, hidden)], seed=0)
+            block = part("TransformerBlock")(width, heads, hidden_size=hidden)
+            return chainrule.Network([block], seed=0)
     raise Skip(f"{work.model} is not written for chainrule")
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.checks import check_array, check_range, check_seed, check_whole
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.loss_functions import one_hot
 from chainrule.parameter import Array
@@ -55,13 +56,10 @@ def batches(
     >>> rng = np.random.default_rng(0)
     >>> for x, y in batches(X, y, batch_size=32, seed=rng): ...  # doctest: +SKIP
     """
-    held = [np.asarray(array) for array in arrays]
+    held = [check_array(f"array {place}", array) for place, array in enumerate(arrays)]
     count = check_lengths(*held)
-    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
-        raise ConfigurationError(
-            f"batch_size must be a whole number of at least 1, got {batch_size!r}."
-        )
-    order = np.random.default_rng(seed).permutation(count) if shuffle else np.arange(count)
+    batch_size = check_whole("batch_size", batch_size)
+    order = check_seed(seed).permutation(count) if shuffle else np.arange(count)
 
     def take() -> Iterator[tuple[Array, ...]]:  # so that the checks above run at the call
         for start in range(0, count, batch_size):
@@ -95,15 +93,14 @@ def train_test_split(
     list of ndarray
         ``X_train, X_test, y_train, y_test`` for ``train_test_split(X, y)``.
     """
-    held = [np.asarray(array) for array in arrays]
+    held = [check_array(f"array {place}", array) for place, array in enumerate(arrays)]
     count = check_lengths(*held)
-    if not 0 < test_size < 1:
-        raise ConfigurationError(f"test_size must lie between 0 and 1, got {test_size!r}.")
-    rng = np.random.default_rng(seed)
+    test_size = check_range("test_size", test_size, high=1, inclusive=False)
+    rng = check_seed(seed)
     if stratify is None:
         groups = [np.arange(count)]
     else:
-        labels = np.asarray(stratify)
+        labels = check_array("stratify", stratify)
         if labels.shape != (count,):
             raise InputError(f"stratify must hold {count} labels, got the shape {labels.shape}.")
         classes, place = np.unique(labels, return_inverse=True)
@@ -137,6 +134,14 @@ def _test_sizes(groups: list[Array], test_size: float) -> list[int]:
     return list(np.clip(sizes, 1, most))
 
 
+def numbers_of(X: ArrayLike) -> Array:
+    """Return X in float64; refuse ragged rows, and what holds no numbers."""
+    array = check_array("X", X)
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"X must hold numbers, got {array.dtype}; encode text and dates first.")
+    return array.astype(np.float64)
+
+
 class Standardizer:
     """x ← (x - mean) / std, with the mean and standard deviation of the training data.
 
@@ -166,7 +171,7 @@ class Standardizer:
 
     def fit(self, X: ArrayLike) -> Standardizer:
         """Measure the mean and standard deviation of each feature over the samples."""
-        X = np.asarray(X, np.float64)
+        X = numbers_of(X)
         if X.ndim < 2 or len(X) == 0:
             raise InputError(f"Expected samples in rows, (N, features), got the shape {X.shape}.")
         if not np.isfinite(X).all():
@@ -193,7 +198,7 @@ class Standardizer:
     def _checked(self, X: ArrayLike) -> Array:
         if not hasattr(self, "mean"):
             raise InputError("This Standardizer has not been fitted: call fit(X_train) first.")
-        X = np.asarray(X, np.float64)
+        X = numbers_of(X)
         if X.shape[1:] != self.mean.shape:
             raise InputError(
                 f"Fitted on samples of shape {self.mean.shape}, got samples of shape {X.shape[1:]}."

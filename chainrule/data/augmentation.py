@@ -14,23 +14,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.errors import ConfigurationError, ShapeError
+from chainrule.checks import check_number, check_range, check_whole
+from chainrule.errors import ShapeError
 from chainrule.parameter import Array
 
 __all__ = ["crop", "cutout", "horizontal_flip", "shift"]
 
 
-def shift(x: Array, rng: np.random.Generator, pixels: int = 2, fill: float = 0.0) -> Array:
+def shift(x: Array, rng: np.random.Generator, pixels: int = 2, *, fill: float = 0.0) -> Array:
     """Move every image by up to `pixels` up or down and left or right.
 
     What comes in at the border is `fill`. It is the same as a border of that many pixels all
     around, and a `crop` back to the size.
     """
     height, width = _image_size(x)
-    if not isinstance(pixels, int) or not 0 <= pixels < min(height, width):
-        raise ConfigurationError(
-            f"pixels must be a whole number from 0 to {min(height, width) - 1}, got {pixels!r}."
-        )
+    pixels = check_whole("pixels", pixels, least=0, most=min(height, width) - 1)
+    fill = check_number("fill", fill)
     border = ((0, 0), (0, 0), (pixels, pixels), (pixels, pixels))
     return crop(np.pad(x, border, constant_values=fill), rng, height, width)
 
@@ -38,11 +37,8 @@ def shift(x: Array, rng: np.random.Generator, pixels: int = 2, fill: float = 0.0
 def crop(x: Array, rng: np.random.Generator, height: int, width: int) -> Array:
     """Cut a piece (height, width) out of every image, at a random place: (N, C, height, width)."""
     full_height, full_width = _image_size(x)
-    if not (1 <= height <= full_height and 1 <= width <= full_width):
-        raise ConfigurationError(
-            f"A crop of {height} × {width} does not fit into images of "
-            f"{full_height} × {full_width}."
-        )
+    height = check_whole("height", height, most=full_height)
+    width = check_whole("width", width, most=full_width)
     count = len(x)
     top = rng.integers(0, full_height - height + 1, count)
     left = rng.integers(0, full_width - width + 1, count)
@@ -54,21 +50,20 @@ def crop(x: Array, rng: np.random.Generator, height: int, width: int) -> Array:
 def horizontal_flip(x: Array, rng: np.random.Generator, p: float = 0.5) -> Array:
     """Mirror an image, left for right, with probability `p`."""
     _image_size(x)
-    if not 0 <= p <= 1:
-        raise ConfigurationError(f"p must lie between 0 and 1, got {p!r}.")
+    p = check_range("p", p, high=1, high_inclusive=True)
     mirrored = rng.random(len(x)) < p
     return np.where(mirrored[:, None, None, None], x[..., ::-1], x)
 
 
-def cutout(x: Array, rng: np.random.Generator, size: int = 8, fill: float = 0.0) -> Array:
+def cutout(x: Array, rng: np.random.Generator, size: int = 8, *, fill: float = 0.0) -> Array:
     """Blank out a square of up to `size` × `size` pixels at a random place of every image.
 
     The square's middle lies anywhere in the image, so near the border a part of it is outside.
     DeVries, Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout", 2017.
     """
     height, width = _image_size(x)
-    if not isinstance(size, int) or size < 1:
-        raise ConfigurationError(f"size must be a whole number of at least 1, got {size!r}.")
+    size = check_whole("size", size)
+    fill = check_number("fill", fill)
     down = _within(rng.integers(0, height, len(x)), size, height)  # (N, H)
     right = _within(rng.integers(0, width, len(x)), size, width)  # (N, W)
     blank = down[:, None, :, None] & right[:, None, None, :]  # (N, 1, H, W)

@@ -11,8 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.checks import check_array, check_range, check_whole
 from chainrule.data.arrays import Seed, check_lengths, train_test_split
 from chainrule.errors import ConfigurationError, InputError
+from chainrule.loss_functions.class_weight import (
+    ClassWeight,
+    check_class_weight,
+    weight_of_classes,
+)
 from chainrule.nested import (
     Nested,
     arrays_of,
@@ -26,8 +32,6 @@ from chainrule.parameter import Array
 
 Batch = tuple[Nested, Nested, Array | None]
 """Inputs, targets, and the samples' weights where there are any."""
-
-ClassWeight = Mapping[int, float] | str | None
 
 CHUNK_BYTES = 1 << 20
 """About how much of a shuffled epoch is gathered at once.
@@ -96,7 +100,9 @@ class ArraySource:
 class IterableSource:
     """Batches ``(x, y)`` or ``(x, y, weight)`` as an iterable yields them, every epoch anew."""
 
-    def __init__(self, iterable: Iterable[Any], class_weight: ClassWeight, epochs: int) -> None:
+    def __init__(
+        self, iterable: Iterable[Any], class_weight: ClassWeight | str | None, epochs: int
+    ) -> None:
         if isinstance(iterable, Iterator) and epochs > 1:
             raise ConfigurationError(
                 f"This {type(iterable).__name__} can be gone through only once, not for {epochs} "
@@ -148,14 +154,14 @@ def make_source(
     y: Any = None,
     batch_size: int = 32,
     sample_weight: Any = None,
-    class_weight: ClassWeight = None,
+    class_weight: ClassWeight | str | None = None,
     epochs: int = 1,
 ) -> Source:
     """Return the source for what a user gave: arrays X and y, or an iterable of batches as X."""
-    if not isinstance(batch_size, int | np.integer) or batch_size < 1:
-        raise ConfigurationError(
-            f"batch_size must be a whole number of at least 1, got {batch_size!r}."
-        )
+    batch_size = check_whole("batch_size", batch_size)
+    balanced = isinstance(class_weight, str) and class_weight == "balanced"
+    if class_weight is not None and not balanced:
+        class_weight = check_class_weight(class_weight)
     if y is None:
         if not isinstance(X, Iterable) or isinstance(X, np.ndarray | Mapping) or is_tuple(X):
             raise InputError(
@@ -173,7 +179,7 @@ def make_source(
     rows = np.arange(len(first_array(X)))
     if weight is not None:  # a sample that counts for nothing is left out
         rows = rows[weight.reshape(len(weight), -1).any(axis=1)]
-    return ArraySource(X, y, weight, rows, int(batch_size))
+    return ArraySource(X, y, weight, rows, batch_size)
 
 
 def as_arrays(data: Nested, name: str) -> Any:
@@ -184,10 +190,7 @@ def as_arrays(data: Nested, name: str) -> Any:
 
 def as_array(values: Any, name: str) -> Array:
     """Return an array (a mapped one stays mapped) of at least one axis that holds numbers."""
-    try:
-        array = values if isinstance(values, np.ndarray) else np.asarray(values)
-    except ValueError as error:
-        raise InputError(f"The rows of {name} differ in length ({error}).") from error
+    array = check_array(name, values)
     if array.dtype.kind not in "fiub":
         raise InputError(
             f"{name} must hold numbers, got {array.dtype}; encode text and number classes from 0."
@@ -214,7 +217,9 @@ def refuse_not_finite(array: Array, name: str) -> None:
             )
 
 
-def sample_weights(y: Nested, sample_weight: Any, class_weight: ClassWeight) -> Array | None:
+def sample_weights(
+    y: Nested, sample_weight: Any, class_weight: ClassWeight | str | None
+) -> Array | None:
     """Return the weight of every sample: its own times its class's. None where all are equal."""
     weight = None
     if sample_weight is not None:
@@ -237,26 +242,13 @@ def sample_weights(y: Nested, sample_weight: Any, class_weight: ClassWeight) -> 
     return weight
 
 
-def _weight_of_each(labels: Array, class_weight: Mapping[int, float] | str) -> Array:
-    """Return a weight for each class from 0 on; classes that are not named count once."""
+def _weight_of_each(labels: Array, class_weight: ClassWeight | str) -> Array:
+    """Return a weight for each class from 0 on, by what `class_weight` says of it."""
     counts = np.bincount(labels.reshape(-1))
-    if class_weight == "balanced":
+    if isinstance(class_weight, str):  # "balanced"
         present = np.count_nonzero(counts)
         return labels.size / (present * np.maximum(counts, 1))
-    if not isinstance(class_weight, Mapping):
-        raise ConfigurationError(
-            f"class_weight must be 'balanced' or like {{0: 1.0, 1: 5.0}}, got {class_weight!r}."
-        )
-    weights = np.ones(len(counts))
-    for label, weight in class_weight.items():
-        if not isinstance(label, int | np.integer) or label < 0 or not 0 <= weight < np.inf:
-            raise ConfigurationError(
-                "class_weight maps classes from 0 on to weights that are finite and not negative, "
-                f"got {label!r}: {weight!r}."
-            )
-        if label < len(weights):
-            weights[label] = weight
-    return weights
+    return weight_of_classes(class_weight, len(counts))
 
 
 def class_labels(y: Array) -> Array | None:
@@ -284,6 +276,7 @@ def split(source: ArraySource, share: float, seed: Seed) -> tuple[Array, str]:
 
     They are shuffled; where `y` holds one class a sample, each class is split alike.
     """
+    share = check_range("validation_split", share, high=1, inclusive=False)
     y = source.y
     labels = class_labels(y.take(source.rows, axis=0)) if isinstance(y, np.ndarray) else None
     how = "shuffled, not stratified: y does not hold classes"

@@ -7,13 +7,11 @@ alone, for use by losses and other layers.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from chainrule.errors import ConfigurationError, ShapeError
+from chainrule.checks import check_number, check_whole
+from chainrule.errors import ShapeError
 from chainrule.initializers import Constant
-from chainrule.layers.linear import check_sizes
 from chainrule.module import Module
 from chainrule.parameter import Array, Parameter
 
@@ -59,7 +57,7 @@ class LeakyReLU(Module):
     """
 
     def __init__(self, negative_slope: float = 0.01) -> None:
-        self.negative_slope = negative_slope
+        self.negative_slope = check_number("negative_slope", negative_slope)
 
     def forward(self, x: Array, training: bool = True) -> Array:
         self.save_for_backward(x, training=training)
@@ -85,15 +83,11 @@ class PReLU(Module):
         The first value of every slope.
     """
 
-    def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
-        check_sizes(num_parameters=num_parameters)
-        if not math.isfinite(init):
-            raise ConfigurationError(f"PReLU's init must be a finite number, got {init!r}.")
-        self.num_parameters = num_parameters
-        self.init = init
-        self.weight = Parameter(
-            np.full(num_parameters, init, np.float32), decay=False, initializer=Constant(init)
-        )
+    def __init__(self, num_parameters: int = 1, *, init: float = 0.25) -> None:
+        self.num_parameters = check_whole("num_parameters", num_parameters)
+        self.init = check_number("init", init)
+        first = np.full(self.num_parameters, self.init, np.float32)
+        self.weight = Parameter(first, decay=False, initializer=Constant(self.init))
 
     def forward(self, x: Array, training: bool = True) -> Array:
         if self.num_parameters > 1 and (x.ndim < 2 or x.shape[1] != self.num_parameters):
@@ -236,7 +230,7 @@ class Softmax(Module):
     """
 
     def __init__(self, axis: int = -1) -> None:
-        self.axis = axis
+        self.axis = check_whole("axis", axis, least=None)
 
     def forward(self, x: Array, training: bool = True) -> Array:
         y = softmax(x, self.axis)
@@ -257,7 +251,7 @@ class LogSoftmax(Module):
     """
 
     def __init__(self, axis: int = -1) -> None:
-        self.axis = axis
+        self.axis = check_whole("axis", axis, least=None)
 
     def forward(self, x: Array, training: bool = True) -> Array:
         y = log_softmax(x, self.axis)

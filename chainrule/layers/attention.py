@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.checks import check_range, check_seed, check_sizes
 from chainrule.errors import ConfigurationError, InputError, ShapeError
 from chainrule.initializers import KaimingNormal
 from chainrule.layers.dropout import Dropout
-from chainrule.layers.linear import Linear, check_sizes
+from chainrule.layers.linear import Linear
 from chainrule.module import Module
-from chainrule.parameter import Array
+from chainrule.parameter import Array, Parameter
 
 __all__ = ["MultiHeadAttention"]
 
@@ -59,27 +60,33 @@ class MultiHeadAttention(Module):
         self,
         embed_dim: int,
         num_heads: int,
+        *,
         causal: bool = False,
         bias: bool = True,
         dropout: float = 0.0,
         seed: int | np.random.Generator | None = None,
     ) -> None:
-        check_sizes(embed_dim=embed_dim, num_heads=num_heads)
+        embed_dim, num_heads = check_sizes(embed_dim=embed_dim, num_heads=num_heads)
         if embed_dim % num_heads:
             raise ConfigurationError(
                 f"embed_dim is cut into equal heads, so num_heads must divide it; got "
                 f"embed_dim={embed_dim} and num_heads={num_heads}."
             )
-        rng = np.random.default_rng(seed)
         self.embed_dim = embed_dim
         self.num_heads = num_heads
         self.causal = causal
-        self.bias = bias
-        self.dropout = dropout
+        self.dropout = check_range("dropout", dropout, high=1)
+        rng = check_seed(seed)
         self.q_proj, self.k_proj, self.v_proj, self.out_proj = (
-            Linear(embed_dim, embed_dim, bias, KEEPING_VARIANCE, rng) for _ in range(4)
+            Linear(embed_dim, embed_dim, bias=bias, initialization=KEEPING_VARIANCE, seed=rng)
+            for _ in range(4)
         )
         self.drop = Dropout(dropout, seed=rng.spawn(1)[0])
+
+    @property
+    def bias(self) -> Parameter | None:
+        """The bias that y ends with, the last product's; None without biases, as in Linear."""
+        return self.out_proj.bias
 
     def forward(
         self,

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.checks import check_instance, check_whole
 from chainrule.errors import ConfigurationError, InputError, ModuleError, ShapeError
 from chainrule.layers.joins import Add, Concatenate
 from chainrule.layers.sharing import Gradients, Saved, Sharing
@@ -200,7 +201,10 @@ class Residual(Container):
     """
 
     def __init__(self, body: Module, shortcut: Module | None = None) -> None:
-        modules = checked_modules(self, [body] if shortcut is None else [body, shortcut], "module")
+        check_instance(body, Module, "Residual's body must be a Module, such as Linear(4, 4)")
+        if shortcut is not None:
+            check_instance(shortcut, Module, "Residual's shortcut must be a Module")
+        modules = [body] if shortcut is None else [body, shortcut]
         self.body = body
         self.shortcut = shortcut
         self.adopt(*modules)
@@ -269,7 +273,7 @@ class Parallel(Container):
             )
         self.merge = merge
         self.join = Add() if merge == "add" else Concatenate(axis)
-        self.axis = axis
+        self.axis = check_whole("axis", axis, least=None)
         self.adopt(*self.branches)
         self.takes_indices = self.same_indices(*self.branches)
 
@@ -345,11 +349,7 @@ def checked_modules(container: Module, modules: Sequence[Module], what: str) -> 
     if not modules:
         raise ConfigurationError(f"{name} needs at least one {what}, got none.")
     for module in modules:
-        if not isinstance(module, Module):
-            raise ConfigurationError(
-                f"{name} takes modules, such as Linear(4, 8) or ReLU(); got {module!r}."
-                + (" Did you forget the ()?" if isinstance(module, type) else "")
-            )
+        check_instance(module, Module, f"{name} takes modules, such as Linear(4, 8) or ReLU()")
     return modules
 
 

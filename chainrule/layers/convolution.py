@@ -32,9 +32,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import DTypeLike
 
+from chainrule.checks import check_seed, check_sizes
 from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.initializers import Zero, get_initializer
-from chainrule.layers.linear import check_sizes
 from chainrule.layers.windows import (
     Padding,
     Pair,
@@ -70,6 +70,7 @@ class _Convolution(Module):
         in_channels: int,
         out_channels: int,
         kernel_size: Sizes,
+        *,
         stride: Sizes = 1,
         padding: Padding = 0,
         dilation: Sizes = 1,
@@ -78,8 +79,8 @@ class _Convolution(Module):
         initialization: str | Initializer = "kaiming",
         seed: int | np.random.Generator | None = None,
     ) -> None:
-        check_channels(in_channels, out_channels, groups)
-        rng = np.random.default_rng(seed)
+        in_channels, out_channels, groups = check_channels(in_channels, out_channels, groups)
+        rng = check_seed(seed)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = kernel_size
@@ -223,30 +224,31 @@ class ConvTranspose2d(Module):
         in_channels: int,
         out_channels: int,
         kernel_size: Sizes,
+        *,
         stride: Sizes = 1,
         padding: Padding = 0,
         output_padding: Sizes = 0,
+        dilation: Sizes = 1,
         groups: int = 1,
         bias: bool = True,
-        dilation: Sizes = 1,
         initialization: str | Initializer = "kaiming",
         seed: int | np.random.Generator | None = None,
     ) -> None:
-        check_channels(in_channels, out_channels, groups)
+        in_channels, out_channels, groups = check_channels(in_channels, out_channels, groups)
         if padding == "same":
             raise ConfigurationError(
                 "ConvTranspose2d has no padding='same'; give numbers, and choose the size of the "
                 "output with output_padding."
             )
-        rng = np.random.default_rng(seed)
+        rng = check_seed(seed)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = kernel_size
         self.stride = stride
         self.padding = padding
         self.output_padding = output_padding
-        self.groups = groups
         self.dilation = dilation
+        self.groups = groups
         self.window = read_window(2, kernel_size, stride, padding, dilation)
         self.extra = read_sizes("output_padding", output_padding, 2, least=0)
         if any(e >= s for e, s in zip(self.extra, self.window.stride, strict=True)):
@@ -293,14 +295,15 @@ class ConvTranspose2d(Module):
         return height, width
 
 
-def check_channels(in_channels: int, out_channels: int, groups: int) -> None:
-    """Raise ConfigurationError unless both numbers of channels can be divided into groups."""
-    check_sizes(in_channels=in_channels, out_channels=out_channels, groups=groups)
+def check_channels(in_channels: int, out_channels: int, groups: int) -> tuple[int, ...]:
+    """Return all three as ints; refuse channels that cannot be divided into groups."""
+    sizes = check_sizes(in_channels=in_channels, out_channels=out_channels, groups=groups)
     if in_channels % groups or out_channels % groups:
         raise ConfigurationError(
             f"groups must divide in_channels and out_channels: {in_channels} and {out_channels} "
             f"channels do not make {groups} equal groups."
         )
+    return sizes
 
 
 # ---------------------------------------------------------------- the mathematics

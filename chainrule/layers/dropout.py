@@ -5,11 +5,10 @@ In `predict` each of them passes x through unchanged.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from chainrule.errors import ConfigurationError, ShapeError
+from chainrule.checks import check_range, check_seed
+from chainrule.errors import ShapeError
 from chainrule.module import Module
 from chainrule.parameter import Array
 
@@ -30,13 +29,9 @@ class Dropout(Module):
         The same seed gives the same masks; a network with a seed hands its own down.
     """
 
-    def __init__(self, p: float = 0.5, seed: int | np.random.Generator | None = None) -> None:
-        if not 0 <= p < 1:
-            raise ConfigurationError(
-                f"{type(self).__name__}'s p must lie in 0 <= p < 1, got {p!r}."
-            )
-        self.p = p
-        self.rng = np.random.default_rng(seed)
+    def __init__(self, p: float = 0.5, *, seed: int | np.random.Generator | None = None) -> None:
+        self.p = check_range("p", p, high=1)
+        self.rng = check_seed(seed)
 
     def forward(self, x: Array, training: bool = True) -> Array:
         if not training or self.p == 0:
@@ -96,11 +91,9 @@ class GaussianNoise(Module):
         The same seed gives the same noise; a network with a seed hands its own down.
     """
 
-    def __init__(self, std: float = 0.1, seed: int | np.random.Generator | None = None) -> None:
-        if not 0 <= std < math.inf:
-            raise ConfigurationError(f"GaussianNoise's std must be a number >= 0, got {std!r}.")
-        self.std = std
-        self.rng = np.random.default_rng(seed)
+    def __init__(self, std: float = 0.1, *, seed: int | np.random.Generator | None = None) -> None:
+        self.std = check_range("std", std)
+        self.rng = check_seed(seed)
 
     def forward(self, x: Array, training: bool = True) -> Array:
         self.save_for_backward(training=training)

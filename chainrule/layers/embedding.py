@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.errors import ConfigurationError, InputError, ShapeError
+from chainrule.checks import check_seed, check_sizes, check_whole
+from chainrule.errors import InputError, ShapeError
 from chainrule.initializers import Random
-from chainrule.layers.linear import check_sizes
 from chainrule.module import Module
 from chainrule.parameter import Array, Initializer, Parameter
 
@@ -40,19 +40,17 @@ class Embedding(Module):
         self,
         num_embeddings: int,
         embedding_dim: int,
+        *,
         padding_idx: int | None = None,
         seed: int | np.random.Generator | None = None,
     ) -> None:
-        check_sizes(num_embeddings=num_embeddings, embedding_dim=embedding_dim)
-        if padding_idx is not None and padding_idx not in range(num_embeddings):
-            raise ConfigurationError(
-                f"padding_idx must be an index from 0 to {num_embeddings - 1}, got {padding_idx!r}."
-            )
-        self.num_embeddings = num_embeddings
-        self.embedding_dim = embedding_dim
+        sizes = check_sizes(num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        self.num_embeddings, self.embedding_dim = sizes
+        if padding_idx is not None:
+            padding_idx = check_whole("padding_idx", padding_idx, 0, self.num_embeddings - 1)
         self.padding_idx = padding_idx
-        self.weight = Table((num_embeddings, embedding_dim), padding_idx)
-        self.weight.initialize(np.random.default_rng(seed))
+        self.weight = Table(sizes, padding_idx)
+        self.weight.initialize(check_seed(seed))
 
     def forward(self, x: ArrayLike, training: bool = True) -> Array:
         indices = self._checked(x)
@@ -101,7 +99,7 @@ class Embedding(Module):
 class Table(Parameter):
     """The rows of an Embedding: whoever draws them anew, the padding's row is zero again."""
 
-    def __init__(self, shape: tuple[int, int], padding_idx: int | None) -> None:
+    def __init__(self, shape: tuple[int, ...], padding_idx: int | None) -> None:
         super().__init__(np.zeros(shape, np.float32), initializer=Random(std=1.0))
         self.padding_idx = padding_idx
 

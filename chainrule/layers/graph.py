@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.checks import check_instance
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.layers.containers import has_gradient, split_gradients, unknown_input
 from chainrule.layers.sharing import Gradients, Saved, Sharing
@@ -43,11 +44,7 @@ class Node:
     """
 
     def __init__(self, module: Module, *inputs: str, **further: str) -> None:
-        if not isinstance(module, Module):
-            forgotten = " Did you forget the ()?" if isinstance(module, type) else ""
-            raise ConfigurationError(
-                f"A Node needs a module, such as Linear(4, 8); got {module!r}.{forgotten}"
-            )
+        check_instance(module, Module, "A Node needs a module, such as Linear(4, 8)")
         if not inputs:
             raise ConfigurationError(
                 f"A Node needs the name of what goes in, such as Node({module!r}, 'x')."

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.checks import check_range
+from chainrule.checks import check_range, check_whole
 from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.module import Module
 from chainrule.parameter import Array
@@ -65,11 +65,9 @@ class Concatenate(Module):
     joins = True
 
     def __init__(self, axis: int = 1) -> None:
-        if not isinstance(axis, int | np.integer) or axis == 0:
-            raise ConfigurationError(
-                f"Concatenate's axis is a whole number other than 0, the batch; got {axis!r}."
-            )
-        self.axis = int(axis)
+        self.axis = check_whole("axis", axis, least=None)
+        if self.axis == 0:
+            raise ConfigurationError("Arrays cannot be concatenated along axis 0, the batch.")
 
     def forward(self, x: Arrays, training: bool = True) -> Array:
         check_equal_shapes(self, x, but=self.axis)
@@ -98,7 +96,7 @@ class DotProduct(Module):
 
     joins = True
 
-    def __init__(self, normalize: bool = False, *, epsilon: float = 1e-8) -> None:
+    def __init__(self, *, normalize: bool = False, epsilon: float = 1e-8) -> None:
         self.normalize = normalize
         self.epsilon = check_range("epsilon", epsilon, inclusive=False)
 

@@ -27,10 +27,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.checks import all_finite
+from chainrule.checks import (
+    all_finite,
+    check_range,
+    check_sizes,
+    check_whole,
+    check_whole_numbers,
+)
 from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.initializers import Constant
-from chainrule.layers.linear import check_sizes
 from chainrule.module import Module
 from chainrule.parameter import Array, Buffer, Parameter
 
@@ -120,17 +125,17 @@ class BatchNorm(Module):
     """
 
     def __init__(
-        self, num_features: int, epsilon: float = 1e-5, momentum: float = 0.1, affine: bool = True
+        self,
+        num_features: int,
+        *,
+        epsilon: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = True,
     ) -> None:
-        check_sizes(num_features=num_features)
-        check_epsilon(epsilon)
-        if not 0 <= momentum <= 1:
-            raise ConfigurationError(
-                f"BatchNorm's momentum must lie in 0 <= momentum <= 1, got {momentum!r}."
-            )
+        num_features = check_whole("num_features", num_features)
         self.num_features = num_features
-        self.epsilon = epsilon
-        self.momentum = momentum
+        self.epsilon = check_range("epsilon", epsilon, inclusive=False)
+        self.momentum = check_range("momentum", momentum, high=1, high_inclusive=True)
         self.affine = affine
         self.weight, self.bias = gain_and_bias((num_features,), affine)
         self.running_mean = Buffer(np.zeros(num_features, np.float32))
@@ -201,12 +206,12 @@ class LayerNorm(Module):
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
+        *,
         epsilon: float = 1e-5,
         affine: bool = True,
     ) -> None:
-        check_epsilon(epsilon)
         self.normalized_shape = as_shape(normalized_shape)
-        self.epsilon = epsilon
+        self.epsilon = check_range("epsilon", epsilon, inclusive=False)
         self.affine = affine
         self.weight, self.bias = gain_and_bias(self.normalized_shape, affine)
 
@@ -249,17 +254,16 @@ class GroupNorm(Module):
     """
 
     def __init__(
-        self, num_groups: int, num_channels: int, epsilon: float = 1e-5, affine: bool = True
+        self, num_groups: int, num_channels: int, *, epsilon: float = 1e-5, affine: bool = True
     ) -> None:
-        check_sizes(num_groups=num_groups, num_channels=num_channels)
-        check_epsilon(epsilon)
+        num_groups, num_channels = check_sizes(num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
             raise ConfigurationError(
                 f"{num_channels} channels cannot be split into {num_groups} groups of equal size."
             )
         self.num_groups = num_groups
         self.num_channels = num_channels
-        self.epsilon = epsilon
+        self.epsilon = check_range("epsilon", epsilon, inclusive=False)
         self.affine = affine
         self.weight, self.bias = gain_and_bias((num_channels,), affine)
 
@@ -301,9 +305,9 @@ class InstanceNorm(GroupNorm):
         Whether to learn a factor and an offset for each channel.
     """
 
-    def __init__(self, num_features: int, epsilon: float = 1e-5, affine: bool = False) -> None:
-        check_sizes(num_features=num_features)
-        super().__init__(num_features, num_features, epsilon, affine)
+    def __init__(self, num_features: int, *, epsilon: float = 1e-5, affine: bool = False) -> None:
+        num_features = check_whole("num_features", num_features)
+        super().__init__(num_features, num_features, epsilon=epsilon, affine=affine)
         self.num_features = num_features
 
     def forward(self, x: Array, training: bool = True) -> Array:
@@ -337,12 +341,12 @@ class RMSNorm(Module):
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
+        *,
         epsilon: float = 1e-5,
         affine: bool = True,
     ) -> None:
-        check_epsilon(epsilon)
         self.normalized_shape = as_shape(normalized_shape)
-        self.epsilon = epsilon
+        self.epsilon = check_range("epsilon", epsilon, inclusive=False)
         self.affine = affine
         self.weight, _ = gain_and_bias(self.normalized_shape, affine)
 
@@ -372,19 +376,13 @@ class RMSNorm(Module):
 # ---------------------------------------------------------------- checks at the door
 
 
-def check_epsilon(epsilon: float) -> None:
-    """Raise ConfigurationError unless epsilon is positive."""
-    if not 0 < epsilon < math.inf:
-        raise ConfigurationError(f"epsilon must be a positive number, got {epsilon!r}.")
-
-
 def as_shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     """Return sizes as a tuple of at least one whole number, each at least 1."""
-    sizes = normalized_shape if isinstance(normalized_shape, Sequence) else (normalized_shape,)
-    if not sizes:
+    if not isinstance(normalized_shape, Sequence):
+        return (check_whole("normalized_shape", normalized_shape),)
+    if not normalized_shape:
         raise ConfigurationError("normalized_shape must hold at least one size, got none.")
-    check_sizes(**{f"normalized_shape[{axis}]": size for axis, size in enumerate(sizes)})
-    return tuple(int(size) for size in sizes)
+    return check_whole_numbers("normalized_shape", normalized_shape)
 
 
 def check_channels(module: Module, x: Array, channels: int) -> None:

@@ -68,6 +68,7 @@ class MaxPool2d(Module):
         self,
         kernel_size: Sizes,
         stride: Sizes | None = None,
+        *,
         padding: Padding = 0,
         dilation: Sizes = 1,
     ) -> None:
@@ -165,6 +166,7 @@ class AvgPool2d(Module):
         self,
         kernel_size: Sizes,
         stride: Sizes | None = None,
+        *,
         padding: Padding = 0,
         count_include_pad: bool = True,
     ) -> None:

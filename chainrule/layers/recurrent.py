@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from chainrule.checks import check_range, check_seed, check_sizes
 from chainrule.errors import ConfigurationError, InputError, ShapeError
 from chainrule.layers.dropout import Dropout
-from chainrule.layers.linear import check_sizes
 from chainrule.layers.recurrent_cells import Cell, GRUCell, LSTMCell, RNNCell
 from chainrule.module import Module
 from chainrule.parameter import Array
@@ -71,24 +71,23 @@ class Recurrent(Module):
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
+        *,
         bidirectional: bool = False,
         dropout: float = 0.0,
         seed: int | np.random.Generator | None = None,
     ) -> None:
-        check_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        sizes = check_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        self.input_size, self.hidden_size, self.num_layers = sizes
+        self.dropout = check_range("dropout", dropout, high=1)
         if dropout and num_layers == 1:
             raise ConfigurationError(
                 "dropout acts between layers, and there is only one: give num_layers=2 or more, or "
                 "put a Dropout layer behind."
             )
-        rng = np.random.default_rng(seed)
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
         self.bidirectional = bidirectional
-        self.dropout = dropout
+        rng = check_seed(seed)
         directions = 2 if bidirectional else 1
-        widths = [input_size] + [hidden_size * directions] * (num_layers - 1)
+        widths = [self.input_size] + [self.hidden_size * directions] * (self.num_layers - 1)
         self.cells = [self.make_cell(width, rng) for width in widths for _ in range(directions)]
         self.dropouts = [Dropout(dropout, seed=rng.spawn(1)[0]) for _ in widths[1:]]
 
@@ -190,8 +189,9 @@ class RNN(Recurrent):
         self,
         input_size: int,
         hidden_size: int,
-        nonlinearity: str = "tanh",
         num_layers: int = 1,
+        *,
+        nonlinearity: str = "tanh",
         bidirectional: bool = False,
         dropout: float = 0.0,
         seed: int | np.random.Generator | None = None,
@@ -201,7 +201,14 @@ class RNN(Recurrent):
                 f"nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}."
             )
         self.nonlinearity = nonlinearity
-        super().__init__(input_size, hidden_size, num_layers, bidirectional, dropout, seed)
+        super().__init__(
+            input_size,
+            hidden_size,
+            num_layers,
+            bidirectional=bidirectional,
+            dropout=dropout,
+            seed=seed,
+        )
 
     def make_cell(self, input_size: int, rng: np.random.Generator) -> Cell:
         return RNNCell(input_size, self.hidden_size, rng, self.nonlinearity)

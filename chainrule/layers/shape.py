@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from chainrule.checks import check_whole_numbers
 from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.module import Module
 from chainrule.parameter import Array
@@ -36,9 +37,8 @@ class Reshape(Module):
     """
 
     def __init__(self, shape: Sequence[int]) -> None:
-        self.shape = tuple(shape)
-        whole = all(isinstance(n, int | np.integer) and (n >= 1 or n == -1) for n in self.shape)
-        if not whole or self.shape.count(-1) > 1:
+        self.shape = check_whole_numbers("shape", shape, least=None)
+        if any(n < 1 and n != -1 for n in self.shape) or self.shape.count(-1) > 1:
             raise ConfigurationError(
                 "Reshape's shape holds whole numbers of at least 1, and -1 at most once; "
                 f"got {shape!r}."
@@ -74,7 +74,7 @@ class Transpose(Module):
     """
 
     def __init__(self, axes: Sequence[int]) -> None:
-        self.axes = tuple(axes)
+        self.axes = check_whole_numbers("axes", axes, least=0)
         if sorted(self.axes) != list(range(len(self.axes))) or not self.axes:
             raise ConfigurationError(
                 "Transpose's axes are those of a sample, each once, counted from 0: such as "

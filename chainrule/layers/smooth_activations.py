@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from chainrule.checks import check_number, check_range
 from chainrule.errors import ConfigurationError
 from chainrule.layers.activations import sigmoid
 from chainrule.layers.erfc import erfc
@@ -28,7 +29,7 @@ class ELU(Module):
     """
 
     def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = alpha
+        self.alpha = check_number("alpha", alpha)
 
     def forward(self, x: Array, training: bool = True) -> Array:
         self.save_for_backward(x, training=training)
@@ -77,9 +78,7 @@ class Softplus(Module):
     """
 
     def __init__(self, beta: float = 1.0) -> None:
-        if not beta > 0:
-            raise ConfigurationError(f"Softplus' beta must be positive, got {beta!r}.")
-        self.beta = beta
+        self.beta = check_range("beta", beta, inclusive=False)
 
     def forward(self, x: Array, training: bool = True) -> Array:
         self.save_for_backward(x, training=training)

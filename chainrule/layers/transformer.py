@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.checks import check_range, check_seed, check_sizes, check_whole
 from chainrule.errors import ShapeError
 from chainrule.layers.attention import MultiHeadAttention
 from chainrule.layers.containers import Sequential
 from chainrule.layers.dropout import Dropout
-from chainrule.layers.linear import Linear, check_sizes
+from chainrule.layers.linear import Linear
 from chainrule.layers.normalization import LayerNorm
 from chainrule.layers.smooth_activations import GELU
 from chainrule.module import Module
@@ -33,8 +34,8 @@ class PositionalEncoding(Module):
         The longest sequence that can come.
     """
 
-    def __init__(self, embed_dim: int, max_length: int = 1024) -> None:
-        check_sizes(embed_dim=embed_dim, max_length=max_length)
+    def __init__(self, embed_dim: int, *, max_length: int = 1024) -> None:
+        embed_dim, max_length = check_sizes(embed_dim=embed_dim, max_length=max_length)
         self.embed_dim = embed_dim
         self.max_length = max_length
         time = np.arange(max_length)[:, np.newaxis]
@@ -96,6 +97,7 @@ class TransformerBlock(Module):
         self,
         embed_dim: int,
         num_heads: int,
+        *,
         hidden_size: int | None = None,
         causal: bool = False,
         dropout: float = 0.0,
@@ -103,13 +105,16 @@ class TransformerBlock(Module):
         activation: Module | None = None,
         seed: int | np.random.Generator | None = None,
     ) -> None:
-        rng = np.random.default_rng(seed)
+        embed_dim, num_heads = check_sizes(embed_dim=embed_dim, num_heads=num_heads)
+        if hidden_size is not None:
+            hidden_size = check_whole("hidden_size", hidden_size)
         self.embed_dim = embed_dim
         self.num_heads = num_heads
         self.hidden_size = hidden_size
         self.causal = causal
-        self.dropout = dropout
+        self.dropout = check_range("dropout", dropout, high=1)
         self.norm_first = norm_first
+        rng = check_seed(seed)
         inner = 4 * embed_dim if hidden_size is None else hidden_size
         self.attention = MultiHeadAttention(
             embed_dim, num_heads, causal=causal, dropout=dropout, seed=rng

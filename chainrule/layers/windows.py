@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.checks import is_whole
 from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.module import Module
 from chainrule.parameter import Array
@@ -111,11 +112,11 @@ def read_window(
 
 def read_sizes(name: str, value: Sizes, axes: int, least: int = 1) -> tuple[int, ...]:
     """Return one whole number for each axis; a single number goes for all of them."""
-    numbers: Any = (value,) * axes if _is_whole(value) else value
+    numbers: Any = (value,) * axes if is_whole(value) else value
     if (
         not isinstance(numbers, Sequence)
         or len(numbers) != axes
-        or not all(_is_whole(n) and n >= least for n in numbers)
+        or not all(is_whole(n) and n >= least for n in numbers)
     ):
         several = "" if axes == 1 else ", or a pair of them (vertical, horizontal)"
         raise ConfigurationError(
@@ -126,13 +127,13 @@ def read_sizes(name: str, value: Sizes, axes: int, least: int = 1) -> tuple[int,
 
 def read_padding(padding: Padding, axes: int) -> tuple[Pair, ...]:
     """Return (before, after) for each axis, from a number, one number an axis, or all sides."""
-    sides: Any = (padding,) * axes if _is_whole(padding) else padding
+    sides: Any = (padding,) * axes if is_whole(padding) else padding
     if isinstance(sides, Sequence) and axes == 1 and len(sides) == 2:
         sides = (sides,)  # (left, right)
     if isinstance(sides, Sequence) and len(sides) == axes:
-        sides = tuple((p, p) if _is_whole(p) else p for p in sides)
+        sides = tuple((p, p) if is_whole(p) else p for p in sides)
         if all(
-            isinstance(p, Sequence) and len(p) == 2 and all(_is_whole(n) and n >= 0 for n in p)
+            isinstance(p, Sequence) and len(p) == 2 and all(is_whole(n) and n >= 0 for n in p)
             for p in sides
         ):
             return tuple((int(before), int(after)) for before, after in sides)
@@ -145,10 +146,6 @@ def read_padding(padding: Padding, axes: int) -> tuple[Pair, ...]:
         f"padding must be a whole number of at least 0, {forms}, or 'same' where the layer has "
         f"it; got {padding!r}."
     )
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _two(values: tuple[Any, ...]) -> tuple[Any, Any]:

@@ -1,6 +1,7 @@
 """Losses: how wrong the predictions are, and the gradient of that at the predictions.
 
 base.py             Loss: checks at the door, weights, the mean
+class_weight.py     how much each class counts
 cross_entropy.py    for classes, and yes or no, from probabilities or logits
 focal.py            cross-entropy that looks away from what is easy
 margin.py           hinges: right by a margin is right enough

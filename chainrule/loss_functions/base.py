@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from chainrule.checks import all_finite
+from chainrule.checks import all_finite, check_array
 from chainrule.errors import InputError
 from chainrule.layers.activations import tiny
 from chainrule.parameter import Array
@@ -154,17 +154,9 @@ def _of_mean(gradients: Array, weights: Weights) -> Array:
 # ---------------------------------------------------------------- arrays, as they come
 
 
-def as_array(name: str, y: ArrayLike) -> Array:
-    """Return `y` as an array; refuse rows of different lengths."""
-    try:
-        return np.asarray(y)
-    except ValueError as error:
-        raise InputError(f"{name} holds rows of different lengths ({error}).") from error
-
-
 def as_numbers(y_true: ArrayLike) -> Array:
     """Return `y_true` as an array; refuse it unless it holds finite numbers."""
-    true = as_array("y_true", y_true)
+    true = check_array("y_true", y_true)
     if true.dtype.kind in "iub":
         return true
     if true.dtype.kind != "f":
@@ -176,7 +168,7 @@ def as_numbers(y_true: ArrayLike) -> Array:
 
 def as_floats(y_pred: ArrayLike) -> Array:
     """Return `y_pred` as an array of floats; refuse it if it is empty."""
-    pred = as_array("y_pred", y_pred)
+    pred = check_array("y_pred", y_pred)
     if pred.dtype.kind in "iub":
         pred = pred.astype(np.float64)
     if pred.dtype.kind != "f":
@@ -248,7 +240,7 @@ def class_rows(true: Array, pred: Array) -> tuple[Array, Array]:
 
 def one_hot(labels: ArrayLike, classes: int, dtype: DTypeLike = np.float32) -> Array:
     """Return rows of zeros with a one at each label: (...,) whole numbers to (..., classes)."""
-    labels = np.asarray(labels)
+    labels = check_array("labels", labels)
     if labels.dtype.kind not in "iu":
         raise InputError(
             f"Class labels are whole numbers from 0 to {classes - 1}, got {labels.dtype}."
@@ -266,7 +258,7 @@ def one_hot(labels: ArrayLike, classes: int, dtype: DTypeLike = np.float32) -> A
 
 def weight_of_rows(sample_weight: ArrayLike, shape: tuple[int, ...]) -> Array:
     """Return the weight of each row, (N,) in float64, for predictions of this shape."""
-    weight = as_array("sample_weight", sample_weight)
+    weight = check_array("sample_weight", sample_weight)
     if weight.dtype.kind not in "fiub":
         raise InputError(f"Sample weights must be numbers, got {weight.dtype}.")
     places = shape[:-1] if len(shape) > 1 else shape

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.checks import check_range
-from chainrule.errors import ConfigurationError, InputError
+from chainrule.errors import InputError
 from chainrule.layers.activations import log_softmax, sigmoid, softmax, tiny
 from chainrule.loss_functions.base import (
     Loss,
@@ -18,6 +16,12 @@ from chainrule.loss_functions.base import (
     check_finite,
     class_rows,
     same_rows,
+)
+from chainrule.loss_functions.class_weight import (
+    ClassWeight,
+    check_class_weight,
+    named_classes,
+    weight_of_classes,
 )
 from chainrule.parameter import Array
 
@@ -60,27 +64,29 @@ class CategoricalCrossEntropy(ClassLoss):
     label_smoothing : float
         With ε, the truth becomes (1 - ε) y + ε / C: a network need not go to infinity to be
         sure. Szegedy et al., "Rethinking the Inception Architecture", 2016, section 7.
-    class_weight : sequence of float, optional
+    class_weight : mapping of int to float, or sequence of float, optional
         w, how much each class counts: loss_n = -Σ_c w_c y_nc log p_nc, and the mean is divided
-        by Σ_n Σ_c w_c y_nc (before smoothing), as PyTorch does for class indices.
+        by Σ_n Σ_c w_c y_nc (before smoothing), as PyTorch does for class indices. In a mapping
+        such as ``{2: 5.0}`` the classes that are not named count 1; a sequence names them all.
     """
 
     def __init__(
         self,
+        *,
         from_logits: bool = False,
         label_smoothing: float = 0.0,
-        class_weight: Sequence[float] | None = None,
+        class_weight: ClassWeight | None = None,
     ) -> None:
         self.from_logits = from_logits
         self.label_smoothing = check_range("label_smoothing", label_smoothing, high=1)
-        self.class_weight = None if class_weight is None else checked_weights(class_weight)
+        self.class_weight = None if class_weight is None else check_class_weight(class_weight)
 
     def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         true, pred = super().rows(y_true, y_pred)
-        if self.class_weight is not None and len(self.class_weight) != pred.shape[1]:
+        if self.class_weight is not None and named_classes(self.class_weight) > pred.shape[1]:
             raise InputError(
-                f"class_weight has {len(self.class_weight)} weights, "
-                f"y_pred {pred.shape[1]} classes."
+                f"class_weight is for {named_classes(self.class_weight)} classes, and y_pred has "
+                f"{pred.shape[1]}."
             )
         return true, pred
 
@@ -89,7 +95,9 @@ class CategoricalCrossEntropy(ClassLoss):
         return self.class_weight is not None
 
     def target_weights(self, y_true: Array) -> Array | None:
-        return None if self.class_weight is None else y_true @ np.array(self.class_weight)
+        if self.class_weight is None:
+            return None
+        return y_true @ weight_of_classes(self.class_weight, y_true.shape[1])
 
     def target(self, y_true: Array) -> Array:
         """Return w_c ((1 - ε) y_nc + ε / C): what log p is weighed with."""
@@ -97,7 +105,8 @@ class CategoricalCrossEntropy(ClassLoss):
             smoothing = self.label_smoothing
             y_true = (1 - smoothing) * y_true + smoothing / y_true.shape[1]
         if self.class_weight is not None:
-            y_true = y_true * np.array(self.class_weight, y_true.dtype)
+            weights = weight_of_classes(self.class_weight, y_true.shape[1])
+            y_true = y_true * weights.astype(y_true.dtype)
         return y_true
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
@@ -131,7 +140,7 @@ class KLDivergence(ClassLoss):
         True where the network ends without Softmax.
     """
 
-    def __init__(self, from_logits: bool = False) -> None:
+    def __init__(self, *, from_logits: bool = False) -> None:
         self.from_logits = from_logits
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
@@ -142,14 +151,6 @@ class KLDivergence(ClassLoss):
         if self.from_logits:
             return softmax(y_pred) * y_true.sum(axis=1, keepdims=True) - y_true
         return -y_true / y_pred
-
-
-def checked_weights(class_weight: Sequence[float]) -> tuple[float, ...]:
-    """Return the weights as numbers; raise ConfigurationError unless some class counts."""
-    weights = tuple(check_range("a class's weight", weight) for weight in class_weight)
-    if not any(weights):
-        raise ConfigurationError(f"class_weight needs a weight above 0, got {weights}.")
-    return weights
 
 
 # ---------------------------------------------------------------- yes or no
@@ -194,6 +195,7 @@ class BinaryCrossEntropy(BinaryLoss):
 
     def __init__(
         self,
+        *,
         from_logits: bool = False,
         label_smoothing: float = 0.0,
         pos_weight: float = 1.0,

@@ -5,12 +5,11 @@ Lin, Goyal, Girshick, He, Dollár, "Focal Loss for Dense Object Detection", 2017
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from chainrule.checks import check_range
 from chainrule.layers.activations import sigmoid, tiny
+from chainrule.loss_functions.class_weight import ClassWeight
 from chainrule.loss_functions.cross_entropy import (
     BinaryLoss,
     CategoricalCrossEntropy,
@@ -37,11 +36,14 @@ class CategoricalFocalCrossEntropy(CategoricalCrossEntropy):
     def __init__(
         self,
         gamma: float = 2.0,
+        *,
         from_logits: bool = False,
         label_smoothing: float = 0.0,
-        class_weight: Sequence[float] | None = None,
+        class_weight: ClassWeight | None = None,
     ) -> None:
-        super().__init__(from_logits, label_smoothing, class_weight)
+        super().__init__(
+            from_logits=from_logits, label_smoothing=label_smoothing, class_weight=class_weight
+        )
         self.gamma = check_range("gamma", gamma)
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
@@ -80,7 +82,9 @@ class BinaryFocalCrossEntropy(BinaryLoss):
         True where the network ends without Sigmoid.
     """
 
-    def __init__(self, gamma: float = 2.0, alpha: float = 0.25, from_logits: bool = False) -> None:
+    def __init__(
+        self, gamma: float = 2.0, *, alpha: float = 0.25, from_logits: bool = False
+    ) -> None:
         self.gamma = check_range("gamma", gamma)
         self.alpha = check_range("alpha", alpha, high=1, inclusive=False)
         self.from_logits = from_logits

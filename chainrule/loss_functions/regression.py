@@ -96,7 +96,7 @@ class Poisson(Loss):
         root of the largest number (e^44 in float32), so that sums do not overflow.
     """
 
-    def __init__(self, log_input: bool = False) -> None:
+    def __init__(self, *, log_input: bool = False) -> None:
         self.log_input = log_input
 
     def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:

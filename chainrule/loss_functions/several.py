@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.checks import check_range
+from chainrule.checks import check_instance, check_range
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.loss_functions.base import Loss, check_finite, weight_of_rows
 from chainrule.nested import Nested, by_name
@@ -32,16 +32,12 @@ class LossPerOutput(Loss):
     """
 
     def __init__(
-        self, losses: Mapping[str, Loss], weights: Mapping[str, float] | None = None
+        self, losses: Mapping[str, Loss], *, weights: Mapping[str, float] | None = None
     ) -> None:
         if not losses:
             raise ConfigurationError("Give a loss for each output; got none.")
         for name, loss in losses.items():
-            if not isinstance(loss, Loss):
-                forgotten = " Did you forget the ()?" if isinstance(loss, type) else ""
-                raise ConfigurationError(
-                    f"The loss of {name!r} must be a Loss, got {loss!r}.{forgotten}"
-                )
+            check_instance(loss, Loss, f"The loss of {name!r} must be a Loss")
         unknown = [name for name in weights or {} if name not in losses]
         if unknown:
             raise ConfigurationError(

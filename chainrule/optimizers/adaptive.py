@@ -25,12 +25,12 @@ class AdaGrad(Optimizer):
     def __init__(
         self,
         learning_rate: LearningRate = 0.01,
+        *,
         epsilon: float = 1e-10,
         weight_decay: float = 0.0,
-        *,
         lr_multipliers: Mapping[str, float] | None = None,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, lr_multipliers=lr_multipliers)
+        super().__init__(learning_rate, weight_decay=weight_decay, lr_multipliers=lr_multipliers)
         self.epsilon = check_range("epsilon", epsilon, inclusive=False)
 
     def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
@@ -50,13 +50,13 @@ class RMSprop(Optimizer):
     def __init__(
         self,
         learning_rate: LearningRate = 0.01,
+        *,
         rho: float = 0.99,
         epsilon: float = 1e-8,
         weight_decay: float = 0.0,
-        *,
         lr_multipliers: Mapping[str, float] | None = None,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, lr_multipliers=lr_multipliers)
+        super().__init__(learning_rate, weight_decay=weight_decay, lr_multipliers=lr_multipliers)
         self.rho = check_range("rho", rho, high=1)
         self.epsilon = check_range("epsilon", epsilon, inclusive=False)
 
@@ -81,14 +81,14 @@ class Adam(Optimizer):
     def __init__(
         self,
         learning_rate: LearningRate = 0.001,
+        *,
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
         weight_decay: float = 0.0,
-        *,
         lr_multipliers: Mapping[str, float] | None = None,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, lr_multipliers=lr_multipliers)
+        super().__init__(learning_rate, weight_decay=weight_decay, lr_multipliers=lr_multipliers)
         self.beta1 = check_range("beta1", beta1, high=1)
         self.beta2 = check_range("beta2", beta2, high=1)
         self.epsilon = check_range("epsilon", epsilon, inclusive=False)
@@ -124,15 +124,20 @@ class AdamW(Adam):
     def __init__(
         self,
         learning_rate: LearningRate = 0.001,
+        *,
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
         weight_decay: float = 0.01,
-        *,
         lr_multipliers: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(
-            learning_rate, beta1, beta2, epsilon, weight_decay, lr_multipliers=lr_multipliers
+            learning_rate,
+            beta1=beta1,
+            beta2=beta2,
+            epsilon=epsilon,
+            weight_decay=weight_decay,
+            lr_multipliers=lr_multipliers,
         )
 
 
@@ -148,16 +153,21 @@ class NAdam(Adam):
     def __init__(
         self,
         learning_rate: LearningRate = 0.002,
+        *,
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
         weight_decay: float = 0.0,
         momentum_decay: float = 0.004,
-        *,
         lr_multipliers: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(
-            learning_rate, beta1, beta2, epsilon, weight_decay, lr_multipliers=lr_multipliers
+            learning_rate,
+            beta1=beta1,
+            beta2=beta2,
+            epsilon=epsilon,
+            weight_decay=weight_decay,
+            lr_multipliers=lr_multipliers,
         )
         self.momentum_decay = check_range("momentum_decay", momentum_decay)
         self._product = (0, 1.0)  # a step t and its M_t

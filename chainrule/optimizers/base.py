@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from chainrule.checks import check_range
+from chainrule.checks import check_function, check_range
 from chainrule.errors import ConfigurationError, StateError
 from chainrule.network import Network
 from chainrule.parameter import Array
@@ -57,13 +57,11 @@ class Optimizer:
     def __init__(
         self,
         learning_rate: LearningRate,
-        weight_decay: float = 0.0,
         *,
+        weight_decay: float = 0.0,
         lr_multipliers: Mapping[str, float] | None = None,
     ) -> None:
-        if not callable(learning_rate):
-            learning_rate = check_range("learning_rate", learning_rate, inclusive=False)
-        self.learning_rate = learning_rate
+        self.learning_rate = check_learning_rate("learning_rate", learning_rate)
         self.weight_decay = check_range("weight_decay", weight_decay)
         self.lr_multipliers = {
             pattern: check_range(f"the multiplier of {pattern!r}", multiplier)
@@ -165,6 +163,14 @@ class Optimizer:
         )
         shown = {k: v for k, v in vars(self).items() if k not in hidden and not k.startswith("_")}
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
+
+
+def check_learning_rate(name: str, value: LearningRate) -> LearningRate:
+    """Return a positive number as a float, and a schedule as it is; refuse anything else."""
+    if not callable(value):
+        return check_range(name, value, inclusive=False)
+    check_function(value, f"{name} must be a number or a schedule such as CosineDecay(0.01, 1000)")
+    return value
 
 
 def blocks_of(

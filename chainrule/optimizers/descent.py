@@ -19,11 +19,11 @@ class SGD(Optimizer):
     def __init__(
         self,
         learning_rate: LearningRate = 0.01,
-        weight_decay: float = 0.0,
         *,
+        weight_decay: float = 0.0,
         lr_multipliers: Mapping[str, float] | None = None,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, lr_multipliers=lr_multipliers)
+        super().__init__(learning_rate, weight_decay=weight_decay, lr_multipliers=lr_multipliers)
 
     def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
         w -= learning_rate * g
@@ -40,12 +40,12 @@ class Momentum(Optimizer):
     def __init__(
         self,
         learning_rate: LearningRate = 0.01,
+        *,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
-        *,
         lr_multipliers: Mapping[str, float] | None = None,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, lr_multipliers=lr_multipliers)
+        super().__init__(learning_rate, weight_decay=weight_decay, lr_multipliers=lr_multipliers)
         self.momentum = check_range("momentum", momentum, high=1)
 
     def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
@@ -84,13 +84,13 @@ class Lion(Optimizer):
     def __init__(
         self,
         learning_rate: LearningRate = 0.0001,
+        *,
         beta1: float = 0.9,
         beta2: float = 0.99,
         weight_decay: float = 0.0,
-        *,
         lr_multipliers: Mapping[str, float] | None = None,
     ) -> None:
-        super().__init__(learning_rate, weight_decay, lr_multipliers=lr_multipliers)
+        super().__init__(learning_rate, weight_decay=weight_decay, lr_multipliers=lr_multipliers)
         self.beta1 = check_range("beta1", beta1, high=1)
         self.beta2 = check_range("beta2", beta2, high=1)
 

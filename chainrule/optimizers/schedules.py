@@ -9,12 +9,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
-from chainrule.checks import check_range
+from chainrule.checks import check_range, check_whole, check_whole_numbers
 from chainrule.errors import ConfigurationError
-from chainrule.layers.linear import check_sizes
-from chainrule.optimizers.base import LearningRate
+from chainrule.optimizers.base import LearningRate, check_learning_rate
 
 __all__ = [
     "CosineDecay",
@@ -34,11 +33,12 @@ class StepDecay:
 
     initial: float
     every: int
+    _: KW_ONLY
     factor: float = 0.1
 
     def __post_init__(self) -> None:
         check_range("initial", self.initial, inclusive=False)
-        check_sizes(every=self.every)
+        check_whole("every", self.every)
         check_range("factor", self.factor)
 
     def __call__(self, step: int) -> float:
@@ -51,11 +51,12 @@ class MultiStepDecay:
 
     initial: float
     milestones: Sequence[int]
+    _: KW_ONLY
     factor: float = 0.1
 
     def __post_init__(self) -> None:
         check_range("initial", self.initial, inclusive=False)
-        check_sizes(**{f"milestone {place}": step for place, step in enumerate(self.milestones)})
+        check_whole_numbers("milestones", self.milestones)
         if any(later <= step for step, later in itertools.pairwise(self.milestones)):
             raise ConfigurationError(f"milestones must rise, got {self.milestones!r}.")
         check_range("factor", self.factor)
@@ -85,12 +86,13 @@ class PolynomialDecay:
 
     initial: float
     steps: int
+    _: KW_ONLY
     power: float = 1.0
     final: float = 0.0
 
     def __post_init__(self) -> None:
         check_range("initial", self.initial, inclusive=False)
-        check_sizes(steps=self.steps)
+        check_whole("steps", self.steps)
         check_range("power", self.power, inclusive=False)
         check_range("final", self.final)
 
@@ -108,11 +110,12 @@ class CosineDecay:
 
     initial: float
     steps: int
+    _: KW_ONLY
     final: float = 0.0
 
     def __post_init__(self) -> None:
         check_range("initial", self.initial, inclusive=False)
-        check_sizes(steps=self.steps)
+        check_whole("steps", self.steps)
         check_range("final", self.final)
 
     def __call__(self, step: int) -> float:
@@ -128,12 +131,14 @@ class CosineRestarts:
 
     initial: float
     steps: int
+    _: KW_ONLY
     growth: int = 1
     final: float = 0.0
 
     def __post_init__(self) -> None:
         check_range("initial", self.initial, inclusive=False)
-        check_sizes(steps=self.steps, growth=self.growth)
+        check_whole("steps", self.steps)
+        check_whole("growth", self.growth)
         check_range("final", self.final)
 
     def __call__(self, step: int) -> float:
@@ -166,12 +171,12 @@ class LinearWarmup:
 
     steps: int
     then: LearningRate
+    _: KW_ONLY
     start: float = 0.1
 
     def __post_init__(self) -> None:
-        check_sizes(steps=self.steps)
-        if not callable(self.then):
-            check_range("then", self.then, inclusive=False)
+        check_whole("steps", self.steps)
+        check_learning_rate("then", self.then)
         check_range("start", self.start)
 
     def __call__(self, step: int) -> float:
@@ -193,13 +198,14 @@ class OneCycle:
 
     highest: float
     steps: int
+    _: KW_ONLY
     warmup: float = 0.3
     start_divisor: float = 25.0
     final_divisor: float = 1e4
 
     def __post_init__(self) -> None:
         check_range("highest", self.highest, inclusive=False)
-        check_sizes(steps=self.steps)
+        check_whole("steps", self.steps)
         check_range("warmup", self.warmup, high=1)
         if self.warmup * self.steps < 1:
             raise ConfigurationError(

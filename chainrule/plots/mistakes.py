@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.checks import check_array, check_whole
 from chainrule.errors import InputError
 from chainrule.metrics import accuracy, class_indices, confusion_matrix
 from chainrule.parameter import Array
@@ -19,7 +20,7 @@ from chainrule.plots.figures import new_figure
 
 
 def plot_confusion(
-    y_true: ArrayLike, y_pred: ArrayLike, class_names: Sequence[str] | None = None
+    y_true: ArrayLike, y_pred: ArrayLike, *, class_names: Sequence[str] | None = None
 ) -> Any:
     """Draw how often each class (a row) is taken for each other one (a column).
 
@@ -37,7 +38,9 @@ def plot_confusion(
     -------
     matplotlib.figure.Figure
     """
-    counts = confusion_matrix(y_true, y_pred, None if class_names is None else len(class_names))
+    counts = confusion_matrix(
+        y_true, y_pred, classes=None if class_names is None else len(class_names)
+    )
     names = class_names or [str(number) for number in range(len(counts))]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = new_figure("Drawing a confusion matrix", 2.2 + 0.62 * len(names))
@@ -54,14 +57,15 @@ def plot_confusion(
     return figure
 
 
-def worst_mistakes(y_true: ArrayLike, probabilities: ArrayLike, count: int = 25) -> Array:
+def worst_mistakes(y_true: ArrayLike, probabilities: ArrayLike, *, count: int = 25) -> Array:
     """Return the rows of the samples that were wrong with the most certainty, the worst first.
 
     How wrong is told by -log p, for the probability p that the true class was given: the sample's
     part of the cross-entropy. Samples that were right are no mistakes, however unsure. So there
     may be fewer than `count`.
     """
-    true, p = class_indices(y_true), np.asarray(probabilities)
+    count = check_whole("count", count)
+    true, p = class_indices(y_true), check_array("probabilities", probabilities)
     if p.ndim != 2 or len(p) != len(true) or not 0 <= true.min() <= true.max() < p.shape[1]:
         raise InputError(
             f"Expected a row of probabilities (N, C) for each of the {len(true)} labels, got an "
@@ -75,6 +79,7 @@ def plot_mistakes(
     images: ArrayLike,
     y_true: ArrayLike,
     probabilities: ArrayLike,
+    *,
     class_names: Sequence[str] | None = None,
     count: int = 25,
 ) -> Any:
@@ -99,8 +104,8 @@ def plot_mistakes(
     -------
     matplotlib.figure.Figure
     """
-    true, p = class_indices(y_true), np.asarray(probabilities)
-    rows = worst_mistakes(true, p, count)
+    true, p = class_indices(y_true), check_array("probabilities", probabilities)
+    rows = worst_mistakes(true, p, count=count)
     pictures = [as_picture(image) for image in same_length(images, true)[rows]]
     names = class_names or [str(number) for number in range(p.shape[1])]
     wide = max(math.ceil(math.sqrt(len(rows))), 1)
@@ -121,7 +126,7 @@ def plot_mistakes(
 
 def same_length(images: ArrayLike, labels: Array) -> Array:
     """Return the images as an array; raise InputError unless there is one for each label."""
-    array = np.asarray(images)
+    array = check_array("images", images)
     if array.ndim not in (3, 4) or len(array) != len(labels):
         raise InputError(
             f"Expected {len(labels)} images (N, H, W) or (N, C, H, W), got {array.shape}."

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from chainrule.checks import check_range, check_whole
 from chainrule.errors import ConfigurationError
 from chainrule.extras import require
 from chainrule.parameter import Array
@@ -73,15 +74,15 @@ class EarlyStopping(Callback):
     def __init__(
         self,
         monitor: str = VALIDATION + "loss",
+        *,
         patience: int = 10,
         min_delta: float = 0.0,
         mode: str | None = None,
         restore_best: bool = True,
     ) -> None:
-        check_patience(patience, min_delta)
         self.monitor = monitor
-        self.patience = patience
-        self.min_delta = min_delta
+        self.patience = check_whole("patience", patience)
+        self.min_delta = check_range("min_delta", min_delta)
         self.mode = mode
         self.restore_best = restore_best
         self._sign = 1 if better_is(monitor, mode) == "min" else -1
@@ -147,20 +148,18 @@ class ReduceOnPlateau(Callback):
     def __init__(
         self,
         monitor: str = VALIDATION + "loss",
+        *,
         factor: float = 0.5,
         patience: int = 5,
         min_delta: float = 0.0,
         minimum: float = 0.0,
         mode: str | None = None,
     ) -> None:
-        check_patience(patience, min_delta)
-        if not 0 < factor < 1:
-            raise ConfigurationError(f"factor must lie between 0 and 1, got {factor!r}.")
         self.monitor = monitor
-        self.factor = factor
-        self.patience = patience
-        self.min_delta = min_delta
-        self.minimum = minimum
+        self.factor = check_range("factor", factor, high=1, inclusive=False)
+        self.patience = check_whole("patience", patience)
+        self.min_delta = check_range("min_delta", min_delta)
+        self.minimum = check_range("minimum", minimum)
         self.mode = mode
         self._sign = 1 if better_is(monitor, mode) == "min" else -1
         self._forget()
@@ -290,9 +289,9 @@ class TensorBoardLog(Callback):
         How many steps between two points of the step curves.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], every_steps: int = 10) -> None:
+    def __init__(self, folder: str | os.PathLike[str], *, every_steps: int = 10) -> None:
         self.folder = Path(folder)
-        self.every_steps = every_steps
+        self.every_steps = check_whole("every_steps", every_steps)
         self._writer: Any = None
 
     def on_fit_begin(self, trainer: Run) -> None:
@@ -314,17 +313,6 @@ class TensorBoardLog(Callback):
             self._writer = None
 
 
-# ---------------------------------------------------------------- checks
-
-
 def monitored(trainer: Run, name: str) -> float:
     """Return the last epoch's number of this name."""
     return trainer.history.column(name)[-1]
-
-
-def check_patience(patience: int, min_delta: float) -> None:
-    """Raise ConfigurationError unless both make sense."""
-    if not isinstance(patience, int) or patience < 1:
-        raise ConfigurationError(f"patience must be at least 1 epoch, got {patience!r}.")
-    if not 0 <= min_delta < math.inf:
-        raise ConfigurationError(f"min_delta must not be negative, got {min_delta!r}.")

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ConfigurationError, StateError
+from chainrule.checks import check_whole
+from chainrule.errors import StateError
 from chainrule.module import named_generators
 from chainrule.parameter import Array
 from chainrule.storage.archive import read_archive, remove_leftovers, write_archive
@@ -53,12 +54,15 @@ class Checkpoint(Callback):
     def __init__(
         self,
         folder: str | os.PathLike[str],
+        *,
         monitor: str | None = None,
         every_steps: int | None = None,
         mode: str | None = None,
     ) -> None:
-        if every_steps is not None and (not isinstance(every_steps, int) or every_steps < 1):
-            raise ConfigurationError(f"every_steps must be at least 1, got {every_steps!r}.")
+        if every_steps is not None:
+            every_steps = check_whole("every_steps", every_steps)
+        if mode is not None or monitor is not None:
+            better_is(monitor or "loss", mode)  # refuses what cannot be told
         self.folder = Path(folder)
         self.monitor = monitor
         self.every_steps = every_steps

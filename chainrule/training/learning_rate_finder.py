@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from chainrule.checks import check_range, check_whole
 from chainrule.data.sources import Batch, Source, make_source
-from chainrule.errors import ConfigurationError, InputError, NotFiniteError
+from chainrule.errors import InputError, NotFiniteError
 from chainrule.extras import require
 from chainrule.loss_functions import Loss
 from chainrule.network import Network
@@ -108,12 +108,9 @@ def find_learning_rate(
     >>> test.plot().savefig("range_test.png")  # doctest: +SKIP
     >>> optimizer = Adam(test.suggestion)  # doctest: +SKIP
     """
-    if not 0 < lowest < highest < math.inf:
-        raise ConfigurationError(
-            f"Expected 0 < lowest < highest, got lowest={lowest!r}, highest={highest!r}."
-        )
-    if not isinstance(steps, int) or steps < 10:
-        raise ConfigurationError(f"steps must be a whole number of at least 10, got {steps!r}.")
+    lowest = check_range("lowest", lowest, inclusive=False)
+    highest = check_range("highest", highest, low=lowest, inclusive=False)
+    steps = check_whole("steps", steps, least=10)
     rates = lowest * (highest / lowest) ** (np.arange(steps) / (steps - 1))
     trial, mover = copy.deepcopy((network, Adam() if optimizer is None else optimizer))
     first = mover.steps

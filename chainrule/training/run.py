@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.checks import check_seed
 from chainrule.loss_functions import Loss
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
@@ -63,7 +64,7 @@ class Run:
         self.micro_batch_size = micro_batch_size
         self.seed = seed
         self.post_mortem_file = post_mortem_file
-        self.rng = np.random.default_rng(seed)
+        self.rng = check_seed(seed)
         self.begin(epochs=0)
 
     def begin(self, epochs: int) -> None:

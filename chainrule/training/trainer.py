@@ -8,7 +8,6 @@ of callbacks.
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,11 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import all_finite
+from chainrule.checks import all_finite, check_instance, check_range, check_whole
 from chainrule.data.sources import (
     ArraySource,
     Batch,
-    ClassWeight,
     Source,
     as_arrays,
     make_source,
@@ -29,6 +27,7 @@ from chainrule.data.sources import (
 )
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.loss_functions import Loss, LossPerOutput
+from chainrule.loss_functions.class_weight import ClassWeight
 from chainrule.module import named_generators
 from chainrule.nested import Nested, arrays_of, by_name, concatenate, first_array, take
 from chainrule.network import Network
@@ -96,6 +95,7 @@ class Trainer(Run):
         network: Network,
         loss: Loss | Mapping[str, Loss],
         optimizer: Optimizer,
+        *,
         metrics: Sequence[Metric] | Mapping[str, Metric | Sequence[Metric]] = (),
         loss_weights: Mapping[str, float] | None = None,
         clip_norm: float | None = None,
@@ -127,7 +127,7 @@ class Trainer(Run):
         batch_size: int = 32,
         validation_data: Any = None,
         validation_split: float | None = None,
-        class_weight: ClassWeight = None,
+        class_weight: ClassWeight | str | None = None,
         sample_weight: Any = None,
         shuffle: bool = True,
         augment: Augment | None = None,
@@ -151,8 +151,9 @@ class Trainer(Run):
         validation_split : float, optional
             Or: the share of X and y to hold out for that, chosen at random and, where y holds
             classes, the same share of each class. The first line of progress says so.
-        class_weight : dict of int to float, or "balanced", optional
-            How much each class counts; "balanced" makes all classes count the same in sum.
+        class_weight : mapping of int to float, sequence of float, or "balanced", optional
+            How much each class counts, as losses take it too (one of them may be given it);
+            "balanced" makes all classes count the same in sum.
         sample_weight : array_like, shape (N,), optional
             How much each sample counts. Two is the same as having the sample twice.
         shuffle : bool
@@ -176,7 +177,9 @@ class Trainer(Run):
         NotFiniteError
             Training met NaN or infinity; the message is a post-mortem.
         """
-        self.begin(check_epochs(epochs))
+        epochs = check_whole("epochs", epochs)
+        refuse_two_class_weights(self.loss, class_weight)
+        self.begin(epochs)
         source = make_source(X, y, batch_size, sample_weight, class_weight, epochs)
         self.settings = settings(self, source, shuffle)
         resumed = checkpoint.restore(self, resume) if resume is not None else None
@@ -314,7 +317,12 @@ class Trainer(Run):
     # ------------------------------------------------------------ measuring
 
     def evaluate(
-        self, X: Any, y: Any = None, batch_size: int = EVALUATION_BATCH, sample_weight: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        batch_size: int = EVALUATION_BATCH,
+        sample_weight: Any = None,
     ) -> dict[str, float]:
         """Return the loss and the metrics on data that is not trained on.
 
@@ -341,9 +349,10 @@ class Trainer(Run):
             measured |= {name: float(metric(y, y_pred)) for name, metric in self.metrics.items()}
         return measured
 
-    def predict(self, X: Any, batch_size: int = EVALUATION_BATCH) -> Any:
+    def predict(self, X: Any, *, batch_size: int = EVALUATION_BATCH) -> Any:
         """Return the network's output for every sample, computed batch by batch."""
         X = as_arrays(X, "X")
+        batch_size = check_whole("batch_size", batch_size)
         starts = range(0, max(1, len(first_array(X))), batch_size)
         return concatenate(
             [self.network.predict(take(X, slice(a, a + batch_size))) for a in starts]
@@ -406,11 +415,7 @@ def arranged(progress: Callback | None, callbacks: Sequence[Callback]) -> list[C
     opposite order, it is written before early stopping brings the best weights back.
     """
     for callback in callbacks:
-        if not isinstance(callback, Callback):
-            raise ConfigurationError(
-                f"Callbacks are objects of subclasses of Callback, got {callback!r}."
-                + (" Did you forget the ()?" if isinstance(callback, type) else "")
-            )
+        check_instance(callback, Callback, "callbacks must be objects of subclasses of Callback")
     first: list[Callback] = [] if progress is None else [progress]
     ordered = sorted(callbacks, key=lambda c: isinstance(c, checkpoint.Checkpoint))
     return [*first, StopOnInterrupt(), *ordered]
@@ -443,28 +448,19 @@ def check_arguments(
     micro_batch_size: int | None,
 ) -> None:
     """Raise ConfigurationError where a Trainer is given something else than it needs."""
-    for name, value, kind in (
-        ("network", network, Network),
-        ("loss", loss, Loss),
-        ("optimizer", optimizer, Optimizer),
-    ):
-        if not isinstance(value, kind):
-            raise ConfigurationError(
-                f"{name} must be a {kind.__name__}, got {value!r}."
-                + (" Did you forget the ()?" if isinstance(value, type) else "")
-            )
-    if clip_norm is not None and not 0 < clip_norm < math.inf:
-        raise ConfigurationError(f"clip_norm must be a positive number, got {clip_norm!r}.")
-    if micro_batch_size is not None and not (
-        isinstance(micro_batch_size, int) and micro_batch_size >= 1
-    ):
-        raise ConfigurationError(f"micro_batch_size must be at least 1, got {micro_batch_size!r}.")
+    check_instance(network, Network, "network must be a Network")
+    check_instance(loss, Loss, "loss must be a Loss")
+    check_instance(optimizer, Optimizer, "optimizer must be an Optimizer")
+    if clip_norm is not None:
+        check_range("clip_norm", clip_norm, inclusive=False)
+    if micro_batch_size is not None:
+        check_whole("micro_batch_size", micro_batch_size)
 
 
 def as_loss(loss: Any, weights: Mapping[str, float] | None) -> Any:
     """Return the losses of several outputs as one; a single loss as it is."""
     if isinstance(loss, Mapping):
-        return LossPerOutput(loss, weights)
+        return LossPerOutput(loss, weights=weights)
     if weights is not None:
         raise ConfigurationError(
             "loss_weights says how much each output's loss counts: give the losses as a dict too."
@@ -472,8 +468,10 @@ def as_loss(loss: Any, weights: Mapping[str, float] | None) -> Any:
     return loss
 
 
-def check_epochs(epochs: int) -> int:
-    """Return `epochs`; raise ConfigurationError unless it is a whole number of at least 1."""
-    if not isinstance(epochs, int | np.integer) or epochs < 1:
-        raise ConfigurationError(f"epochs must be a whole number of at least 1, got {epochs!r}.")
-    return int(epochs)
+def refuse_two_class_weights(loss: Loss, class_weight: ClassWeight | str | None) -> None:
+    """Raise ConfigurationError where both the loss and `fit` are told how much classes count."""
+    if class_weight is not None and getattr(loss, "class_weight", None) is not None:
+        raise ConfigurationError(
+            f"class_weight is given to fit and to the loss, {loss!r}: classes would be weighted "
+            "twice. Give it to one of the two."
+        )

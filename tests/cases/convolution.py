@@ -171,7 +171,11 @@ CASES = [
     ),
     Case(
         "ConvTranspose2d-sides",
-        lambda: with_bias(ConvTranspose2d(2, 3, (3, 1), (2, 3), ((1, 0), (0, 2)), (0, 2), seed=1)),
+        lambda: with_bias(
+            ConvTranspose2d(
+                2, 3, (3, 1), stride=(2, 3), padding=((1, 0), (0, 2)), output_padding=(0, 2), seed=1
+            )
+        ),
         (1, 2, 3, 2),
         reference=transposed,
     ),

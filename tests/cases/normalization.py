@@ -103,7 +103,7 @@ CASES = [
     Case("BatchNorm-one_image", lambda: used(BatchNorm(2)), (1, 2, 3, 3), reference=batch_norm),
     Case("BatchNorm-two_samples", lambda: used(BatchNorm(3)), (2, 3), reference=batch_norm),
     Case("BatchNorm-far", lambda: used(BatchNorm(3)), x=far_from_zero, reference=batch_norm),
-    Case("BatchNorm-equal", lambda: BatchNorm(6, 1e-2), x=all_equal, reference=batch_norm),
+    Case("BatchNorm-equal", lambda: BatchNorm(6, epsilon=1e-2), x=all_equal, reference=batch_norm),
     Case("LayerNorm", lambda: used(LayerNorm(5)), (6, 5), reference=layer_norm, bad_shape=(6, 4)),
     Case(
         "LayerNorm-sequence",
@@ -128,7 +128,7 @@ CASES = [
     Case("LayerNorm-one_sample", lambda: used(LayerNorm(4)), (1, 4), reference=layer_norm),
     Case("LayerNorm-one_feature", lambda: used(LayerNorm(1)), (3, 1), reference=layer_norm),
     Case("LayerNorm-far", lambda: used(LayerNorm(4)), x=far_from_zero, reference=layer_norm),
-    Case("LayerNorm-equal", lambda: LayerNorm(6, 1e-2), x=all_equal, reference=layer_norm),
+    Case("LayerNorm-equal", lambda: LayerNorm(6, epsilon=1e-2), x=all_equal, reference=layer_norm),
     Case("RMSNorm", lambda: used(RMSNorm(5)), (6, 5), reference=rms_norm, bad_shape=(6, 4)),
     Case(
         "RMSNorm-last_two",

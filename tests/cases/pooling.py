@@ -92,8 +92,8 @@ max_1d = as_two(
         MaxPool2d(
             across(m.kernel_size),
             across(m.stride),
-            padding_across(m.padding),
-            across(m.dilation),
+            padding=padding_across(m.padding),
+            dilation=across(m.dilation),
         ),
         largest,
     )
@@ -103,8 +103,8 @@ average_1d = as_two(
         AvgPool2d(
             across(m.kernel_size),
             across(m.stride),
-            padding_across(m.padding),
-            m.count_include_pad,
+            padding=padding_across(m.padding),
+            count_include_pad=m.count_include_pad,
         ),
         mean,
     )
@@ -149,19 +149,24 @@ CASES = [
         reference=largest,
         bad_shape=(1, 1, 2, 3),
     ),
-    Case("MaxPool2d-negative", lambda: MaxPool2d(3, 2, 1), x=negative, reference=largest),
+    Case("MaxPool2d-negative", lambda: MaxPool2d(3, 2, padding=1), x=negative, reference=largest),
     Case("MaxPool2d-ties", lambda: MaxPool2d(2), x=ties, reference=largest),
     Case("MaxPool2d-one_pixel", lambda: MaxPool2d(1), (1, 1, 1, 1), reference=largest),
     Case(
         "AvgPool2d-refuses", lambda: AvgPool2d(3), (1, 1, 3, 3), reference=mean, bad_shape=(1, 3, 3)
     ),
     Case("MaxPool1d", lambda: MaxPool1d(2), (2, 3, 7), reference=max_1d, bad_shape=(2, 3, 1)),
-    Case("MaxPool1d-sides", lambda: MaxPool1d(3, 2, (1, 0), 2), (2, 3, 8), reference=max_1d),
-    Case("MaxPool1d-same", lambda: MaxPool1d(3, 2, "same"), (1, 1, 8), reference=max_1d),
+    Case(
+        "MaxPool1d-sides",
+        lambda: MaxPool1d(3, 2, padding=(1, 0), dilation=2),
+        (2, 3, 8),
+        reference=max_1d,
+    ),
+    Case("MaxPool1d-same", lambda: MaxPool1d(3, 2, padding="same"), (1, 1, 8), reference=max_1d),
     Case("AvgPool1d", lambda: AvgPool1d(2), (2, 3, 7), reference=average_1d, bad_shape=(2, 7)),
     Case(
         "AvgPool1d-not_counted",
-        lambda: AvgPool1d(3, 1, 1, count_include_pad=False),
+        lambda: AvgPool1d(3, 1, padding=1, count_include_pad=False),
         (1, 2, 6),
         reference=average_1d,
     ),

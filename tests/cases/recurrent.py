@@ -163,7 +163,9 @@ CASES = [case for kind in KINDS for case in (*cases_of(kind), dropped(kind))] + 
     ),
     Case(
         "RNN-relu_lengths",
-        lambda: with_biases(RNN(2, 3, "relu", num_layers=2, bidirectional=True, seed=2)),
+        lambda: with_biases(
+            RNN(2, 3, nonlinearity="relu", num_layers=2, bidirectional=True, seed=2)
+        ),
         (3, 5, 2),
         reference=recurrent(rnn_step, lengths=LENGTHS),
         arguments={"lengths": LENGTHS},

@@ -186,7 +186,7 @@ def test_two_samples_are_the_least():
 
 @pytest.mark.parametrize("size", [0, 1, -0.2, 1.5, 20, np.nan])
 def test_bad_test_sizes(size):
-    with pytest.raises(ConfigurationError, match="test_size must lie between 0 and 1, got"):
+    with pytest.raises(ConfigurationError, match="0 < test_size < 1, got"):
         train_test_split(np.arange(10), test_size=size)
 
 
@@ -290,3 +290,18 @@ def test_fit_refuses_nan_and_infinity(bad):
 
 def test_one_hot_is_in_data_too():
     np.testing.assert_array_equal(one_hot([2, 0], 3), [[0, 0, 1], [1, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("X", "message"), [([[1, 2], [3]], "rows of X differ in length"), ([["a"]], "X must hold num")]
+)
+def test_what_is_no_table_cannot_be_standardized(X, message):
+    with pytest.raises(InputError, match=message):
+        Standardizer().fit(X)
+    with pytest.raises(InputError, match=message):
+        Standardizer([0.0], [1.0]).transform(X)
+
+
+def test_ragged_rows_cannot_be_split():
+    with pytest.raises(InputError, match="rows of array 1 differ in length"):
+        train_test_split([1, 2], [[1, 2], [3]])

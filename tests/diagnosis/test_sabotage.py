@@ -289,8 +289,8 @@ def total(dy):
     return dy.sum(axis=-1, keepdims=True)
 
 
-def simple(kind, *formulas, options=()):
-    return [broken(kind, lambda self, dy, *s, f=f: f(dy, *s))(*options) for f in formulas]
+def simple(kind, *formulas, **options):
+    return [broken(kind, lambda self, dy, *s, f=f: f(dy, *s))(**options) for f in formulas]
 
 
 BROKEN_BY_HAND = {
@@ -335,7 +335,7 @@ BROKEN_BY_HAND = {
         lambda dy, x: np.where(x > 0, dy, -0.3 * dy),
         lambda dy, x: np.where(x > 0, dy, 0.3),
         lambda dy, x: np.where(x > 0, dy, dy / 0.3),
-        options=(0.3,),
+        negative_slope=0.3,
     ),
     "Sigmoid": simple(
         Sigmoid,
@@ -380,7 +380,8 @@ BROKEN_BY_HAND = {
         without_scale,
         lambda dy, mask: -dy * mask,
         lambda dy, mask: dy * mask * mask,
-        options=(0.5, 0),
+        p=0.5,
+        seed=0,
     ),
     "Residual": [
         residual(lambda dy, dx: dx),

@@ -146,9 +146,12 @@ def test_another_mask_is_refused(mask):
     [
         (lambda: MultiHeadAttention(5, 2), "num_heads must divide it; got embed_dim=5"),
         (lambda: MultiHeadAttention(4, 0), "num_heads"),
-        (lambda: MultiHeadAttention(4, 2, dropout=1), "0 <= p < 1"),
+        (lambda: MultiHeadAttention(4, 2, dropout=1), "0 <= dropout < 1"),
         (lambda: TransformerBlock(6, 4), "num_heads must divide it"),
-        (lambda: TransformerBlock(4, 2, hidden_size=0), "out_features|in_features"),
+        (
+            lambda: TransformerBlock(4, 2, hidden_size=0),
+            "hidden_size must be a whole number",
+        ),
         (lambda: PositionalEncoding(0), "embed_dim"),
         (lambda: PositionalEncoding(4, max_length=2.0), "max_length"),
     ],

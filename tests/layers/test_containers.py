@@ -90,3 +90,10 @@ def test_a_chain_takes_indices_where_its_first_layer_does():
 
     assert Sequential([Sequential([Lookup()]), ReLU()]).takes_indices
     assert not Sequential([ReLU(), Lookup()]).takes_indices
+
+
+def test_residual_takes_modules_not_classes():
+    with pytest.raises(ConfigurationError, match=r"body must be a Module.*Did you forget the \(\)"):
+        Residual(ReLU)
+    with pytest.raises(ConfigurationError, match=r"shortcut must be .*Did you forget the \(\)"):
+        Residual(ReLU(), ReLU)

@@ -89,4 +89,4 @@ def test_in_a_network_it_is_off_in_predict_alone():
 def test_probabilities_out_of_range(p):
     with pytest.raises(ConfigurationError) as caught:
         Dropout(p)
-    assert str(caught.value) == f"Dropout's p must lie in 0 <= p < 1, got {p!r}."
+    assert str(caught.value) == f"p must be a number with 0 <= p < 1, got {p!r}."

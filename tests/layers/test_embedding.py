@@ -58,7 +58,7 @@ def test_a_single_index_is_no_batch():
 
 @pytest.mark.parametrize("padding_idx", [5, -1, 1.5, "0"])
 def test_the_padding_index_is_one_of_the_table(padding_idx):
-    with pytest.raises(ConfigurationError, match="padding_idx must be an index from 0 to 4"):
+    with pytest.raises(ConfigurationError, match="padding_idx must be a whole number from 0 to 4"):
         Embedding(5, 2, padding_idx=padding_idx)
 
 

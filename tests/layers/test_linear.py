@@ -139,6 +139,9 @@ def test_sizes_from_numpy_become_plain_integers():
 
 
 def test_an_unknown_initialization():
-    for build in (lambda: Linear(2, 2, initialization="magic"), lambda: Neuron(2, "magic")):
+    for build in (
+        lambda: Linear(2, 2, initialization="magic"),
+        lambda: Neuron(2, initialization="magic"),
+    ):
         with pytest.raises(ConfigurationError, match="Unknown initialization 'magic'"):
             build()

@@ -72,9 +72,9 @@ def test_a_network_s_seed_decides_masks_and_noise():
 @pytest.mark.parametrize(
     ("build", "named"),
     [
-        (lambda: Dropout(1.0), "Dropout's p"),
-        (lambda: Dropout(-0.1), "Dropout's p"),
-        (lambda: SpatialDropout(1.5), "SpatialDropout's p"),
+        (lambda: Dropout(1.0), "p must be"),
+        (lambda: Dropout(-0.1), "p must be"),
+        (lambda: SpatialDropout(1.5), "p must be"),
         (lambda: GaussianNoise(-1), "std"),
         (lambda: GaussianNoise(float("inf")), "std"),
     ],

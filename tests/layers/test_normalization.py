@@ -94,10 +94,10 @@ def test_a_prediction_does_not_depend_on_the_other_samples():
 @pytest.mark.parametrize(
     ("layer", "axes"),
     [
-        (BatchNorm(6, 1e-12), (0, 2, 3)),
-        (LayerNorm((4, 5), 1e-12), (2, 3)),
-        (InstanceNorm(6, 1e-12), (2, 3)),
-        (GroupNorm(1, 6, 1e-12), (1, 2, 3)),
+        (BatchNorm(6, epsilon=1e-12), (0, 2, 3)),
+        (LayerNorm((4, 5), epsilon=1e-12), (2, 3)),
+        (InstanceNorm(6, epsilon=1e-12), (2, 3)),
+        (GroupNorm(1, 6, epsilon=1e-12), (1, 2, 3)),
     ],
 )
 def test_mean_0_and_variance_1_also_far_from_zero_in_float32(layer, axes):

@@ -176,7 +176,7 @@ def test_nothing_behind_an_end_is_read(kind, behind):
 
 
 def test_a_relu_does_not_run_away_behind_an_end():
-    layer = built(RNN, 1, 2, "relu")
+    layer = built(RNN, 1, 2, nonlinearity="relu")
     layer.cells[0].weight_hh.value = 100 * np.eye(2)
     layer.cells[0].bias_ih.value = [1, 1]
     y = layer.forward(np.ones((2, 400, 1)), lengths=[2, 3])
@@ -247,7 +247,7 @@ def test_states_of_another_shape_are_refused():
         (lambda: LSTM(2, 3.5), "hidden_size"),
         (lambda: GRU(2, 3, num_layers=0), "num_layers"),
         (lambda: GRU(2, 3, dropout=0.5), "there is only one"),
-        (lambda: GRU(2, 3, num_layers=2, dropout=1.0), "0 <= p < 1"),
+        (lambda: GRU(2, 3, num_layers=2, dropout=1.0), "0 <= dropout < 1"),
         (lambda: RNN(2, 3, nonlinearity="sigmoid"), "'tanh' or 'relu', got 'sigmoid'"),
     ],
 )

@@ -108,12 +108,12 @@ def test_sgd_by_hand():
 
 def test_momentum_by_hand():
     # v = 2, then 0.5 · 2 + 1 = 2
-    assert one_weight(Momentum(0.1, 0.5), [2.0, 1.0]) == pytest.approx([0.8, 0.6])
+    assert one_weight(Momentum(0.1, momentum=0.5), [2.0, 1.0]) == pytest.approx([0.8, 0.6])
 
 
 def test_nesterov_by_hand():
     # v = 2, moves by 2 + 0.5 · 2 = 3; then v = 2, moves by 1 + 0.5 · 2 = 2
-    assert one_weight(Nesterov(0.1, 0.5), [2.0, 1.0]) == pytest.approx([0.7, 0.5])
+    assert one_weight(Nesterov(0.1, momentum=0.5), [2.0, 1.0]) == pytest.approx([0.7, 0.5])
 
 
 def test_adagrad_by_hand():
@@ -327,7 +327,7 @@ def test_a_schedule_that_gives_nonsense(rate):
 
 
 def test_numpy_scalars_do_not_change_the_type():
-    optimizer = Adam(np.float64(0.1), np.float64(0.9), weight_decay=np.float64(0.1))
+    optimizer = Adam(np.float64(0.1), beta1=np.float64(0.9), weight_decay=np.float64(0.1))
     assert {type(v) for k, v in vars(optimizer).items() if k[0] != "_"} == {float, int, dict}
 
 

@@ -68,11 +68,11 @@ def test_drives_an_optimizer(schedule):
 
 
 def test_step_decay():
-    assert rates(StepDecay(8.0, 2, 0.5), 6) == [8, 8, 4, 4, 2, 2]
+    assert rates(StepDecay(8.0, 2, factor=0.5), 6) == [8, 8, 4, 4, 2, 2]
 
 
 def test_multi_step_decay():
-    assert rates(MultiStepDecay(8.0, [1, 4], 0.5), 6) == [8, 4, 4, 4, 2, 2]
+    assert rates(MultiStepDecay(8.0, [1, 4], factor=0.5), 6) == [8, 4, 4, 4, 2, 2]
     assert rates(MultiStepDecay(8.0, []), 2) == [8, 8]
 
 
@@ -100,7 +100,7 @@ def test_cosine_restarts():
 
 def test_warm_up_in_front_of_a_number_and_of_a_schedule():
     assert rates(LinearWarmup(4, 1.0, start=0), 6) == [0, 0.25, 0.5, 0.75, 1, 1]
-    then = StepDecay(8.0, 2, 0.5)
+    then = StepDecay(8.0, 2, factor=0.5)
     assert rates(LinearWarmup(2, then, start=0.5), 6) == [4, 6, 8, 8, 4, 4]
 
 
@@ -118,11 +118,14 @@ def test_one_cycle():
     [
         (lambda: StepDecay(0, 3), "0 < initial, got 0"),
         (lambda: StepDecay(0.1, 0), "every must be a whole number of at least 1, got 0"),
-        (lambda: StepDecay(0.1, 3, -1), "0 <= factor, got -1"),
-        (lambda: MultiStepDecay(0.1, [0, 2]), "milestone 0 must be a whole number of at least 1"),
+        (lambda: StepDecay(0.1, 3, factor=-1), "0 <= factor, got -1"),
+        (
+            lambda: MultiStepDecay(0.1, [0, 2]),
+            "milestones must be a sequence of whole num",
+        ),
         (lambda: MultiStepDecay(0.1, [3, 2]), r"milestones must rise, got \[3, 2\]"),
         (lambda: MultiStepDecay(-0.1, [3]), "0 < initial, got -0.1"),
-        (lambda: MultiStepDecay(0.1, [3], -2), "0 <= factor, got -2"),
+        (lambda: MultiStepDecay(0.1, [3], factor=-2), "0 <= factor, got -2"),
         (lambda: ExponentialDecay(0.1, 0), "0 < factor, got 0"),
         (lambda: PolynomialDecay(0.1, 2.5), "steps must be a whole number of at least 1, got 2.5"),
         (lambda: PolynomialDecay(0.1, 2, power=0), "0 < power, got 0"),

@@ -42,8 +42,9 @@ def images(channels, height=9, width=11, count=3):
     list(itertools.product((1, 3, (2, 4)), (1, 2, (3, 1)), (0, 2, (1, 0)), (1, 2), (1, 2, 4))),
 )
 def test_images(kernel, stride, padding, dilation, groups):
-    options = (4, 8, kernel, stride, padding, dilation, groups)
-    compare(Conv2d(*options, seed=0), torch.nn.Conv2d(*options), images(4))
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    theirs = torch.nn.Conv2d(4, 8, kernel, **options)
+    compare(Conv2d(4, 8, kernel, **options, seed=0), theirs, images(4))
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
@@ -58,7 +59,7 @@ def test_same_padding(kernel, dilation):
 def test_padding_per_side(stride):
     (top, bottom), (left, right) = padding = ((2, 0), (1, 3))
     theirs = torch.nn.Conv2d(2, 3, 3, stride)
-    ours = Conv2d(2, 3, 3, stride, padding, seed=0)
+    ours = Conv2d(2, 3, 3, stride=stride, padding=padding, seed=0)
     x = images(2)
     padder = torch.nn.ZeroPad2d((left, right, top, bottom))
     ours.bias.value = np.arange(3.0)
@@ -79,9 +80,10 @@ def test_padding_per_side(stride):
     list(itertools.product((1, 4), (1, 3), (0, 2), (1, 2), (1, 2))),
 )
 def test_sequences(kernel, stride, padding, dilation, groups):
-    options = (4, 6, kernel, stride, padding, dilation, groups)
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     x = np.random.default_rng(0).standard_normal((3, 4, 12))
-    compare(Conv1d(*options, seed=0), torch.nn.Conv1d(*options), x)
+    theirs = torch.nn.Conv1d(4, 6, kernel, **options)
+    compare(Conv1d(4, 6, kernel, **options, seed=0), theirs, x)
 
 
 @pytest.mark.parametrize(
@@ -95,9 +97,10 @@ def test_sequences(kernel, stride, padding, dilation, groups):
     ],
 )
 def test_transposed(kernel, stride, padding, output_padding, dilation, groups):
-    options = (4, 6, kernel, stride, padding, output_padding, groups)
-    theirs = torch.nn.ConvTranspose2d(*options, dilation=dilation)
-    compare(ConvTranspose2d(*options, dilation=dilation, seed=0), theirs, images(4, 4, 5))
+    options = {"stride": stride, "padding": padding, "output_padding": output_padding}
+    options |= {"dilation": dilation, "groups": groups}
+    theirs = torch.nn.ConvTranspose2d(4, 6, kernel, **options)
+    compare(ConvTranspose2d(4, 6, kernel, **options, seed=0), theirs, images(4, 4, 5))
 
 
 def test_a_batch_of_several_blocks():

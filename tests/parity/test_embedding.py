@@ -13,7 +13,7 @@ pytestmark = pytest.mark.torch
 @pytest.mark.parametrize("padding_idx", [None, 0, 8])
 def test_embedding(padding_idx):
     rng = np.random.default_rng(0)
-    ours = Embedding(9, 5, padding_idx, seed=1)
+    ours = Embedding(9, 5, padding_idx=padding_idx, seed=1)
     cast(ours, np.float64)
     theirs = torch.nn.Embedding(9, 5, padding_idx, dtype=torch.float64)
     theirs.load_state_dict({"weight": torch.tensor(ours.weight.value)})

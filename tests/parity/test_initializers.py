@@ -36,7 +36,9 @@ def test_fans(shape):
 def test_gains(name):
     assert gain(name) == pytest.approx(init.calculate_gain(name), rel=1e-15)
     if name == "leaky_relu":
-        assert gain(name, 0.3) == pytest.approx(init.calculate_gain(name, 0.3), rel=1e-15)
+        assert gain(name, negative_slope=0.3) == pytest.approx(
+            init.calculate_gain(name, 0.3), rel=1e-15
+        )
 
 
 @pytest.mark.parametrize("shape", [(300, 500), (40, 60, 5, 5)])
@@ -48,7 +50,7 @@ def test_gains(name):
         (KaimingUniform(gain("tanh")), lambda t: init.kaiming_uniform_(t, nonlinearity="tanh")),
         (XavierNormal(), init.xavier_normal_),
         (XavierUniform(), init.xavier_uniform_),
-        (TruncatedNormal(0.5, 1.0), lambda t: init.trunc_normal_(t, 1.0, 0.5, 0.0, 2.0)),
+        (TruncatedNormal(0.5, mean=1.0), lambda t: init.trunc_normal_(t, 1.0, 0.5, 0.0, 2.0)),
     ],
     ids=repr,
 )

@@ -98,7 +98,7 @@ CASES = {
         lambda p, y: nn.nll_loss(p.log(), y, CLASS_WEIGHTS),
     ),
     "categorical, everything": (
-        cr.CategoricalCrossEntropy(True, 0.2, WEIGHTS),
+        cr.CategoricalCrossEntropy(from_logits=True, label_smoothing=0.2, class_weight=WEIGHTS),
         LABELS,
         LOGITS,
         lambda z, y: nn.cross_entropy(z, y, CLASS_WEIGHTS, label_smoothing=0.2),
@@ -122,7 +122,7 @@ CASES = {
         lambda z, y: nn.binary_cross_entropy_with_logits(z, y, pos_weight=torch.tensor(3.0)),
     ),
     "focal": (  # autograd's account of the paper's formula
-        cr.BinaryFocalCrossEntropy(2, 0.25, from_logits=True),
+        cr.BinaryFocalCrossEntropy(2, alpha=0.25, from_logits=True),
         ANSWERS,
         REAL,
         lambda z, y: sigmoid_focal(z, y, 0.25, 2),

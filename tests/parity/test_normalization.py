@@ -27,7 +27,7 @@ PAIRS = {
     "LayerNorm": ((6, 5), lambda shape: (layers.LayerNorm(5), nn.LayerNorm(5))),
     "LayerNorm-last_two": (
         (3, 2, 4, 5),
-        lambda shape: (layers.LayerNorm((4, 5), 0.01), nn.LayerNorm((4, 5), 0.01)),
+        lambda shape: (layers.LayerNorm((4, 5), epsilon=0.01), nn.LayerNorm((4, 5), 0.01)),
     ),
     "LayerNorm-not_affine": (
         (3, 4, 5),
@@ -39,14 +39,14 @@ PAIRS = {
     "RMSNorm": ((3, 4, 5), lambda shape: (layers.RMSNorm(5), nn.RMSNorm(5, eps=1e-5))),
     "RMSNorm-last_two": (
         (3, 4, 5),
-        lambda shape: (layers.RMSNorm((4, 5), 0.01), nn.RMSNorm((4, 5), eps=0.01)),
+        lambda shape: (layers.RMSNorm((4, 5), epsilon=0.01), nn.RMSNorm((4, 5), eps=0.01)),
     ),
     "GroupNorm": ((3, 6, 2, 4), lambda shape: (layers.GroupNorm(3, 6), nn.GroupNorm(3, 6))),
     "GroupNorm-table": ((4, 6), lambda shape: (layers.GroupNorm(2, 6), nn.GroupNorm(2, 6))),
     "GroupNorm-not_affine": (
         (2, 4, 5),
         lambda shape: (
-            layers.GroupNorm(1, 4, 0.01, affine=False),
+            layers.GroupNorm(1, 4, epsilon=0.01, affine=False),
             nn.GroupNorm(1, 4, 0.01, affine=False),
         ),
     ),

@@ -21,23 +21,23 @@ class NAdamW(cr.NAdam):
 
 PAIRS = {
     "SGD": (cr.SGD(0.1), torch.optim.SGD, {"lr": 0.1}),
-    "Momentum": (cr.Momentum(0.05, 0.8), torch.optim.SGD, {"lr": 0.05, "momentum": 0.8}),
+    "Momentum": (cr.Momentum(0.05, momentum=0.8), torch.optim.SGD, {"lr": 0.05, "momentum": 0.8}),
     "Nesterov": (
-        cr.Nesterov(0.05, 0.8),
+        cr.Nesterov(0.05, momentum=0.8),
         torch.optim.SGD,
         {"lr": 0.05, "momentum": 0.8, "nesterov": True},
     ),
     "AdaGrad": (cr.AdaGrad(0.05), torch.optim.Adagrad, {"lr": 0.05}),
-    "RMSprop": (cr.RMSprop(0.01, 0.9), torch.optim.RMSprop, {"lr": 0.01, "alpha": 0.9}),
+    "RMSprop": (cr.RMSprop(0.01, rho=0.9), torch.optim.RMSprop, {"lr": 0.01, "alpha": 0.9}),
     "Adam": (cr.Adam(0.01), torch.optim.Adam, {"lr": 0.01}),
     "Adam, options": (
-        cr.Adam(0.01, 0.8, 0.9, 1e-3),
+        cr.Adam(0.01, beta1=0.8, beta2=0.9, epsilon=1e-3),
         torch.optim.Adam,
         {"lr": 0.01, "betas": (0.8, 0.9), "eps": 1e-3},
     ),
     "NAdam": (cr.NAdam(0.01), torch.optim.NAdam, {"lr": 0.01}),
     "NAdam, options": (
-        cr.NAdam(0.01, 0.8, 0.9, 1e-3, momentum_decay=0.1),
+        cr.NAdam(0.01, beta1=0.8, beta2=0.9, epsilon=1e-3, momentum_decay=0.1),
         torch.optim.NAdam,
         {"lr": 0.01, "betas": (0.8, 0.9), "eps": 1e-3, "momentum_decay": 0.1},
     ),
@@ -48,7 +48,7 @@ PAIRS = {
     ),
     "RAdam": (cr.RAdam(0.01), torch.optim.RAdam, {"lr": 0.01}),
     "RAdam, options": (
-        cr.RAdam(0.01, 0.8, 0.9, 1e-3),
+        cr.RAdam(0.01, beta1=0.8, beta2=0.9, epsilon=1e-3),
         torch.optim.RAdam,
         {"lr": 0.01, "betas": (0.8, 0.9), "eps": 1e-3},
     ),

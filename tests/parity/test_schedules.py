@@ -17,9 +17,9 @@ def warmed_up(optimizer, then, steps=5, start=0.2):
 
 
 PAIRS = {
-    "StepLR": (cr.StepDecay(0.1, 7, 0.3), lambda o: lr.StepLR(o, 7, 0.3), 60),
+    "StepLR": (cr.StepDecay(0.1, 7, factor=0.3), lambda o: lr.StepLR(o, 7, 0.3), 60),
     "MultiStepLR": (
-        cr.MultiStepDecay(0.1, (5, 6, 30), 0.5),
+        cr.MultiStepDecay(0.1, (5, 6, 30), factor=0.5),
         lambda o: lr.MultiStepLR(o, [5, 6, 30], 0.5),
         60,
     ),
@@ -63,7 +63,7 @@ PAIRS = {
     ),
     "OneCycleLR": (cr.OneCycle(0.1, 50), lambda o: lr.OneCycleLR(o, 0.1, 50), 50),
     "OneCycleLR, options": (
-        cr.OneCycle(0.1, 33, 0.25, 10, 100),
+        cr.OneCycle(0.1, 33, warmup=0.25, start_divisor=10, final_divisor=100),
         lambda o: lr.OneCycleLR(o, 0.1, 33, pct_start=0.25, div_factor=10, final_div_factor=100),
         33,
     ),

@@ -163,10 +163,12 @@ def test_a_schedule_and_a_plateau_do_not_go_together():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: EarlyStopping(patience=0), "patience must be at least 1"),
-        (lambda: EarlyStopping(min_delta=-1), "min_delta must not be negative"),
-        (lambda: ReduceOnPlateau(factor=1.0), "factor must lie between"),
+        (lambda: EarlyStopping(patience=0), "patience must be a whole number of at least 1"),
+        (lambda: EarlyStopping(min_delta=-1), "0 <= min_delta, got -1"),
+        (lambda: ReduceOnPlateau(factor=1.0), "0 < factor < 1, got 1"),
         (lambda: ReduceOnPlateau(patience=1.5), "patience must be"),
+        (lambda: ReduceOnPlateau(minimum="0"), "minimum must be"),
+        (lambda: TensorBoardLog("runs", every_steps=0), "every_steps must be"),
     ],
 )
 def test_options_that_make_no_sense(make, message):
@@ -310,3 +312,9 @@ def test_without_tensorboardx_the_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'chainrule\[tensorboard\]'"):
         fit(trainer(), callbacks=[TensorBoardLog(tmp_path)])
+
+
+def test_numpy_numbers_are_numbers(tmp_path):
+    assert type(EarlyStopping(patience=np.int64(3), min_delta=np.float32(0.5)).patience) is int
+    assert type(ReduceOnPlateau(patience=np.int64(3), factor=np.float32(0.5)).factor) is float
+    assert TensorBoardLog(tmp_path, every_steps=np.int64(3)).every_steps == 3

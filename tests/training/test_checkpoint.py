@@ -236,6 +236,10 @@ def test_it_is_written_every_so_many_steps(tmp_path):
     assert written == [3, 6]
     with pytest.raises(ConfigurationError, match="every_steps must be"):
         Checkpoint(tmp_path, every_steps=0)
+    with pytest.raises(ConfigurationError, match="mode='max' or mode='min', got 'up'"):
+        Checkpoint(tmp_path, mode="up")
+    with pytest.raises(ConfigurationError, match="larger 'height' better or worse"):
+        Checkpoint(tmp_path, monitor="height")
 
 
 def test_it_holds_what_the_other_callbacks_decided_whatever_their_order(tmp_path):

@@ -216,6 +216,27 @@ def test_balanced_classes_count_the_same_in_sum(one_hot):
     np.testing.assert_array_equal(values(balanced), values(by_hand))
 
 
+def test_class_weights_may_be_listed():
+    named, listed, iterated = (trainer(network("float64")) for _ in range(3))
+    fit(named, class_weight={0: 3.0, 2: 5.0}, shuffle=False)
+    fit(listed, class_weight=[3, 1, 5], shuffle=False)
+    batches = [(X[a : a + 16], Y[a : a + 16]) for a in range(0, 70, 16)]
+    fit(iterated, batches, class_weight=np.array([3, 1, 5, 7]))  # no batch has the last class
+    np.testing.assert_array_equal(values(named), values(listed))
+    np.testing.assert_array_equal(values(named), values(iterated))
+    refused(InputError, "class_weight has 2 weights for 3 classes", X, Y, class_weight=[1, 2])
+
+
+def test_class_weights_mean_the_same_in_fit_and_in_the_loss():
+    for class_weight in ({0: 3.0, 2: 5.0}, (3.0, 1.0, 5.0)):
+        loss = CategoricalCrossEntropy(from_logits=True, class_weight=class_weight)
+        in_fit = trainer(network("float64"), SGD(0.1))
+        in_loss = Trainer(network("float64"), loss, SGD(0.1), seed=1)
+        fit(in_fit, class_weight=class_weight)
+        fit(in_loss)
+        np.testing.assert_allclose(values(in_fit), values(in_loss), rtol=1e-12)
+
+
 def test_class_weights_of_a_sequence_count_positions():
     x, y = np.ones((6, 5, 4)), np.arange(30).reshape(6, 5) % 3
     subject, by_hand = trainer(network("float64")), trainer(network("float64"))
@@ -351,7 +372,9 @@ def test_evaluate_and_predict_do_not_depend_on_the_batch_size():
     whole = subject.evaluate(X, Y, batch_size=70)
     for size in (1, 33, 1000):
         assert subject.evaluate(X, Y, batch_size=size) == pytest.approx(whole)
-        np.testing.assert_allclose(subject.predict(X, size), subject.network.predict(X), 1e-5, 1e-6)
+        np.testing.assert_allclose(
+            subject.predict(X, batch_size=size), subject.network.predict(X), 1e-5, 1e-6
+        )
     assert whole["right"] == accuracy(Y, subject.network.predict(X))
     assert set(whole) == {"loss", "right", "off"}
 
@@ -499,17 +522,29 @@ def test_class_weights_need_classes():
         ({"epochs": 0}, "epochs must be"),
         ({"batch_size": 0}, "batch_size must be"),
         ({"batch_size": 2.5}, "batch_size must be"),
-        ({"validation_split": 1.5}, "between 0 and 1"),
+        ({"validation_split": 1.5}, "0 < validation_split < 1, got 1.5"),
         ({"validation_split": 0.1, "validation_data": (X, Y)}, "not both"),
-        ({"class_weight": "even"}, "'balanced' or like"),
-        ({"class_weight": {-1: 1.0}}, "classes from 0 on"),
-        ({"class_weight": {0: math.inf}}, "finite and not negative"),
+        ({"class_weight": "even"}, "got 'even'. .* also takes 'balanced'"),
+        (
+            {"class_weight": {-1: 1.0}},
+            "a class in class_weight must be a whole number",
+        ),
+        ({"class_weight": {0: math.inf}}, r"0 <= class_weight\[0\], got inf"),
         ({"callbacks": [Record]}, r"Did you forget the \(\)"),
         ({"progress": "loud"}, "progress must be"),
     ],
 )
 def test_options_that_make_no_sense(options, message):
     refused(ConfigurationError, message, X, Y, **options)
+
+
+def test_class_weights_are_given_once():
+    for class_weight in ({1: 2.0}, [1, 2, 1]):
+        loss = CategoricalCrossEntropy(class_weight=class_weight)
+        for again in ({0: 3.0}, [1, 2, 1], "balanced"):
+            subject = Trainer(network(), loss, SGD(0.1))
+            message = "given to fit and to the loss.*Give it to one"
+            refused(ConfigurationError, message, X, Y, subject=subject, class_weight=again)
 
 
 def test_options_that_iterables_cannot_have():
@@ -524,7 +559,7 @@ def test_options_that_iterables_cannot_have():
     [
         ({"network": Linear(4, 3)}, "network must be a Network"),
         ({"loss": CategoricalCrossEntropy}, r"loss must be a Loss.*Did you forget the \(\)"),
-        ({"optimizer": "adam"}, "optimizer must be a Optimizer"),
+        ({"optimizer": "adam"}, "optimizer must be an Optimizer"),
         ({"clip_norm": 0}, "clip_norm must be"),
         ({"micro_batch_size": 0}, "micro_batch_size must be"),
         ({"metrics": ["accuracy"]}, "A metric is a function"),
@@ -545,3 +580,15 @@ def test_predict_of_nothing_is_refused():
 def test_a_wrong_label_in_a_later_batch_is_told_as_such():
     with pytest.raises(InputError, match="labels run from 0 to 2"):
         fit(trainer(), [(X, Y), (X, Y + 5)])
+
+
+def test_predict_needs_a_batch_size():
+    for size in (0, 2.5, "8"):
+        with pytest.raises(ConfigurationError, match="batch_size must be a whole number"):
+            trainer().predict(X, batch_size=size)
+
+
+def test_a_trainers_numbers_may_be_numpys():
+    subject = trainer(clip_norm=np.float32(1), micro_batch_size=np.int64(8))
+    fit(subject, epochs=np.int64(1), batch_size=np.int64(16))
+    assert len(subject.history) == 1

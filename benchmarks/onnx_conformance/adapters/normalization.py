@@ -24,7 +24,9 @@ def batch_norm(case: NodeCase) -> Expression:
     x, scale, bias, mean, variance = case.inputs
     if case.get("training_mode"):
         raise NotExpressible("a running variance that is not the unbiased one")
-    module = with_gain(chainrule.BatchNorm(x.shape[1], case.get("epsilon", EPSILON)), scale, bias)
+    module = with_gain(
+        chainrule.BatchNorm(x.shape[1], epsilon=case.get("epsilon", EPSILON)), scale, bias
+    )
     module.running_mean.value = mean
     module.running_var.value = variance
     return predicts(module, x)
@@ -43,20 +45,20 @@ def last_axes(case: NodeCase, kind: type) -> Expression:
     """LayerNorm and RMSNorm: statistics over all axes from `axis` on; from 0, x is one sample."""
     x, scale, bias = case.input(0), case.input(1), case.input(2)
     axis = case.get("axis", -1) % x.ndim
-    module = with_gain(kind(x.shape[axis:], case.get("epsilon", EPSILON)), scale, bias)
+    module = with_gain(kind(x.shape[axis:], epsilon=case.get("epsilon", EPSILON)), scale, bias)
     return predicts(module, x) if axis else predicts(module, x[None], lambda y: (y[0],))
 
 
 def group_norm(case: NodeCase) -> Expression:
     x, scale, bias = case.inputs
     epsilon = case.get("epsilon", EPSILON)
-    module = chainrule.GroupNorm(case.get("num_groups"), x.shape[1], epsilon)
+    module = chainrule.GroupNorm(case.get("num_groups"), x.shape[1], epsilon=epsilon)
     return predicts(with_gain(module, scale, bias), x)
 
 
 def instance_norm(case: NodeCase) -> Expression:
     x, scale, bias = case.inputs
-    module = chainrule.InstanceNorm(x.shape[1], case.get("epsilon", EPSILON), affine=True)
+    module = chainrule.InstanceNorm(x.shape[1], epsilon=case.get("epsilon", EPSILON), affine=True)
     return predicts(with_gain(module, scale, bias), x)
 
 

@@ -61,12 +61,14 @@ def momentum(case: NodeCase) -> Expression:
     if int(case.input(1)) > 0 and case.get("beta") != 1.0:
         raise NotExpressible("a factor (beta) on the gradient")
     kind = {"standard": chainrule.Momentum, "nesterov": chainrule.Nesterov}[case.get("mode")]
-    optimizer = kind(rate(case), case.get("alpha"), weight_decay=case.get("norm_coefficient"))
+    decay = case.get("norm_coefficient")
+    optimizer = kind(rate(case), momentum=case.get("alpha"), weight_decay=decay)
     return one_step(case, optimizer, ("velocity",))
 
 
 def adagrad(case: NodeCase) -> Expression:
-    optimizer = chainrule.AdaGrad(rate(case), case.get("epsilon"), case.get("norm_coefficient"))
+    epsilon, decay = case.get("epsilon"), case.get("norm_coefficient")
+    optimizer = chainrule.AdaGrad(rate(case), epsilon=epsilon, weight_decay=decay)
     if int(case.input(1)) > 0 and case.get("decay_factor", 0.0) > 0:
         raise NotExpressible("a learning rate that decays by the operator's own rule")
     return one_step(case, optimizer, ("square_sum",))

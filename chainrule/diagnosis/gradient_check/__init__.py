@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.checks import check_instance
 from chainrule.diagnosis.gradient_check.compare import Comparison
 from chainrule.diagnosis.gradient_check.report import TOLERANCE, GradientResult, Report
 from chainrule.diagnosis.gradient_check.subjects import LossSubject, ModuleSubject, plain_arrays
@@ -79,11 +80,7 @@ def check_module(
     Linear(3, 2): all gradients are right
     ...
     """
-    if not isinstance(module, Module):
-        forgotten = " Did you forget the ()?" if isinstance(module, type) else ""
-        raise ConfigurationError(
-            f"check_module takes a Module, such as Linear(4, 8); got {module!r}.{forgotten}"
-        )
+    check_instance(module, Module, "check_module takes a Module, such as Linear(4, 8)")
     if (loss is None) != (y_true is None):
         raise ConfigurationError("Give loss and y_true together, or neither.")
     rng = _stream(seed)

@@ -1,0 +1,208 @@
+"""Every option of every layer that is a number: what is none is refused, by name, at the door."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import chainrule
+from chainrule import ConfigurationError, Module
+
+NEVER = ("0.5", np.nan, [None], 1j)  # the wrong kind for every option
+NO_WHOLE = (*NEVER, None, True, 1.5, np.float32(2))
+SIZE = (*NO_WHOLE, 0, -1)
+WINDOW = (*NEVER, None, True, 1.5, 0, -1, (1, 0), (1, 1, 1), (1, True))
+PADDING = (*NEVER, None, True, 1.5, -1, (1, -1), (1, True))
+NUMBER = (*NEVER, None, True, np.inf)
+POSITIVE = (*NUMBER, 0, -0.1)
+PROBABILITY = (*NUMBER, -0.1, 1, 1.5)
+SEED = (*NEVER, -1, 0.5)
+
+WRONG = {
+    "alpha": NUMBER,
+    "axes": (*SIZE, (0, "1"), (0.0, 1.0), (True, 0)),
+    "axis": NO_WHOLE,
+    "beta": POSITIVE,
+    "dilation": WINDOW,
+    "dropout": PROBABILITY,
+    "embed_dim": SIZE,
+    "embedding_dim": SIZE,
+    "epsilon": POSITIVE,
+    "groups": SIZE,
+    "hidden_size": SIZE,
+    "in_channels": SIZE,
+    "in_features": SIZE,
+    "init": NUMBER,
+    "input_size": SIZE,
+    "kernel_size": WINDOW,
+    "max_length": SIZE,
+    "momentum": (*NUMBER, -0.1, 1.5),
+    "negative_slope": NUMBER,
+    "normalized_shape": (*SIZE, (), (3, 0), (3, "4"), (True,)),
+    "num_channels": SIZE,
+    "num_embeddings": SIZE,
+    "num_features": SIZE,
+    "num_groups": SIZE,
+    "num_heads": SIZE,
+    "num_layers": SIZE,
+    "num_parameters": SIZE,
+    "out_channels": SIZE,
+    "out_features": SIZE,
+    "output_padding": PADDING,
+    "p": PROBABILITY,
+    "padding": PADDING,
+    "padding_idx": (*NO_WHOLE, -1, 99),
+    "seed": SEED,
+    "shape": (*SIZE, (2, 0), (2, "3"), (-1, -1), (True, 2)),
+    "std": (*NUMBER, -0.1),
+    "stride": WINDOW,
+}
+NO_NUMBERS = {
+    *("activation", "affine", "approximate", "bias", "bidirectional", "body", "branches"),
+    *("causal", "count_include_pad", "initialization", "layers", "merge", "nonlinearity"),
+    *("inputs", "nodes", "normalize", "norm_first", "outputs", "shortcut"),
+}
+
+RIGHT = {
+    "AvgPool1d": {"kernel_size": 2},
+    "AvgPool2d": {"kernel_size": 2},
+    "BatchNorm": {"num_features": 3},
+    "Conv1d": {"in_channels": 2, "out_channels": 4, "kernel_size": 3},
+    "Conv2d": {"in_channels": 2, "out_channels": 4, "kernel_size": 3},
+    "ConvTranspose2d": {"in_channels": 2, "out_channels": 4, "kernel_size": 3},
+    "Embedding": {"num_embeddings": 5, "embedding_dim": 3},
+    "Graph": {"inputs": "x", "nodes": {"y": chainrule.Node(chainrule.ReLU(), "x")}, "outputs": "y"},
+    "GroupNorm": {"num_groups": 2, "num_channels": 4},
+    "GRU": {"input_size": 2, "hidden_size": 3, "num_layers": 2},
+    "InstanceNorm": {"num_features": 3},
+    "LayerNorm": {"normalized_shape": 3},
+    "Linear": {"in_features": 3, "out_features": 2},
+    "LinearLayer": {"in_features": 3, "out_features": 2},
+    "LSTM": {"input_size": 2, "hidden_size": 3, "num_layers": 2},
+    "MaxPool1d": {"kernel_size": 2},
+    "MaxPool2d": {"kernel_size": 2},
+    "MultiHeadAttention": {"embed_dim": 4, "num_heads": 2},
+    "Neuron": {"in_features": 3},
+    "Parallel": {"branches": [chainrule.ReLU()]},
+    "PositionalEncoding": {"embed_dim": 4},
+    "Reshape": {"shape": (2, 3)},
+    "Residual": {"body": chainrule.ReLU()},
+    "RMSNorm": {"normalized_shape": 3},
+    "RNN": {"input_size": 2, "hidden_size": 3, "num_layers": 2},
+    "Sequential": {"layers": [chainrule.ReLU()]},
+    "TransformerBlock": {"embed_dim": 4, "num_heads": 2},
+    "Transpose": {"axes": (1, 0)},
+}
+"""The arguments that a layer cannot be built without, and those that others need beside them."""
+
+NUMPY = {
+    "alpha": np.float32(0.5),
+    "axis": np.int64(-1),
+    "beta": np.float32(2),
+    "dropout": np.float32(0.25),
+    "epsilon": np.float32(0.5),
+    "groups": np.int64(2),
+    "hidden_size": np.int64(6),
+    "init": np.float32(0.5),
+    "max_length": np.int32(7),
+    "momentum": np.float32(0.5),
+    "negative_slope": np.float32(0.5),
+    "num_parameters": np.int64(3),
+    "p": np.float32(0.25),
+    "padding_idx": np.int64(2),
+    "std": np.float32(0.5),
+}
+
+
+def constructors() -> list[tuple[str, type[Module]]]:
+    names = [name for name in chainrule.layers.__all__ if name != "Node"]  # is no module
+    return [(name, getattr(chainrule, name)) for name in names]
+
+
+OPTIONS = [
+    pytest.param(kind, RIGHT.get(name, {}), option, id=f"{name}-{option}")
+    for name, kind in constructors()
+    for option in inspect.signature(kind).parameters
+    if option not in NO_NUMBERS
+]
+
+
+def test_every_option_is_in_a_table():
+    found = {option for _, kind in constructors() for option in inspect.signature(kind).parameters}
+    assert found == set(WRONG) | NO_NUMBERS
+    assert len(OPTIONS) > 80
+
+
+@pytest.mark.parametrize(("kind", "right", "option"), OPTIONS)
+def test_what_makes_no_sense_is_refused_by_name(kind, right, option):
+    kind(**right)
+    may_be_none = inspect.signature(kind).parameters[option].default is None
+    for wrong in (wrong for wrong in WRONG[option] if wrong is not None or not may_be_none):
+        with pytest.raises(ConfigurationError) as caught:
+            kind(**(right | {option: wrong}))
+        assert option in str(caught.value), f"{wrong!r}: {caught.value}"
+        assert "got" in str(caught.value), f"{wrong!r}: {caught.value}"
+
+
+@pytest.mark.parametrize(("kind", "right", "option"), OPTIONS)
+def test_numpy_numbers_are_numbers(kind, right, option):
+    given = right.get(option, NUMPY.get(option))
+    if given is None:  # a window, or a seed: nothing to compare with
+        kind(**(right | {option: np.int64(0 if "padding" in option else 1)}))
+        return
+    if isinstance(given, int):
+        given = np.int64(given)
+    if isinstance(given, tuple):
+        given = tuple(map(np.int64, given))
+    plain = given if isinstance(given, tuple) else given.item()
+    module, expected = kind(**(right | {option: given})), kind(**(right | {option: plain}))
+    if option != "kernel_size":
+        assert repr(module) == repr(expected).replace("np.int64", "")
+        assert "np." not in repr(module)
+
+
+# ---------------------------------------------------------------- one order in every family
+
+
+@pytest.mark.parametrize("kind", [chainrule.RNN, chainrule.LSTM, chainrule.GRU])
+def test_recurrent_layers_are_built_alike(kind):
+    layer = kind(4, 8, 2)
+    assert (layer.input_size, layer.hidden_size, layer.num_layers) == (4, 8, 2)
+    with pytest.raises(TypeError, match="positional"):
+        kind(4, 8, 2, True)
+
+
+BY_POSITION = {
+    "embed_dim",
+    "num_heads",
+    *("in_features", "out_features", "in_channels", "out_channels", "kernel_size", "stride"),
+    *("input_size", "hidden_size", "num_layers", "num_embeddings", "embedding_dim"),
+    *("num_groups", "num_channels", "num_features", "normalized_shape", "num_parameters"),
+    *("p", "std", "axis", "negative_slope", "alpha", "beta", "approximate", "shape", "axes"),
+    *("layers", "body", "shortcut", "branches", "inputs", "nodes", "outputs"),
+}
+
+
+@pytest.mark.parametrize(("name", "kind"), constructors())
+def test_only_what_a_layer_is_about_is_given_by_position(name, kind):
+    by_position = [
+        p.name for p in inspect.signature(kind).parameters.values() if p.kind != p.KEYWORD_ONLY
+    ]
+    assert set(by_position) <= BY_POSITION
+    assert len(by_position) <= 3
+
+
+def test_convolutions_take_their_options_in_one_order():
+    orders = [
+        [o for o in inspect.signature(kind).parameters if o != "output_padding"]
+        for kind in (chainrule.Conv1d, chainrule.Conv2d, chainrule.ConvTranspose2d)
+    ]
+    assert orders[0] == orders[1] == orders[2]
+
+
+def test_a_bias_is_a_parameter_or_none():
+    for name, kind in constructors():
+        if "bias" in inspect.signature(kind).parameters:
+            right = RIGHT[name]
+            assert isinstance(kind(**right).bias, chainrule.Parameter)
+            assert kind(**right, bias=False).bias is None

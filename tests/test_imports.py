@@ -54,6 +54,7 @@ LAYERS = [
     "shape",
     "containers",
     "windows",
+    "convolution_kernels",
     "convolution",
     "pooling",
     "normalization",

@@ -30,7 +30,7 @@ holds this page to them. {count} classes.
 - **options**: what stands behind `*` is given by name.
 - **PyTorch**: what tests compare with PyTorch {torch} in float64, and in how many tests: the output
   values, the gradients, or the steps of an optimizer. Recorded while those tests ran and passed,
-  by `{parity}`; a class counts where a test calls it itself. A dash:
+  by `{parity}`; a class counts where a test calls it itself, or a network of it alone. A dash:
   there is no such test, in most cases because PyTorch has no such thing.
 - **ONNX's node cases**: how many of the operator's published cases this class passes; the others
   ask for something it has no word for, or for what another class does. [results.md](results.md)
@@ -68,7 +68,7 @@ def public(module: ModuleType) -> list[type]:
 
 def layers() -> list[type]:
     """Return every module, file by file."""
-    found = [cls for cls in public(chainrule.layers) if cls is not chainrule.Module]
+    found = [cls for cls in public(chainrule.layers) if issubclass(cls, chainrule.Module)]
     return [*found, chainrule.Network]
 
 

@@ -3,7 +3,8 @@
     python docs/record_torch_parity.py
 
 A class counts where a test that passed calls its forward, backward, step or __call__ itself; what
-happens to run inside another module, or was drawn by a constructor, does not. The result is
+happens to run inside another module, or was drawn by a constructor, does not. A network of a single
+layer computes what that layer does, so the layer counts with it. The result is
 docs/torch_parity.json, from which docs/layers.md is made.
 """
 
@@ -45,6 +46,18 @@ def classes() -> Iterator[type]:
                     yield thing
 
 
+def is_ours(cls: type) -> bool:
+    """Whether chainrule defines this class, and no test."""
+    return cls.__module__.split(".")[0] == chainrule.__name__
+
+
+def held(thing: Any) -> Iterator[type]:
+    """Yield the classes that are compared where a test calls this one: a lone layer's too."""
+    yield type(thing)
+    if isinstance(thing, chainrule.Sequential | chainrule.Network) and len(thing) == 1:
+        yield from held(thing[0])
+
+
 class Recorder:
     """A pytest plugin that notes which classes each passing test calls itself."""
 
@@ -62,9 +75,8 @@ class Recorder:
 
         @functools.wraps(method)
         def call(self_: Any, *args: Any, **kwargs: Any) -> Any:
-            own = type(self_).__module__.split(".")[0] == chainrule.__name__
-            if own and Path(sys._getframe(1).f_code.co_filename).is_relative_to(self.folder):
-                self.now.add((type(self_).__name__, shows))
+            if Path(sys._getframe(1).f_code.co_filename).is_relative_to(self.folder):
+                self.now |= {(cls.__name__, shows) for cls in held(self_) if is_ours(cls)}
             return method(self_, *args, **kwargs)
 
         return call

@@ -144,6 +144,18 @@ def test_bare_numpy_takes_the_very_same_steps(monkeypatch):
         make_job(SIDES["bare"], BY_NAME["lstm"])
 
 
+def test_bare_numpy_predicts_the_very_same():
+    work = small(BY_NAME["predict-silu-100"])
+    written_out, network = bare.BareSiLU(work.sizes), ours.build(work)
+    linear = [layer for layer in network if isinstance(layer, ours.chainrule.Linear)]
+    written_out.weights = [layer.weight.value for layer in linear]
+    (x,) = inputs(work)
+    np.testing.assert_allclose(written_out.predict(x), network.predict(x), rtol=1e-5, atol=1e-6)
+    assert make_job(SIDES["bare"], work).units == 1
+    with pytest.raises(Skip, match="SiLU"):
+        make_job(SIDES["bare"], BY_NAME["predict-1"])
+
+
 @pytest.mark.parametrize("axis", ["batch", "width", "depth"])
 def test_growing_work_grows_and_its_exponent_is_found(axis):
     series = growing(axis)

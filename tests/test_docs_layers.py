@@ -15,7 +15,7 @@ COMMAND = "python docs/generate_layers.py"
 
 PARITY_TESTS = """
 import pytest
-from chainrule import Linear, ReLU, Sequential, Tanh
+from chainrule import Conv1d, Linear, Network, ReLU, Sequential, Tanh
 
 pytestmark = pytest.mark.torch
 
@@ -31,6 +31,11 @@ def test_values():
     ReLU().predict(np.ones((1, 2)))
     Own().predict(np.ones((1, 2)))
     assert np
+
+def test_a_network_of_one_layer():
+    network = Network([Conv1d(1, 1, 1)])  # whose forward is inherited
+    network.backward(network.forward(np.ones((1, 1, 2))))
+    Network([Own()]).predict(np.ones((1, 2)))
 """
 
 
@@ -102,7 +107,10 @@ def test_cells_of_a_class(generator):
 @pytest.mark.torch
 @pytest.mark.parametrize(("head", "passes"), [("import numpy as np", True), ("np = None", False)])
 def test_recording_what_parity_tests_call(tmp_path, head, passes):
-    """What a test calls itself counts; what runs inside it (Linear, Tanh) does not."""
+    """What a test calls itself counts, be it as the one layer of a network (Conv1d).
+
+    What runs inside it together with others (Linear, Tanh) does not.
+    """
     pytest.importorskip("torch")
     (tmp_path / "test_some.py").write_text(head + PARITY_TESTS)
     output = tmp_path / "parity.json"
@@ -113,6 +121,8 @@ def test_recording_what_parity_tests_call(tmp_path, head, passes):
     if passes:
         classes = json.loads(output.read_text(encoding="utf-8"))["classes"]
         assert classes == {
+            "Conv1d": {"shown": ["gradients", "values"], "tests": 1},
+            "Network": {"shown": ["gradients", "values"], "tests": 1},
             "ReLU": {"shown": ["values"], "tests": 1},
             "Sequential": {"shown": ["gradients", "values"], "tests": 2},
         }

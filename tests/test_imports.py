@@ -59,6 +59,7 @@ LAYERS = [
     "containers",
     "graph",
     "windows",
+    "convolution_kernels",
     "convolution",
     "pooling",
     "normalization",

@@ -1,4 +1,6 @@
-"""The same step in bare NumPy: an MLP with its loss and Adam written out, and nothing else.
+"""The same in bare NumPy: the steps of an MLP with its loss and Adam written out, and nothing else.
+
+Also what a network of Linear and SiLU predicts, as anyone would write it.
 
 No modules, no checks, softmax and cross-entropy in one: what is left is what NumPy itself needs
 for each of its calls. What chainrule takes beyond it is the price of being a library; what this
@@ -14,6 +16,24 @@ import numpy as np
 from benchmarks.speed.work import LEARNING_RATE, Job, Skip, Work, inputs, targets
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+
+
+class BareSiLU:
+    """Linear layers with SiLU between them."""
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        rng = np.random.default_rng(0)
+        self.weights = [
+            rng.standard_normal(pair, dtype=np.float32) * np.float32((2 / pair[0]) ** 0.5)
+            for pair in itertools.pairwise(sizes)
+        ]
+        self.biases = [np.zeros(size, np.float32) for size in sizes[1:]]
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            z = x @ weight + bias
+            x = z / (1 + np.exp(-z))
+        return x @ self.weights[-1] + self.biases[-1]
 
 
 class BareMLP:
@@ -100,4 +120,16 @@ def train(work: Work) -> Job:
     return Job(run, len(data))
 
 
-JOBS = {"train": train}
+def predict(work: Work) -> Job:
+    if work.model != "silu":
+        raise Skip("only the network of Linear and SiLU is written out")
+    network, data = BareSiLU(work.sizes), inputs(work)
+
+    def run() -> None:
+        for x in data:
+            network.predict(x)
+
+    return Job(run, len(data))
+
+
+JOBS = {"train": train, "predict": predict}

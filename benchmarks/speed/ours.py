@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tracemalloc
 from collections.abc import Callable
 
@@ -101,6 +102,11 @@ def build(work: Work) -> chainrule.Network:
     match work.model:
         case "mlp" | "fashion-mnist":
             return chainrule.Network(list(sizes), seed=0)
+        case "silu":
+            layers: list[chainrule.Module] = []
+            for pair in itertools.pairwise(sizes):
+                layers += [chainrule.Linear(*pair), part("SiLU")()]
+            return chainrule.Network(layers[:-1], seed=0)
         case "cnn":
             one, two, hidden, classes = sizes
             return chainrule.Network(

@@ -119,6 +119,8 @@ def build(work: Work) -> nn.Module:
     match work.model:
         case "mlp" | "fashion-mnist":
             return mlp(work.sizes)
+        case "silu":
+            return mlp(work.sizes, nn.SiLU)
         case "cnn":
             one, two, hidden, classes = work.sizes
             return nn.Sequential(
@@ -149,10 +151,10 @@ def build(work: Work) -> nn.Module:
     raise Skip(f"{work.model} is not written for PyTorch")
 
 
-def mlp(sizes: tuple[int, ...]) -> nn.Sequential:
+def mlp(sizes: tuple[int, ...], activation: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
     layers: list[nn.Module] = []
     for inside, outside in itertools.pairwise(sizes):
-        layers += [nn.Linear(inside, outside), nn.ReLU()]
+        layers += [nn.Linear(inside, outside), activation()]
     return nn.Sequential(*layers[:-1])
 
 

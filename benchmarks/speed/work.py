@@ -62,6 +62,13 @@ def mlp(sizes: str, batch: int, batches: int, goals: Mapping[str, float]) -> Wor
     )
 
 
+def silu(rows: str, batch: int, batches: int) -> Work:
+    return Work(
+        f"predict-silu-{batch}", f"predict {rows}, Linear and SiLU 64-64-64-10", "predict",
+        "silu", (64, 64, 64, 10), batch, batches, "call", {"bare": 1 / 1.1},
+    )  # fmt: skip
+
+
 SMALL = {"torch": 3.0, "sklearn": 1.5, "jax": 1.0}
 
 WORK = [
@@ -98,6 +105,9 @@ WORK = [
         "predict-10000", "predict 10,000 rows, MLP 64-64-10", "predict",
         "mlp", (64, 64, 10), 10_000, 1, "call",
     ),
+    silu("one row", 1, 200),
+    silu("100 rows", 100, 20),
+    silu("10,000 rows", 10_000, 1),
     Work(
         "fit-4-10-3", "Trainer.fit, MLP 4-10-3, batch 32", "fit",
         "mlp", (4, 10, 3), 32, 500, goals={"loop": 1 / 1.3},

@@ -110,11 +110,20 @@ class PReLU(Module):
         return self.weight.value.reshape(-1, *[1] * max(x.ndim - 2, 0))
 
 
-def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)), written so that exp never overflows: exp(min(x, 0)) / (1 + exp(-|x|))."""
-    y = np.exp(np.minimum(x, 0))
-    y /= 1 + np.exp(-np.abs(x))
+@np.errstate(over="ignore")
+def sigmoid_denominator(x: Array) -> Array:
+    """1 + exp(-x). Where exp overflows, far to the left, it is infinite: divided by it, all is 0.
+
+    (Formulas in which exp never overflows need a second one, or np.where: 2 to 5 times as long.)
+    """
+    y = np.exp(-x)
+    y += 1
     return y
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)): from 0, where exp(-x) overflows (x below -88 in float32), up to 1."""
+    return 1 / sigmoid_denominator(x)
 
 
 class Sigmoid(Module):

@@ -1,22 +1,25 @@
 """The complementary error function, which NumPy lacks: erfc(x) = 2/√π ∫ exp(-t²) dt from x to ∞.
 
-Two quotients of polynomials, from W. J. Cody, "Rational Chebyshev Approximations for the Error
+Three quotients of polynomials, from W. J. Cody, "Rational Chebyshev Approximations for the Error
 Function", 1969; erf(x) = 1 - erfc(x) is its odd sister:
 
-    erf(x)  = x P(x²) / Q(x²)           for |x| <= 0.46875
-    erfc(x) = exp(-x²) R(x) / S(x)      for x beyond; erfc(-x) = 2 - erfc(x)
+    erf(x)  = x P(x²) / Q(x²)                            for |x| <= 0.46875
+    erfc(x) = exp(-x²) R(x) / S(x)                       up to 4
+    erfc(x) = exp(-x²) (1/√π - z T(z) / U(z)) / x        beyond, with z = 1 / x²
 
-The paper's third one, for x > 4, is left out: there erfc is below 2e-8, and the second one still
-has it to at least six digits.
+and erfc(-x) = 2 - erfc(x). The relative error is below 2.5e-15 in float64 and 2e-6 in float32,
+down to the smallest normal number.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
 from chainrule.parameter import Array
 
-NEAR = 0.46875
+NEAR, FAR = 0.46875, 4.0
 GONE = 30.0  # erfc is 0 from 27.3 on; beyond, the powers of x would only overflow
 BLOCK = 32768  # numbers at a time, so that what is in between stays in the cache: twice as fast
 
@@ -31,6 +34,10 @@ R = (2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594e0, 6.61
 S = (1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2,
      1.62138957456669019e3, 3.29079923573345963e3, 4.36261909014324716e3, 3.43936767414372164e3,
      1.23033935480374942e3)  # fmt: skip
+T = (1.63153871373020978e-2, 3.05326634961232344e-1, 3.60344899949804439e-1,
+     1.25781726111229246e-1, 1.60837851487422766e-2, 6.58749161529837803e-4)  # fmt: skip
+U = (1.0, 2.56852019228982242e0, 1.87295284992346725e0, 5.27905102951428412e-1,
+     6.05183413124413191e-2, 2.33520497626869185e-3)  # fmt: skip
 
 
 def erfc(x: Array) -> Array:
@@ -44,8 +51,12 @@ def erfc(x: Array) -> Array:
 
 def _erfc(x: Array) -> Array:
     size = np.minimum(np.abs(x), GONE)
+    tail = _middle(size)
+    far = size > FAR
+    if far.any():  # few numbers are: they alone pay for it
+        tail[far] = _far(size[far])
     sign = np.copysign(x.dtype.type(1), x)
-    y = sign * _tail(size)
+    y = sign * tail
     y += 1 - sign  # 2 - erfc(|x|) to the left, erfc(x) itself to the right
     return np.where(size <= NEAR, 1 - _near(x, size), y)
 
@@ -59,11 +70,28 @@ def _near(x: Array, size: Array) -> Array:
     return y
 
 
-def _tail(size: Array) -> Array:
-    """Return erfc(size); to full precision from NEAR to 4."""
+def _middle(size: Array) -> Array:
+    """Return erfc(size); right only from NEAR to FAR."""
     y = _polynomial(R, size)
     y /= _polynomial(S, size)
     y *= np.exp(-size * size)
+    return y
+
+
+def _far(size: Array) -> Array:
+    """Return erfc(size); right only from FAR on.
+
+    exp turns x²'s rounding error, up to 6e-14, into a relative one. So x² is split exactly:
+    x² = r² + (x - r)(x + r), where r is x rounded down to a multiple of 1/16.
+    """
+    z = 1 / (size * size)
+    y = _polynomial(T, z)
+    y /= _polynomial(U, z)
+    y *= z
+    y = (1 / math.sqrt(math.pi) - y) / size
+    r = np.floor(size * 16) / 16
+    y *= np.exp(-r * r)
+    y *= np.exp((r - size) * (r + size))
     return y
 
 

@@ -1,9 +1,9 @@
 """Pooling: one number for each window of a channel, the largest or the mean.
 
-Windows go along one axis after the other, first across, then down: the largest of the rows'
-largest is the largest of all, and a sum of sums is the sum. So the loops run over kh + kw elements
-of the kernel, never over pixels: all pixels under one element, at every stop of the window, are
-one strided view. Padding is never made: where an element lies on it, it is left out.
+Windows slide along one axis after the other, first horizontally, then vertically: the maximum of
+the rows' maxima is the maximum of all, and a sum of sums is the sum. So the loops run over kh + kw
+elements of the kernel, never over pixels: the pixels under one element, for all outputs, are one
+strided view. Padding is never made: where an element lies on it, it is left out.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from chainrule.layers.windows import (
     Pair,
     Sizes,
     Window,
-    as_images,
     check_fit,
     check_images,
-    like,
+    from_nchw,
     read_window,
+    to_nchw,
 )
 from chainrule.module import Module
 from chainrule.parameter import Array
@@ -37,7 +37,7 @@ __all__ = [
     "MaxPool2d",
 ]
 
-DOWN, ACROSS = 0, 1  # the axes of an image as a Window counts them
+VERTICAL, HORIZONTAL = 0, 1  # the axes of an image as a Window counts them
 
 
 # ---------------------------------------------------------------- the largest
@@ -46,9 +46,9 @@ DOWN, ACROSS = 0, 1  # the axes of an image as a Window counts them
 class MaxPool2d(Module):
     """y[n, c, p, q] = the largest x[n, c, p s + i d, q s + j d] over the kernel's (i, j).
 
-    x (N, C, H, W); y (N, C, rows, columns). Padding counts as -∞: it never wins, also where all of
-    x is negative. The gradient goes to the one pixel that won; where several are equal, to
-    the first of them, row by row.
+    x (N, C, H, W); y (N, C, H', W'). Padding counts as -∞: it is never the largest, also where all
+    of x is negative. The gradient goes to the largest pixel; where several are equal, to the first
+    of them, row by row.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class MaxPool2d(Module):
     stride : int or (int, int), optional
         How far it moves; by default its own size, so that windows don't overlap.
     padding : int, (int, int), ((top, bottom), (left, right)) or "same"
-        How many places are added around the image.
+        Rows and columns of padding around the image.
     dilation : int or (int, int)
         The distance of the kernel's elements.
     """
@@ -82,60 +82,61 @@ class MaxPool2d(Module):
     def forward(self, x: Array, training: bool = True) -> Array:
         check_images(self, x, self.axes)
         check_fit(self, self.window, x)
-        check_seen(self, self.window, x)
-        images = as_images(x)  # (N, C, H, W)
-        across, winner_across = largest(images, self.window, ACROSS, training)
-        y, winner_down = largest(across, self.window, DOWN, training)
-        self.save_for_backward(images.shape[2:], winner_across, winner_down, training=training)
-        return like(x, y)
+        check_padding(self, self.window, x)
+        images = to_nchw(x)  # (N, C, H, W)
+        row_max, row_argmax = max_along(images, self.window, HORIZONTAL, training)
+        y, argmax = max_along(row_max, self.window, VERTICAL, training)
+        self.save_for_backward(images.shape[2:], row_argmax, argmax, training=training)
+        return from_nchw(y, x.ndim)
 
     def backward(self, dy: Array) -> Array:
-        (height, width), winner_across, winner_down = self.saved_values()
-        across = to_winners(as_images(dy), winner_down, self.window, DOWN, height)
-        return like(dy, to_winners(across, winner_across, self.window, ACROSS, width))
+        (height, width), row_argmax, argmax = self.saved_values()
+        drow_max = max_along_backward(to_nchw(dy), argmax, self.window, VERTICAL, height)
+        dx = max_along_backward(drow_max, row_argmax, self.window, HORIZONTAL, width)
+        return from_nchw(dx, dy.ndim)
 
 
 class MaxPool1d(MaxPool2d):
     """y[n, c, p] = the largest x[n, c, p s + i d] over the kernel's i; see `MaxPool2d`.
 
-    x (N, C, T); y (N, C, stops). Padding is a number, or (left, right).
+    x (N, C, T); y (N, C, T'). Padding is a number, or (left, right).
     """
 
     axes = 1
 
 
-def largest(x: Array, window: Window, axis: int, training: bool) -> tuple[Array, Array | None]:
-    """Return the largest in each window along one axis, and in training which element it was.
+def max_along(x: Array, window: Window, axis: int, training: bool) -> tuple[Array, Array | None]:
+    """Return the maximum of each window along one axis, and in training its argmax.
 
-    Among equals the first wins. First across and then down, this is the first row by row.
+    The argmax counts the kernel's elements; among equals it is the first. Horizontally first and
+    then vertically, this is the first row by row.
     """
-    y = np.full(
-        resized(x, axis, window.output_size((x.shape[2], x.shape[3]))[axis]), -np.inf, x.dtype
-    )
+    y = np.full(with_length(x, axis, out_length(x, window, axis)), -np.inf, x.dtype)
     number = np.min_scalar_type(window.size[axis] - 1).type  # bytes, up to 256 elements
-    winner = np.zeros(y.shape, number) if training else None
-    for element, (stops, places) in enumerate(window.offsets(axis, x.shape[2 + axis])):
-        best, seen = y[along(axis, stops)], x[along(axis, places)]
+    argmax = np.zeros(y.shape, number) if training else None
+    for element, (outputs, inputs) in enumerate(window.offsets(axis, x.shape[2 + axis])):
+        maximum, values = y[along(axis, outputs)], x[along(axis, inputs)]
         if element == 0:
-            best[...] = seen
+            maximum[...] = values
             continue
-        if winner is not None:
-            here = winner[along(axis, stops)]
-            np.maximum(here, np.multiply(seen > best, number(element), dtype=number), out=here)
-        np.maximum(best, seen, out=best)
-    return y, winner
+        if argmax is not None:
+            index = argmax[along(axis, outputs)]
+            larger = np.multiply(values > maximum, number(element), dtype=number)
+            np.maximum(index, larger, out=index)
+        np.maximum(maximum, values, out=maximum)
+    return y, argmax
 
 
-def to_winners(dy: Array, winner: Array, window: Window, axis: int, length: int) -> Array:
-    """Return dx, of this length along the axis: each window's gradient at its winner."""
-    dx = np.zeros(resized(dy, axis, length), dy.dtype)
-    apart = window.stride[axis] >= window.effective_size[axis]
-    for element, (stops, places) in enumerate(window.offsets(axis, length)):
-        won, here = winner[along(axis, stops)] == element, dx[along(axis, places)]
-        if apart:
-            np.multiply(dy[along(axis, stops)], won, out=here)
+def max_along_backward(dy: Array, argmax: Array, window: Window, axis: int, length: int) -> Array:
+    """Return dx, of this length along the axis: each window's gradient at its maximum."""
+    dx = np.zeros(with_length(dy, axis, length), dy.dtype)
+    overlap = window.stride[axis] < window.effective_size[axis]
+    for element, (outputs, inputs) in enumerate(window.offsets(axis, length)):
+        is_max = argmax[along(axis, outputs)] == element
+        if overlap:
+            dx[along(axis, inputs)] += dy[along(axis, outputs)] * is_max
         else:
-            here += dy[along(axis, stops)] * won
+            np.multiply(dy[along(axis, outputs)], is_max, out=dx[along(axis, inputs)])
     return dx
 
 
@@ -145,7 +146,7 @@ def to_winners(dy: Array, winner: Array, window: Window, axis: int, length: int)
 class AvgPool2d(Module):
     """y[n, c, p, q] = the mean of x[n, c, p s + i, q s + j] over the kernel's (i, j).
 
-    x (N, C, H, W); y (N, C, rows, columns). Every pixel of a window gets the same share of its
+    x (N, C, H, W); y (N, C, H', W'). Every pixel of a window gets the same share of its
     gradient.
 
     Parameters
@@ -155,7 +156,7 @@ class AvgPool2d(Module):
     stride : int or (int, int), optional
         How far it moves; by default its own size.
     padding : int, (int, int), ((top, bottom), (left, right)) or "same"
-        How many zeros are added around the image.
+        Rows and columns of zeros around the image.
     count_include_pad : bool
         Whether the mean counts the padding's zeros, or the image's pixels alone.
     """
@@ -181,49 +182,50 @@ class AvgPool2d(Module):
         check_images(self, x, self.axes)
         check_fit(self, self.window, x)
         if not self.count_include_pad:
-            check_seen(self, self.window, x)
-        images = as_images(x)  # (N, C, H, W)
+            check_padding(self, self.window, x)
+        images = to_nchw(x)  # (N, C, H, W)
         counts = self._counts(images.shape[2:], x.dtype)
         self.save_for_backward(images.shape[2:], counts, training=training)
-        y = sums(sums(images, self.window, ACROSS), self.window, DOWN)
+        y = sum_along(sum_along(images, self.window, HORIZONTAL), self.window, VERTICAL)
         y /= counts
-        return like(x, y)
+        return from_nchw(y, x.ndim)
 
     def backward(self, dy: Array) -> Array:
         (height, width), counts = self.saved_values()
-        across = to_all(as_images(dy) / counts, self.window, DOWN, height)
-        return like(dy, to_all(across, self.window, ACROSS, width))
+        drow_sum = sum_along_backward(to_nchw(dy) / counts, self.window, VERTICAL, height)
+        dx = sum_along_backward(drow_sum, self.window, HORIZONTAL, width)
+        return from_nchw(dx, dy.ndim)
 
     def _counts(self, image: Pair, dtype: np.dtype) -> Array:
-        """Return how many values each window's mean is over, (rows, columns) or a single one."""
+        """Return how many values each window's mean is over, (H', W') or a single one."""
         if self.count_include_pad:
             return np.asarray(math.prod(self.window.size), dtype)
-        down, right = (pixels_seen(self.window, image, axis) for axis in (0, 1))
-        return np.outer(down, right).astype(dtype)
+        rows, columns = (elements_on_image(self.window, image, axis) for axis in (0, 1))
+        return np.outer(rows, columns).astype(dtype)
 
 
 class AvgPool1d(AvgPool2d):
     """y[n, c, p] = the mean of x[n, c, p s + i] over the kernel's i; see `AvgPool2d`.
 
-    x (N, C, T); y (N, C, stops). Padding is a number, or (left, right).
+    x (N, C, T); y (N, C, T'). Padding is a number, or (left, right).
     """
 
     axes = 1
 
 
-def sums(x: Array, window: Window, axis: int) -> Array:
+def sum_along(x: Array, window: Window, axis: int) -> Array:
     """Return the sum over each window along one axis."""
-    y = np.zeros(resized(x, axis, window.output_size((x.shape[2], x.shape[3]))[axis]), x.dtype)
-    for stops, places in window.offsets(axis, x.shape[2 + axis]):
-        y[along(axis, stops)] += x[along(axis, places)]
+    y = np.zeros(with_length(x, axis, out_length(x, window, axis)), x.dtype)
+    for outputs, inputs in window.offsets(axis, x.shape[2 + axis]):
+        y[along(axis, outputs)] += x[along(axis, inputs)]
     return y
 
 
-def to_all(dy: Array, window: Window, axis: int, length: int) -> Array:
+def sum_along_backward(dy: Array, window: Window, axis: int, length: int) -> Array:
     """Return dx, of this length along the axis: each window's gradient at all its elements."""
-    dx = np.zeros(resized(dy, axis, length), dy.dtype)
-    for stops, places in window.offsets(axis, length):
-        dx[along(axis, places)] += dy[along(axis, stops)]
+    dx = np.zeros(with_length(dy, axis, length), dy.dtype)
+    for outputs, inputs in window.offsets(axis, length):
+        dx[along(axis, inputs)] += dy[along(axis, outputs)]
     return dx
 
 
@@ -238,7 +240,7 @@ class GlobalAvgPool(Module):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         self.save_for_backward(x.shape, training=training)
-        return channels_in_rows(self, x).mean(axis=2)
+        return flatten_channels(self, x).mean(axis=2)
 
     def backward(self, dy: Array) -> Array:
         (shape,) = self.saved_values()
@@ -253,35 +255,40 @@ class GlobalMaxPool(Module):
     """
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        rows = channels_in_rows(self, x)
-        winners = rows.argmax(axis=2)[:, :, np.newaxis]  # (N, C, 1)
-        self.save_for_backward(x.shape, winners, training=training)
-        return np.take_along_axis(rows, winners, axis=2)[:, :, 0]
+        values = flatten_channels(self, x)
+        argmax = values.argmax(axis=2)[:, :, np.newaxis]  # (N, C, 1)
+        self.save_for_backward(x.shape, argmax, training=training)
+        return np.take_along_axis(values, argmax, axis=2)[:, :, 0]
 
     def backward(self, dy: Array) -> Array:
-        shape, winners = self.saved_values()
+        shape, argmax = self.saved_values()
         dx = np.zeros((*dy.shape, math.prod(shape[2:])), dy.dtype)
-        np.put_along_axis(dx, winners, dy[:, :, np.newaxis], axis=2)
+        np.put_along_axis(dx, argmax, dy[:, :, np.newaxis], axis=2)
         return dx.reshape(shape)
 
 
 # ---------------------------------------------------------------- one axis of an image
 
 
-def along(axis: int, places: slice) -> tuple[Any, ...]:
-    """Return the index of these places along one axis of images (N, C, H, W)."""
-    return (..., places) if axis == ACROSS else (..., places, slice(None))
+def along(axis: int, part: slice) -> tuple[Any, ...]:
+    """Return the index of this part of images (N, C, H, W), along one axis."""
+    return (..., part) if axis == HORIZONTAL else (..., part, slice(None))
 
 
-def resized(x: Array, axis: int, length: int) -> tuple[int, ...]:
+def out_length(x: Array, window: Window, axis: int) -> int:
+    """Return the output's length along one axis, for images x (N, C, H, W)."""
+    return window.output_size((x.shape[2], x.shape[3]))[axis]
+
+
+def with_length(x: Array, axis: int, length: int) -> tuple[int, ...]:
     """Return the shape of images x (N, C, H, W) with this length along one axis."""
-    return (*x.shape[:3], length) if axis == ACROSS else (*x.shape[:2], length, x.shape[3])
+    return (*x.shape[:3], length) if axis == HORIZONTAL else (*x.shape[:2], length, x.shape[3])
 
 
 # ---------------------------------------------------------------- checks and counts
 
 
-def channels_in_rows(module: Module, x: Array) -> Array:
+def flatten_channels(module: Module, x: Array) -> Array:
     """Return x (N, C, ...) as (N, C, values of the channel); refuse one without such axes."""
     if x.ndim < 3:
         raise ShapeError(
@@ -291,20 +298,20 @@ def channels_in_rows(module: Module, x: Array) -> Array:
     return x.reshape(*x.shape[:2], -1)
 
 
-def pixels_seen(window: Window, image: Pair, axis: int) -> Array:
-    """Return how many of the kernel's elements lie on the image at each stop along one axis."""
+def elements_on_image(window: Window, image: Pair, axis: int) -> Array:
+    """Return how many of the kernel's elements lie on the image, for each output along one axis."""
     counts = np.zeros(window.output_size(image)[axis], int)
-    for stops, _ in window.offsets(axis, image[axis]):
-        counts[stops] += 1
+    for outputs, _ in window.offsets(axis, image[axis]):
+        counts[outputs] += 1
     return counts
 
 
-def check_seen(module: Module, window: Window, x: Array) -> None:
-    """Raise ShapeError if the window sees nothing but padding at one of its stops."""
-    image = as_images(x).shape[2:]
-    if any(0 in pixels_seen(window, image, axis) for axis in (0, 1)):
+def check_padding(module: Module, window: Window, x: Array) -> None:
+    """Raise ShapeError if one of the windows lies on nothing but padding."""
+    image = to_nchw(x).shape[2:]
+    if any(0 in elements_on_image(window, image, axis) for axis in (0, 1)):
         raise ShapeError(
-            "expected every window to see a part of the input; with this padding one sees nothing "
-            f"but padding, for an input of shape {x.shape}. Use less padding.",
+            "expected every window to cover a part of the input; with this padding one covers "
+            f"nothing but padding, for an input of shape {x.shape}. Use less padding.",
             module,
         )

@@ -1,6 +1,7 @@
 """The smooth relatives of ReLU: near x far to the right, near a constant far to the left.
 
-Each is written so that exp never overflows, and each gradient so that far out it runs into 0 or 1.
+Each is written so that it is right far out too, where exp overflows or vanishes, and so is its
+gradient, which runs into 0 or 1 there.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import numpy as np
 
 from chainrule.checks import check_number, check_range
 from chainrule.errors import ConfigurationError
-from chainrule.layers.activations import sigmoid
+from chainrule.layers.activations import sigmoid, sigmoid_denominator
 from chainrule.layers.erfc import erfc
 from chainrule.module import Module
 from chainrule.parameter import Array
@@ -142,23 +143,33 @@ class SiLU(Module):
     """
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        gate = sigmoid(x)
-        self.save_for_backward(x, gate, training=training)
-        return x * gate
+        denominator = sigmoid_denominator(x)  # of σ
+        self.save_for_backward(x, denominator, training=training)
+        return x / denominator
 
     def backward(self, dy: Array) -> Array:
-        x, gate = self.saved_values()
+        x, denominator = self.saved_values()
+        gate = 1 / denominator
         return dy * gate * (1 + x * (1 - gate))
+
+
+MISH_END = 20.0
+"""From here on t below is 1, in float64 too; and for float32 exp(2 x) does not overflow yet."""
 
 
 class Mish(Module):
     """y = x t with t = tanh(log(1 + exp(x))); dy/dx = t + x (1 - t²) σ(x).
 
+    As (1 + e)² = 1 + n for e = exp(x) and n = e (e + 2), it is t = n / (n + 2).
+
     Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", 2020.
     """
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        gate = np.tanh(softplus(x))
+        e = np.exp(np.minimum(x, MISH_END))
+        n = e + 2
+        n *= e
+        gate = n / (n + 2)
         self.save_for_backward(x, gate, training=training)
         return x * gate
 

@@ -1,8 +1,8 @@
-"""How a window moves over images: its sizes, its padding, and where it stops.
+"""How a window slides over images: its size, stride, dilation and padding.
 
-Convolution and pooling share this. Along one axis of length L, a kernel of k elements spaced by
-`dilation` d reaches over e = d (k - 1) + 1 places; with `stride` s and p places of padding in all
-it stops at floor((L + p - e) / s) + 1 places.
+Convolution and pooling share this. Along one axis of length L, a kernel of k elements with
+`dilation` d has the effective size e = d (k - 1) + 1; with `stride` s and p values of padding on
+both sides together, the output has the length floor((L + p - e) / s) + 1.
 
 Everything here is two-dimensional, (vertical, horizontal). A sequence (N, C, T) is an image of
 height 1.
@@ -40,21 +40,21 @@ class Window:
 
     @property
     def effective_size(self) -> Pair:
-        """How many places the kernel reaches over: d (k - 1) + 1."""
+        """The kernel's extent, dilation included: d (k - 1) + 1."""
         (kh, kw), (dh, dw) = self.size, self.dilation
         return dh * (kh - 1) + 1, dw * (kw - 1) + 1
 
-    def sides(self, image: Pair) -> tuple[Pair, Pair]:
-        """Return ((top, bottom), (left, right)) for an image (H, W).
+    def pad_width(self, image: Pair) -> tuple[Pair, Pair]:
+        """Return the padding of an image (H, W): ((top, bottom), (left, right)).
 
-        "same" makes ceil(L / stride) stops; an odd number of places puts the extra one at the
-        bottom and on the right.
+        "same" makes the output ceil(L / stride) long; where the number of zeros is odd, the extra
+        one goes to the bottom and to the right.
         """
         if self.padding is not None:
             return self.padding
         vertical, horizontal = (
-            max((-(-length // stride) - 1) * stride + reach - length, 0)
-            for length, stride, reach in zip(image, self.stride, self.effective_size, strict=True)
+            max((-(-length // stride) - 1) * stride + size - length, 0)
+            for length, stride, size in zip(image, self.stride, self.effective_size, strict=True)
         )
         return (
             (vertical // 2, vertical - vertical // 2),
@@ -62,31 +62,32 @@ class Window:
         )
 
     def output_size(self, image: Pair) -> Pair:
-        """Return how often the window stops on an image (H, W); 0 or less where it is too small."""
-        down, right = (
-            (length + sum(sides) - reach) // stride + 1
-            for length, sides, reach, stride in zip(
-                image, self.sides(image), self.effective_size, self.stride, strict=True
+        """Return (H', W') for an image (H, W); 0 or less where the kernel does not fit in."""
+        height, width = (
+            (length + sum(padding) - size) // stride + 1
+            for length, padding, size, stride in zip(
+                image, self.pad_width(image), self.effective_size, self.stride, strict=True
             )
         )
-        return down, right
+        return height, width
 
     def offsets(self, axis: int, length: int) -> Iterator[tuple[slice, slice]]:
-        """Yield (stops, places) for each element of the kernel, along one axis of an image.
+        """Yield (outputs, inputs), two slices, for each element of the kernel along one axis.
 
-        At these stops the element lies on these places of the image; at the others it lies on
+        For these outputs the element is multiplied with these inputs; for the others it lies on
         the padding.
         """
-        before, after = self.sides((length, length))[axis]
-        stops = (length + before + after - self.effective_size[axis]) // self.stride[axis] + 1
+        before, after = self.pad_width((length, length))[axis]
+        count = (length + before + after - self.effective_size[axis]) // self.stride[axis] + 1
         for element in range(self.size[axis]):
-            yield inside(element * self.dilation[axis] - before, self.stride[axis], stops, length)
+            first = element * self.dilation[axis] - before
+            yield in_bounds(first, self.stride[axis], count, length)
 
 
-def inside(first: int, step: int, count: int, length: int) -> tuple[slice, slice]:
-    """Return which of `count` places, `first` and on by `step`, lie in 0 ... length - 1.
+def in_bounds(first: int, step: int, count: int, length: int) -> tuple[slice, slice]:
+    """Return which of the indices first, first + step, ... (`count` of them) an axis has.
 
-    As two slices: of the places, and of the axis of this length.
+    As two slices: of the indices, and of the axis, whose length is `length`.
     """
     start = min(max(-(first // step), 0), count)
     stop = max(min(-((first - length) // step), count), start)
@@ -153,7 +154,7 @@ def _two(values: tuple[Any, ...]) -> tuple[Any, Any]:
     return first, second
 
 
-# ---------------------------------------------------------------- checks, and the height of 1
+# ---------------------------------------------------------------- checks; sequences as images
 
 
 def check_images(module: Module, x: Array, axes: int, channels: int | None = None) -> None:
@@ -169,9 +170,9 @@ def check_images(module: Module, x: Array, axes: int, channels: int | None = Non
 
 def check_fit(module: Module, window: Window, x: Array) -> None:
     """Raise ShapeError if the window does not fit into the padded input."""
-    image = as_images(x).shape[2:]
+    image = to_nchw(x).shape[2:]
     if min(window.output_size(image)) < 1:
-        padded = [n + sum(p) for n, p in zip(image, window.sides(image), strict=True)]
+        padded = [n + sum(p) for n, p in zip(image, window.pad_width(image), strict=True)]
         axes = slice(4 - x.ndim, None)
         raise ShapeError(
             f"expected an input of at least {window.effective_size[axes]}, padding included: the "
@@ -181,11 +182,11 @@ def check_fit(module: Module, window: Window, x: Array) -> None:
         )
 
 
-def as_images(x: Array) -> Array:
+def to_nchw(x: Array) -> Array:
     """Return sequences (N, C, T) as images of height 1, (N, C, 1, T); images as they are."""
     return x[:, :, np.newaxis] if x.ndim == 3 else x
 
 
-def like(x: Array, y: Array) -> Array:
-    """Return the images y as sequences, if x holds sequences; undoes `as_images`."""
-    return y[:, :, 0] if x.ndim == 3 else y
+def from_nchw(y: Array, ndim: int) -> Array:
+    """Undo `to_nchw`: return images y as sequences (N, C, T) if `ndim` is 3."""
+    return y[:, :, 0] if ndim == 3 else y

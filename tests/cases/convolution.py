@@ -16,10 +16,10 @@ def pair(value):
     return (value, value) if isinstance(value, int) else tuple(value)
 
 
-def sides(padding, length, axis, stride, reach):
+def padding_of(padding, length, axis, stride, effective_size):
     """Return the padding before and after, along one axis of the two."""
     if padding == "same":
-        total = max((-(-length // stride) - 1) * stride + reach - length, 0)
+        total = max((-(-length // stride) - 1) * stride + effective_size - length, 0)
         return total // 2, total - total // 2
     return pair(pair(padding)[axis])
 
@@ -28,7 +28,7 @@ def geometry(module, length, axis):
     """Return (stride, dilation, kernel, before, after) along one axis of an image."""
     stride, dilation = pair(module.stride)[axis], pair(module.dilation)[axis]
     kernel = pair(module.kernel_size)[axis]
-    before, after = sides(module.padding, length, axis, stride, dilation * (kernel - 1) + 1)
+    before, after = padding_of(module.padding, length, axis, stride, dilation * (kernel - 1) + 1)
     return stride, dilation, kernel, before, after
 
 
@@ -46,8 +46,8 @@ def convolution(module, x, training):
         for c, i, j in itertools.product(range(inside), range(k0), range(k1)):
             row, column = p * s0 + i * d0 - top, q * s1 + j * d1 - left
             if 0 <= row < x.shape[2] and 0 <= column < x.shape[3]:
-                seen = x[n, o // outside * inside + c, row, column]
-                y[n, o, p, q] += module.weight.value[o, c, i, j] * seen
+                pixel = x[n, o // outside * inside + c, row, column]
+                y[n, o, p, q] += module.weight.value[o, c, i, j] * pixel
     return y
 
 
@@ -71,7 +71,7 @@ def transposed(module, x, training):
 
 
 class AsImage:
-    """A Conv1d seen as a convolution over images of height 1."""
+    """A Conv1d as a convolution over images of height 1."""
 
     def __init__(self, module):
         padding = module.padding

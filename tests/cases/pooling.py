@@ -19,40 +19,40 @@ def pair(value):
     return (value, value) if isinstance(value, int) else tuple(value)
 
 
-def sides(module, length, axis, size, stride, reach):
+def padding_of(module, length, axis, size, stride, effective_size):
     """Return the padding before and after, along one axis of the two."""
     if module.padding == "same":
-        total = max((-(-length // stride) - 1) * stride + reach - length, 0)
+        total = max((-(-length // stride) - 1) * stride + effective_size - length, 0)
         return total // 2, total - total // 2
     return pair(pair(module.padding)[axis])
 
 
 def windows(module, x):
-    """Yield (n, c, p, q, the pixels that the window sees there, how many elements it has)."""
+    """Yield (n, c, p, q, the pixels of the window, how many elements it has)."""
     size = pair(module.kernel_size)
     stride = size if module.stride is None else pair(module.stride)
     dilation = pair(getattr(module, "dilation", 1))
-    stops, begins = [], []
+    output_size, starts = [], []
     for axis in (0, 1):
-        reach = dilation[axis] * (size[axis] - 1) + 1
+        effective_size = dilation[axis] * (size[axis] - 1) + 1
         length = x.shape[2 + axis]
-        before, after = sides(module, length, axis, size[axis], stride[axis], reach)
-        stops.append((length + before + after - reach) // stride[axis] + 1)
-        begins.append(before)
-    for n, c, p, q in itertools.product(range(len(x)), range(x.shape[1]), *map(range, stops)):
-        rows = [p * stride[0] + i * dilation[0] - begins[0] for i in range(size[0])]
-        columns = [q * stride[1] + j * dilation[1] - begins[1] for j in range(size[1])]
-        seen = [
+        before, after = padding_of(module, length, axis, size[axis], stride[axis], effective_size)
+        output_size.append((length + before + after - effective_size) // stride[axis] + 1)
+        starts.append(before)
+    for n, c, p, q in itertools.product(range(len(x)), range(x.shape[1]), *map(range, output_size)):
+        rows = [p * stride[0] + i * dilation[0] - starts[0] for i in range(size[0])]
+        columns = [q * stride[1] + j * dilation[1] - starts[1] for j in range(size[1])]
+        pixels = [
             x[n, c, row, column]
             for row in rows
             for column in columns
             if 0 <= row < x.shape[2] and 0 <= column < x.shape[3]
         ]
-        yield (n, c, p, q), seen, size[0] * size[1]
+        yield (n, c, p, q), pixels, size[0] * size[1]
 
 
 def pooled(module, x, one):
-    found = {place: one(seen, elements) for place, seen, elements in windows(module, x)}
+    found = {place: one(pixels, elements) for place, pixels, elements in windows(module, x)}
     y = np.zeros(np.array(list(found)).max(axis=0) + 1)
     for place, value in found.items():
         y[place] = value
@@ -60,12 +60,12 @@ def pooled(module, x, one):
 
 
 def largest(module, x, training):
-    return pooled(module, x, lambda seen, elements: max(seen))
+    return pooled(module, x, lambda pixels, elements: max(pixels))
 
 
 def mean(module, x, training):
     count = module.count_include_pad
-    return pooled(module, x, lambda seen, n: sum(seen) / (n if count else len(seen)))
+    return pooled(module, x, lambda pixels, n: sum(pixels) / (n if count else len(pixels)))
 
 
 def as_two(module_2d):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from chainrule import ConfigurationError, Network, ShapeError
-from chainrule.layers import Conv1d, Conv2d, ConvTranspose2d, convolution
+from chainrule.layers import Conv1d, Conv2d, ConvTranspose2d, convolution_kernels
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_the_size_of_the_blocks_changes_nothing(layer, scratch, monkeypatch):
     y = network.forward(x)
     dy = np.random.default_rng(1).standard_normal(y.shape)
     expected = [y, network.backward(dy), layer.weight.grad.copy()]
-    monkeypatch.setattr(convolution, "SCRATCH", scratch)
+    monkeypatch.setattr(convolution_kernels, "SCRATCH", scratch)
     found = [network.forward(x), network.backward(dy), layer.weight.grad]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from chainrule.layers.erfc import BLOCK, NEAR, erfc
+from chainrule.layers.erfc import BLOCK, FAR, NEAR, erfc
 
 DENSE = np.concatenate(
     [
@@ -13,6 +13,7 @@ DENSE = np.concatenate(
         np.logspace(-300, 0, 3001),
         -np.logspace(-300, 0, 3001),
         np.nextafter([NEAR, NEAR, -NEAR, -NEAR], [0, 1, 0, -1]),  # both sides of the seams
+        np.nextafter([FAR, FAR], [0, 9]),
     ]
 )
 
@@ -25,7 +26,7 @@ def relative_error(x):
 def test_exact_to_rounding_in_float64():
     assert len(DENSE) > 4 * BLOCK
     assert relative_error(DENSE[DENSE <= 1]) < 1e-15
-    assert relative_error(DENSE[DENSE <= 4]) < 2.5e-15  # x² is rounded before exp(-x²)
+    assert relative_error(DENSE) < 2.5e-15  # up to 4 x² is rounded before exp(-x²)
 
 
 def test_erf_is_exact_to_rounding_too():
@@ -33,9 +34,17 @@ def test_erf_is_exact_to_rounding_too():
     assert np.abs(ours - exact).max() < 5e-16
 
 
-def test_follows_the_tail():
-    assert relative_error(np.linspace(4, 7, 3001)) < 1e-11
-    assert relative_error(np.linspace(7, 26, 2201)) < 1e-7  # from 4e-23 down to 6e-296
+def test_exact_to_rounding_down_to_the_smallest_normal_number():
+    assert math.erfc(26.54) > np.finfo("float64").tiny > math.erfc(26.55)
+    assert relative_error(np.linspace(FAR, 26.54, 30_001)) < 2e-15
+    assert math.erfc(9.19) > np.finfo("float32").tiny > math.erfc(9.2)
+    assert relative_error(np.linspace(FAR, 9.19, 30_001, dtype=np.float32)) < 5e-7
+
+
+def test_the_last_numbers_before_nothing_are_left():
+    x = np.linspace(26.54, 28, 1001)
+    expected = np.array([math.erfc(v) for v in x])
+    np.testing.assert_allclose(erfc(x), expected, rtol=0, atol=1e-321)
 
 
 def test_float32_stays_float32_and_is_exact_to_its_rounding():

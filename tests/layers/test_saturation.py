@@ -1,5 +1,7 @@
 """Activations: what happens far out and exactly at the corners; the rest is in the battery."""
 
+from decimal import Decimal, localcontext
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,34 @@ def test_saturates_at_the_right_values_without_overflow(build, left, right, dtyp
 def test_every_activation_is_looked_at_far_out():
     public = {*layers.activations.__all__, *layers.smooth_activations.__all__}
     assert {name.split("-")[0] for name in FAR_OUT} == public - {"Softmax", "LogSoftmax"}
+
+
+GATES = {
+    "Sigmoid": (layers.Sigmoid, lambda x: 1 / (1 + (-x).exp())),
+    "SiLU": (layers.SiLU, lambda x: x / (1 + (-x).exp())),
+    "Mish": (layers.Mish, lambda x: x * (1 - 2 / ((1 + x.exp()) ** 2 + 1))),
+    "Softplus": (layers.Softplus, lambda x: (1 + x.exp()).ln()),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("build", "exact"), GATES.values(), ids=GATES)
+def test_what_is_built_on_the_sigmoid_is_right_to_rounding_however_small_it_is(build, exact, dtype):
+    x = np.concatenate([np.linspace(-80, 100, 901), np.linspace(-1, 1, 100)])
+    x = np.append(x, [-700, -300]).astype(dtype) if dtype == "float64" else x.astype(dtype)
+    with localcontext(prec=400):
+        expected = np.array([float(exact(Decimal(float(v)))) for v in x])
+    error = np.abs(build().predict(x) - expected) / np.maximum(
+        np.abs(expected), np.finfo(dtype).tiny
+    )
+    assert error.max() < 4 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_silu_of_the_largest_numbers_of_all(dtype):
+    largest = np.finfo(dtype).max
+    y = layers.SiLU().predict(np.array([-largest, largest]))
+    np.testing.assert_array_equal(y, [0, largest])
 
 
 @pytest.mark.parametrize("kind", [layers.Softmax, layers.LogSoftmax])

@@ -91,7 +91,8 @@ class Module:
         """Return the loss's gradient at the input, given that at the output; set every grad.
 
         Where the input is whole numbers it returns None. Where forward was given further inputs
-        that get a gradient (a context, a first state), it returns a tuple: x's, then theirs.
+        that get a gradient (a context, a first state), it returns a tuple: x's, then theirs, in the
+        order of forward's arguments.
         """
         raise NotImplementedError(f"{type(self).__name__} has no backward(dy).")
 

@@ -336,13 +336,13 @@ class Network(Module):
         return summarize(self, sample_shape)
 
     def __len__(self) -> int:
-        return len(self.layers)
+        return 1 if not isinstance(self.body, Sequential | Graph) else len(self.body)
 
     def __getitem__(self, place: Any) -> Module:
         return self.layers[place]
 
     def __iter__(self) -> Iterator[Module]:
-        return iter(self.layers)
+        return iter(self.body) if isinstance(self.body, Sequential | Graph) else iter([self.body])
 
     def __repr__(self) -> str:
         if isinstance(self.layers, Module):

@@ -73,7 +73,8 @@ class Pass:
     def __init__(self, container: Container, inputs: Mapping[str, Any], training: bool) -> None:
         self.container, self.inputs, self.training = container, inputs, training
         self.wanted = [
-            [name for name in inputs if name in part.keyword_inputs()] for part in container._parts
+            [name for name in part.keyword_inputs() if name in inputs] if inputs else []
+            for part in container._parts
         ]
         for name in inputs:
             if not any(name in names for names in self.wanted):
@@ -110,7 +111,10 @@ class Pass:
 
     def result(self, dx: Any) -> Any:
         """Return what the container's backward returns: dx, and the further inputs' gradients."""
-        names = [name for name in self.inputs if has_gradient(self.inputs[name])]
+        if not self.inputs:
+            return dx
+        taken = self.container.keyword_inputs()
+        names = [name for name in taken if has_gradient(self.inputs.get(name))]
         return (dx, *(self.sums[name] for name in names)) if names else dx
 
 
@@ -319,7 +323,7 @@ def split_gradients(
 ) -> tuple[Any, dict[str, Array]]:
     """Return the gradient at x, and those of further inputs by name, out of what backward returned.
 
-    `names` are the further inputs that have a gradient, in the order in which they were given.
+    `names` are the further inputs that have a gradient, in the order of forward's arguments.
     """
     if not names:
         return returned, {}

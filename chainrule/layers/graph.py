@@ -61,6 +61,7 @@ class Node:
         self.module = module
         self.inputs = inputs
         self.further = further
+        self.keys = [name for name in module.keyword_inputs() if name in further]
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -150,10 +151,11 @@ class Graph(Module):
 
     def forward(self, x: Any, training: bool = True, **inputs: Any) -> Any:
         values = self._bound(x, inputs)
-        this = _Pass({name: values[name] for name in inputs}, [], [])
+        keywords = {name: values[name] for name in self._inputs if name in inputs}
+        this = _Pass(keywords, [], [])
         for place, (name, node) in enumerate(zip(self.order, self._plan, strict=True)):
             arrays = tuple(values[source] for source in node.inputs)
-            further = {key: values[source] for key, source in node.further.items()}
+            further = {key: values[node.further[key]] for key in node.keys}
             x = arrays if node.module.joins else arrays[0]
             values[name] = node.module.forward(x, training, **further)
             if training:
@@ -281,6 +283,12 @@ class Graph(Module):
 
     def __getitem__(self, name: str) -> Module:
         return self.nodes[name].module
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __iter__(self) -> Iterator[Module]:
+        return (node.module for node in self._plan)
 
     def __repr__(self) -> str:
         lines = (f"{name!r}: {node!r},\n" for name, node in self.nodes.items())

@@ -54,15 +54,15 @@ class Recurrent(Module):
         How long each sequence is; what stands behind its end is not read. There the output is 0,
         the final state is the one at the sequence's own end, and the reverse direction begins
         at that end.
-    initial_state
-        The states to begin with, zero if not given. For RNN and GRU (L, N, hidden_size), with L =
-        layers times directions, in the order of `cells`. For LSTM a pair (h, c) of such arrays,
-        or one array (2, L, N, hidden_size). Given one, backward returns (dx, its gradient).
+    h_0, and c_0 of an LSTM, (N, L, hidden_size)
+        The states to begin with, zero if not given, with L = layers times directions, in the order
+        of `cells`. (PyTorch has L in front of N; here the batch is always in front.) Backward
+        then returns their gradients too: (dx, dh_0, dc_0), or those of them that were given.
     return_state
-        If true, the result is (y, state): the final state, shaped like an initial one, so that
-        ``h, c = state`` for an LSTM.
+        If true, the result is (y, h_n), or (y, (h_n, c_n)) of an LSTM: the final states, each
+        shaped like a first one.
 
-    `backward` takes a second argument, `dstate`: the loss's gradient at the final state, shaped
+    `backward` takes a second argument, `dstate`: the loss's gradient at the final state, arranged
     like it, where something was made of it.
     """
 
@@ -101,13 +101,17 @@ class Recurrent(Module):
         training: bool = True,
         *,
         lengths: ArrayLike | None = None,
-        initial_state: ArrayLike | None = None,
+        h_0: ArrayLike | None = None,
+        c_0: ArrayLike | None = None,
         return_state: bool = False,
     ) -> Any:
         self._check_input(x)
         spans = Spans(lengths, x)
         shape = (self.cells[0].states, len(self.cells), len(x), self.hidden_size)
-        first = self._states(initial_state, "initial_state", shape, x.dtype)  # (S, L, N, H)
+        given = self._given({"h_0": h_0, "c_0": c_0}, shape, x.dtype)
+        first = np.zeros(shape, x.dtype)
+        for number, states in given.items():
+            first[number] = states
         final = np.empty_like(first)
         y = spans.cleared(x.swapaxes(0, 1))  # (T, N, features) from here on
         for layer in range(self.num_layers):
@@ -120,13 +124,18 @@ class Recurrent(Module):
                 final[:, place] = spans.at_the_end(states)
                 outputs.append(turned(states[0, 1:]))
             y = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
-        self.save_for_backward(spans, shape, initial_state is not None, training=training)
+        self.save_for_backward(spans, shape, list(given), training=training)
         y = y.swapaxes(0, 1)  # (N, T, features)
-        return (y, self._shown(final)) if return_state else y
+        return (y, self._final(final)) if return_state else y
 
-    def backward(self, dy: Array, dstate: ArrayLike | None = None) -> Any:
-        spans, shape, with_initial_state = self.saved_values()
-        dfinal = self._states(dstate, "dstate", shape, dy.dtype)
+    def backward(self, dy: Array, dstate: Any = None) -> Any:
+        spans, shape, given = self.saved_values()
+        names = ("dstate",) if shape[0] == 1 else ("dstate[0]", "dstate[1]")
+        each = (dstate,) if shape[0] == 1 else (None, None) if dstate is None else dstate
+        dfinal = np.zeros(shape, dy.dtype)
+        of_name = dict(zip(names, each, strict=True))
+        for number, states in self._given(of_name, shape, dy.dtype).items():
+            dfinal[number] = states
         dfirst = np.empty(shape, dy.dtype)
         dy = spans.cleared(dy.swapaxes(0, 1))  # (T, N, features)
         for layer in reversed(range(self.num_layers)):
@@ -140,7 +149,11 @@ class Recurrent(Module):
                 dfirst[:, place] = dstates[:, 0]
             dy = inputs[0] if len(inputs) == 1 else inputs[0] + inputs[1]
         dx = dy.swapaxes(0, 1)
-        return (dx, self._shown(dfirst)) if with_initial_state else dx
+        return (dx, *(dfirst[number].swapaxes(0, 1) for number in given)) if given else dx
+
+    def keyword_inputs(self) -> tuple[str, ...]:
+        """Return the names of the further inputs; an LSTM has two first states."""
+        return ("lengths", *("h_0", "c_0")[: self.cells[0].states])
 
     def _directions(self, layer: int, spans: Spans) -> list[tuple[int, Callable[[Array], Array]]]:
         """Return, for each direction, its cell's place and how it turns a sequence to read it."""
@@ -155,24 +168,29 @@ class Recurrent(Module):
                 self,
             )
 
-    def _states(
-        self, given: ArrayLike | None, name: str, shape: tuple[int, ...], dtype: DTypeLike
-    ) -> Array:
-        """Return states (S, L, N, H), all zero if none are given; refuse those of another shape."""
-        if given is None:
-            return np.zeros(shape, dtype)
-        expected = shape if shape[0] > 1 else shape[1:]
-        try:
-            array = np.asarray(given, dtype)
-        except ValueError as error:
-            raise ShapeError(f"expected {name} of shape {expected} ({error}).", self) from error
-        if array.shape != expected:
-            raise ShapeError(f"expected {name} of shape {expected}, got {array.shape}.", self)
-        return array.reshape(shape)
+    def _given(
+        self, states: dict[str, Any], shape: tuple[int, ...], dtype: DTypeLike
+    ) -> dict[int, Array]:
+        """Return the states that are given, (L, N, H) by their number; refuse other shapes."""
+        count, cells, batch, hidden = shape
+        found = {}
+        for number, (name, state) in enumerate(states.items()):
+            if state is None:
+                continue
+            if number >= count:
+                raise ConfigurationError(f"{type(self).__name__} has no cell state {name}.")
+            array = np.asarray(state, dtype)
+            if array.shape != (batch, cells, hidden):
+                raise ShapeError(
+                    f"expected {name} of shape {(batch, cells, hidden)}, got {array.shape}.", self
+                )
+            found[number] = array.swapaxes(0, 1)
+        return found
 
-    def _shown(self, states: Array) -> Array:
-        """Return states (S, L, N, H) as users see them: without the first axis if S is 1."""
-        return states if len(states) > 1 else states[0]
+    def _final(self, states: Array) -> Any:
+        """Return states (S, L, N, H) as users see them: h (N, L, H), or (h, c)."""
+        each = tuple(state.swapaxes(0, 1) for state in states)
+        return each if len(each) > 1 else each[0]
 
 
 class RNN(Recurrent):

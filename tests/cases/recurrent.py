@@ -46,15 +46,15 @@ def gru_step(module, cell, x, state):
     return [[(1 - z[j]) * n[j] + z[j] * h[j] for j in range(len(h))]]
 
 
-def recurrent(step, states=1, lengths=None, initial_state=None):
+def recurrent(step, states=1, lengths=None, firsts=()):
     """Return the reference of a layer with this step and these further arguments."""
 
     def reference(module, x, training):
         directions = 2 if module.bidirectional else 1
         ends = [x.shape[1]] * len(x) if lengths is None else lengths
         first = np.zeros((states, len(module.cells), len(x), module.hidden_size))
-        if initial_state is not None:
-            first[...] = np.reshape(initial_state, first.shape)
+        for number, given in enumerate(firsts):  # (N, cells, H) each
+            first[number] = given.swapaxes(0, 1)
         for layer in range(module.num_layers):
             y = np.zeros((*x.shape[:2], directions * module.hidden_size))
             for sample in range(len(x)):
@@ -84,9 +84,10 @@ KINDS = {RNN: (rnn_step, 1), LSTM: (lstm_step, 2), GRU: (gru_step, 1)}
 LENGTHS = np.array([3, 5, 1])
 
 
-def state(states, places, batch, size):
-    shape = (places, batch, size) if states == 1 else (states, places, batch, size)
-    return np.random.default_rng(5).standard_normal(shape)
+def first_states(states, batch, places, size):
+    """Return h_0, and c_0 for an LSTM."""
+    drawn = np.random.default_rng(5).standard_normal((states, batch, places, size))
+    return dict(zip(("h_0", "c_0"), drawn, strict=False))
 
 
 def cases_of(kind):
@@ -94,13 +95,14 @@ def cases_of(kind):
     step, states = KINDS[kind]
     name = kind.__name__
 
-    def case(variant, shape, lengths=None, initial_state=None, bad_shape=None, **options):
-        arguments = {"lengths": lengths, "initial_state": initial_state}
+    def case(variant, shape, lengths=None, firsts=None, bad_shape=None, **options):
+        firsts = firsts or {}
+        arguments = {"lengths": lengths, **firsts}
         return Case(
             f"{name}-{variant}",
             lambda: with_biases(kind(shape[2], **{"hidden_size": 2, "seed": 1, **options})),
             shape,
-            reference=recurrent(step, states, lengths, initial_state),
+            reference=recurrent(step, states, lengths, firsts.values()),
             arguments={k: v for k, v in arguments.items() if v is not None},
             bad_shape=bad_shape,
         )
@@ -123,12 +125,12 @@ def cases_of(kind):
             num_layers=2,
             bidirectional=True,
         ),
-        case("initial_state", (2, 3, 3), initial_state=state(states, 1, 2, 2)),
+        case("first_state", (2, 3, 3), firsts=first_states(states, 2, 1, 2)),
         case(
             "everything",
             (3, 5, 2),
             lengths=LENGTHS,
-            initial_state=state(states, 4, 3, 2),
+            firsts=first_states(states, 3, 4, 2),
             num_layers=2,
             bidirectional=True,
         ),

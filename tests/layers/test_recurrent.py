@@ -16,10 +16,12 @@ from chainrule import (
     InputError,
     LastStep,
     Linear,
+    MeanSquaredError,
     Module,
     Network,
     ShapeError,
     Tanh,
+    Trainer,
     check_module,
 )
 from chainrule.layers.recurrent import Recurrent
@@ -43,6 +45,17 @@ def drawn(*shape, seed=0):
 # ---------------------------------------------------------------- states
 
 
+def states_of(kind, batch, cells, size, seed=1):
+    """Return first states by name: h_0, and c_0 of an LSTM."""
+    names = ("h_0", "c_0") if kind is LSTM else ("h_0",)
+    return {n: drawn(batch, cells, size, seed=seed + i) for i, n in enumerate(names)}
+
+
+def each(state):
+    """Return a final state as a tuple of arrays, whatever the layer."""
+    return state if isinstance(state, tuple) else (state,)
+
+
 class Both(Module):
     """The outputs and the final state as one row a sample, so that a check sees both."""
 
@@ -50,21 +63,23 @@ class Both(Module):
         self.layer = layer
         self.lengths = lengths
 
-    def forward(self, x, training=True, *, initial_state=None):
+    def keyword_inputs(self):
+        return ("h_0", "c_0")
+
+    def forward(self, x, training=True, **firsts):
         y, final = self.layer.forward(
-            x, training, lengths=self.lengths, initial_state=initial_state, return_state=True
+            x, training, lengths=self.lengths, return_state=True, **firsts
         )
-        self.save_for_backward(y.shape, final.shape, training=training)
-        return np.concatenate([y.reshape(len(x), -1), self.by_sample(final)], axis=1)
+        parts = [y, *each(final)]
+        self.save_for_backward([part.shape for part in parts], training=training)
+        return np.concatenate([part.reshape(len(x), -1) for part in parts], axis=1)
 
     def backward(self, dy):
-        y_shape, final_shape = self.saved_values()
-        size = y_shape[1] * y_shape[2]
-        dfinal = dy[:, size:].reshape(len(dy), *np.delete(final_shape, -2))
-        return self.layer.backward(dy[:, :size].reshape(y_shape), np.moveaxis(dfinal, 0, -2))
-
-    def by_sample(self, state):
-        return np.moveaxis(state, -2, 0).reshape(state.shape[-2], -1)
+        (shapes,) = self.saved_values()
+        ends = np.cumsum([np.prod(shape[1:]) for shape in shapes])[:-1]
+        parts = np.split(dy, ends, axis=1)
+        dy, *dfinal = (part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
+        return self.layer.backward(dy, dfinal[0] if len(dfinal) == 1 else tuple(dfinal))
 
 
 @every_kind
@@ -72,11 +87,10 @@ class Both(Module):
 @pytest.mark.parametrize("with_state", [False, True])
 def test_gradients_through_the_final_state(kind, lengths, with_state):
     layer = built(kind, 2, 2, num_layers=2, bidirectional=True)
-    shape = (2, 4, 3, 2) if kind is LSTM else (4, 3, 2)
-    arguments = {"initial_state": drawn(*shape, seed=1)} if with_state else {}
+    arguments = states_of(kind, 3, 4, 2) if with_state else {}
     report = check_module(Both(layer, lengths), drawn(3, 5, 2), arguments=arguments)
     assert report.passed, str(report)
-    assert ("initial_state" in {g.name for g in report.gradients}) == with_state
+    assert ("h_0" in {g.name for g in report.gradients}) == with_state
 
 
 @every_kind
@@ -85,9 +99,9 @@ def test_the_final_state_is_the_last_output(kind):
     y = layer.predict(drawn(4, 5, 2))
     y_again, state = layer.forward(drawn(4, 5, 2), False, return_state=True)
     np.testing.assert_array_equal(y, y_again)
-    h = state[0] if kind is LSTM else state
-    np.testing.assert_array_equal(h[0], y[:, -1, :3])
-    np.testing.assert_array_equal(h[1], y[:, 0, 3:])
+    h = each(state)[0]  # (N, directions, H)
+    np.testing.assert_array_equal(h[:, 0], y[:, -1, :3])
+    np.testing.assert_array_equal(h[:, 1], y[:, 0, 3:])
 
 
 @every_kind
@@ -95,44 +109,54 @@ def test_a_sequence_in_two_pieces_is_the_whole_sequence(kind):
     layer, x = built(kind, 2, 3, num_layers=2), drawn(4, 6, 2)
     whole, end = layer.forward(x, False, return_state=True)
     first, state = layer.forward(x[:, :2], False, return_state=True)
-    second, state = layer.forward(x[:, 2:], False, initial_state=state, return_state=True)
+    firsts = dict(zip(("h_0", "c_0"), each(state), strict=False))
+    second, state = layer.forward(x[:, 2:], False, return_state=True, **firsts)
     np.testing.assert_allclose(np.concatenate([first, second], axis=1), whole, rtol=0, atol=1e-14)
     np.testing.assert_allclose(state, end, rtol=0, atol=1e-14)
 
 
-def test_the_state_of_an_lstm_is_a_pair():
+def test_an_lstm_has_two_states_and_each_may_be_given_alone():
     layer, x = built(LSTM, 2, 3), drawn(4, 5, 2)
-    h, c = drawn(2, 1, 4, 3, seed=1)
-    as_pair, (h_end, c_end) = layer.forward(x, initial_state=(h, c), return_state=True)
-    dx, (dh, dc) = layer.backward(np.ones_like(as_pair))
-    as_array = layer.forward(x, initial_state=np.stack([h, c]))
-    np.testing.assert_array_equal(as_pair, as_array)
-    assert h_end.shape == c_end.shape == dh.shape == dc.shape == (1, 4, 3)
+    h, c = drawn(2, 4, 1, 3, seed=1)
+    y, (h_end, c_end) = layer.forward(x, c_0=c, h_0=h, return_state=True)
+    dx, dh, dc = layer.backward(np.ones_like(y))
+    assert h_end.shape == c_end.shape == dh.shape == dc.shape == (4, 1, 3)
     assert dx.shape == x.shape
+    assert check_module(layer, x, arguments={"c_0": c}).passed
+    assert check_module(layer, x, arguments={"c_0": c, "h_0": h}).passed
+    np.testing.assert_array_equal(layer.predict(x, h_0=h), layer.predict(x, h_0=h, c_0=0 * c))
+    with pytest.raises(ConfigurationError, match="GRU has no cell state c_0"):
+        built(GRU, 2, 3).forward(x, c_0=c)
+
+
+def test_a_first_state_goes_through_a_network_batch_by_batch():
+    network = Network([LSTM(2, 3), LastStep(), Linear(3, 1)], seed=0)
+    X = {"x": drawn(20, 4, 2), "h_0": drawn(20, 1, 3, seed=1), "c_0": drawn(20, 1, 3, seed=2)}
+    trainer = Trainer(network, MeanSquaredError(), Adam(), seed=0)
+    trainer.fit(X, drawn(20, 1), epochs=1, batch_size=8, progress=False)
+    whole = network.predict(X)
+    np.testing.assert_allclose(trainer.predict(X, batch_size=7), whole, rtol=1e-5, atol=1e-6)
 
 
 @every_kind
 def test_states_keep_the_type_of_the_input(kind):
     layer = kind(2, 3, seed=0)
-    shape = (2, 1, 4, 3) if kind is LSTM else (1, 4, 3)
-    x = drawn(4, 5, 2).astype(np.float32)
-    y, state = layer.forward(
-        x, initial_state=np.ones(shape), return_state=True, lengths=[5, 2, 1, 4]
-    )
-    dx, dstate = layer.backward(np.ones_like(y), np.ones(shape))
-    assert {a.dtype for a in (y, state, dx, dstate)} == {np.dtype(np.float32)}
+    x, firsts = drawn(4, 5, 2).astype(np.float32), states_of(kind, 4, 1, 3)
+    y, state = layer.forward(x, return_state=True, lengths=[5, 2, 1, 4], **firsts)
+    gradients = layer.backward(np.ones_like(y), state)
+    assert {a.dtype for a in (y, *each(state), *gradients)} == {np.dtype(np.float32)}
 
 
 @every_kind
 def test_given_states_are_left_alone(kind):
     layer = built(kind, 2, 3)
-    state = np.ones((2, 1, 4, 3) if kind is LSTM else (1, 4, 3))
-    dstate = state.copy()
-    state.flags.writeable = dstate.flags.writeable = False
-    y, end = layer.forward(drawn(4, 5, 2), initial_state=state, return_state=True)
-    kept = end.copy()
-    layer.backward(np.ones_like(y), dstate)
-    np.testing.assert_array_equal(end, kept)
+    firsts = states_of(kind, 4, 1, 3)
+    for state in firsts.values():
+        state.flags.writeable = False
+    y, end = layer.forward(drawn(4, 5, 2), return_state=True, **firsts)
+    kept = copy.deepcopy(end)
+    layer.backward(np.ones_like(y), end)
+    np.testing.assert_array_equal(each(end), each(kept))
 
 
 # ---------------------------------------------------------------- lengths
@@ -151,7 +175,8 @@ def test_padding_changes_nothing(kind, bidirectional):
         alone, end = layer.forward(x[n : n + 1, :length], return_state=True)
         dx_alone = layer.backward(np.ones_like(alone))
         np.testing.assert_allclose(y[n, :length], alone[0], rtol=0, atol=1e-14)
-        np.testing.assert_allclose(state[..., n, :], end[..., 0, :], rtol=0, atol=1e-14)
+        for ours, theirs in zip(each(state), each(end), strict=True):
+            np.testing.assert_allclose(ours[n], theirs[0], rtol=0, atol=1e-14)
         np.testing.assert_allclose(dx[n, :length], dx_alone[0], rtol=0, atol=1e-13)
         assert not y[n, length:].any()
         assert not dx[n, length:].any()
@@ -228,16 +253,14 @@ def test_input_of_another_shape_is_refused(kind, shape):
 
 def test_states_of_another_shape_are_refused():
     x = drawn(4, 5, 2)
-    with pytest.raises(ShapeError, match=r"initial_state of shape \(1, 4, 3\), got \(4, 3\)"):
-        built(GRU, 2, 3).forward(x, initial_state=np.ones((4, 3)))
-    with pytest.raises(ShapeError, match=r"initial_state of shape \(2, 2, 4, 3\), got \(2, 4, 3\)"):
-        built(LSTM, 2, 3, bidirectional=True).forward(x, initial_state=np.ones((2, 4, 3)))
-    with pytest.raises(ShapeError, match=r"initial_state of shape \(2, 1, 4, 3\)"):
-        built(LSTM, 2, 3).forward(x, initial_state=(np.ones((1, 4, 3)), np.ones((1, 4, 2))))
+    with pytest.raises(ShapeError, match=r"h_0 of shape \(4, 1, 3\), got \(4, 3\)"):
+        built(GRU, 2, 3).forward(x, h_0=np.ones((4, 3)))
+    with pytest.raises(ShapeError, match=r"c_0 of shape \(4, 2, 3\), got \(2, 4, 3\)"):
+        built(LSTM, 2, 3, bidirectional=True).forward(x, c_0=np.ones((2, 4, 3)))
     layer = built(RNN, 2, 3)
     y = layer.forward(x)
-    with pytest.raises(ShapeError, match=r"dstate of shape \(1, 4, 3\), got \(1, 4, 1\)"):
-        layer.backward(y, np.ones((1, 4, 1)))
+    with pytest.raises(ShapeError, match=r"dstate of shape \(4, 1, 3\), got \(4, 1, 1\)"):
+        layer.backward(y, np.ones((4, 1, 1)))
 
 
 @pytest.mark.parametrize(

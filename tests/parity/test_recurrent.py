@@ -74,6 +74,16 @@ def run_torch(layer, x, state, lengths):
     return y, torch.stack(final) if isinstance(final, tuple) else final
 
 
+def as_ours(states):
+    """Return the states with the batch in front, one array each."""
+    return tuple(state.swapaxes(0, 1) for state in states.reshape(-1, *states.shape[-3:]))
+
+
+def final_as_ours(states, kind):
+    """Return PyTorch's states, stacked, as ours: (S, N, L, H) of an LSTM, else (N, L, H)."""
+    return states.transpose(-3, -2)
+
+
 @pytest.mark.parametrize("with_state", [False, True], ids=["zero_state", "state"])
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "packed"])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both"])
@@ -85,7 +95,7 @@ def test_values_and_gradients(kind, options, num_layers, bidirectional, lengths,
     x = rng.standard_normal((BATCH, STEPS, FEATURES))
     shape = (len(ours.cells), BATCH, HIDDEN)
     shape = (2, *shape) if kind is LSTM else shape
-    state, dstate = rng.standard_normal(shape), rng.standard_normal(shape)
+    state, dstate = rng.standard_normal(shape), rng.standard_normal(shape)  # as PyTorch has them
     tx = torch.tensor(x, requires_grad=True)
     tstate = torch.tensor(state, requires_grad=True)
 
@@ -93,16 +103,17 @@ def test_values_and_gradients(kind, options, num_layers, bidirectional, lengths,
     dy = rng.standard_normal(ty.shape)
     ((ty * torch.tensor(dy)).sum() + (tfinal * torch.tensor(dstate)).sum()).backward()
 
-    given = {"initial_state": state} if with_state else {}
+    firsts = as_ours(state) if with_state else ()
+    given = dict(zip(("h_0", "c_0"), firsts, strict=False))
     y, final = ours.forward(x, lengths=lengths, return_state=True, **given)
-    back = ours.backward(dy, dstate)
-    dx, dfirst = back if with_state else (back, None)
+    back = ours.backward(dy, as_ours(dstate) if kind is LSTM else as_ours(dstate)[0])
+    dx, *dfirst = back if with_state else (back,)
 
     close(y, ty)
-    close(final, tfinal)
+    close(final, final_as_ours(tfinal, kind))
     close(dx, tx.grad)
     if with_state:
-        close(dfirst, tstate.grad)
+        close(dfirst if kind is LSTM else dfirst[0], final_as_ours(tstate.grad, kind))
     gradients = dict(theirs.named_parameters())
     for cell, name in zip(ours.cells, torch_names(ours), strict=True):
         for weight in WEIGHTS:

@@ -42,12 +42,12 @@ def recurrent(case: NodeCase, kind: type, order: Sequence[int]) -> Expression:
 
     def read(result: Any) -> list[Array]:
         y, state = result
-        finals = state.reshape(-1, *state.shape[-3:])  # (D, N, H) each: h, and c in an LSTM
+        finals = state if isinstance(state, tuple) else (state,)  # (N, D, H) each: h, and c
         y = y[:, ::-1] if reverse else y
         y = y.reshape(*y.shape[:2], len(w), -1)  # (N, T, D, H)
         if batch_first:
-            return [y, *(final.swapaxes(0, 1) for final in finals)]
-        return [y.transpose(1, 2, 0, 3), *finals]
+            return [y, *finals]
+        return [y.transpose(1, 2, 0, 3), *(final.swapaxes(0, 1) for final in finals)]
 
     call = partial(module.forward, training=False, return_state=True)
     return Expression(module, call, (x,), read)

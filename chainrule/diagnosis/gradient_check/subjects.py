@@ -93,9 +93,11 @@ class ModuleSubject:
         self.restore = list(_rng_states_and_buffers(self.module))
         self.loss, self.y_true = loss, y_true
         self.x = _inputs_of(self.module, x)
+        in_order = sorted(arguments, key=[*module.keyword_inputs(), *arguments].index)
+        given = {name: arguments[name] for name in in_order}  # as forward names them
         self.arguments = {
             name: value.astype(np.float64) if _is_float_array(value) else value
-            for name, value in arguments.items()
+            for name, value in given.items()
         }
         at_x = {n: v for n, v in named_arrays(self.x, "input").items() if _is_float_array(v)}
         self.inputs = at_x | {n: v for n, v in self.arguments.items() if _is_float_array(v)}

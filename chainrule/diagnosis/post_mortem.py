@@ -33,6 +33,7 @@ from chainrule.network import Network
 from chainrule.optimizers import Optimizer, clip_by_global_norm
 from chainrule.parameter import Array, Parameter
 from chainrule.storage.archive import read_archive
+from chainrule.storage.names import without_prefix
 from chainrule.storage.rng_state import from_plain_state
 from chainrule.watching import Watcher, watch
 
@@ -227,10 +228,6 @@ def _guilty_rows(step: _Step, batch: Batch) -> list[int]:
 # ---------------------------------------------------------------- from a file
 
 
-def _below(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-
-
 def replay(
     path: str | os.PathLike[str],
     network: Network,
@@ -249,8 +246,8 @@ def replay(
         if not isinstance(thing, Module) and f"network/{name}" in arrays:
             thing.value = arrays[f"network/{name}"]
     if optimizer is not None:
-        optimizer.load_state(_below("optimizer/", arrays))
-    x, y = (from_dict(_below(f"{name}/", arrays)) for name in ("x", "y"))
+        optimizer.load_state(without_prefix("optimizer", arrays))
+    x, y = (from_dict(without_prefix(name, arrays)) for name in ("x", "y"))
     batch = x, y, arrays.get("weight")
     rng_states = {name: from_plain_state(state) for name, state in saved["rng_states"].items()}
     return investigate(network, loss, batch, optimizer, clip_norm, rng_states)

@@ -13,6 +13,7 @@ from chainrule.errors import ConfigurationError, FileFormatError
 from chainrule.parameter import Array, Buffer, Parameter
 from chainrule.storage.architecture import Classes, build, describe
 from chainrule.storage.archive import read_archive, write_archive
+from chainrule.storage.names import with_prefix, without_prefix
 
 KIND = "module"
 
@@ -33,7 +34,7 @@ def write_module(
     standardizer's arrays.
     """
     arrays, notes = split_metadata(metadata or {})
-    arrays |= {f"values/{name}": value for name, value in values.items()}
+    arrays |= with_prefix("values", values)
     description = {
         "module": describe(modules[""], own),
         "shared": shared(modules),
@@ -50,8 +51,7 @@ def read_module(
 ) -> tuple[Any, dict[str, Array], dict[str, Any]]:
     """Return the module with values that are yet to be loaded, those values, and the metadata."""
     arrays, description = read_archive(path, KIND)
-    prefix = "values/"
-    values = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+    values = without_prefix("values", arrays)
     size = sum(array.size for array in values.values())
     module = build(description.get("module"), own, custom, size)
     share(modules_of(module), description.get("shared"))

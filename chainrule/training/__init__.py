@@ -1,17 +1,13 @@
 """Training for real: progress, early stopping, checkpoints, and a post-mortem where it fails."""
 
-from chainrule.training.callbacks import (
-    Callback,
-    CSVLog,
-    EarlyStopping,
-    ReduceOnPlateau,
-    StopFile,
-    StopOnInterrupt,
-    TensorBoardLog,
-)
+from chainrule.training.callback import Callback
 from chainrule.training.checkpoint import Checkpoint
+from chainrule.training.early_stopping import EarlyStopping
 from chainrule.training.history import History
+from chainrule.training.interruption import StopFile, StopOnInterrupt
 from chainrule.training.learning_rate_finder import find_learning_rate
+from chainrule.training.logs import CSVLog, TensorBoardLog
+from chainrule.training.reduce_on_plateau import ReduceOnPlateau
 from chainrule.training.trainer import Trainer
 
 __all__ = [

@@ -19,10 +19,14 @@ from chainrule.errors import StateError
 from chainrule.module import named_generators
 from chainrule.parameter import Array
 from chainrule.storage.archive import read_archive, remove_leftovers, write_archive
+from chainrule.storage.names import with_prefix, without_prefix
 from chainrule.storage.rng_state import from_plain_state, to_plain_state
-from chainrule.training.callbacks import Callback, monitored
-from chainrule.training.history import VALIDATION, better_is
+from chainrule.training.callback import Callback
+from chainrule.training.monitor import Monitor, better_is, default_monitor
 from chainrule.training.run import Run
+
+CallbackStates = list[tuple[str, dict[str, Any]]]
+"""Of each callback: the name of its class, and its state."""
 
 
 class Checkpoint(Callback):
@@ -67,7 +71,7 @@ class Checkpoint(Callback):
         self.monitor = monitor
         self.every_steps = every_steps
         self.mode = mode
-        self._best: float | None = None
+        self._monitor: Monitor | None = None  # until the first epoch tells what there is
 
     @property
     def last(self) -> Path:
@@ -80,7 +84,7 @@ class Checkpoint(Callback):
         return self.folder / "best.npz"
 
     def on_fit_begin(self, trainer: Run) -> None:
-        self._best = None
+        self._monitor = None
         for path in (self.last, self.best):
             remove_leftovers(path)
 
@@ -89,13 +93,11 @@ class Checkpoint(Callback):
             write(trainer, self.last)
 
     def on_epoch_end(self, trainer: Run) -> None:
-        table = trainer.history.epochs
-        held_out = VALIDATION + "loss"
-        name = self.monitor or (held_out if held_out in table else "loss")
-        sign = 1 if better_is(name, self.mode) == "min" else -1
-        value = sign * monitored(trainer, name)
-        if self._best is None or value < self._best:
-            self._best = value
+        history = trainer.history
+        if self._monitor is None:
+            name = self.monitor or default_monitor(history.epochs)
+            self._monitor = Monitor(name, mode=self.mode)
+        if self._monitor.update(history.column(self._monitor.name)[-1], trainer.epoch - 1):
             trainer.note_metrics()
             trainer.network.save(self.best)
         write(trainer, self.last)
@@ -105,10 +107,14 @@ class Checkpoint(Callback):
             write(trainer, self.last)
 
     def state(self) -> dict[str, Any]:
-        return {"best": self._best}
+        return (
+            {} if self._monitor is None else {"name": self._monitor.name, **self._monitor.state()}
+        )
 
     def load_state(self, state: Mapping[str, Any], trainer: Run) -> None:
-        self._best = state["best"]
+        if state:
+            self._monitor = Monitor(state["name"], mode=self.mode)
+            self._monitor.load_state(state)
 
 
 # ---------------------------------------------------------------- the whole of a training
@@ -117,10 +123,10 @@ class Checkpoint(Callback):
 def write(trainer: Run, path: str | os.PathLike[str]) -> None:
     """Write all that `restore` needs."""
     arrays = {
-        **_under("network", trainer.network.state()),
-        **_under("optimizer", trainer.optimizer.state()),
-        **_under("history/steps", trainer.history.steps),
-        **_under("history/epochs", trainer.history.epochs),
+        **with_prefix("network", trainer.network.state()),
+        **with_prefix("optimizer", trainer.optimizer.state()),
+        **with_prefix("history/steps", trainer.history.steps),
+        **with_prefix("history/epochs", trainer.history.epochs),
         "order": _small(trainer.order),
         "validation_rows": _small(trainer.validation_rows),
     }
@@ -128,11 +134,13 @@ def write(trainer: Run, path: str | os.PathLike[str]) -> None:
     for callback in trainer.callbacks:
         state = callback.state()
         name = f"callbacks/{len(callbacks)}"
-        arrays |= _under(name, {k: v for k, v in state.items() if isinstance(v, np.ndarray)})
+        arrays |= with_prefix(name, {k: v for k, v in state.items() if isinstance(v, np.ndarray)})
         rest = {k: v for k, v in state.items() if not isinstance(v, np.ndarray)}
         callbacks.append({"class": type(callback).__name__, "state": rest})
+    rate = trainer.optimizer.learning_rate
     description = {
         "settings": trainer.settings,
+        "learning_rate": None if callable(rate) else rate,  # callbacks may have changed it
         "epoch": trainer.epoch,
         "batch": trainer.batch,
         "step": trainer.step,
@@ -145,7 +153,7 @@ def write(trainer: Run, path: str | os.PathLike[str]) -> None:
     write_archive(path, "checkpoint", arrays, description)
 
 
-def restore(trainer: Run, path: str | os.PathLike[str]) -> list[dict[str, Any]] | None:
+def restore(trainer: Run, path: str | os.PathLike[str]) -> CallbackStates | None:
     """Put the trainer where the file says, if there is one; return the callbacks' states.
 
     Everything is looked at before anything is changed.
@@ -164,13 +172,15 @@ def restore(trainer: Run, path: str | os.PathLike[str]) -> list[dict[str, Any]] 
     kinds = {name: type(g.bit_generator).__name__ for name, g in generators.items()}
     if {name: state["bit_generator"] for name, state in saved["rng_states"].items()} != kinds:
         raise StateError(f"{path} has other random generators than this network and trainer.")
-    trainer.network.load_state(_below("network", arrays))
-    trainer.optimizer.load_state(_below("optimizer", arrays))
+    trainer.network.load_state(without_prefix("network", arrays))
+    trainer.optimizer.load_state(without_prefix("optimizer", arrays))
+    if saved["learning_rate"] is not None:
+        trainer.optimizer.learning_rate = saved["learning_rate"]
     for name, generator in generators.items():
         generator.bit_generator.state = from_plain_state(saved["rng_states"][name])
     history = trainer.history
-    history.steps = {k: v.tolist() for k, v in _below("history/steps", arrays).items()}
-    history.epochs = {k: v.tolist() for k, v in _below("history/epochs", arrays).items()}
+    history.steps = {k: v.tolist() for k, v in without_prefix("history/steps", arrays).items()}
+    history.epochs = {k: v.tolist() for k, v in without_prefix("history/epochs", arrays).items()}
     trainer.order = arrays["order"].astype(np.intp)
     trainer.validation_rows = arrays["validation_rows"].astype(np.intp)
     trainer.epoch, trainer.batch, trainer.step = saved["epoch"], saved["batch"], saved["step"]
@@ -179,30 +189,22 @@ def restore(trainer: Run, path: str | os.PathLike[str]) -> list[dict[str, Any]] 
         f"resumed from {path}: epoch {trainer.epoch + 1}, after batch {trainer.batch}"
     )
     return [
-        {"class": entry["class"], **entry["state"], **_below(f"callbacks/{index}", arrays)}
+        (entry["class"], {**entry["state"], **without_prefix(f"callbacks/{index}", arrays)})
         for index, entry in enumerate(saved["callbacks"])
     ]
 
 
-def restore_callbacks(trainer: Run, states: list[dict[str, Any]]) -> None:
+def restore_callbacks(trainer: Run, states: CallbackStates) -> None:
     """Hand the callbacks their states; each takes the next one of its own class."""
     for callback in trainer.callbacks:
-        kinds = [state["class"] for state in states]
+        kinds = [kind for kind, _ in states]
         if type(callback).__name__ in kinds:
-            callback.load_state(states.pop(kinds.index(type(callback).__name__)), trainer)
+            _, state = states.pop(kinds.index(type(callback).__name__))
+            callback.load_state(state, trainer)
 
 
 def _generators(trainer: Run) -> dict[str, np.random.Generator]:
-    return {"trainer": trainer.rng, **_under("network", named_generators(trainer.network))}
-
-
-def _under(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{prefix}/{name}": value for name, value in values.items()}
-
-
-def _below(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    prefix += "/"
-    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+    return {"trainer": trainer.rng, **with_prefix("network", named_generators(trainer.network))}
 
 
 def _small(rows: Array) -> Array:

@@ -17,6 +17,7 @@ from chainrule.module import saved_arrays
 from chainrule.nested import as_dict, first_array
 from chainrule.network import Network
 from chainrule.storage.archive import write_archive
+from chainrule.storage.names import with_prefix
 from chainrule.storage.rng_state import to_plain_state
 from chainrule.training.run import Run
 from chainrule.training.step import StepFailed
@@ -81,11 +82,11 @@ def _save(
     if trainer.post_mortem_file is None:
         return ""
     x, y, weight = batch
-    arrays = {f"x/{name}": array for name, array in as_dict(x).items()}
-    arrays |= {f"y/{name}": array for name, array in as_dict(y).items()}
+    arrays = with_prefix("x", as_dict(x))
+    arrays |= with_prefix("y", as_dict(y))
     arrays |= {} if weight is None else {"weight": weight}
-    arrays |= {f"network/{name}": value for name, value in trainer.network.state().items()}
-    arrays |= {f"optimizer/{name}": value for name, value in trainer.optimizer.state().items()}
+    arrays |= with_prefix("network", trainer.network.state())
+    arrays |= with_prefix("optimizer", trainer.optimizer.state())
     description = {
         "finding": asdict(finding),
         "losses": losses,

@@ -9,9 +9,7 @@ from typing import Any
 
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.extras import require
-
-VALIDATION = "val_"
-"""What a metric's name begins with where it was measured on validation data."""
+from chainrule.training.monitor import VALIDATION, Monitor, default_monitor
 
 Table = dict[str, list[float]]
 
@@ -59,12 +57,10 @@ class History:
         """
         if not self.epochs:
             raise InputError("There is no epoch in this history yet.")
-        if metric is None:
-            metric = VALIDATION + "loss" if VALIDATION + "loss" in self.epochs else "loss"
-        column = self.column(metric)
-        sign = 1 if better_is(metric, mode) == "min" else -1
-        worth = [math.inf if math.isnan(value) else sign * value for value in column]
-        return worth.index(min(worth))
+        monitor = Monitor(metric or default_monitor(self.epochs), mode=mode)
+        for epoch, value in enumerate(self.column(monitor.name)):
+            monitor.update(value, epoch)
+        return max(monitor.best_epoch, 0)
 
     def column(self, metric: str) -> list[float]:
         """Return one number of every epoch."""
@@ -140,21 +136,3 @@ class History:
 
 def _or_null(column: list[float]) -> list[float | None]:
     return [value if math.isfinite(value) else None for value in column]
-
-
-def better_is(metric: str, mode: str | None = None) -> str:
-    """Return ``"min"`` or ``"max"``: which way this metric gets better.
-
-    Losses and errors get better downwards, accuracies and scores upwards, told by their names;
-    for any other name `mode` has to say it.
-    """
-    if mode in ("min", "max"):
-        return mode
-    if mode is None:
-        if any(word in metric for word in ("loss", "error", "perplexity")):
-            return "min"
-        if any(word in metric for word in ("accuracy", "score", "precision", "recall", "f1")):
-            return "max"
-    raise ConfigurationError(
-        f"Is a larger {metric!r} better or worse? Give mode='max' or mode='min', got {mode!r}."
-    )

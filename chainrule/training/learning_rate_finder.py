@@ -23,7 +23,7 @@ from chainrule.loss_functions import Loss
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.parameter import Array
-from chainrule.training.callbacks import Callback
+from chainrule.training.callback import Callback
 from chainrule.training.run import Run
 from chainrule.training.trainer import Trainer
 

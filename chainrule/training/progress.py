@@ -10,8 +10,8 @@ from typing import Any
 
 from chainrule.errors import ConfigurationError
 from chainrule.extras import require
-from chainrule.training.callbacks import Callback
-from chainrule.training.history import VALIDATION
+from chainrule.training.callback import Callback
+from chainrule.training.monitor import VALIDATION
 from chainrule.training.run import Run
 
 SECONDS_BETWEEN_LINES = 0.5

@@ -34,8 +34,10 @@ from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.parameter import Array
 from chainrule.training import checkpoint, failure
-from chainrule.training.callbacks import Callback, StopOnInterrupt
-from chainrule.training.history import VALIDATION, History
+from chainrule.training.callback import Callback
+from chainrule.training.history import History
+from chainrule.training.interruption import StopOnInterrupt
+from chainrule.training.monitor import VALIDATION
 from chainrule.training.progress import make_progress
 from chainrule.training.run import Metric, Run
 from chainrule.training.step import StepFailed, StepResult, take_step

@@ -137,7 +137,7 @@ def test_it_begins_anew_with_every_training():
     fit(subject, callbacks=[Script([1, 2]), stopping], epochs=2)
     fit(subject, callbacks=[Script([7, 8]), stopping], epochs=2)
     assert stopping.best_epoch == 0
-    assert stopping._best == 7
+    assert stopping._monitor.best == 7
 
 
 # ---------------------------------------------------------------- plateaus
@@ -145,13 +145,13 @@ def test_it_begins_anew_with_every_training():
 
 def test_the_learning_rate_falls_on_a_plateau_but_not_below_its_minimum():
     script = Script([5, 5, 5, 4, 4, 4, 4, 4, 4])
-    plateau = ReduceOnPlateau(patience=2, factor=0.1, minimum=3e-4)
+    plateau = ReduceOnPlateau(patience=2, factor=0.1, min_lr=3e-4)
     history = fit(trainer(SGD(0.1)), callbacks=[script, plateau], epochs=9)
     rates = [0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.001, 0.001, 3e-4]
     assert history.epochs["learning_rate"] == pytest.approx(rates)
     assert history.steps["learning_rate"][::3] == pytest.approx(rates)
     low = trainer(SGD(1e-5))
-    fit(low, callbacks=[Script([1, 1, 1]), ReduceOnPlateau(patience=1, minimum=1e-3)], epochs=3)
+    fit(low, callbacks=[Script([1, 1, 1]), ReduceOnPlateau(patience=1, min_lr=1e-3)], epochs=3)
     assert low.optimizer.learning_rate == 1e-5, "a minimum does not raise it"
 
 
@@ -167,7 +167,7 @@ def test_a_schedule_and_a_plateau_do_not_go_together():
         (lambda: EarlyStopping(min_delta=-1), "0 <= min_delta, got -1"),
         (lambda: ReduceOnPlateau(factor=1.0), "0 < factor < 1, got 1"),
         (lambda: ReduceOnPlateau(patience=1.5), "patience must be"),
-        (lambda: ReduceOnPlateau(minimum="0"), "minimum must be"),
+        (lambda: ReduceOnPlateau(min_lr="0"), "min_lr must be"),
         (lambda: TensorBoardLog("runs", every_steps=0), "every_steps must be"),
     ],
 )

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from chainrule import ConfigurationError, InputError, MissingExtraError
-from chainrule.training.history import History, better_is
+from chainrule.training.history import History
+from chainrule.training.monitor import better_is
 
 
 @pytest.fixture

@@ -1,0 +1,54 @@
+"""Ending cleanly: a file that says stop, and Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+from chainrule.training.callback import Callback
+from chainrule.training.run import Run
+
+
+class StopFile(Callback):
+    """Stop after the current step once a file of this name exists: `touch stop`.
+
+    The file is removed when it has been obeyed, so that it does not stop the next training too.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] = "stop") -> None:
+        self.path = Path(path)
+
+    def on_step_end(self, trainer: Run) -> None:
+        if self.path.exists():
+            self.path.unlink(missing_ok=True)
+            trainer.stop(f"the file {self.path} was there")
+
+
+class StopOnInterrupt(Callback):
+    """Let Ctrl-C stop training after the current step; a second Ctrl-C interrupts at once.
+
+    `Trainer.fit` adds one of these by itself. It does nothing outside the main thread, where
+    signals do not arrive, nor where the program has a handler of its own.
+    """
+
+    def __init__(self) -> None:
+        self._before: Any = None
+
+    def on_fit_begin(self, trainer: Run) -> None:
+        in_main = threading.current_thread() is threading.main_thread()
+        if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            return
+
+        def handler(number: int, frame: Any) -> None:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            trainer.stop("Ctrl-C")
+
+        self._before = signal.signal(signal.SIGINT, handler)
+
+    def on_fit_end(self, trainer: Run) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None

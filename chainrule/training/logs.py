@@ -1,0 +1,77 @@
+"""What happened in training, written down while it happens: CSV, and TensorBoard."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+from typing import Any, TextIO
+
+from chainrule.checks import check_whole
+from chainrule.extras import require
+from chainrule.training.callback import Callback
+from chainrule.training.run import Run
+
+
+class CSVLog(Callback):
+    """Write a row an epoch into a file of comma-separated values, at once.
+
+    A new training begins the file anew; a resumed one writes the epochs so far, then goes on.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._file: TextIO | None = None
+
+    def on_epoch_end(self, trainer: Run) -> None:
+        table = trainer.history.epochs
+        first = len(trainer.history) - 1
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(self.path, "w", newline="", encoding="utf-8")  # noqa: SIM115
+            csv.writer(self._file).writerow(["epoch", *table])
+            first = 0
+        rows = list(zip(*table.values(), strict=True))
+        for number in range(first, len(rows)):
+            csv.writer(self._file).writerow([number + 1, *rows[number]])
+        self._file.flush()
+
+    def on_fit_end(self, trainer: Run) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class TensorBoardLog(Callback):
+    """Write what the history holds for TensorBoard, through tensorboardX (extra ``tensorboard``).
+
+    Parameters
+    ----------
+    folder : path
+        Where the event files go.
+    every_steps : int
+        How many steps between two points of the step curves.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], *, every_steps: int = 10) -> None:
+        self.folder = Path(folder)
+        self.every_steps = check_whole("every_steps", every_steps)
+        self._writer: Any = None
+
+    def on_fit_begin(self, trainer: Run) -> None:
+        library = require("tensorboardX", "tensorboard", "TensorBoardLog")
+        self._writer = library.SummaryWriter(str(self.folder))
+
+    def on_step_end(self, trainer: Run) -> None:
+        if trainer.step % self.every_steps == 0:
+            for name, column in trainer.history.steps.items():
+                self._writer.add_scalar(f"step/{name}", column[-1], trainer.step)
+
+    def on_epoch_end(self, trainer: Run) -> None:
+        for name, value in trainer.history.row().items():
+            self._writer.add_scalar(f"epoch/{name}", value, trainer.epoch)
+
+    def on_fit_end(self, trainer: Run) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None

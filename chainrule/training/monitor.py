@@ -1,0 +1,98 @@
+"""Monitor: one number of each epoch, watched for getting better.
+
+Early stopping, the plateau's learning rate, the best checkpoint and the history's best epoch all
+ask the same: which way is better, what is the best so far, and for how long has it been the best?
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from chainrule.checks import check_range
+from chainrule.errors import ConfigurationError
+
+VALIDATION = "val_"
+"""What a metric's name begins with where it was measured on validation data."""
+
+
+class Monitor:
+    """The best value so far of one column of the history.
+
+    A number is better than NaN, and NaN is better than nothing: so an epoch that could not be
+    measured is never the best one, and does not stay the best one either.
+
+    Parameters
+    ----------
+    name : str
+        The column, such as ``"val_loss"``.
+    mode : {"min", "max"}, optional
+        Which way is better, where the name does not tell.
+    min_delta : float
+        By how much a value has to be better to count.
+
+    Attributes
+    ----------
+    best : float or None
+        The best value so far; None before there is one.
+    best_epoch : int
+        Its epoch, counted from 0; -1 before there is one.
+    waited : int
+        How many epochs have passed since then.
+    """
+
+    def __init__(self, name: str, *, mode: str | None = None, min_delta: float = 0.0) -> None:
+        self.name = name
+        self.min_delta = check_range("min_delta", min_delta)
+        self._sign = 1 if better_is(name, mode) == "min" else -1
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, for a new training."""
+        self.best: float | None = None
+        self.best_epoch = -1
+        self.waited = 0
+
+    def update(self, value: float, epoch: int) -> bool:
+        """Take in an epoch's value; return whether it is the best so far."""
+        improved = not math.isnan(value) and (
+            self.best is None or self._sign * value < self._sign * self.best - self.min_delta
+        )
+        if improved:
+            self.best, self.best_epoch, self.waited = value, epoch, 0
+        else:
+            self.waited += 1
+        return improved
+
+    def state(self) -> dict[str, Any]:
+        """Return what `load_state` takes over, in plain numbers."""
+        return {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Go on where another one was."""
+        self.best = None if state["best"] is None else float(state["best"])
+        self.best_epoch, self.waited = int(state["best_epoch"]), int(state["waited"])
+
+
+def default_monitor(columns: Iterable[str]) -> str:
+    """Return what is watched where nobody says: the validation loss, or else the loss."""
+    return VALIDATION + "loss" if VALIDATION + "loss" in columns else "loss"
+
+
+def better_is(metric: str, mode: str | None = None) -> str:
+    """Return ``"min"`` or ``"max"``: which way this metric gets better.
+
+    Losses and errors get better downwards, accuracies and scores upwards, told by their names;
+    for any other name `mode` has to say it.
+    """
+    if mode in ("min", "max"):
+        return mode
+    if mode is None:
+        if any(word in metric for word in ("loss", "error", "perplexity")):
+            return "min"
+        if any(word in metric for word in ("accuracy", "score", "precision", "recall", "f1")):
+            return "max"
+    raise ConfigurationError(
+        f"Is a larger {metric!r} better or worse? Give mode='max' or mode='min', got {mode!r}."
+    )

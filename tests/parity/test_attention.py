@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from architectures import bert
 
 from chainrule import GELU, Linear, MultiHeadAttention, ReLU, TransformerBlock
 from chainrule.module import cast
@@ -158,3 +159,54 @@ def test_transformer_block(activation, theirs_activation, norm_first, causal, pa
     close(y, ty)
     close(ours.backward(dy), tx.grad)
     compare_parameters(ours, theirs)
+
+
+def test_a_whole_bert_is_pytorchs():
+    X, _ = bert.data(0, count=BATCH)
+    ours = shaken(bert.build(0))
+    ours.dtype = np.dtype(np.float64)
+    body, width = ours.body, bert.WIDTH
+    tables = {"words": "word", "places": "place", "segments": "segment"}
+    theirs = {
+        name: torch.nn.Embedding.from_pretrained(
+            torch.as_tensor(body[node].weight.value.copy()), freeze=False
+        )
+        for name, node in tables.items()
+    }
+    norm = torch.nn.LayerNorm(width, dtype=torch.float64)
+    norm.load_state_dict(torch_state(body["input"]))
+    blocks = []
+    for name in ("block1", "block2"):
+        block = torch.nn.TransformerEncoderLayer(
+            width,
+            2,
+            body[name].hidden_size,
+            dropout=0.0,
+            activation=lambda x: torch.nn.functional.gelu(x, approximate="tanh"),
+            batch_first=True,
+            norm_first=False,
+            dtype=torch.float64,
+        )
+        block.load_state_dict(torch_state(body[name]))
+        blocks.append(block)
+    scores = torch.nn.Linear(width, bert.WORDS, dtype=torch.float64)
+    scores.load_state_dict(torch_state(body["scores"]))
+
+    h = norm(sum(table(torch.as_tensor(X[name])) for name, table in theirs.items()))
+    for block in blocks:
+        h = block(h, src_key_padding_mask=torch.as_tensor(X["padding"]))
+    ty = scores(h)
+    dy = np.random.default_rng(2).standard_normal(ty.shape)
+    dy[X["padding"]] = 0  # PyTorch may leave out what stands behind the end
+    (ty * torch.as_tensor(dy)).sum().backward()
+
+    seen = ~X["padding"]
+    np.testing.assert_allclose(ours.forward(X)[seen], ty.detach().numpy()[seen], rtol=0, atol=1e-10)
+    ours.backward_parameters(dy)
+    for name, node in tables.items():
+        close(body[node].weight.grad, theirs[name].weight.grad)
+    names = ("input", "block1", "block2", "scores")
+    for module, name in zip((norm, *blocks, scores), names, strict=True):
+        found = torch_gradients(body[name])
+        for parameter, gradient in module.named_parameters():
+            close(found[parameter].numpy(), gradient.grad)

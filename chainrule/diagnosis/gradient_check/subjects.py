@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from chainrule.errors import BackwardError, InputError, ModuleError
 from chainrule.loss_functions import Loss
 from chainrule.module import Module, cast, locate, named_buffers, named_modules
-from chainrule.nested import Nested, arrays_of, map_arrays, named_arrays
+from chainrule.nested import Nested, arrays_of, is_tuple, map_arrays, named_arrays
 from chainrule.parameter import Array
 
 
@@ -160,16 +160,7 @@ class ModuleSubject:
                     "take it once with self.saved_values()."
                 )
             raise
-        if isinstance(self.x, np.ndarray):
-            gradients = list(returned) if isinstance(returned, tuple) else [returned]
-            if self.module.takes_indices and len(gradients) == len(self.inputs) + 1:
-                gradients = gradients[1:]  # nothing flows back to indices
-        else:
-            further = any(name in self.inputs for name in self.arguments)
-            at_x, *gradients = returned if further else [returned]
-            names = named_arrays(self.x, "input")
-            of_x = dict(zip(names, arrays_of(at_x), strict=True))
-            gradients = [of_x[name] for name in names if name in self.inputs] + gradients
+        gradients = self._in_order(returned)
         if len(gradients) != len(self.inputs):
             raise ModuleError(
                 f"backward returned {len(gradients)} gradient(s), "
@@ -177,6 +168,22 @@ class ModuleSubject:
                 self.module,
             )
         return dict(zip(self.inputs, gradients, strict=True))
+
+    def _in_order(self, returned: Any) -> list[Any]:
+        """Return what backward returned as one gradient for each input, if it is right."""
+        gradients = list(returned) if isinstance(returned, tuple) else [returned]
+        if isinstance(gradients[0], Mapping):  # a graph's inputs, then further ones
+            gradients[:1] = gradients[0].values()
+            there = [
+                *named_arrays(self.x, "input"),
+                *(n for n in self.inputs if n in self.arguments),
+            ]
+            return [g for name, g in zip(there, gradients, strict=True) if name in self.inputs]
+        if is_tuple(self.x) and self.module.joins:
+            return gradients
+        if self.module.takes_indices and len(gradients) == len(self.inputs) + 1:
+            return gradients[1:]  # nothing flows back to indices
+        return gradients
 
     def _locate(self, error: Exception) -> None:
         if not getattr(error, "__notes__", None):  # a network has told the place already

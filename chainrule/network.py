@@ -232,7 +232,7 @@ class Network(Module):
 
     def _checked(self, values: Any, kind: str, what: str) -> Array:
         """Return one input as an array of numbers, cast to the network's type where it is cast."""
-        array = check_array(what.lower(), values)
+        array = values if type(values) is np.ndarray else check_array(what.lower(), values)
         if array.dtype.kind not in "fiub":
             raise InputError(
                 f"{what} must hold numbers, got {array.dtype}; encode text and dates first."

@@ -58,6 +58,22 @@ def test_your_own_layer(tmp_path):
     assert "begin with layers.1.b" in printed
 
 
+def test_sequences_need_their_lengths(tmp_path):
+    printed = run(ROOT / "examples" / "04_sequences.py", tmp_path)
+    right = [float(number) for number in re.findall(r"accuracy (\S+) on", printed)]
+    assert right[0] > 0.9
+    assert right[1] < 0.75, "without lengths there is little to be learned"
+
+
+def test_a_graph_that_tells_pairs_apart(tmp_path):
+    printed = run(ROOT / "examples" / "05_graph.py", tmp_path)
+    assert "all gradients are right" in printed
+    assert "shared" in printed
+    before, after = (float(number) for number in re.findall(r"told apart \w+: +(\S+)", printed))
+    assert before < 0.8
+    assert after > 0.95
+
+
 @pytest.fixture
 def few_images(tmp_path):
     """Write a folder like Fashion-MNIST's, of 400 images and 50: a bright row tells the class."""

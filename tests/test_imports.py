@@ -7,11 +7,15 @@ a circle; those of layers/ have their order too.
 
 import ast
 import graphlib
+import importlib
+import inspect
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import chainrule
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "chainrule"
@@ -185,6 +189,49 @@ print(*sorted(after - set(sys.stdlib_module_names) - {{"numpy"}}))
 
 def test_importing_chainrule_loads_numpy_and_nothing_else():
     assert in_a_fresh_interpreter(LOADED.format(module="chainrule")) == ["chainrule"]
+
+
+def test_what_is_loaded_later_is_what_those_parts_offer():
+    for part, names in chainrule.LATER.items():
+        offered = importlib.import_module(f"chainrule.{part}").__all__
+        assert sorted(names) == sorted(offered) or part == "plots"
+        for name in names:
+            assert getattr(chainrule, name) is getattr(getattr(chainrule, part), name)
+
+
+def test_training_and_diagnosis_are_loaded_when_they_are_first_wanted():
+    program = """
+import sys, chainrule
+loaded = [p for p in chainrule.LATER if f"chainrule.{p}" in sys.modules]
+chainrule.Trainer, chainrule.check_module
+print(not loaded, "chainrule.training" in sys.modules, "Trainer" in dir(chainrule))
+"""
+    assert in_a_fresh_interpreter(program) == ["True", "True", "True"]
+
+
+def test_a_star_import_takes_every_name_but_none_of_scikit_learns():
+    program = """
+import pkgutil, sklearn, warnings
+theirs = set(sklearn.__all__)
+for part in ("datasets", "model_selection", "metrics", "preprocessing", "linear_model", "pipeline"):
+    theirs |= set(__import__(f"sklearn.{part}", fromlist=["x"]).__all__)
+from chainrule import *
+print(sorted(theirs & set(globals()) - {"metrics"}), "Trainer" in globals())
+"""
+    assert in_a_fresh_interpreter(program) == ["[]", "True"]
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'Trainr'"):
+        _ = chainrule.Trainr
+
+
+def test_the_parts_that_messages_recommend_are_there():
+    assert chainrule.metrics.accuracy([1], [1]) == 1
+    assert callable(chainrule.augmentation.shift)
+    assert callable(chainrule.data.batches)
+    assert callable(chainrule.plots.plot_confusion)
+    assert inspect.isfunction(chainrule.environment)
 
 
 def test_random_numbers_are_loaded_when_they_are_first_wanted():

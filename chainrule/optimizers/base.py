@@ -73,7 +73,11 @@ class Optimizer:
         self._blocks: list[tuple[slice, float]] = []
 
     def step(self, network: Network) -> None:
-        """Move the network's parameters once, by the gradients of the last backward pass."""
+        """Move the network's parameters once, by the gradients of the last backward pass.
+
+        They stay until the next backward pass sets them: a second step without one moves the
+        parameters again by the same gradients.
+        """
         network.require_gradient()
         self._bind(network)
         flat = network.flat

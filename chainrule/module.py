@@ -23,6 +23,11 @@ from chainrule.parameter import Array, Buffer, Initializer, Parameter
 from chainrule.storage.architecture import arguments
 from chainrule.storage.module_file import read_module, write_module
 
+NO_FORWARD = (
+    "there is no forward pass for this backward. Call forward(x) first; each forward pass allows "
+    "one backward, and predict(x) or training=False keeps nothing for it."
+)
+
 WATCHED_METHODS = ("forward", "backward", "backward_parameters")
 """What `chainrule.watching` puts itself in front of."""
 
@@ -120,13 +125,21 @@ class Module:
         """Hand over, once, what the last training forward pass saved."""
         values = self._saved
         if values is None:
-            raise BackwardError(
-                "there is no forward pass for this backward. Call forward(x) first; each forward "
-                "pass allows one backward, and predict(x) or training=False keeps nothing for it.",
-                self,
-            )
+            raise BackwardError(NO_FORWARD, self)
         self._saved = None
         return values
+
+    def take_pass(self) -> Any:
+        """Take out all that the last training pass left here; `put_pass` puts it back.
+
+        For a container that runs a module several times before going back.
+        """
+        kept, self._saved = self._saved, None
+        return kept
+
+    def put_pass(self, kept: Any) -> None:
+        """Put back what `take_pass` took out."""
+        self._saved = kept
 
     # ------------------------------------------------------------ what is in it
 

@@ -27,7 +27,7 @@ from chainrule.layers.containers import (
 from chainrule.layers.graph import Graph
 from chainrule.layers.linear import Linear
 from chainrule.memory import keep_freed_memory
-from chainrule.module import Module
+from chainrule.module import NO_FORWARD, Module
 from chainrule.nested import Nested, is_tuple, shapes
 from chainrule.parameter import Array, FlatParameters, Initializer
 from chainrule.storage.module_file import write_module
@@ -91,6 +91,7 @@ class Network(Module):
         self._required = list(self._kinds) if isinstance(self.body, Graph) else ["x"]
         self._flat: FlatParameters | None = None
         self._has_gradient = False
+        self._output: Any = None  # the shapes of the last training pass's outputs
 
     @property
     def layers(self) -> Any:
@@ -124,7 +125,7 @@ class Network(Module):
             `x` does not fit a layer; the message names it.
         """
         if training:
-            self._saved = None  # should this pass fail halfway, no backward may mix two batches
+            self._output = None  # should this pass fail halfway, no backward may mix two batches
         x, inputs = self._validate(x, inputs)
         try:
             y = self.body.forward(x, training, **inputs)
@@ -132,7 +133,7 @@ class Network(Module):
             tree.locate(error, self)
             raise
         if training:
-            self._saved = (shapes(y),)
+            self._output = shapes(y)
         return y
 
     def backward(self, dy: Nested) -> Any:
@@ -152,12 +153,10 @@ class Network(Module):
         self._way_back(dy, self.body.backward_parameters)
 
     def _way_back(self, dy: Nested, back: Callable[[Any], Any]) -> Any:
-        (expected,) = self.saved_values()
-        try:
-            dy = self._checked_gradient(dy, expected)
-        except ShapeError:
-            self._saved = (expected,)  # a call that was refused loses nothing
-            raise
+        if self._output is None:
+            raise BackwardError(NO_FORWARD, self)
+        dy = self._checked_gradient(dy, self._output)  # a call that is refused here loses nothing
+        self._output = None
         try:
             dx = back(dy)
         except Exception as error:
@@ -187,6 +186,14 @@ class Network(Module):
     def predict(self, x: Nested, **inputs: Any) -> Any:
         """Return the output for a batch, outside training; nothing in the network changes."""
         return self.forward(x, training=False, **inputs)
+
+    def take_pass(self) -> Any:
+        kept, self._output = self._output, None
+        return super().take_pass(), kept
+
+    def put_pass(self, kept: Any) -> None:
+        saved, self._output = kept
+        super().put_pass(saved)
 
     def keyword_inputs(self) -> tuple[str, ...]:
         """Return the names of the further inputs."""
@@ -350,8 +357,8 @@ class Network(Module):
         return one_module_a_line(self, "layers")
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the flat vectors behind: a copy makes its own when it first wants them."""
-        return {**super().__getstate__(), "_flat": None}
+        """Leave a half-done pass and the flat vectors behind; a copy makes vectors of its own."""
+        return {**super().__getstate__(), "_flat": None, "_output": None}
 
 
 def body_of(network: Network, layers: Any) -> tuple[Module, bool]:

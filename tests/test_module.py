@@ -9,6 +9,7 @@ from chainrule import (
     BackwardError,
     Buffer,
     Dropout,
+    FileFormatError,
     Linear,
     Module,
     Network,
@@ -358,3 +359,59 @@ def test_an_error_from_outside_the_tree_stays_as_it_is():
         Outer().forward(np.ones(4))
     locate(caught.value, Dropout())
     assert not hasattr(caught.value, "__notes__")
+
+
+# ---------------------------------------------------------------- what every module can do
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_module_is_saved_and_loaded(dtype, tmp_path):
+    for number, module in enumerate((Linear(3, 2), Sequential([Linear(3, 4), ReLU()]))):
+        cast(module, dtype)
+        path = tmp_path / f"{number}.npz"
+        module.save(path)
+        again = type(module).load(path)
+        x = np.random.default_rng(0).standard_normal((4, 3)).astype(dtype)
+        np.testing.assert_array_equal(again(x, training=False), module(x, training=False))
+        assert again.predict(x).dtype == dtype
+        assert type(Module.load(path)) is type(module)
+    with pytest.raises(FileFormatError, match="holds a Sequential, not a Linear"):
+        Linear.load(path)
+
+
+def test_a_call_is_the_forward_pass():
+    layer = Linear(3, 2, seed=0)
+    x = np.ones((4, 3), np.float32)
+    np.testing.assert_array_equal(layer(x), layer.forward(x))
+    layer.backward(layer(x))
+    with pytest.raises(BackwardError):
+        layer.backward(layer(x, training=False))
+
+
+def test_parameters_come_once_and_by_name():
+    layer = Linear(3, 2)
+    chain = Sequential([layer, ReLU(), Linear(2, 2, bias=False)])
+    assert chain.parameters() == list(chain.named_parameters().values())
+    assert list(chain.named_parameters()) == ["layers.0.weight", "layers.0.bias", "layers.2.weight"]
+
+
+def test_a_subclass_of_network_may_keep_values_for_backward(tmp_path):
+    class Scaled(Network):
+        """The network's output times the mean size of its input."""
+
+        def forward(self, x, training=True):
+            self.save_for_backward(np.abs(x).mean(), training=training)
+            return super().forward(x, training) * np.abs(x).mean()
+
+        def backward(self, dy):
+            (scale,) = self.saved_values()
+            return super().backward(dy * scale)
+
+    network = Scaled([4, 3, 2], seed=0)
+    x = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32)
+    y = network.forward(x)
+    assert network.backward(np.ones_like(y)).shape == x.shape
+    network.save(tmp_path / "own.npz")
+    np.testing.assert_array_equal(
+        Network.load(tmp_path / "own.npz", modules=[Scaled]).predict(x), network.predict(x)
+    )

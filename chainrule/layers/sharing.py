@@ -15,7 +15,8 @@ from typing import Any
 from chainrule.module import Module, walk
 from chainrule.parameter import Array, Parameter
 
-Saved = list[tuple[Any, ...] | None]
+Saved = list[Any]
+"""What a pass left in each of several modules."""
 
 
 class Sharing:
@@ -37,17 +38,14 @@ class Sharing:
 
     def put_aside(self, place: int) -> Saved:
         """Take what a training pass through this child saved, so that another may follow."""
-        saved = [module._saved for module in self.modules[place]]
-        for module in self.modules[place]:
-            module._saved = None
-        return saved
+        return [module.take_pass() for module in self.modules[place]]
 
     def backward(
         self, place: int, saved: Saved, gradients: Gradients, call: Callable[[], Any]
     ) -> Any:
         """Return what `call`, the child's backward pass, returns, with what belongs to this use."""
-        for module, values in zip(self.modules[place], saved, strict=True):
-            module._saved = values
+        for module, kept in zip(self.modules[place], saved, strict=True):
+            module.put_pass(kept)
         returned = call()
         for parameter in self.parameters[place]:
             gradients.add(parameter)

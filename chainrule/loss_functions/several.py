@@ -129,13 +129,13 @@ class JointLoss(Loss):
 
     def forward(self, y_true: Any, y_pred: Nested, sample_weight: ArrayLike | None = None) -> float:
         count = self._checked(y_pred)
-        shares = _shares(sample_weight, count)
-        return float(shares @ np.asarray(self.losses(y_true, y_pred), np.float64))
+        weights = _normalized(sample_weight, count)
+        return float(weights @ np.asarray(self.losses(y_true, y_pred), np.float64))
 
     def backward(self, y_true: Any, y_pred: Nested, sample_weight: ArrayLike | None = None) -> Any:
-        shares = _shares(sample_weight, self._checked(y_pred))
+        weights = _normalized(sample_weight, self._checked(y_pred))
         gradients = by_name(self.gradients(y_true, y_pred), list(y_pred), "The gradients")
-        return {name: _times(gradient, shares) for name, gradient in gradients.items()}
+        return {name: _times(gradient, weights) for name, gradient in gradients.items()}
 
     def value_and_gradient(
         self, y_true: Any, y_pred: Nested, sample_weight: ArrayLike | None = None
@@ -168,15 +168,15 @@ def _weights(sample_weight: ArrayLike | None, count: int) -> Array:
     return np.ones(count) if sample_weight is None else weight_of_rows(sample_weight, (count,))
 
 
-def _shares(sample_weight: ArrayLike | None, count: int) -> Array:
-    """Return what each sample's loss is weighed with in the mean, (N,); they sum to 1."""
+def _normalized(sample_weight: ArrayLike | None, count: int) -> Array:
+    """Return how much each sample counts in the mean, (N,); the sum is 1."""
     weights = _weights(sample_weight, count)
     if not weights.any():
         raise InputError("All weights of this batch are 0; at least one sample has to count.")
     return weights / weights.sum()
 
 
-def _times(gradient: Array, shares: Sequence[float] | Array) -> Array:
-    """Return each sample's gradient times its share."""
-    shares = np.asarray(shares, gradient.dtype)
-    return gradient * shares.reshape(-1, *[1] * (gradient.ndim - 1))
+def _times(gradient: Array, weights: Sequence[float] | Array) -> Array:
+    """Return each sample's gradient times its weight."""
+    weights = np.asarray(weights, gradient.dtype)
+    return gradient * weights.reshape(-1, *[1] * (gradient.ndim - 1))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chainrule.layers import Graph, Node, Sequential
+from chainrule.layers import Graph, Module, Node, Sequential
 from chainrule.network import Network
 from chainrule.plots.figures import new_figure
 from chainrule.summary import one_line, output_shapes
 
 ROW, COLUMN = 0.8, 3.1
 """Inches from one box to the next, down and across."""
+
+WORDS = 36
+"""Characters that a box has room for."""
 
 
 def plot_network(network: Network, sample_shape: Any = None) -> Any:
@@ -36,26 +40,37 @@ def plot_network(network: Network, sample_shape: Any = None) -> Any:
     shapes = output_shapes(network, sample_shape)
     places = arranged(inputs, nodes)
     rows = 1 + max(row for row, _ in places.values())
-    columns = 1 + max(abs(column) for _, column in places.values())
+    columns = 1 + 2 * max(abs(column) for _, column in places.values())
     figure = new_figure("Drawing a network", COLUMN * columns, ROW * rows + 0.4)
     panel = figure.subplots()
     panel.set(xlim=(-columns / 2, columns / 2), ylim=(0.6 - rows, 0.6))
     panel.axis("off")
-    for name, node in nodes.items():
-        for source, key in _arrows(node):
-            _draw_arrow(panel, places[source], places[name], key)
     colours = _colours(nodes)
+    boxes: dict[str, Any] = {}
     used: dict[int, int] = defaultdict(int)
     for name in inputs:
-        _draw_box(panel, places[name], name, "0.93")
+        boxes[name] = _draw_box(panel, places[name], name, "0.93")
     for name, node in nodes.items():
         found = shapes.get(id(node.module), [])
         use = used[id(node.module)]
         used[id(node.module)] += 1
-        text = f"{name}: {one_line(node.module)}"
+        text = f"{name}: {in_short(node.module)}"
         text += f"\n{found[use]}" if use < len(found) else ""
-        _draw_box(panel, places[name], text, colours[id(node.module)])
+        boxes[name] = _draw_box(panel, places[name], text, colours[id(node.module)])
+    figure.draw_without_rendering()  # boxes get their sizes, so that arrows end at them
+    for name, node in nodes.items():
+        for source, key in _arrows(node):
+            _draw_arrow(panel, places[source], places[name], key, boxes[source], boxes[name])
     return figure
+
+
+def in_short(module: Module) -> str:
+    """Return what a module is in a few words: of several in a row, their classes."""
+    if isinstance(module, Sequential):
+        text = ", ".join(type(layer).__name__ for layer in module.layers)
+    else:
+        text = one_line(module)
+    return textwrap.shorten(text, WORDS, placeholder=" ...")
 
 
 def wiring(network: Network) -> tuple[list[str], dict[str, Node]]:
@@ -99,14 +114,18 @@ def _colours(nodes: Mapping[str, Node]) -> dict[int, str]:
     return {module: own.get(module, "#d6e6f5") for module in count}
 
 
-def _draw_box(panel: Any, place: tuple[int, float], text: str, colour: str) -> None:
+def _draw_box(panel: Any, place: tuple[int, float], text: str, colour: str) -> Any:
+    """Draw a box with text in it, and return the box."""
     row, column = place
     box = {"boxstyle": "round,pad=0.4", "facecolor": colour, "edgecolor": "0.5"}
-    panel.text(column, -row, text, ha="center", va="center", fontsize=8, bbox=box, zorder=2)
+    drawn = panel.text(column, -row, text, ha="center", va="center", fontsize=8, bbox=box, zorder=2)
+    return drawn.get_bbox_patch()
 
 
-def _draw_arrow(panel: Any, start: tuple[int, float], end: tuple[int, float], key: str) -> None:
-    """Draw an arrow; one that passes over rows goes around what stands there."""
+def _draw_arrow(
+    panel: Any, start: tuple[int, float], end: tuple[int, float], key: str, source: Any, target: Any
+) -> None:
+    """Draw an arrow from box to box; one that passes over rows goes around what stands there."""
     (row, column), (to_row, to_column) = start, end
     passes = to_row - row > 1 and column == to_column
     style = {
@@ -114,10 +133,13 @@ def _draw_arrow(panel: Any, start: tuple[int, float], end: tuple[int, float], ke
         "color": "0.45",
         "linestyle": "--" if key else "-",
         "connectionstyle": "arc3,rad=0.35" if passes else "arc3",
-        "shrinkB": 20,
+        "patchA": source,
+        "patchB": target,
+        "shrinkA": 0,
+        "shrinkB": 0,
     }
-    ends = {"xy": (to_column, -to_row), "xytext": (column, -row)}
-    panel.annotate("", **ends, arrowprops=style, zorder=1)
+    panel.annotate("", xy=(to_column, -to_row), xytext=(column, -row), arrowprops=style, zorder=1)
     if key:
-        middle = (column + to_column) / 2, -(row + to_row) / 2
-        panel.text(*middle, key, fontsize=7, color="0.35", ha="center", style="italic", zorder=3)
+        near = 0.7 * column + 0.3 * to_column, -(0.7 * row + 0.3 * to_row)
+        white = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
+        panel.text(*near, key, fontsize=7, color="0.3", ha="center", bbox=white, zorder=3)

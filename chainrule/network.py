@@ -128,7 +128,8 @@ class Network(Module):
             self._output = None  # should this pass fail halfway, no backward may mix two batches
         x, inputs = self._validate(x, inputs)
         try:
-            y = self.body.forward(x, training, **inputs)
+            with np.errstate(all="ignore"):  # what overflows becomes infinity, as in any formula
+                y = self.body.forward(x, training, **inputs)
         except Exception as error:
             tree.locate(error, self)
             raise
@@ -158,7 +159,8 @@ class Network(Module):
         dy = self._checked_gradient(dy, self._output)  # a call that is refused here loses nothing
         self._output = None
         try:
-            dx = back(dy)
+            with np.errstate(all="ignore"):
+                dx = back(dy)
         except Exception as error:
             tree.locate(error, self)
             raise

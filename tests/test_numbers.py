@@ -6,8 +6,10 @@ import threading
 
 import numpy as np
 import pytest
+from cases import all_cases
 
 from chainrule import (
+    GELU,
     SGD,
     Adam,
     AdamW,
@@ -341,3 +343,24 @@ def test_a_network_of_one_weight_step_by_step():
     network.update(0.5)
     assert network[0].weight.value == 6.5
     assert network[0].bias.value == 4
+
+
+# ---------------------------------------------------------------- nothing but our own errors
+
+
+@pytest.mark.parametrize("size", [3e19, 3e38])
+@pytest.mark.parametrize("case", all_cases(), ids=lambda case: case.name)
+def test_a_network_at_the_end_of_float32_gives_no_warning(case, size):
+    x = case.input()
+    if x.dtype.kind == "f":
+        x = (np.sign(x) * size).astype(np.float32)
+    network = Network(case.build())
+    network.predict(x, **case.arguments)  # warnings are errors in the tests
+
+
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_gelu_is_right_at_the_end_of_float32(approximate):
+    layer = GELU(approximate)
+    x = np.array([-3e38, -3e19, -50, 50, 3e19, 3e38], np.float32)
+    np.testing.assert_array_equal(layer.forward(x), np.maximum(x, 0))
+    np.testing.assert_array_equal(layer.backward(np.ones_like(x)), [0, 0, 0, 1, 1, 1])

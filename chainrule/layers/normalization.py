@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ from chainrule.checks import (
     check_whole,
     check_whole_numbers,
 )
-from chainrule.errors import ConfigurationError, ShapeError
+from chainrule.errors import ConfigurationError, InputError, ShapeError
 from chainrule.initializers import Constant
 from chainrule.module import Module
 from chainrule.parameter import Array, Buffer, Parameter
@@ -57,12 +58,41 @@ def total_product(x: Array, z: Array) -> Array:
 def standardize(x: Array, epsilon: float) -> tuple[Array, Array, Array, Array]:
     """Return x̂ (N, K, L), and μ, σ² and 1 / sqrt(σ² + ε), each (K, 1)."""
     count = x.shape[0] * x.shape[2]
-    mean = total(x) / count
-    x_hat = x - mean
-    variance = total_product(x_hat, x_hat) / count  # of what the mean is taken off: exact
+    with np.errstate(over="ignore", invalid="ignore"):  # looked at below
+        mean = total(x) / count
+        x_hat = x - mean
+        variance = total_product(x_hat, x_hat) / count  # of what the mean is taken off: exact
+    if not all_finite(variance):
+        return standardize_huge(x, epsilon)
     inverse_std = 1 / np.sqrt(variance + epsilon)
     x_hat *= inverse_std
     return x_hat, mean, variance, inverse_std
+
+
+def standardize_huge(x: Array, epsilon: float) -> tuple[Array, Array, Array, Array]:
+    """Return what `standardize` does, for x whose squares the type cannot hold (1e19 in float32).
+
+    With s the largest |x| and z = x / s,  x̂ = (z - mean(z)) / sqrt(var(z) + ε / s²). Only σ² = s²
+    var(z) itself may still be infinite.
+    """
+    scale = power_of_two(np.abs(x).max(axis=(0, 2))[:, np.newaxis])
+    with np.errstate(all="ignore"):
+        # Numbers that differ by less than the type resolves count as equal: z_hat is 0 there.
+        epsilon_of_z = np.maximum(epsilon / scale / scale, np.finfo(x.dtype).eps ** 2)
+        z_hat = x / scale
+        count = x.shape[0] * x.shape[2]
+        mean = total(z_hat) / count
+        z_hat -= mean
+        z_hat -= total(z_hat) / count  # what rounding left of the mean
+        variance = total_product(z_hat, z_hat) / count
+        inverse_std = 1 / np.sqrt(variance + epsilon_of_z)
+        z_hat *= inverse_std
+        return z_hat, mean * scale, variance * scale * scale, inverse_std / scale
+
+
+def power_of_two(x: Array) -> Array:
+    """Return the power of two at or next below |x|: dividing by it rounds nothing."""
+    return np.ldexp(np.ones_like(x), np.frexp(x)[1] - 1)
 
 
 def standardize_backward(
@@ -75,6 +105,23 @@ def standardize_backward(
     dx -= sums[0] / count
     dx *= inverse_std
     return dx
+
+
+def divide_by_root_mean_square(x: Array, epsilon: float) -> tuple[Array, Array]:
+    """Return x̂ = x / r and 1 / r with r = sqrt(mean(x²) + ε) for each row of x (P, D).
+
+    Where squares overflow it is x̂ = z / sqrt(mean(z²) + ε / s²), with s the largest |x|, z = x / s.
+    """
+    scale: Any = 1.0
+    with np.errstate(all="ignore"):
+        mean_square = np.einsum("pd,pd->p", x, x) / x.shape[1]
+        if not all_finite(mean_square):
+            scale = power_of_two(np.abs(x).max(axis=1, keepdims=True))
+            x = x / scale
+            mean_square = np.einsum("pd,pd->p", x, x) / x.shape[1]
+            epsilon = np.maximum(epsilon / scale / scale, np.finfo(x.dtype).tiny)
+    inverse_root = 1 / np.sqrt(mean_square[:, np.newaxis] + epsilon)
+    return x * inverse_root, inverse_root / scale
 
 
 def scale_and_shift(x_hat: Array, weight: Parameter | None, bias: Parameter | None) -> Array:
@@ -162,8 +209,10 @@ class BatchNorm(Module):
                 self,
             )
         x_hat, mean, variance, inverse_std = standardize(channels, self.epsilon)
-        if all_finite(variance):  # a batch that overflowed must not spoil what all others left
+        if all_finite(variance):  # a batch with NaN must not spoil what all others left
             self._follow(mean[:, 0], variance[:, 0] * (count / (count - 1)))
+        else:
+            refuse_huge(channels, variance)
         self.save_for_backward(x_hat, inverse_std, training=True)
         return x_hat
 
@@ -353,9 +402,7 @@ class RMSNorm(Module):
     def forward(self, x: Array, training: bool = True) -> Array:
         check_last_axes(self, x, self.normalized_shape)
         rows = x.reshape(-1, math.prod(self.normalized_shape))  # (positions, D)
-        mean_square = np.einsum("pd,pd->p", rows, rows) / rows.shape[1]
-        inverse_root = 1 / np.sqrt(mean_square + self.epsilon)[:, np.newaxis]
-        x_hat = rows * inverse_root
+        x_hat, inverse_root = divide_by_root_mean_square(rows, self.epsilon)
         self.save_for_backward(x_hat, inverse_root, training=training)
         y = x_hat if self.weight is None else x_hat * self.weight.value.reshape(-1)
         return y.reshape(x.shape)
@@ -391,6 +438,21 @@ def check_channels(module: Module, x: Array, channels: int) -> None:
         raise ShapeError(
             f"expected {channels} channels (N, {channels}, ...), got an input of shape {x.shape}.",
             module,
+        )
+
+
+def refuse_huge(x: Array, variance: Array) -> None:
+    """Raise InputError where finite numbers x (N, C, L) have a variance beyond their type.
+
+    The running variance could not hold it, and `predict` would not do what training did.
+    """
+    if all_finite(x):
+        channel = int(np.argmax(~np.isfinite(variance)))
+        row = int(np.abs(x[:, channel]).max(axis=1).argmax())
+        raise InputError(
+            f"The variance of channel {channel} over the batch is too large for {x.dtype}: row "
+            f"{row} holds {x[row, channel].flat[np.abs(x[row, channel]).argmax()]:g}. Standardise "
+            "the inputs, or compute in float64."
         )
 
 

@@ -93,6 +93,10 @@ class Softplus(Module):
 # ---------------------------------------------------------------- x times a gate
 
 
+GELU_END = 40.0
+"""From here on Φ below is 0 or 1 and its slope 0, in float64 too; and no power of it overflows."""
+
+
 class GELU(Module):
     """y = x Φ(x), Φ being the normal distribution function: a number counts by how large it is.
 
@@ -117,20 +121,22 @@ class GELU(Module):
         self.approximate = approximate
 
     def forward(self, x: Array, training: bool = True) -> Array:
+        z = np.clip(x, -GELU_END, GELU_END)
         if self.approximate == "tanh":
-            gate = (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))) / 2
+            gate = (1 + np.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z * z * z))) / 2
         else:
-            gate = erfc(x * -math.sqrt(0.5)) / 2
+            gate = erfc(z * -math.sqrt(0.5)) / 2
         self.save_for_backward(x, gate, training=training)
         return x * gate
 
     def backward(self, dy: Array) -> Array:
         x, gate = self.saved_values()
+        z = np.clip(x, -GELU_END, GELU_END)
         if self.approximate == "tanh":  # (1 - t²) / 2 = 2 gate (1 - gate)
-            inner = math.sqrt(2 / math.pi) * (1 + 0.134145 * x * x)
+            inner = math.sqrt(2 / math.pi) * (1 + 0.134145 * z * z)
             slope = 2 * gate * (1 - gate) * inner
         else:
-            slope = np.exp(x * x * -0.5) / math.sqrt(2 * math.pi)
+            slope = np.exp(z * z * -0.5) / math.sqrt(2 * math.pi)
         return dy * (gate + x * slope)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chainrule import ConfigurationError, Network, ShapeError, layers
+from chainrule import ConfigurationError, InputError, Network, ShapeError, layers
 from chainrule.layers import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Linear, RMSNorm
 from chainrule.module import cast, initialize
 
@@ -38,7 +38,7 @@ def test_running_statistics_arrive_at_the_data_s_own():
     assert layer.running_var.value.dtype == np.float32
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, 3e38])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_batch_that_overflowed_does_not_spoil_the_running_statistics(bad):
     layer = BatchNorm(2)
     x = np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32)
@@ -49,6 +49,49 @@ def test_a_batch_that_overflowed_does_not_spoil_the_running_statistics(bad):
         layer.forward(x)
     for name, value in layer.state().items():
         np.testing.assert_array_equal(value, before[name], name)
+
+
+@pytest.mark.parametrize("bad", [1e21, 3e38])
+def test_a_variance_beyond_the_type_is_refused_with_row_and_layer(bad):
+    network = Network([Linear(2, 2, seed=0), BatchNorm(2)])
+    network.layers[0].weight.value = np.eye(2)
+    x = np.random.default_rng(0).normal(size=(8, 2)).astype(np.float32)
+    network.forward(x)
+    before = network.state()
+    x[3, 1] = bad
+    with pytest.raises(InputError, match=r"channel 1 .* row 3 holds") as told:
+        network.forward(x)
+    assert "BatchNorm (layers.1)" in "".join(told.value.__notes__)
+    for name, value in network.state().items():
+        np.testing.assert_array_equal(value, before[name], name)
+
+
+@pytest.mark.parametrize("size", [1e19, 1e30, 1e38])
+@pytest.mark.parametrize("name", [name for name in ALL if name != "BatchNorm"])
+def test_huge_numbers_are_normalised_as_in_float64(name, size):
+    x = np.random.default_rng(0).normal(size=(6, 4, 4)).clip(-3, 3) * size
+    dy = np.random.default_rng(1).normal(size=x.shape)
+    results = []
+    for dtype in ("float32", "float64"):
+        layer = ALL[name]()
+        cast(layer, dtype)
+        y = layer.forward(x.astype(dtype))
+        results.append((y, layer.backward(dy.astype(dtype)) * size))
+    np.testing.assert_allclose(results[0][0], results[1][0], atol=2e-6)
+    np.testing.assert_allclose(results[0][1], results[1][1], atol=3e-6)
+
+
+@every_norm
+def test_what_is_infinite_does_not_come_out_as_zero(build):
+    x = np.ones((6, 4, 4), np.float32)
+    x[2, 1, 1] = np.inf
+    with np.errstate(all="ignore"):
+        assert np.isnan(build().forward(x)).any()
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name not in ("BatchNorm", "RMSNorm")])
+def test_huge_numbers_that_are_all_equal_become_zero(name):
+    assert not ALL[name]().forward(np.full((2, 4, 4), 3e38, np.float32)).any()
 
 
 @pytest.mark.parametrize("momentum", [0, 1])

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from chainrule import module as tree
-from chainrule.checks import all_finite, check_array, check_range, check_seed, check_sizes
+from chainrule.checks import all_finite, check_numbers, check_range, check_seed, check_sizes
 from chainrule.errors import BackwardError, ConfigurationError, InputError, ShapeError
 from chainrule.initializers import get_initializer
 from chainrule.layers.activations import ReLU, Sigmoid, Softmax
@@ -226,7 +226,7 @@ class Network(Module):
         missing = [name for name in self._required if name not in given]
         if missing:
             raise InputError(f"This network's inputs are {names}; {missing} is missing.")
-        told = "The input" if len(given) == 1 else "The input {!r}"
+        told = "the input" if len(given) == 1 else "the input {!r}"
         checked = {
             name: self._checked(given[name], self._kinds[name], told.format(name))
             for name in names
@@ -242,13 +242,9 @@ class Network(Module):
 
     def _checked(self, values: Any, kind: str, what: str) -> Array:
         """Return one input as an array of numbers, cast to the network's type where it is cast."""
-        array = values if type(values) is np.ndarray else check_array(what.lower(), values)
-        if array.dtype.kind not in "fiub":
-            raise InputError(
-                f"{what} must hold numbers, got {array.dtype}; encode text and dates first."
-            )
+        array = check_numbers(what, values, "encode text and dates first")
         if array.size == 0:
-            raise InputError(f"{what} is empty: its shape is {array.shape}.")
+            raise InputError(f"T{what[1:]} is empty: its shape is {array.shape}.")
         if kind == "indices" or (kind == "further" and array.dtype.kind != "f"):
             return array
         if array.dtype != self.dtype:
@@ -258,7 +254,7 @@ class Network(Module):
             finite = np.isfinite(array)
             first = tuple(int(i) for i in np.argwhere(~finite)[0])
             raise InputError(
-                f"{what} holds {np.count_nonzero(~finite)} value(s) that are NaN, infinite or "
+                f"T{what[1:]} holds {np.count_nonzero(~finite)} value(s) that are NaN, infinite or "
                 f"too large for {self.dtype}, the first at index {first}. "
                 "Fill or drop those rows first."
             )

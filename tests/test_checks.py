@@ -7,13 +7,19 @@ import pytest
 
 import chainrule
 from chainrule import (
+    SGD,
     Adam,
+    CategoricalCrossEntropy,
     ConfigurationError,
     CosineDecay,
     InputError,
     LinearWarmup,
     Module,
+    Network,
     ReLU,
+    Standardizer,
+    Trainer,
+    train_test_split,
 )
 from chainrule.checks import (
     all_finite,
@@ -21,12 +27,14 @@ from chainrule.checks import (
     check_function,
     check_instance,
     check_number,
+    check_numbers,
     check_range,
     check_seed,
     check_sizes,
     check_whole,
     check_whole_numbers,
 )
+from chainrule.metrics import accuracy
 from chainrule.optimizers import schedules
 
 
@@ -211,3 +219,59 @@ def test_options_behind_the_first_are_given_by_name(family):
 def test_schedules_take_two_numbers_by_position(kind):
     options = inspect.signature(getattr(schedules, kind)).parameters.values()
     assert sum(o.kind is not o.KEYWORD_ONLY for o in options) == 2
+
+
+MASKED = np.ma.array([[1.0, 2.0], [3.0, 1e9]], mask=[[False, False], [False, True]])
+
+
+@pytest.mark.parametrize("values", [MASKED, [MASKED[0], MASKED[1]]], ids=["array", "rows"])
+def test_a_mask_is_never_dropped(values):
+    with pytest.raises(InputError, match=r"X has 1 masked value\(s\), the first at .*filled"):
+        check_array("X", values)
+    np.testing.assert_array_equal(check_array("X", MASKED.filled(4)), [[1, 2], [3, 4]])
+    np.testing.assert_array_equal(check_array("X", MASKED[:1]), [[1, 2]])
+
+
+def test_masked_data_is_refused_at_every_door():
+    labels = np.ma.array([0, 1], mask=[False, True])
+    network = Network([2, 2], seed=0)
+    trainer = Trainer(network, CategoricalCrossEntropy(), SGD(0.1))
+    doors = {
+        "fit's X": lambda: trainer.fit(MASKED, [0, 1]),
+        "fit's y": lambda: trainer.fit([[1, 2], [3, 4]], labels),
+        "predict": lambda: network.predict(MASKED),
+        "loss": lambda: CategoricalCrossEntropy().forward(labels, np.full((2, 2), 0.5)),
+        "metric": lambda: accuracy(labels, np.full((2, 2), 0.5)),
+        "Standardizer": lambda: Standardizer().fit(MASKED),
+        "split": lambda: train_test_split(MASKED),
+    }
+    for door in doors.values():
+        with pytest.raises(InputError, match="masked"):
+            door()
+
+
+class Frame:
+    """As much of a data frame as a door looks at."""
+
+    columns = ("length", "species")
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([[1.5, 2.0], [2.5, "setosa"]], object)
+
+
+def test_what_is_no_number_is_named_with_its_row_and_column():
+    with pytest.raises(InputError) as told:
+        check_numbers("X", Frame(), "encode it")
+    assert str(told.value) == (
+        "X must hold numbers, got the text 'setosa' in row 1, column 1 ('species'); encode it."
+    )
+    with pytest.raises(InputError, match="got None in row 2; encode"):
+        check_numbers("y", [1, 2, None], "encode it")
+    with pytest.raises(InputError, match="The input must hold numbers, got datetime64"):
+        check_numbers("the input", np.array(["2020-01-01"], "M8[D]"), "encode it")
+
+
+def test_python_numbers_of_several_kinds_are_numbers():
+    mixed = check_numbers("X", np.array([[1, 2.5], [True, np.float32(3)]], object), "encode it")
+    np.testing.assert_array_equal(mixed, [[1, 2.5], [1, 3]])
+    assert mixed.dtype == np.float64

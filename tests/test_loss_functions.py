@@ -706,7 +706,7 @@ def test_what_every_loss_refuses(case):
     refused(case.loss, y, p.astype(complex), "y_pred must hold real numbers, got complex128")
     refused(case.loss, y, [[0.1], [0.1, 0.2]], "rows of y_pred differ in length")
     refused(case.loss, [[1], [1, 2]], p, "rows of y_true differ in length")
-    refused(case.loss, np.full(y.shape, "cat"), p, "y_true must hold numbers, got <U3")
+    refused(case.loss, np.full(y.shape, "cat"), p, "y_true must hold numbers, got the text 'cat' in row 0")
     refused(case.loss, np.full(y.shape, np.nan), p, "y_true holds NaN or infinity")
     refused(case.loss, y[:5], p, "y_true has the shape .* and y_pred ")
 
@@ -716,7 +716,7 @@ BAD_WEIGHTS = [
     (1.0, r"Sample weights of the shape \(\) do not fit"),
     (np.ones((6, 1)), r"Sample weights of the shape \(6, 1\) do not fit .* give \(6,\)"),
     ([[1], [1, 2]], "rows of sample_weight differ in length"),
-    (["a"] * 6, "Sample weights must be numbers, got <U1"),
+    (["a"] * 6, "sample_weight must hold numbers, got the text 'a' in row 0"),
     ([1, 1, 1, 1, 1, -1], "Sample weights must be finite and not negative"),
     ([1, 1, 1, 1, 1, np.inf], "Sample weights must be finite and not negative"),
     ([0] * 6, "All weights of this batch are 0"),

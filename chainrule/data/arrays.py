@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.checks import check_array, check_range, check_seed, check_whole
+from chainrule.checks import check_array, check_numbers, check_range, check_seed, check_whole
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.loss_functions import one_hot
 from chainrule.parameter import Array
@@ -134,12 +134,9 @@ def _test_sizes(groups: list[Array], test_size: float) -> list[int]:
     return list(np.clip(sizes, 1, most))
 
 
-def numbers_of(X: ArrayLike) -> Array:
+def numbers_of(X: ArrayLike, name: str = "X") -> Array:
     """Return X in float64; refuse ragged rows, and what holds no numbers."""
-    array = check_array("X", X)
-    if array.dtype.kind not in "fiub":
-        raise InputError(f"X must hold numbers, got {array.dtype}; encode text and dates first.")
-    return array.astype(np.float64)
+    return check_numbers(name, X, "encode text and dates first").astype(np.float64)
 
 
 class Standardizer:
@@ -167,7 +164,7 @@ class Standardizer:
         if (mean is None) != (std is None):
             raise ConfigurationError("Give mean and std together, or neither.")
         if mean is not None:
-            self.mean, self.std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
+            self.mean, self.std = numbers_of(mean, "mean"), numbers_of(std, "std")
 
     def fit(self, X: ArrayLike) -> Standardizer:
         """Measure the mean and standard deviation of each feature over the samples."""

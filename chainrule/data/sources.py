@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import check_array, check_range, check_whole
+from chainrule.checks import check_numbers, check_range, check_whole
 from chainrule.data.arrays import Seed, check_lengths, train_test_split
 from chainrule.errors import ConfigurationError, InputError
+from chainrule.loss_functions.base import refuse_huge_weights
 from chainrule.loss_functions.class_weight import (
     ClassWeight,
     check_class_weight,
@@ -176,6 +177,8 @@ def make_source(
     for name, array in (named_arrays(X, "X") | named_arrays(y, "y")).items():
         refuse_not_finite(array, name)
     weight = sample_weights(y, sample_weight, class_weight)
+    if isinstance(class_weight, Mapping):
+        refuse_absent_classes(y, class_weight)
     rows = np.arange(len(first_array(X)))
     if weight is not None:  # a sample that counts for nothing is left out
         rows = rows[weight.reshape(len(weight), -1).any(axis=1)]
@@ -190,11 +193,7 @@ def as_arrays(data: Nested, name: str) -> Any:
 
 def as_array(values: Any, name: str) -> Array:
     """Return an array (a mapped one stays mapped) of at least one axis that holds numbers."""
-    array = check_array(name, values)
-    if array.dtype.kind not in "fiub":
-        raise InputError(
-            f"{name} must hold numbers, got {array.dtype}; encode text and number classes from 0."
-        )
+    array = check_numbers(name, values, "encode text and number classes from 0")
     if array.ndim == 0:
         raise InputError(f"{name} must hold samples along its first axis, got a single number.")
     return array
@@ -235,20 +234,37 @@ def sample_weights(
             raise InputError(
                 "class_weight needs classes: y must hold whole numbers or one-hot rows."
             )
-        of_class = _weight_of_each(labels, class_weight)
-        weight = of_class[labels] if weight is None else weight * of_class[labels]
+        of_class = weight_of_labels(labels, class_weight)
+        with np.errstate(over="ignore"):  # refused below
+            weight = of_class if weight is None else weight * of_class
         if not weight.any():
             raise InputError("class_weight gives every sample the weight zero.")
+    if weight is not None:
+        refuse_huge_weights(weight)
     return weight
 
 
-def _weight_of_each(labels: Array, class_weight: ClassWeight | str) -> Array:
-    """Return a weight for each class from 0 on, by what `class_weight` says of it."""
-    counts = np.bincount(labels.reshape(-1))
+def weight_of_labels(labels: Array, class_weight: ClassWeight | str) -> Array:
+    """Return the weight of each label's class, shaped like `labels`."""
+    classes, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    places = places.reshape(labels.shape)
     if isinstance(class_weight, str):  # "balanced"
-        present = np.count_nonzero(counts)
-        return labels.size / (present * np.maximum(counts, 1))
-    return weight_of_classes(class_weight, len(counts))
+        return (labels.size / (len(classes) * counts))[places]
+    if isinstance(class_weight, Mapping):
+        return np.array([class_weight.get(int(label), 1.0) for label in classes])[places]
+    return weight_of_classes(class_weight, int(classes[-1]) + 1)[labels]
+
+
+def refuse_absent_classes(y: Array, class_weight: Mapping[int, float]) -> None:
+    """Raise InputError where a weight is given to a class that no sample has."""
+    labels = class_labels(y)
+    held = set() if labels is None else set(np.unique(labels).tolist())
+    absent = sorted(set(class_weight) - held)
+    if labels is not None and absent:
+        raise InputError(
+            f"class_weight names the classes {absent}, which no sample has; y holds "
+            f"{sorted(held)[:20]}."
+        )
 
 
 def class_labels(y: Array) -> Array | None:

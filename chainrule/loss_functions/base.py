@@ -8,7 +8,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from chainrule.checks import all_finite, check_array
+from chainrule.checks import all_finite, check_array, check_numbers
 from chainrule.errors import InputError
 from chainrule.layers.activations import tiny
 from chainrule.parameter import Array
@@ -156,12 +156,8 @@ def _of_mean(gradients: Array, weights: Weights) -> Array:
 
 def as_numbers(y_true: ArrayLike) -> Array:
     """Return `y_true` as an array; refuse it unless it holds finite numbers."""
-    true = check_array("y_true", y_true)
-    if true.dtype.kind in "iub":
-        return true
-    if true.dtype.kind != "f":
-        raise InputError(f"y_true must hold numbers, got {true.dtype}; number the classes from 0.")
-    if not all_finite(true):
+    true = check_numbers("y_true", y_true, "number the classes from 0")
+    if true.dtype.kind == "f" and not all_finite(true):
         raise InputError("y_true holds NaN or infinity; drop those samples first.")
     return true
 
@@ -258,9 +254,7 @@ def one_hot(labels: ArrayLike, classes: int, dtype: DTypeLike = np.float32) -> A
 
 def weight_of_rows(sample_weight: ArrayLike, shape: tuple[int, ...]) -> Array:
     """Return the weight of each row, (N,) in float64, for predictions of this shape."""
-    weight = check_array("sample_weight", sample_weight)
-    if weight.dtype.kind not in "fiub":
-        raise InputError(f"Sample weights must be numbers, got {weight.dtype}.")
+    weight = check_numbers("sample_weight", sample_weight, "give one for each sample")
     places = shape[:-1] if len(shape) > 1 else shape
     if weight.ndim == 0 or weight.shape != places[: weight.ndim]:
         one_each = " or ".join(str(places[:axes]) for axes in range(1, len(places) + 1))
@@ -272,4 +266,16 @@ def weight_of_rows(sample_weight: ArrayLike, shape: tuple[int, ...]) -> Array:
     if not np.isfinite(weight).all() or weight.min() < 0:
         raise InputError("Sample weights must be finite and not negative.")
     missing_axes = (1,) * (len(places) - weight.ndim)
-    return np.broadcast_to(weight.reshape(weight.shape + missing_axes), places).reshape(-1)
+    of_rows = np.broadcast_to(weight.reshape(weight.shape + missing_axes), places).reshape(-1)
+    refuse_huge_weights(of_rows)
+    return of_rows
+
+
+def refuse_huge_weights(weight: Array) -> None:
+    """Raise InputError where the sum of the weights, by which a mean is divided, overflows."""
+    with np.errstate(over="ignore"):
+        if not math.isfinite(weight.sum()):
+            raise InputError(
+                "The sample weights sum to more than a number can hold; only how they compare "
+                "matters, so divide them by the largest."
+            )

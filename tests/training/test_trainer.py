@@ -505,10 +505,24 @@ def test_the_last_sample_is_checked_before_the_first_step():
         ({"sample_weight": -np.ones(70)}, "not negative"),
         ({"sample_weight": np.zeros(70)}, "not all zero"),
         ({"class_weight": {0: 0, 1: 0, 2: 0}}, "every sample the weight zero"),
+        ({"class_weight": {1: 2.0, 7: 3.0}}, r"the classes \[7\], which no sample has; y holds"),
+        ({"sample_weight": np.full(70, 1e308)}, "sum to more than a number can hold"),
+        (
+            {"sample_weight": np.full(70, 1e200), "class_weight": {0: 1e200}},
+            "sum to more than a number can hold",
+        ),
     ],
 )
 def test_weights_that_make_no_sense(options, message):
     refused(InputError, message, X, Y, **options)
+
+
+def test_class_numbers_of_a_thousand_million_take_no_memory():
+    huge = np.array([0, 10**9] * 35)
+    tracemalloc.start()
+    refused(InputError, "labels from 0 to 1000000000", X, huge, class_weight="balanced")
+    assert tracemalloc.get_traced_memory()[1] < 10**7
+    tracemalloc.stop()
 
 
 def test_class_weights_need_classes():

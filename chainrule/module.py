@@ -269,16 +269,11 @@ def _find(
 ) -> Iterator[tuple[str, Module | Parameter | Buffer]]:
     if isinstance(value, Module):
         yield from walk(value, path, seen)
-    elif isinstance(value, Parameter | Buffer):
-        if id(value) not in seen:
-            seen.add(id(value))
-            yield path, value
-    elif isinstance(value, list | tuple):
-        for index, item in enumerate(value):
-            yield from _find(item, _joined(path, str(index)), seen)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _find(item, _joined(path, str(key)), seen)
+    elif isinstance(value, Parameter | Buffer) and id(value) not in seen:
+        seen.add(id(value))
+        yield path, value
+    for key, item in _items(value):
+        yield from _find(item, _joined(path, str(key)), seen)
 
 
 def _joined(path: str, name: str) -> str:
@@ -301,22 +296,34 @@ def named_buffers(root: Module) -> dict[str, Buffer]:
 
 
 def named_generators(root: Module) -> dict[str, np.random.Generator]:
-    """Return every module's random generator by its path, such as ``layers.1.rng``."""
-    return {
-        _joined(path, name): value
-        for path, thing in walk(root)
-        if isinstance(thing, Module)
-        for name, value in vars(thing).items()
-        if isinstance(value, np.random.Generator)
-    }
+    """Return every module's random generator by its path, such as ``layers.1.rng``.
+
+    Like parameters they may stand in a list, tuple or dict, ``layers.1.rngs.0``.
+    """
+    found: dict[str, np.random.Generator] = {}
+    for path, thing in walk(root):
+        if isinstance(thing, Module):
+            for name, value in vars(thing).items():
+                if name != "_saved":
+                    found |= _generators_in(value, _joined(path, name))
+    return found
 
 
-def saved_arrays(root: Module) -> Iterator[tuple[str, Module, Array]]:
-    """Yield what the modules below `root` keep for a backward pass that has not come yet."""
-    for path, module in named_modules(root).items():
-        for value in module._saved or ():
-            if isinstance(value, np.ndarray):
-                yield path, module, value
+def _generators_in(value: Any, path: str) -> dict[str, np.random.Generator]:
+    if isinstance(value, np.random.Generator):
+        return {path: value}
+    found: dict[str, np.random.Generator] = {}
+    for key, item in _items(value):
+        found |= _generators_in(item, _joined(path, str(key)))
+    return found
+
+
+def _items(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield (place, item) for what stands in a list, tuple or dict; nothing for anything else."""
+    if isinstance(value, list | tuple):
+        yield from enumerate(value)
+    elif isinstance(value, dict):
+        yield from value.items()
 
 
 @cache
@@ -351,8 +358,19 @@ def initialize(
             thing.initialize(rng, initializer if thing.decay else None)
         elif isinstance(thing, Module):
             for name, value in vars(thing).items():
-                if isinstance(value, np.random.Generator):
-                    setattr(thing, name, rng.spawn(1)[0])
+                if _generators_in(value, name):
+                    setattr(thing, name, _redrawn(value, rng))
+
+
+def _redrawn(value: Any, rng: np.random.Generator) -> Any:
+    """Return `value` with a new generator, drawn from `rng`, in the place of each one in it."""
+    if isinstance(value, np.random.Generator):
+        return rng.spawn(1)[0]
+    if isinstance(value, list | tuple):
+        return type(value)(_redrawn(item, rng) for item in value)
+    if isinstance(value, dict):
+        return {key: _redrawn(item, rng) for key, item in value.items()}
+    return value
 
 
 def _misfit(array: Array, target: Array) -> str:

@@ -706,7 +706,12 @@ def test_what_every_loss_refuses(case):
     refused(case.loss, y, p.astype(complex), "y_pred must hold real numbers, got complex128")
     refused(case.loss, y, [[0.1], [0.1, 0.2]], "rows of y_pred differ in length")
     refused(case.loss, [[1], [1, 2]], p, "rows of y_true differ in length")
-    refused(case.loss, np.full(y.shape, "cat"), p, "y_true must hold numbers, got the text 'cat' in row 0")
+    refused(
+        case.loss,
+        np.full(y.shape, "cat"),
+        p,
+        "y_true must hold numbers, got the text 'cat' in row 0",
+    )
     refused(case.loss, np.full(y.shape, np.nan), p, "y_true holds NaN or infinity")
     refused(case.loss, y[:5], p, "y_true has the shape .* and y_pred ")
 

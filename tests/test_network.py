@@ -288,7 +288,10 @@ def test_numbers_too_large_for_float32_are_refused():
     [
         ([], r"The input is empty: its shape is \(0,\)"),
         (np.zeros((0, 4)), r"The input is empty: its shape is \(0, 4\)"),
-        ([["a", "b"]], "must hold numbers, got the text 'a' in row 0, column 0; encode text and dates first"),
+        (
+            [["a", "b"]],
+            "must hold numbers, got the text 'a' in row 0, column 0; encode text and dates first",
+        ),
         ([[1, None]], "must hold numbers, got None in row 0, column 1"),
         (np.ones((2, 4), complex), "must hold numbers, got complex128"),
         ([[1, 2, 3, 4], [1, 2]], "rows of the input differ in length"),

@@ -163,7 +163,7 @@ class Standardizer:
     def __init__(self, mean: ArrayLike | None = None, std: ArrayLike | None = None) -> None:
         if (mean is None) != (std is None):
             raise ConfigurationError("Give mean and std together, or neither.")
-        if mean is not None:
+        if mean is not None and std is not None:
             self.mean, self.std = numbers_of(mean, "mean"), numbers_of(std, "std")
 
     def fit(self, X: ArrayLike) -> Standardizer:

@@ -13,6 +13,7 @@ import numpy as np
 
 from chainrule.checks import check_numbers, check_range, check_whole
 from chainrule.data.arrays import Seed, check_lengths, train_test_split
+from chainrule.data.fingerprint import fingerprint
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.loss_functions.base import refuse_huge_weights
 from chainrule.loss_functions.class_weight import (
@@ -23,6 +24,7 @@ from chainrule.loss_functions.class_weight import (
 from chainrule.nested import (
     Nested,
     arrays_of,
+    concatenate,
     first_array,
     is_tuple,
     map_arrays,
@@ -42,6 +44,10 @@ batch) is ever copied, so that a memory-mapped array may be larger than the memo
 """
 
 
+CHANGING = "other batches each time"
+"""The fingerprint of an iterable that shuffles itself, by no rule that is known here."""
+
+
 class ArraySource:
     """Batches out of arrays, in memory or mapped.
 
@@ -54,25 +60,40 @@ class ArraySource:
     rows : ndarray of int
         Which samples to take.
     batch_size : int
-        Samples in a batch; the last one may be smaller.
+        Samples in a batch. The last one may be smaller; a single sample that is left over joins the
+        batch before it.
+    drop_last : bool
+        Whether a last batch that would be smaller is left out of the epoch.
     """
 
     def __init__(
-        self, X: Nested, y: Nested, weight: Array | None, rows: Array, batch_size: int
+        self,
+        X: Nested,
+        y: Nested,
+        weight: Array | None,
+        rows: Array,
+        batch_size: int,
+        drop_last: bool = False,
     ) -> None:
         self.X = map_arrays(np.asarray, X)  # of a mapped array: a view, still mapped
         self.y = map_arrays(np.asarray, y)
         self.weight, self.rows, self.batch_size = weight, rows, batch_size
+        self.drop_last = drop_last
         self.samples = len(rows)
+        self.bounds = batch_bounds(len(rows), batch_size, drop_last)
         sample_bytes = max(1, sum(array.nbytes // len(array) for array in arrays_of(self.X)))
-        self.chunk = batch_size * max(1, CHUNK_BYTES // (sample_bytes * batch_size))
+        self.chunk = max(1, CHUNK_BYTES // (sample_bytes * batch_size))  # in batches
 
     def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
+        return len(self.bounds) - 1
 
-    def part(self, rows: Array, batch_size: int) -> ArraySource:
+    def part(self, rows: Array, batch_size: int, drop_last: bool = False) -> ArraySource:
         """Return a source of some of the samples."""
-        return ArraySource(self.X, self.y, self.weight, rows, batch_size)
+        return ArraySource(self.X, self.y, self.weight, rows, batch_size, drop_last)
+
+    def fingerprint(self) -> str:
+        """Return a short text that other data would not have."""
+        return fingerprint(X=self.X, y=self.y, weight=self.weight)
 
     def extremes(self) -> Array:
         """Return the samples with the least and the greatest target."""
@@ -86,20 +107,43 @@ class ArraySource:
         """Return the samples of one epoch in the order to take them: drawn anew, or as they are."""
         return self.rows if rng is None else rng.permutation(self.rows)
 
-    def batches(self, order: Array, start: int = 0) -> Iterator[Batch]:
+    def batches(self, order: Array, start: int = 0, epoch: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch, from the one with the number `start` on."""
-        size = self.batch_size
-        for first in range(start * size, len(order), self.chunk):
-            rows = order[first : first + self.chunk]
+        for first in range(start, len(self), self.chunk):
+            bounds = self.bounds[first : first + self.chunk + 1]
+            rows = order[bounds[0] : bounds[-1]]
             x, y = take(self.X, rows), take(self.y, rows)
             weight = None if self.weight is None else self.weight.take(rows, axis=0)
-            for a in range(0, len(rows), size):
-                part = slice(a, a + size)
+            for a, b in itertools.pairwise((bounds - bounds[0]).tolist()):
+                part = slice(a, b)
                 yield take(x, part), take(y, part), None if weight is None else weight[part]
 
 
+def batch_bounds(samples: int, size: int, drop_last: bool = False) -> Array:
+    """Return where each batch begins, and where the last one ends.
+
+    >>> batch_bounds(70, 32).tolist(), batch_bounds(65, 32).tolist()
+    ([0, 32, 64, 70], [0, 32, 65])
+    """
+    bounds = np.append(np.arange(0, samples, size), samples)
+    rest = samples - bounds[-2]
+    if drop_last and rest < size:
+        if len(bounds) == 2:
+            raise ConfigurationError(
+                f"drop_last leaves nothing: there are {samples} samples and batch_size is {size}."
+            )
+        return bounds[:-1]
+    if rest == 1 and size > 1 and len(bounds) > 2:  # one sample has no statistics of its own
+        return np.delete(bounds, -2)
+    return bounds
+
+
 class IterableSource:
-    """Batches ``(x, y)`` or ``(x, y, weight)`` as an iterable yields them, every epoch anew."""
+    """Batches ``(x, y)`` or ``(x, y, weight)`` as an iterable yields them, every epoch anew.
+
+    One that shuffles itself has a method ``set_epoch(epoch)``, which is called before each epoch:
+    the order must follow from that number, so that a training can go on in the middle.
+    """
 
     def __init__(
         self, iterable: Iterable[Any], class_weight: ClassWeight | str | None, epochs: int
@@ -115,6 +159,7 @@ class IterableSource:
                 "give the weight of each class: {0: 1.0, 1: 5.0}."
             )
         self.samples = self.batch_size = 0  # nobody knows
+        self.drop_last = False
         self.iterable = iterable
         self.class_weight = class_weight
 
@@ -122,15 +167,40 @@ class IterableSource:
         count = getattr(self.iterable, "__len__", None)
         return 0 if count is None else int(count())  # 0: nobody knows
 
+    def fingerprint(self) -> str:
+        """Return a short text that other data would not have, taken from the first batch.
+
+        It is `CHANGING` where that is another one each time.
+        """
+        if isinstance(self.iterable, Iterator):
+            return "an iterator"  # which nobody can look into twice
+        taken = []
+        for _ in range(2):
+            x, y, weight = next(self._checked(0), (np.empty(0), np.empty(0), None))
+            taken.append(fingerprint(x=x, y=y, weight=weight))
+        return taken[0] if taken[0] == taken[1] else CHANGING
+
     def order(self, rng: np.random.Generator | None) -> Array:
         """Return no order: the iterable has its own."""
         return np.empty(0, np.intp)
 
-    def batches(self, order: Array, start: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch; the first `start` ones are passed over."""
-        empty = True
-        for batch in itertools.islice(self.iterable, start, None):
-            empty = False
+    def batches(self, order: Array, start: int = 0, epoch: int = 0) -> Iterator[Batch]:
+        """Yield the batches of an epoch; the first `start` ones are passed over.
+
+        A last batch of one sample joins the one before it, as with arrays.
+        """
+        batches = last_one_joined(self._checked(epoch))
+        first = next(batches, None)
+        if first is None:
+            raise InputError("The iterable yielded no batch.")
+        yield from itertools.islice(itertools.chain([first], batches), start, None)
+
+    def _checked(self, epoch: int) -> Iterator[Batch]:
+        """Yield the batches as they come, each looked at."""
+        set_epoch = getattr(self.iterable, "set_epoch", None)
+        if set_epoch is not None:
+            set_epoch(epoch)
+        for batch in self.iterable:
             if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
                 raise InputError(
                     "Expected batches (x, y) or (x, y, weight) from the iterable, "
@@ -140,8 +210,36 @@ class IterableSource:
             check_lengths(*arrays_of(x), *arrays_of(y))
             given = batch[2] if len(batch) == 3 else None
             yield x, y, sample_weights(y, given, self.class_weight)
-        if empty and start == 0:
-            raise InputError("The iterable yielded no batch.")
+
+
+def last_one_joined(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield the batches; a last one of a single sample as a part of the one before it.
+
+    Where the two do not fit together, such as sequences of another length, it stays alone.
+    """
+    waiting: list[Batch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if len(waiting) == 3:
+            yield waiting.pop(0)
+    whole = joined(*waiting) if len(waiting) == 2 else None
+    yield from waiting if whole is None else [whole]
+
+
+def joined(before: Batch, last: Batch) -> Batch | None:
+    """Return a batch and the single sample behind it as one; None where that is not what they are.
+
+    Nor do they fit together where the sequences of one are longer than those of the other.
+    """
+    alone = len(first_array(before[0])) > 1 == len(first_array(last[0]))
+    if not alone or (before[2] is None) != (last[2] is None):
+        return None
+    try:
+        x, y = (concatenate([before[place], last[place]]) for place in (0, 1))
+        weight = None if before[2] is None else np.concatenate([before[2], last[2]])
+    except (ValueError, KeyError):
+        return None
+    return x, y, weight
 
 
 Source = ArraySource | IterableSource
@@ -157,8 +255,13 @@ def make_source(
     sample_weight: Any = None,
     class_weight: ClassWeight | str | None = None,
     epochs: int = 1,
+    drop_last: bool = False,
+    called: str = "",
 ) -> Source:
-    """Return the source for what a user gave: arrays X and y, or an iterable of batches as X."""
+    """Return the source for what a user gave: arrays X and y, or an iterable of batches as X.
+
+    `called` stands behind X and y in messages, such as " of validation_data".
+    """
     batch_size = check_whole("batch_size", batch_size)
     balanced = isinstance(class_weight, str) and class_weight == "balanced"
     if class_weight is not None and not balanced:
@@ -171,18 +274,22 @@ def make_source(
             )
         if sample_weight is not None:
             raise ConfigurationError("With an iterable, yield the weights: (x, y, weight).")
+        if drop_last:
+            raise ConfigurationError(
+                "drop_last is for arrays; an iterable yields only the batches that are wanted."
+            )
         return IterableSource(X, class_weight, epochs)
     X, y = as_arrays(X, "X"), as_arrays(y, "y")
     check_lengths(*arrays_of(X), *arrays_of(y))
     for name, array in (named_arrays(X, "X") | named_arrays(y, "y")).items():
-        refuse_not_finite(array, name)
+        refuse_not_finite(array, name + called)
     weight = sample_weights(y, sample_weight, class_weight)
     if isinstance(class_weight, Mapping):
         refuse_absent_classes(y, class_weight)
     rows = np.arange(len(first_array(X)))
     if weight is not None:  # a sample that counts for nothing is left out
         rows = rows[weight.reshape(len(weight), -1).any(axis=1)]
-    return ArraySource(X, y, weight, rows, batch_size)
+    return ArraySource(X, y, weight, rows, batch_size, drop_last)
 
 
 def as_arrays(data: Nested, name: str) -> Any:

@@ -19,7 +19,7 @@ import numpy as np
 from chainrule.data.sources import Batch
 from chainrule.errors import ChainruleError
 from chainrule.loss_functions import Loss
-from chainrule.module import Module, named_generators, walk
+from chainrule.module import Module, named_generators, named_modules, walk
 from chainrule.nested import (
     Nested,
     arrays_of,
@@ -103,6 +103,27 @@ def investigate(
     return finding
 
 
+def investigate_prediction(network: Network, x: Nested) -> Finding | None:
+    """Return the first array of a pass outside training that is not finite, or None."""
+    network = copy.deepcopy(network)
+    try:
+        with np.errstate(all="ignore"):
+            _look_at_input(network, x)
+            with watch(network, _Looker(network)):
+                y_pred = network.predict(x)
+            for name, array in named_arrays(y_pred, "the network's output").items():
+                _look(array, "forward", name, rows=True)
+    except _Found as found:
+        return found.finding
+    return None
+
+
+def _look_at_input(network: Network, x: Nested) -> None:
+    for name, array in named_arrays(x, "the batch").items():
+        cast = array.astype(network.dtype) if array.dtype.kind == "f" else array
+        _look(cast, "input", name, rows=True)
+
+
 class _Step:
     """A training step that can be repeated, each time on fresh copies, with every array checked."""
 
@@ -130,12 +151,10 @@ class _Step:
         for name, generator in named_generators(network).items():
             if name in self.rng_states:
                 generator.bit_generator.state = self.rng_states[name]
-        for name, array in named_arrays(x, "the batch").items():
-            cast = array.astype(network.dtype) if array.dtype.kind == "f" else array
-            _look(cast, "input", name, rows=True)
+        _look_at_input(network, x)
         for path, parameter in network.named_parameters().items():
             _look(parameter.value, "update", f"the value of {path}")
-        with watch(network, _Looker()):
+        with watch(network, _Looker(network)):
             y_pred = network.forward(x)
             for name, array in named_arrays(y_pred, "the network's output").items():
                 _look(array, "forward", name, rows=True)
@@ -175,16 +194,29 @@ def _look(
 
 
 class _Looker(Watcher):
-    """Looks at what every module below the network returns, as soon as it does."""
+    """Looks at what every module below the network returns, as soon as it does.
+
+    Where already what a module was given is not finite, the module around it made that between two
+    of its own: an attention's scores, say, before they go to its dropout.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.modules = named_modules(network)
 
     def on_forward(self, path: str, module: Module, x: Any, y: Any) -> None:
-        if path:
-            for name, array in named_arrays(y, "the output").items():
-                _look(array, "forward", name, (path, module), rows=True)
+        if not path:
+            return
+        for name, array in named_arrays(x, f"what it gives to {path}").items():
+            if array.dtype.kind == "f":
+                _look(array, "forward", name, self._around(path), rows=True)
+        for name, array in named_arrays(y, "the output").items():
+            _look(array, "forward", name, (path, module), rows=True)
 
     def on_backward(self, path: str, module: Module, dy: Any, dx: Any) -> None:
         if not path:
             return
+        for name, array in named_arrays(dy, f"the gradient that it gives to {path}").items():
+            _look(array, "backward", name, self._around(path), rows=True)
         gradients = dx if is_tuple(dx) or isinstance(dx, Mapping) else (dx,)
         for gradient in arrays_of(gradients) if dx is not None else ():
             if gradient is not None:
@@ -193,6 +225,14 @@ class _Looker(Watcher):
         for name, value in module.children():
             if isinstance(value, Parameter):
                 _look(value.grad, "backward", f"the gradient of {name}", (path, module))
+
+    def _around(self, path: str) -> tuple[str, Module]:
+        """Return the innermost module that this one is a part of."""
+        while path:
+            path = path.rpartition(".")[0]
+            if path in self.modules:
+                break
+        return path, self.modules[path]
 
 
 def _guilty_rows(step: _Step, batch: Batch) -> list[int]:

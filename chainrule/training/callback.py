@@ -20,6 +20,9 @@ class Callback:
     of the list.
     """
 
+    columns: tuple[str, ...] = ()
+    """What it writes itself into ``trainer.history.epochs``, so that it can be monitored."""
+
     def on_fit_begin(self, trainer: Run) -> None:
         """Act before the first step (or the next one, after a resume)."""
 

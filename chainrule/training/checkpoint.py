@@ -19,11 +19,13 @@ from chainrule.errors import StateError
 from chainrule.module import named_generators
 from chainrule.parameter import Array
 from chainrule.storage.archive import read_archive, remove_leftovers, write_archive
+from chainrule.storage.lock import FolderLock
 from chainrule.storage.names import with_prefix, without_prefix
 from chainrule.storage.rng_state import from_plain_state, to_plain_state
 from chainrule.training.callback import Callback
-from chainrule.training.monitor import Monitor, better_is, default_monitor
+from chainrule.training.monitor import Monitor, better_is, check_monitored, default_monitor
 from chainrule.training.run import Run
+from chainrule.training.settings import refuse_other_settings
 
 CallbackStates = list[tuple[str, dict[str, Any]]]
 """Of each callback: the name of its class, and its state."""
@@ -33,7 +35,8 @@ class Checkpoint(Callback):
     """Keep the newest state, and the best network, in a folder.
 
     ``last.npz`` is a checkpoint: pass it to ``fit(resume=...)``. ``best.npz`` is the network of
-    the best epoch: pass it to ``Network.load``. Both are written atomically.
+    the best epoch: pass it to ``Network.load``. Both are written atomically. While a training runs
+    it holds a lock on the folder, so that no other one writes there.
 
     Parameters
     ----------
@@ -72,6 +75,7 @@ class Checkpoint(Callback):
         self.every_steps = every_steps
         self.mode = mode
         self._monitor: Monitor | None = None  # until the first epoch tells what there is
+        self._lock = FolderLock(self.folder)
 
     @property
     def last(self) -> Path:
@@ -85,6 +89,9 @@ class Checkpoint(Callback):
 
     def on_fit_begin(self, trainer: Run) -> None:
         self._monitor = None
+        if self.monitor is not None:
+            check_monitored(self.monitor, trainer.columns)
+        self._lock.acquire()
         for path in (self.last, self.best):
             remove_leftovers(path)
 
@@ -105,6 +112,7 @@ class Checkpoint(Callback):
     def on_fit_end(self, trainer: Run) -> None:
         if trainer.ended_well:  # after an error the last good checkpoint stays
             write(trainer, self.last)
+        self._lock.release()
 
     def state(self) -> dict[str, Any]:
         return (
@@ -122,7 +130,9 @@ class Checkpoint(Callback):
 
 def write(trainer: Run, path: str | os.PathLike[str]) -> None:
     """Write all that `restore` needs."""
+    sums, measured = trainer.measurement.state()
     arrays = {
+        **with_prefix("measured", measured),
         **with_prefix("network", trainer.network.state()),
         **with_prefix("optimizer", trainer.optimizer.state()),
         **with_prefix("history/steps", trainer.history.steps),
@@ -144,7 +154,7 @@ def write(trainer: Run, path: str | os.PathLike[str]) -> None:
         "epoch": trainer.epoch,
         "batch": trainer.batch,
         "step": trainer.step,
-        "sums": trainer.sums,
+        "sums": sums,
         "rng_states": {
             k: to_plain_state(g.bit_generator.state) for k, g in _generators(trainer).items()
         },
@@ -156,26 +166,22 @@ def write(trainer: Run, path: str | os.PathLike[str]) -> None:
 def restore(trainer: Run, path: str | os.PathLike[str]) -> CallbackStates | None:
     """Put the trainer where the file says, if there is one; return the callbacks' states.
 
-    Everything is looked at before anything is changed.
+    Whoever calls this puts everything back (`Before`) where it raises StateError.
     """
     if not os.path.exists(path):
         trainer.notes.append(f"no checkpoint at {path} yet: starting from the beginning")
         return None
     arrays, saved = read_archive(path, "checkpoint")
-    for name, now in trainer.settings.items():
-        if saved["settings"].get(name) != now:
-            raise StateError(
-                f"{path} is of a training with {name} = {saved['settings'].get(name)!r}; here it "
-                f"is {now!r}. Resume with the same data and settings, or without resume=."
-            )
+    rate = saved["learning_rate"]
+    refuse_other_settings(trainer.settings, saved["settings"], rate, path)
     generators = _generators(trainer)
     kinds = {name: type(g.bit_generator).__name__ for name, g in generators.items()}
     if {name: state["bit_generator"] for name, state in saved["rng_states"].items()} != kinds:
         raise StateError(f"{path} has other random generators than this network and trainer.")
     trainer.network.load_state(without_prefix("network", arrays))
     trainer.optimizer.load_state(without_prefix("optimizer", arrays))
-    if saved["learning_rate"] is not None:
-        trainer.optimizer.learning_rate = saved["learning_rate"]
+    if rate is not None:
+        trainer.optimizer.learning_rate = rate
     for name, generator in generators.items():
         generator.bit_generator.state = from_plain_state(saved["rng_states"][name])
     history = trainer.history
@@ -184,7 +190,7 @@ def restore(trainer: Run, path: str | os.PathLike[str]) -> CallbackStates | None
     trainer.order = arrays["order"].astype(np.intp)
     trainer.validation_rows = arrays["validation_rows"].astype(np.intp)
     trainer.epoch, trainer.batch, trainer.step = saved["epoch"], saved["batch"], saved["step"]
-    trainer.sums = saved["sums"]
+    trainer.measurement.load_state(saved["sums"], without_prefix("measured", arrays))
     trainer.notes.append(
         f"resumed from {path}: epoch {trainer.epoch + 1}, after batch {trainer.batch}"
     )
@@ -201,6 +207,38 @@ def restore_callbacks(trainer: Run, states: CallbackStates) -> None:
         if type(callback).__name__ in kinds:
             _, state = states.pop(kinds.index(type(callback).__name__))
             callback.load_state(state, trainer)
+
+
+class Before:
+    """All that `fit` may change before its first step, to put back if it refuses to begin.
+
+    A refused resume must leave weights, optimizer, generators and history as they were.
+
+    Parameters
+    ----------
+    trainer : Run
+        What is looked at.
+    values : bool
+        Whether weights and the optimizer's memory are kept too, which takes a copy of them.
+    """
+
+    def __init__(self, trainer: Run, values: bool) -> None:
+        self.run = dict(vars(trainer))
+        self.rng_states = {k: g.bit_generator.state for k, g in _generators(trainer).items()}
+        self.network = trainer.network.state() if values else {}
+        self.optimizer = trainer.optimizer.state() if values else {}
+        self.learning_rate = trainer.optimizer.learning_rate
+
+    def put_back(self, trainer: Run) -> None:
+        """Make all of it what it was."""
+        vars(trainer).update(self.run)
+        for name, generator in _generators(trainer).items():
+            generator.bit_generator.state = self.rng_states[name]
+        if self.network:
+            trainer.network.load_state(self.network)
+        if self.optimizer:
+            trainer.optimizer.load_state(self.optimizer)
+            trainer.optimizer.learning_rate = self.learning_rate
 
 
 def _generators(trainer: Run) -> dict[str, np.random.Generator]:

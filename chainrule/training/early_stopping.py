@@ -9,7 +9,7 @@ from chainrule.checks import check_whole
 from chainrule.parameter import Array
 from chainrule.storage.names import with_prefix, without_prefix
 from chainrule.training.callback import Callback
-from chainrule.training.monitor import VALIDATION, Monitor
+from chainrule.training.monitor import VALIDATION, Monitor, check_monitored
 from chainrule.training.run import Run
 
 
@@ -56,6 +56,7 @@ class EarlyStopping(Callback):
         return self._monitor.best_epoch
 
     def on_fit_begin(self, trainer: Run) -> None:
+        check_monitored(self.monitor, trainer.columns)
         self._monitor.reset()
         self._weights = {}
 
@@ -73,6 +74,7 @@ class EarlyStopping(Callback):
     def on_fit_end(self, trainer: Run) -> None:
         if self._weights:
             trainer.network.load_state(self._weights)
+            trainer.history.kept_epoch = self.best_epoch
             trainer.note_metrics(self.best_epoch)
 
     def state(self) -> dict[str, Any]:

@@ -27,12 +27,18 @@ class History:
         not have is NaN.
     stop_reason : str
         Why training ended before its last epoch; ``""`` where it did not.
+    notes : list of str
+        What was noticed about data, network, loss and the end of training.
+    kept_epoch : int
+        The epoch, counted from 0, whose weights the network has; -1 for the last one.
     """
 
     def __init__(self) -> None:
         self.steps: Table = {"loss": [], "gradient_norm": [], "learning_rate": []}
         self.epochs: Table = {}
         self.stop_reason = ""
+        self.notes: list[str] = []
+        self.kept_epoch = -1
 
     def __len__(self) -> int:
         return max(map(len, self.epochs.values()), default=0)
@@ -130,8 +136,14 @@ class History:
             file.write(text + "\n")
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{n}={v:.4g}" for n, v in self.row().items()) if self.epochs else ""
-        return f"History({len(self)} epochs, {len(self.steps['loss'])} steps; {last})"
+        if not self.epochs:
+            return f"History(0 epochs, {len(self.steps['loss'])} steps)"
+        kept = self.kept_epoch % len(self)
+        numbers = ", ".join(f"{name}={value:.4g}" for name, value in self.row(kept).items())
+        return (
+            f"History({len(self)} epochs, {len(self.steps['loss'])} steps; the network's weights "
+            f"are of epoch {kept + 1}: {numbers})"
+        )
 
 
 def _or_null(column: list[float]) -> list[float | None]:

@@ -7,7 +7,7 @@ ask the same: which way is better, what is the best so far, and for how long has
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from chainrule.checks import check_range
@@ -78,6 +78,18 @@ class Monitor:
 def default_monitor(columns: Iterable[str]) -> str:
     """Return what is watched where nobody says: the validation loss, or else the loss."""
     return VALIDATION + "loss" if VALIDATION + "loss" in columns else "loss"
+
+
+def check_monitored(name: str, columns: Collection[str]) -> None:
+    """Raise ConfigurationError where the history will have no such column; told before training."""
+    if name in columns:
+        return
+    advice = f"it will have {sorted(columns)}."
+    measured = name.removeprefix(VALIDATION)
+    if name.startswith(VALIDATION) and measured in columns:
+        advice = "nothing is validated. Give fit validation_split=0.2 or validation_data=(X, y)"
+        advice += f", or watch {measured!r}."
+    raise ConfigurationError(f"There will be no {name!r} in the history to watch: {advice}")
 
 
 def better_is(metric: str, mode: str | None = None) -> str:

@@ -6,7 +6,7 @@ import importlib.util
 import math
 import sys
 import time
-from typing import Any
+from typing import Any, TextIO
 
 from chainrule.errors import ConfigurationError
 from chainrule.extras import require
@@ -54,6 +54,13 @@ def epoch_line(trainer: Run) -> str:
     return "  ".join([*parts, f"{row['seconds']:.1f} s"])
 
 
+def tell_notes(trainer: Run, first: int, file: TextIO) -> int:
+    """Print the notes from this number on; return how many there are."""
+    for note in trainer.notes[first:]:
+        print(note, file=file, flush=True)
+    return len(trainer.notes)
+
+
 class Lines(Callback):
     """A line an epoch; quick epochs share one, and a slow one gives a sign of life."""
 
@@ -61,11 +68,11 @@ class Lines(Callback):
         self._last: float | None = None
         self._began = 0.0
         self._pending = ""
+        self._told = 0
 
     def on_fit_begin(self, trainer: Run) -> None:
         self._began, self._last, self._pending = time.monotonic(), None, ""
-        for note in trainer.notes:
-            print(note, flush=True)
+        self._told = tell_notes(trainer, 0, sys.stdout)
 
     def on_step_end(self, trainer: Run) -> None:
         if time.monotonic() - (self._last or self._began) > SECONDS_WITHOUT_A_LINE:
@@ -81,6 +88,7 @@ class Lines(Callback):
     def on_fit_end(self, trainer: Run) -> None:
         if self._pending:
             self._print(self._pending)
+        tell_notes(trainer, self._told, sys.stdout)
         if trainer.history.stop_reason:
             print(f"stopped: {trainer.history.stop_reason}", flush=True)
 
@@ -94,10 +102,10 @@ class Bar(Callback):
 
     def __init__(self) -> None:
         self._bar: Any = None
+        self._told = 0
 
     def on_fit_begin(self, trainer: Run) -> None:
-        for note in trainer.notes:
-            print(note, file=sys.stderr)
+        self._told = tell_notes(trainer, 0, sys.stderr)
 
     def on_step_end(self, trainer: Run) -> None:
         if self._bar is None:
@@ -116,6 +124,7 @@ class Bar(Callback):
 
     def on_fit_end(self, trainer: Run) -> None:
         self._close()
+        tell_notes(trainer, self._told, sys.stderr)
         if trainer.history.stop_reason:
             print(f"stopped: {trainer.history.stop_reason}", file=sys.stderr)
 

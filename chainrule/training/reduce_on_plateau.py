@@ -8,7 +8,7 @@ from typing import Any
 from chainrule.checks import check_range, check_whole
 from chainrule.errors import ConfigurationError
 from chainrule.training.callback import Callback
-from chainrule.training.monitor import VALIDATION, Monitor
+from chainrule.training.monitor import VALIDATION, Monitor, check_monitored
 from chainrule.training.run import Run
 
 
@@ -49,6 +49,7 @@ class ReduceOnPlateau(Callback):
                 "ReduceOnPlateau changes a learning rate that is a number; this optimizer has a "
                 "schedule. Use one or the other."
             )
+        check_monitored(self.monitor, trainer.columns)
         self._monitor.reset()
 
     def on_epoch_end(self, trainer: Run) -> None:

@@ -15,6 +15,7 @@ from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.parameter import Array
 from chainrule.training.history import History
+from chainrule.training.measurement import Measurement
 
 Metric = Callable[[Array, Array], float]
 
@@ -31,14 +32,16 @@ class Run:
     epochs, epoch, batch, step : int
         How many epochs there shall be, how many are done, how many batches of the present
         one, and how many steps in all.
-    batches_per_epoch : int
+    batches_per_epoch, batch_size : int
         0 where an iterable does not tell.
     notes : list of str
-        What there is to say about the data, before the first line of progress.
+        What there is to say about data, network and loss: `History.notes`, the same list.
     order, validation_rows : ndarray of int
         The samples of the present epoch, in their order; those that are held out.
-    sums : dict of str to float
-        What the present epoch's means are made of.
+    measurement : Measurement
+        What the present epoch's numbers are made of.
+    columns : list of str
+        What the history will hold of each epoch.
     settings : dict
         What has to be the same to go on from a checkpoint.
     ended_well : bool
@@ -72,12 +75,13 @@ class Run:
         self.history = History()
         self.epochs = epochs
         self.epoch = self.batch = self.step = 0
-        self.batches_per_epoch = 0
-        self.notes: list[str] = []
+        self.batches_per_epoch = self.batch_size = 0
+        self.notes = self.history.notes
         self.callbacks: list[Any] = []
         self.order: Array = np.empty(0, np.intp)
         self.validation_rows: Array = np.empty(0, np.intp)
-        self.sums = {"weight": 0.0, "samples": 0.0, "loss": 0.0, **dict.fromkeys(self.metrics, 0.0)}
+        self.measurement = Measurement(self.metrics)
+        self.columns: list[str] = []
         self.settings: dict[str, Any] = {}
         self.ended_well = False
         self.generators: dict[str, np.random.Generator] = {}

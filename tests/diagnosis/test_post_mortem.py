@@ -273,7 +273,10 @@ def test_what_the_failed_pass_left_is_looked_at_where_it_cannot_be_repeated():
     assert "step 5 " in str(error)
     error = fails(trainer(network(Linear(4, 4, seed=0), Once("backward"))))
     assert error.finding.direction == "backward"
-    assert error.finding.array == "the grad of layers.0.bias"
+    assert error.finding.array == (
+        "the grad of layers.0.bias, or the gradient that came to it from behind; that of "
+        "layers.2.weight is finite"
+    )
 
     class Silent(Once):
         def forward(self, x, training=True):
@@ -310,7 +313,7 @@ def test_the_batch_is_saved_and_can_be_replayed(tmp_path):
     x = planted()
     error = fails(subject, x, sample_weight=np.linspace(1, 2, 40))
     assert error.file == str(file)
-    assert f"the batch is in {file}" in str(error)
+    assert f"the batch, which are rows of your data, is in {file}" in str(error)
     arrays, saved = read_archive(file, "post-mortem")
     rows = subject.order[8 * subject.batch : 8 * subject.batch + 8]
     np.testing.assert_array_equal(arrays["x/array"], x[rows])

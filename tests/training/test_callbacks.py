@@ -50,6 +50,7 @@ class Script(Callback):
 
     def __init__(self, values, name="val_loss"):
         self.values, self.name, self.weights = values, name, []
+        self.columns = (name,)
 
     def on_epoch_end(self, trainer):
         column = trainer.history.epochs.setdefault(self.name, [0.0] * trainer.epoch)
@@ -128,7 +129,7 @@ def test_nan_is_no_improvement_and_a_missing_column_is_an_error():
     stopping = EarlyStopping(patience=2)
     fit(trainer(), callbacks=[Script([2, math.nan, math.nan, 1]), stopping], epochs=4)
     assert stopping.best_epoch == 0
-    with pytest.raises(ConfigurationError, match="no 'val_loss' in this history"):
+    with pytest.raises(ConfigurationError, match=r"no 'val_loss' in the history"):
         fit(trainer(), callbacks=[EarlyStopping()])
 
 
@@ -280,10 +281,28 @@ def test_the_csv_log_has_a_row_an_epoch_at_once(tmp_path):
     assert len(path.read_text().splitlines()) == 2, "a new training begins the file anew"
 
 
+class FailsAfterAnEpoch(Callback):
+    def on_epoch_end(self, trainer):
+        raise ConfigurationError("planned")
+
+
+@pytest.mark.parametrize("kind", [EarlyStopping, ReduceOnPlateau])
+def test_what_cannot_be_monitored_is_told_before_the_first_step(kind):
+    subject = trainer()
+    for name, advice in {
+        "val_loss": r"nothing is validated. Give fit validation_split=0.2",
+        "val_accuracy": r"it will have \['learning_rate', 'loss', 'seconds'\]",
+    }.items():
+        with pytest.raises(ConfigurationError, match=rf"no '{name}' in the history .*{advice}"):
+            fit(subject, callbacks=[kind(name)])
+    assert subject.optimizer.steps == 0
+    fit(subject, callbacks=[kind()], validation_split=0.25, epochs=1)
+
+
 def test_the_csv_log_is_closed_also_after_an_error(tmp_path):
     path = tmp_path / "log.csv"
     with pytest.raises(ConfigurationError):
-        fit(trainer(), callbacks=[CSVLog(path), ReduceOnPlateau("speed", mode="min")])
+        fit(trainer(), callbacks=[CSVLog(path), FailsAfterAnEpoch()])
     assert len(path.read_text().splitlines()) == 2
 
 

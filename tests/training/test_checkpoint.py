@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -23,14 +24,25 @@ from chainrule import (
     EarlyStopping,
     FileFormatError,
     Linear,
+    Module,
     Network,
     ReduceOnPlateau,
     ReLU,
     StateError,
     StopFile,
+    Tanh,
     Trainer,
 )
+from chainrule.metrics import accuracy
+from chainrule.module import named_generators
+from chainrule.storage.lock import FolderLock
+from chainrule.training import checkpoint
 from chainrule.training.checkpoint import from_plain_state, to_plain_state
+
+
+def jittered(x, rng):
+    return x + rng.normal(size=x.shape).astype(x.dtype)
+
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 4)).astype(np.float32)
@@ -196,6 +208,8 @@ def test_the_best_network_and_the_last_state(tmp_path):
     scores = [3.0, 1.0, 2.0, 1.5]
 
     class Score(Callback):
+        columns = ("score",)
+
         def on_epoch_end(self, trainer):
             column = trainer.history.epochs.setdefault("score", [0.0] * trainer.epoch)
             column[-1] = scores[trainer.epoch - 1]
@@ -292,16 +306,224 @@ def refused(message, subject, *data, **options):
     assert subject.optimizer.steps == 0
 
 
-def test_a_checkpoint_of_another_training_is_refused(path):
-    refused("with samples = 60; here it is 50", trainer(), X[:50], Y[:50], resume=path)
-    refused("with batch_size = 16; here it is 8", trainer(), resume=path, batch_size=8)
-    refused("with shuffle = True", trainer(), resume=path, shuffle=False)
-    refused("with optimizer = 'Adam'; here it is 'SGD'", trainer(SGD(0.1)), resume=path)
-    refused("with dtype = 'float32'", trainer(dtype="float64"), resume=path)
-    refused("has shape", trainer(sizes=(4, 9, 2)), resume=path)
-    plain = Network([Linear(4, 8), ReLU(), Linear(8, 2)], seed=0)
+OTHER = {
+    "samples": (lambda: trainer(), (X[:50], Y[:50]), {}, "samples was 60, here it is 50"),
+    "data": (lambda: trainer(), (X, 1 - Y), {}, "X, y and weights was '.*', here it is"),
+    "weights": (lambda: trainer(), (), {"sample_weight": np.arange(60)}, "X, y and weights was"),
+    "validation": (lambda: trainer(), (), {"validation_data": (X, Y)}, "validation_data was None"),
+    "split": (lambda: trainer(), (), {"validation_split": 0.2}, "validation_split was None"),
+    "class_weight": (lambda: trainer(), (), {"class_weight": {1: 2.0}}, "class_weight was None"),
+    "batch_size": (lambda: trainer(), (), {"batch_size": 8}, "batch_size was 16, here it is 8"),
+    "drop_last": (lambda: trainer(), (), {"drop_last": True}, "drop_last was False"),
+    "shuffle": (lambda: trainer(), (), {"shuffle": False}, "shuffle was True"),
+    "augment": (lambda: trainer(), (), {"augment": jittered}, "augment was None, .* 'jittered'"),
+    "optimizer": (lambda: trainer(SGD(0.1)), (), {}, "optimizer was 'Adam', here it is 'SGD'"),
+    "beta1": (lambda: trainer(Adam(0.01, beta1=0.8)), (), {}, "beta1 was 0.9, here it is 0.8"),
+    "rate": (lambda: trainer(Adam(0.02)), (), {}, "learning_rate was 0.01, here it is 0.02"),
+    "clip_norm": (lambda: trainer(clip_norm=1.0), (), {}, "clip_norm was None, here it is 1.0"),
+    "micro": (lambda: trainer(micro_batch_size=4), (), {}, "micro_batch_size was None"),
+    "metrics": (lambda: trainer(metrics=[accuracy]), (), {}, "metrics was {}"),
+    "dtype": (lambda: trainer(dtype="float64"), (), {}, "dtype was 'float32'"),
+    "sizes": (lambda: trainer(sizes=(4, 9, 2)), (), {}, "network was "),
+}
+
+
+@pytest.mark.parametrize("what", OTHER)
+def test_a_checkpoint_of_another_training_is_refused_by_name(path, what):
+    build, data, options, message = OTHER[what]
+    refused(message, build(), *data, resume=path, **options)
+
+
+def test_another_network_and_other_generators_are_refused(path):
+    class Quiet(ReLU):
+        def __init__(self):
+            self.rng = np.random.default_rng(0)
+
     loss = CategoricalCrossEntropy(from_logits=True)
-    refused("other random generators", Trainer(plain, loss, Adam(0.01)), resume=path)
+    tanh = Network([Linear(4, 8), Tanh(), Dropout(0.3), Linear(8, 2)], seed=0)
+    refused(
+        r"network was .*ReLU(.|\n)*here it is .*Tanh", Trainer(tanh, loss, Adam(0.01)), resume=path
+    )
+    Quiet.__name__ = "ReLU"
+    more = Network([Linear(4, 8), Quiet(), Dropout(0.3), Linear(8, 2)], seed=0)
+    refused("other random generators", Trainer(more, loss, Adam(0.01)), resume=path)
+
+
+def everything(subject):
+    """Return all that a refused resume must leave as it is."""
+    return {
+        "values": subject.network.state(),
+        "optimizer": subject.optimizer.state(),
+        "rate": subject.optimizer.learning_rate,
+        "rng": subject.rng.bit_generator.state,
+        "generators": [g.bit_generator.state for g in named_generators(subject.network).values()],
+        "history": (subject.history, subject.history.epochs, list(subject.history.notes)),
+        "run": (subject.epoch, subject.batch, subject.step, subject.epochs),
+    }
+
+
+@pytest.mark.parametrize("at", ["optimizer", "generators", "callbacks", "history"])
+def test_a_resume_that_is_refused_late_leaves_everything_untouched(tmp_path, at, monkeypatch):
+    class Other(Callback):
+        def state(self):
+            return {"value": 1}
+
+        def load_state(self, state, trainer):
+            raise StateError("not this one")
+
+    fit(trainer(), epochs=2, callbacks=[Checkpoint(tmp_path), Other()])
+    subject = trainer()
+    fit(subject, epochs=1)
+    before = everything(subject)
+    if at == "optimizer":
+        monkeypatch.setattr(subject.optimizer, "state_names", ("other",))
+    elif at == "generators":
+
+        def broken(state):
+            raise StateError("no such state")
+
+        monkeypatch.setattr(checkpoint, "from_plain_state", broken)
+    elif at == "history":
+        monkeypatch.setattr(subject, "_look_at", lambda *_: 1 / 0)
+    with pytest.raises((StateError, ZeroDivisionError)):
+        fit(subject, callbacks=[Other()], resume=tmp_path / "last.npz")
+    monkeypatch.undo()
+    np.testing.assert_equal(everything(subject), before)
+    assert everything(subject)["history"][0] is before["history"][0]
+    fit(subject, resume=tmp_path / "last.npz")
+    assert subject.epoch == 4
+
+
+def test_a_fit_that_is_refused_at_the_door_keeps_the_history(path):
+    subject = trainer()
+    fit(subject)
+    before = everything(subject)
+    for options in ({"validation_split": 7}, {"callbacks": [EarlyStopping("x", mode="min")]}):
+        with pytest.raises(ConfigurationError):
+            fit(subject, **options)
+    np.testing.assert_equal(everything(subject), before)
+
+
+def test_the_rate_may_be_the_first_one_or_the_one_that_callbacks_left(tmp_path):
+    plateau = ReduceOnPlateau("loss", patience=1, min_delta=10)
+    subject = trainer()
+    fit(subject, callbacks=[plateau, Checkpoint(tmp_path)])
+    left = subject.optimizer.learning_rate
+    assert left < 0.01
+    for rate in (0.01, left):
+        again = trainer(Adam(rate))
+        fit(again, callbacks=[plateau], epochs=4, resume=tmp_path / "last.npz")
+        assert again.optimizer.learning_rate == left
+    refused("learning_rate was 0.01", trainer(Adam(0.005)), resume=tmp_path / "last.npz")
+
+
+# ---------------------------------------------------------------- one training at a time
+
+
+def test_a_folder_belongs_to_one_training_and_says_to_which(tmp_path):
+    seen = []
+
+    class Second(Callback):
+        def on_epoch_end(self, trainer_):
+            subject = trainer()
+            with pytest.raises(ConfigurationError) as told:
+                fit(subject, callbacks=[Checkpoint(tmp_path)])
+            seen.append(str(told.value))
+            assert subject.optimizer.steps == 0
+
+    fit(trainer(), epochs=2, callbacks=[Checkpoint(tmp_path), Second()])
+    assert len(seen) == 2
+    assert f"in use by another training: process {os.getpid()}, since 20" in seen[0]
+    fit(trainer(), epochs=1, callbacks=[Checkpoint(tmp_path)])  # it was given back
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a process as POSIX systems do")
+def test_a_killed_training_holds_its_folder_no_longer(tmp_path):
+    child = os.fork()
+    if child == 0:
+        FolderLock(tmp_path).acquire()
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert (tmp_path / ".lock").read_text().startswith(f"process {child}")
+    lock = FolderLock(tmp_path)
+    lock.acquire()
+    lock.release()
+    assert (tmp_path / ".lock").read_text() == ""
+
+
+# ---------------------------------------------------------------- generators, iterables
+
+
+class Noisy(Module):
+    """Adds noise, from generators that stand in a list and in a dict."""
+
+    def __init__(self):
+        self.rngs = [np.random.default_rng(0), {"b": np.random.default_rng(1)}]
+
+    def forward(self, x, training=True):
+        if training:
+            for rng in (self.rngs[0], self.rngs[1]["b"]):
+                x = x + rng.normal(size=x.shape).astype(x.dtype)
+        return x
+
+    def backward(self, dy):
+        return dy
+
+
+def test_generators_in_lists_and_dicts_go_on_too(tmp_path):
+    def build():
+        network = Network([Linear(4, 8), Noisy(), Linear(8, 2)], seed=0)
+        return Trainer(network, CategoricalCrossEntropy(from_logits=True), Adam(0.01), seed=1)
+
+    assert list(named_generators(build().network)) == ["layers.1.rngs.0", "layers.1.rngs.1.b"]
+    whole, first, resumed = build(), build(), build()
+    fit(whole)
+    fit(first, callbacks=[StopAt(6), Checkpoint(tmp_path)])
+    fit(resumed, resume=tmp_path / "last.npz")
+    assert Same(resumed) == Same(whole)
+
+
+class Shuffled:
+    """Batches in an order of its own, that follows from the epoch or from a generator."""
+
+    def __init__(self, by_epoch):
+        self.rng = np.random.default_rng(5)
+        if by_epoch:
+            self.set_epoch = self.begin
+
+    def begin(self, epoch):
+        self.rng = np.random.default_rng(epoch)
+
+    def __iter__(self):
+        order = self.rng.permutation(60)
+        for start in range(0, 60, 16):
+            yield X[order[start : start + 16]], Y[order[start : start + 16]]
+
+
+@pytest.mark.parametrize("step", [3, 8, 10])
+def test_an_iterable_that_shuffles_by_the_epoch_goes_on(tmp_path, step):
+    whole, first, resumed = trainer(), trainer(), trainer()
+    fit(whole, Shuffled(by_epoch=True))
+    assert whole.history.steps["loss"][0] != whole.history.steps["loss"][4]
+    fit(first, Shuffled(by_epoch=True), callbacks=[StopAt(step), Checkpoint(tmp_path)])
+    fit(resumed, Shuffled(by_epoch=True), resume=tmp_path / "last.npz")
+    assert Same(resumed) == Same(whole)
+
+
+def test_an_iterable_that_shuffles_itself_is_refused(tmp_path):
+    subject = trainer()
+    history = fit(subject, Shuffled(by_epoch=False), callbacks=[Checkpoint(tmp_path)])
+    assert any("yields other batches each time" in note for note in history.notes)
+    refused(
+        "give it|Give it a method set_epoch",
+        trainer(),
+        Shuffled(False),
+        resume=tmp_path / "last.npz",
+    )
+    batches = [(X[a : a + 16], Y[a : a + 16]) for a in range(0, 60, 16)]
+    fit(trainer(), batches, callbacks=[Checkpoint(tmp_path)])
+    other = [(X[a : a + 16] + 1, Y[a : a + 16]) for a in range(0, 60, 16)]
+    refused("X, y and weights was", trainer(), other, resume=tmp_path / "last.npz")
 
 
 def test_a_truncated_or_changed_checkpoint_is_refused(path):

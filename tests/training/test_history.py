@@ -30,8 +30,11 @@ def test_rows_and_columns(history):
     assert history.row(0)["val_loss"] == 4
     with pytest.raises(ConfigurationError, match=r"no 'recall' in this history; it has \['acc"):
         history.column("recall")
-    assert repr(history).startswith("History(4 epochs, 2 steps; loss=0.25, accuracy=0.75")
-    assert repr(History()) == "History(0 epochs, 0 steps; )"
+    last = "History(4 epochs, 2 steps; the network's weights are of epoch 4: loss=0.25, accuracy="
+    assert repr(history).startswith(last)
+    history.kept_epoch = 1
+    assert "the network's weights are of epoch 2: loss=0.5, accuracy=0.25" in repr(history)
+    assert repr(History()) == "History(0 epochs, 0 steps)"
 
 
 def test_a_number_that_comes_late_or_stays_away_is_nan():

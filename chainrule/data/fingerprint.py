@@ -1,0 +1,41 @@
+"""A fingerprint of data: cheap to take, and another one for other data of the same shape.
+
+For noticing that a training goes on with something else than it began with; not against attackers.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+
+from chainrule.nested import Nested, named_arrays
+from chainrule.parameter import Array
+
+MOST_BYTES = 1 << 24
+"""An array up to this size is read as a whole, in some milliseconds; of a larger one some rows."""
+
+ROWS = 256
+
+
+def fingerprint(**data: Nested | None) -> str:
+    """Return a short text that depends on names, shapes, types and values of all these arrays.
+
+    >>> fingerprint(X=np.zeros((2, 3)), y=np.arange(2))
+    'c5f1ac85'
+    """
+    check = 0
+    for name, value in data.items():
+        if value is not None:
+            for part, array in named_arrays(value, name).items():
+                check = _add(check, part, np.asanyarray(array))
+    return f"{check:08x}"
+
+
+def _add(check: int, name: str, array: Array) -> int:
+    check = zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode(), check)
+    whole: Any = array
+    if array.nbytes > MOST_BYTES:
+        whole = array[np.linspace(0, len(array) - 1, ROWS).astype(np.intp)]
+    return zlib.crc32(np.ascontiguousarray(whole).view(np.uint8).data, check)

@@ -1,0 +1,125 @@
+"""What a training is given, made into what it works with; and what makes no sense, refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from chainrule.checks import check_instance, check_range, check_whole
+from chainrule.errors import ConfigurationError
+from chainrule.loss_functions import Loss, LossPerOutput
+from chainrule.loss_functions.class_weight import ClassWeight
+from chainrule.nested import Nested, by_name
+from chainrule.network import Network
+from chainrule.optimizers import Optimizer
+from chainrule.training.callback import Callback
+from chainrule.training.checkpoint import Checkpoint
+from chainrule.training.interruption import StopOnInterrupt
+from chainrule.training.run import Metric, Run
+
+
+def named_metrics(metrics: Any) -> dict[str, Metric]:
+    """Return the metrics by name; a function is called what it is called.
+
+    Those of one output, ``{"species": [accuracy]}``, get its name in front: species_accuracy.
+    """
+    if callable(metrics) or isinstance(metrics, str):
+        raise ConfigurationError(f"metrics must be a list, such as [accuracy]; got {metrics!r}.")
+    if not isinstance(metrics, Mapping):
+        metrics = {_name_of(metric): metric for metric in metrics}
+    named: dict[str, Metric] = {}
+    for name, metric in metrics.items():
+        if isinstance(metric, list | tuple):
+            named |= {f"{name}_{_name_of(m)}": partial(_of_output, m, name) for m in metric}
+        else:
+            named[name] = metric
+    for name, metric in named.items():
+        if not callable(metric) or name in ("loss", "learning_rate", "seconds"):
+            raise ConfigurationError(
+                f"A metric is a function (y_true, y_pred) -> float, such as "
+                f"chainrule.metrics.accuracy; got {metric!r} as {name!r}."
+            )
+    return named
+
+
+def _name_of(metric: Any) -> str:
+    return getattr(metric, "__name__", type(metric).__name__)
+
+
+def _of_output(metric: Metric, name: str, y_true: Nested, y_pred: Nested) -> float:
+    """Return the metric of one of several outputs."""
+    outputs = by_name(y_pred, list(y_pred), "The outputs")
+    if name not in outputs:
+        raise ConfigurationError(
+            f"There is no output {name!r} to measure; there are {list(y_pred)}."
+        )
+    return metric(by_name(y_true, list(y_pred), "The targets")[name], outputs[name])
+
+
+def augmented(x: Nested, augment: Any, rng: np.random.Generator) -> Nested:
+    """Return the batch changed by `augment`: one function, or one for each input by its name."""
+    if not isinstance(augment, Mapping):
+        return augment(x, rng)
+    unknown = [name for name in augment if not isinstance(x, Mapping) or name not in x]
+    if unknown:
+        raise ConfigurationError(f"augment names {unknown}, which the data does not have.")
+    return {name: augment[name](a, rng) if name in augment else a for name, a in x.items()}
+
+
+def arranged(progress: Callback | None, callbacks: Sequence[Callback]) -> list[Callback]:
+    """Return the callbacks in the order to call them: those that write checkpoints come last.
+
+    So a checkpoint holds what the others have just decided. And as ends are called in the
+    opposite order, it is written before early stopping brings the best weights back.
+    """
+    for callback in callbacks:
+        check_instance(callback, Callback, "callbacks must be objects of subclasses of Callback")
+    first: list[Callback] = [] if progress is None else [progress]
+    ordered = sorted(callbacks, key=lambda c: isinstance(c, Checkpoint))
+    return [*first, StopOnInterrupt(), *ordered]
+
+
+def overridden(callbacks: Sequence[Callback], hook: str) -> list[Callable[[Run], None]]:
+    """Return the hooks of this name that do something: one that is not there costs nothing."""
+    kept = [c for c in callbacks if getattr(type(c), hook) is not getattr(Callback, hook)]
+    return [getattr(callback, hook) for callback in kept]
+
+
+def check_arguments(
+    network: Network,
+    loss: Loss,
+    optimizer: Optimizer,
+    clip_norm: float | None,
+    micro_batch_size: int | None,
+) -> None:
+    """Raise ConfigurationError where a Trainer is given something else than it needs."""
+    check_instance(network, Network, "network must be a Network")
+    check_instance(loss, Loss, "loss must be a Loss")
+    check_instance(optimizer, Optimizer, "optimizer must be an Optimizer")
+    if clip_norm is not None:
+        check_range("clip_norm", clip_norm, inclusive=False)
+    if micro_batch_size is not None:
+        check_whole("micro_batch_size", micro_batch_size)
+
+
+def as_loss(loss: Any, weights: Mapping[str, float] | None) -> Any:
+    """Return the losses of several outputs as one; a single loss as it is."""
+    if isinstance(loss, Mapping):
+        return LossPerOutput(loss, weights=weights)
+    if weights is not None:
+        raise ConfigurationError(
+            "loss_weights says how much each output's loss counts: give the losses as a dict too."
+        )
+    return loss
+
+
+def refuse_two_class_weights(loss: Loss, class_weight: ClassWeight | str | None) -> None:
+    """Raise ConfigurationError where both the loss and `fit` are told how much classes count."""
+    if class_weight is not None and getattr(loss, "class_weight", None) is not None:
+        raise ConfigurationError(
+            f"class_weight is given to fit and to the loss, {loss!r}: classes would be weighted "
+            "twice. Give it to one of the two."
+        )

@@ -1,0 +1,73 @@
+"""Measurement: the loss and the metrics over an epoch, out of its batches.
+
+The loss is a mean, added up batch by batch. A metric need not be one: the R² or the F1 of an epoch
+is not the mean of its batches'. So predictions and targets are kept, and measured once at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chainrule.errors import StateError
+from chainrule.loss_functions import Loss
+from chainrule.nested import Nested, as_dict, concatenate, from_dict
+from chainrule.parameter import Array
+from chainrule.storage.names import with_prefix, without_prefix
+
+
+class Measurement:
+    """What the numbers of an epoch are made of.
+
+    Parameters
+    ----------
+    metrics : mapping of str to callable
+        Functions ``(y_true, y_pred) -> float``. Without any, no prediction is kept.
+    """
+
+    def __init__(self, metrics: Mapping[str, Any]) -> None:
+        self.metrics = metrics
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, for a new epoch."""
+        self.weight = self.loss = 0.0
+        self.truths: list[Nested] = []
+        self.predictions: list[Nested] = []
+
+    def add(self, loss: Loss, value: float, y: Nested, y_pred: Nested, weight: Any) -> None:
+        """Take in a batch, whose mean loss is `value`."""
+        counts = loss.total_weight(y, y_pred, weight)
+        self.weight += counts
+        self.loss += counts * value
+        if self.metrics:
+            self.truths.append(y)
+            self.predictions.append(y_pred)
+
+    def result(self) -> dict[str, float]:
+        """Return the mean loss and each metric by their names."""
+        measured = {"loss": self.loss / self.weight}
+        if self.metrics:
+            y, y_pred = concatenate(self.truths), concatenate(self.predictions)
+            measured |= {name: float(metric(y, y_pred)) for name, metric in self.metrics.items()}
+        return measured
+
+    # ------------------------------------------------------------ in a checkpoint
+
+    def state(self) -> tuple[dict[str, float], dict[str, Array]]:
+        """Return the sums, and what is kept of an epoch that is half done."""
+        arrays: dict[str, Array] = {}
+        if self.truths:
+            arrays |= with_prefix("truth", as_dict(concatenate(self.truths)))
+            arrays |= with_prefix("prediction", as_dict(concatenate(self.predictions)))
+        return {"weight": self.weight, "loss": self.loss}, arrays
+
+    def load_state(self, sums: Mapping[str, float], arrays: Mapping[str, Array]) -> None:
+        """Take over what `state` returned."""
+        self.reset()
+        self.weight, self.loss = sums["weight"], sums["loss"]
+        if arrays:
+            kept = [without_prefix(name, arrays) for name in ("truth", "prediction")]
+            if not all(kept):
+                raise StateError("The epoch's predictions come without their targets.")
+            self.truths, self.predictions = [from_dict(kept[0])], [from_dict(kept[1])]

@@ -1,0 +1,136 @@
+"""A rehearsal: what does not fit together is told before the first step, not in an epoch's middle.
+
+Some samples go through the network, and with them come the least and the greatest target and index.
+Then every target is shown to the loss, and the metrics are tried. Arrays alone can be looked at so.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from chainrule.checks import all_finite
+from chainrule.data.sources import ArraySource, Source
+from chainrule.errors import ChainruleError, ConfigurationError, InputError, ModuleError
+from chainrule.loss_functions import JointLoss, Loss, LossPerOutput
+from chainrule.nested import Nested, arrays_of, by_name, first_array, is_tuple, named_arrays, take
+from chainrule.network import Network
+from chainrule.parameter import Array
+from chainrule.training.run import Run
+
+ROWS = 13
+"""How many samples are sent through: not a likely size of anything else, see `in_users_words`."""
+
+MOST_NUMBERS = 100_000_000
+"""Every target is shown to the loss where that is about so many numbers at most: a second."""
+
+
+def rehearse(trainer: Run, source: Source, called: str = "") -> None:
+    """Raise what the first epoch would raise; `called` says which data it is."""
+    if not isinstance(source, ArraySource):
+        return
+    network, loss = trainer.network, trainer.loss
+    for name, array in (named_arrays(source.X, "X") | named_arrays(source.y, "y")).items():
+        refuse_too_large(array, name + called, network.dtype)
+    places = np.concatenate([source.extremes(), extreme_indices(network, source)])
+    rows = np.resize(places, max(ROWS, len(places)))
+    x, y = take(source.X, rows), take(source.y, rows)
+    with np.errstate(all="ignore"):
+        try:
+            y_pred = network.predict(x)
+            if not all(all_finite(array) for array in arrays_of(y_pred)):
+                return  # the first step tells from where
+            loss.forward(y, y_pred)
+        except (ModuleError, InputError) as error:
+            in_users_words(error, len(rows), len(first_array(source.X)))
+            raise
+        show_all_targets(loss, source, y_pred)
+    try_metrics(trainer.metrics, y, y_pred)
+
+
+def refuse_too_large(array: Array, name: str, dtype: np.dtype[Any]) -> None:
+    """Raise InputError where a number becomes infinite in the network's type."""
+    if array.dtype.kind != "f" or array.itemsize <= dtype.itemsize or isinstance(array, np.memmap):
+        return
+    largest = float(np.finfo(dtype).max)
+    if max(array.max(), -array.min()) > largest:
+        row = int((np.abs(array.reshape(len(array), -1)) > largest).any(axis=1).argmax())
+        raise InputError(
+            f"{name} holds numbers too large for the network's {dtype}, first in row {row}. Drop "
+            "those rows, scale the data, or build the network with dtype='float64'."
+        )
+
+
+def extreme_indices(network: Network, source: ArraySource) -> Array:
+    """Return the samples with the least and the greatest number in each input of whole numbers."""
+    rows: list[int] = []
+    for name, array in _inputs(network, source.X):
+        whole = array.dtype.kind in "iu" and not isinstance(array, np.memmap)
+        if whole and network.input_kinds().get(name) != "floats":
+            numbers = array.take(source.rows, axis=0).reshape(len(source.rows), -1)
+            rows += [int(numbers.min(axis=1).argmin()), int(numbers.max(axis=1).argmax())]
+    return source.rows[np.array(rows, np.intp)]
+
+
+def _inputs(network: Network, X: Nested) -> Iterator[tuple[str, Array]]:
+    names = list(network.input_kinds())
+    if isinstance(X, Mapping):
+        yield from X.items()
+    else:
+        yield from zip(names, X if is_tuple(X) else (X,), strict=False)
+
+
+def in_users_words(error: ModuleError | InputError, tried: int, samples: int) -> None:
+    """Let a message speak of all samples, (150, 4), where it speaks of the few that were tried."""
+
+    def told(text: str) -> str:
+        return re.sub(rf"\({tried}(?=[,)])", f"({samples}", text)
+
+    if isinstance(error, ModuleError):
+        error.detail = told(error.detail)
+    error.args = tuple(told(a) if isinstance(a, str) else a for a in error.args)
+
+
+def show_all_targets(loss: Loss, source: ArraySource, y_pred: Nested) -> None:
+    """Raise what the loss has against any of the targets, one in the middle too."""
+    if isinstance(loss, LossPerOutput):
+        losses = loss.losses_by_output
+        pred = by_name(y_pred, list(losses), "The outputs that have a loss")
+        true = by_name(source.y, list(losses), "The targets")
+        pairs = [(part, true[name], pred[name]) for name, part in losses.items()]
+    elif isinstance(loss, JointLoss) or isinstance(y_pred, Mapping):
+        return  # what such a loss makes of its targets is its own affair
+    else:
+        pairs = [(loss, source.y, y_pred)]
+    for part, true, pred in pairs:
+        numbers = source.samples * max(1, pred[0].size)
+        if numbers > MOST_NUMBERS or isinstance(true, np.memmap):
+            continue
+        size = max(1, 1_000_000 // max(1, pred[0].size))
+        for start in range(0, source.samples, size):
+            rows = source.rows[start : start + size]
+            part.rows(true.take(rows, axis=0), np.resize(pred, (len(rows), *pred.shape[1:])))
+
+
+def try_metrics(metrics: Mapping[str, Any], y: Nested, y_pred: Nested) -> None:
+    """Raise ConfigurationError where a metric is not made for such targets and predictions.
+
+    What others than chainrule's metrics raise of so few samples may be due to these.
+    """
+    for name, metric in metrics.items():
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                float(metric(y, y_pred))
+        except ConfigurationError:
+            raise
+        except (ChainruleError, TypeError) as error:
+            raise ConfigurationError(
+                f"The metric {name!r} cannot be taken here: {error}"
+            ) from error
+        except Exception:
+            pass

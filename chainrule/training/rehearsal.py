@@ -125,7 +125,7 @@ def try_metrics(metrics: Mapping[str, Any], y: Nested, y_pred: Nested) -> None:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                float(metric(y, y_pred))
+                value = metric(y, y_pred)
         except ConfigurationError:
             raise
         except (ChainruleError, TypeError) as error:
@@ -133,4 +133,6 @@ def try_metrics(metrics: Mapping[str, Any], y: Nested, y_pred: Nested) -> None:
                 f"The metric {name!r} cannot be taken here: {error}"
             ) from error
         except Exception:
-            pass
+            continue
+        if np.ndim(value) or not isinstance(value, int | float | np.number | np.ndarray):
+            raise ConfigurationError(f"The metric {name!r} must return a number, got {value!r}.")

@@ -6,6 +6,7 @@ the part counts, and so is its gradient: one sum over parts, wherever they are c
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import all_finite
-from chainrule.data.sources import Batch
+from chainrule.data.sources import Batch, batch_bounds
 from chainrule.errors import InputError
 from chainrule.loss_functions import Loss
 from chainrule.nested import Nested, arrays_of, concatenate, first_array, take
@@ -77,14 +78,17 @@ def take_step(
 
 
 def parts(batch: Batch, size: int | None) -> Iterator[Batch]:
-    """Yield the batch in parts of this many samples; whole without a size."""
+    """Yield the batch in parts of this many samples; whole without a size.
+
+    A single sample that is left over joins the part before it.
+    """
     x, y, weight = batch
     count = len(first_array(x))
     if size is None or count <= size:
         yield batch
         return
-    for start in range(0, count, size):
-        rows = slice(start, start + size)
+    for start, stop in itertools.pairwise(batch_bounds(count, size).tolist()):
+        rows = slice(start, stop)
         yield take(x, rows), take(y, rows), None if weight is None else weight[rows]
 
 

@@ -353,7 +353,7 @@ class Trainer(Run):
         """Tell before the first step what does not fit together, and what is to be expected."""
         rehearse(self, source)
         if validation is not None:
-            rehearse(self, validation, " of the validation data")
+            rehearse(self, validation, " of validation_data")
         self.notes += advice(self.network, self.loss, source)
         measured = ["loss", *self.metrics]
         held_out = [] if validation is None else [VALIDATION + name for name in measured]

@@ -1,6 +1,7 @@
 """NaN and infinity: training stops at once, and says where they came from and from which rows."""
 
 import math
+import os
 import pickle
 
 import numpy as np
@@ -11,11 +12,14 @@ from chainrule import (
     Adam,
     Callback,
     CategoricalCrossEntropy,
+    Checkpoint,
     Dropout,
     InputError,
+    LastStep,
     Linear,
     MeanSquaredError,
     Module,
+    MultiHeadAttention,
     Network,
     NotFiniteError,
     ReLU,
@@ -24,7 +28,7 @@ from chainrule import (
     Trainer,
     replay,
 )
-from chainrule.diagnosis.post_mortem import Finding, investigate
+from chainrule.diagnosis.post_mortem import Finding, investigate, investigate_prediction
 from chainrule.optimizers import Optimizer
 from chainrule.storage.archive import read_archive
 
@@ -291,7 +295,111 @@ def test_what_the_failed_pass_left_is_looked_at_where_it_cannot_be_repeated():
     assert "finite when the step is repeated" in error.finding.array
 
 
+class ForgetsOnce(Module):
+    """Puts out NaN at its fifth training pass, and keeps what it was given, as most layers do."""
+
+    def __init__(self):
+        self.count = 0
+
+    def forward(self, x, training=True):
+        self.count += training
+        self.save_for_backward(x, training=training)
+        y = 2 * x
+        if self.count == 5 and training:
+            y[3, 1] = np.nan
+        return y
+
+    def backward(self, dy):
+        self.saved_values()
+        return 2 * dy
+
+
+def test_a_layer_that_failed_once_is_blamed_not_the_one_behind_it():
+    error = fails(trainer(network(Linear(4, 4, seed=0), ForgetsOnce())))
+    found = error.finding
+    assert (found.path, found.layer, found.array) == ("layers.1", "ForgetsOnce", "the output")
+    assert found.rows == [3]
+
+
+# ---------------------------------------------------------------- attention, validation
+
+
+def attention(dropout=0.5):
+    layers = [MultiHeadAttention(4, 2, dropout=dropout), LastStep(), Linear(4, 2)]
+    net = Network(layers, seed=0)
+    net.layers[0].q_proj.weight.value = np.eye(4) * 1e15
+    net.layers[0].k_proj.weight.value = np.eye(4) * 1e15
+    return net
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_an_overflow_of_attention_is_not_blamed_on_its_dropout(training):
+    x = np.zeros((40, 3, 4), np.float32)
+    x[7] = 1e5
+    if training:
+        finding = fails(trainer(attention()), x).finding
+    else:
+        finding = investigate_prediction(attention(), x)
+        assert finding.rows == [7]
+    assert (finding.direction, finding.layer) == ("forward", "MultiHeadAttention")
+    assert finding.path == "layers.0"
+    assert finding.array == "what it gives to layers.0.drop"
+
+
+def overflowing():
+    return Network([Linear(4, 8, seed=0), Square(), Linear(8, 2, seed=1)])
+
+
+class Square(Module):
+    def forward(self, x, training=True):
+        self.save_for_backward(x, training=training)
+        return x * x
+
+    def backward(self, dy):
+        (x,) = self.saved_values()
+        return 2 * x * dy
+
+
+@pytest.mark.parametrize("kind", ["arrays", "iterable", "mapped"])
+def test_nan_from_validation_data_is_told_with_row_and_layer(tmp_path, kind):
+    x = X.copy()
+    x[ROW] = 1e30
+    layer, message = "Square (layers.1)", "forward: the output of Square"
+    data = (x, Y)
+    if kind == "iterable":
+        data = [(x[:8], Y[:8]), (x[8:], Y[8:])]
+    if kind == "mapped":
+        x[ROW] = np.nan
+        np.save(tmp_path / "x.npy", x)
+        data = (np.load(tmp_path / "x.npy", mmap_mode="r"), Y)
+        layer, message = "", "input: the batch"
+    subject = trainer(overflowing(), file=tmp_path / "nan.npz")
+    error = fails(subject, validation_data=data)
+    assert message in str(error)
+    assert layer in str(error)
+    batch = 2 if kind == "iterable" else 1
+    assert f"in batch {batch} of the data that are not trained on (after epoch 1)" in str(error)
+    assert error.finding.rows == [ROW - 8 * (batch - 1)]
+    assert (f"those are the samples {ROW} of the data" in str(error)) == (kind != "iterable")
+    assert error.file == str(tmp_path / "nan.npz")
+    with pytest.raises(NotFiniteError, match="not trained on"):
+        subject.evaluate(data, None) if kind == "iterable" else subject.evaluate(*data)
+
+
 # ---------------------------------------------------------------- what is told, what is kept
+
+
+def test_the_rows_are_written_beside_the_checkpoint_and_nowhere_unasked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    error = fails(trainer(network(Plant("forward")), file="auto"), planted())
+    assert error.file == ""
+    assert "give Trainer a post_mortem_file" in str(error)
+    assert list(tmp_path.iterdir()) == []
+    callbacks = [Checkpoint("run")]
+    error = fails(trainer(network(Plant("forward")), file="auto"), planted(), callbacks=callbacks)
+    assert error.file == os.path.join("run", "post_mortem.npz")
+    assert "which are rows of your data" in str(error)
+    assert (tmp_path / "run" / "post_mortem.npz").exists()
 
 
 def test_the_last_finite_losses_and_the_advice():

@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 
 from chainrule import (
+    GRU,
     SGD,
     Adam,
+    BatchNorm,
     BinaryCrossEntropy,
     Callback,
     CategoricalCrossEntropy,
     ConfigurationError,
     Dropout,
     InputError,
+    LastStep,
     Linear,
     MeanSquaredError,
     Network,
@@ -22,7 +25,7 @@ from chainrule import (
     ShapeError,
     Trainer,
 )
-from chainrule.metrics import accuracy, mean_absolute_error
+from chainrule.metrics import accuracy, mean_absolute_error, r2_score
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((70, 4)).astype(np.float32)
@@ -453,6 +456,57 @@ def test_augmentation_draws_from_the_runs_generator():
     plain = trainer()
     fit(plain)
     assert not np.array_equal(values(runs[0]), values(plain))
+
+
+# ---------------------------------------------------------------- the last batch, the whole epoch
+
+
+@pytest.mark.parametrize("micro", [None, 16])
+def test_no_run_dies_of_a_last_batch_of_one_sample(micro):
+    net = Network([Linear(4, 8), BatchNorm(8), ReLU(), Linear(8, 3)], seed=0)
+    subject = trainer(net, metrics=[accuracy], micro_batch_size=micro)
+    history = fit(subject, X[:65], Y[:65])
+    assert len(history.steps["loss"]) == 2 * 4
+    sizes = [(X[a:b], Y[a:b]) for a, b in ((0, 32), (32, 64), (64, 65))]
+    history = fit(subject, sizes, None, validation_data=(X[:65], Y[:65]))
+    assert len(history.steps["loss"]) == 2 * 2
+
+
+def test_sequences_of_another_length_stay_a_batch_of_their_own():
+    net = Network([GRU(4, 8), LastStep(), Linear(8, 3)], seed=0)
+    steps = [RNG.standard_normal((n, t, 4)) for n, t in ((8, 3), (1, 5))]
+    history = fit(trainer(net), [(x, Y[: len(x)]) for x in steps], None, epochs=1)
+    assert len(history.steps["loss"]) == 2
+
+
+def test_a_batch_size_of_one_is_what_it_says():
+    assert len(fit(trainer(), X[:5], Y[:5], batch_size=1, epochs=1).steps["loss"]) == 5
+
+
+def test_drop_last_leaves_out_what_is_smaller():
+    seen = []
+
+    def watch(x, rng):
+        seen.append(len(x))
+        return x
+
+    fit(trainer(), drop_last=True, augment=watch)
+    assert seen == [16] * 8
+    refused(ConfigurationError, "drop_last leaves nothing", drop_last=True, batch_size=71)
+    message = "drop_last is for arrays"
+    refused(ConfigurationError, message, [(X, Y)], None, drop_last=True)
+
+
+def test_metrics_are_taken_over_the_epoch_not_as_a_mean_of_batches():
+    net = Network([Linear(4, 1)], seed=0)
+    subject = Trainer(net, MeanSquaredError(), SGD(1e-12), metrics=[r2_score], seed=0)
+    target = X[:, :1] + np.arange(70)[:, None]
+    history = fit(subject, X, target, epochs=1)
+    expected = r2_score(target, net.predict(X))
+    assert history.epochs["r2_score"][0] == pytest.approx(expected, rel=1e-5)
+    assert expected != pytest.approx(
+        np.mean([r2_score(target[a : a + 16], net.predict(X[a : a + 16])) for a in (0, 16, 32)])
+    )
 
 
 # ---------------------------------------------------------------- what is refused, at the door

@@ -214,7 +214,6 @@ def test_what_is_wrong_in_the_middle_of_the_data_is_told_before_the_first_step()
     soft = np.full((60, 2), 0.5)
     soft[0], soft[1] = (0, 1), (1, 0)
     tokens = middle(RNG.integers(1, 9, (60, 3)), 9)
-    huge = middle(X, 1e39)
     optimizer = SGD(0.1)
     cases = [
         ("sum 1", [4, 2], CategoricalCrossEntropy(), X, middle(soft, [0.5, 0.2])),

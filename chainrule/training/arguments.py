@@ -24,29 +24,53 @@ from chainrule.training.run import Metric, Run
 def named_metrics(metrics: Any) -> dict[str, Metric]:
     """Return the metrics by name; a function is called what it is called.
 
-    Those of one output, ``{"species": [accuracy]}``, get its name in front: species_accuracy.
+    A partial has its options behind that, ``partial(f1_score, average="macro")`` is f1_score_macro;
+    those of one output, ``{"species": [accuracy]}``, its name in front: species_accuracy.
     """
     if callable(metrics) or isinstance(metrics, str):
         raise ConfigurationError(f"metrics must be a list, such as [accuracy]; got {metrics!r}.")
     if not isinstance(metrics, Mapping):
-        metrics = {_name_of(metric): metric for metric in metrics}
+        pairs = [(_name_of(metric), metric) for metric in metrics]
+    else:
+        pairs = []
+        for name, metric in metrics.items():
+            if isinstance(metric, list | tuple):
+                pairs += [(f"{name}_{_name_of(m)}", partial(_of_output, m, name)) for m in metric]
+            else:
+                pairs.append((name, metric))
     named: dict[str, Metric] = {}
-    for name, metric in metrics.items():
-        if isinstance(metric, list | tuple):
-            named |= {f"{name}_{_name_of(m)}": partial(_of_output, m, name) for m in metric}
-        else:
-            named[name] = metric
-    for name, metric in named.items():
+    for name, metric in pairs:
+        if name in named:
+            raise ConfigurationError(
+                f"Two metrics are called {name!r}. Give them names, in a dict: "
+                f"metrics={{'first': ..., 'second': ...}}."
+            )
         if not callable(metric) or name in ("loss", "learning_rate", "seconds"):
             raise ConfigurationError(
                 f"A metric is a function (y_true, y_pred) -> float, such as "
                 f"chainrule.metrics.accuracy; got {metric!r} as {name!r}."
             )
+        named[name] = metric
     return named
 
 
 def _name_of(metric: Any) -> str:
-    return getattr(metric, "__name__", type(metric).__name__)
+    """Return what a function is called; of a partial, with its options behind.
+
+    Text is an option's value alone, True its name, and other numbers have the name in front:
+    roc_auc_score_ovo_weighted, balanced_accuracy_score_adjusted, top_k_accuracy_k_3.
+    """
+    if not isinstance(metric, partial):
+        return getattr(metric, "__name__", type(metric).__name__)
+    words = [_name_of(metric.func)]
+    for option, value in metric.keywords.items():
+        if isinstance(value, str):
+            words.append(value)
+        elif value is True:
+            words.append(option)
+        elif value is None or isinstance(value, bool | int | float | np.number):
+            words.append(f"{option}_{value}")
+    return "_".join(words)
 
 
 def _of_output(metric: Metric, name: str, y_true: Nested, y_pred: Nested) -> float:

@@ -7,6 +7,7 @@ ask the same: which way is better, what is the best so far, and for how long has
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -15,6 +16,13 @@ from chainrule.errors import ConfigurationError
 
 VALIDATION = "val_"
 """What a metric's name begins with where it was measured on validation data."""
+
+
+DIRECTION = re.compile(
+    r"(loss|error|perplexity|(?<![a-z])(?:mae|mse|rmse)(?![a-z]))"
+    r"|(accuracy|score|precision|recall|f1|(?<![a-z])(?:auc|r2)(?![a-z]))"
+)
+"""Words in a metric's name that tell which way it gets better: downwards, or upwards."""
 
 
 class Monitor:
@@ -95,16 +103,16 @@ def check_monitored(name: str, columns: Collection[str]) -> None:
 def better_is(metric: str, mode: str | None = None) -> str:
     """Return ``"min"`` or ``"max"``: which way this metric gets better.
 
-    Losses and errors get better downwards, accuracies and scores upwards, told by their names;
-    for any other name `mode` has to say it.
+    Losses and errors get better downwards, accuracies and scores upwards. The name tells, and in
+    it the last word that says something: ``error_type_accuracy`` is an accuracy, and
+    ``brier_score_loss`` a loss. For any other name `mode` has to say it.
     """
     if mode in ("min", "max"):
         return mode
-    if mode is None:
-        if any(word in metric for word in ("loss", "error", "perplexity")):
-            return "min"
-        if any(word in metric for word in ("accuracy", "score", "precision", "recall", "f1")):
-            return "max"
+    told = DIRECTION.findall(metric.lower()) if mode is None else []
+    if told:
+        downwards, _ = told[-1]
+        return "min" if downwards else "max"
     raise ConfigurationError(
         f"Is a larger {metric!r} better or worse? Give mode='max' or mode='min', got {mode!r}."
     )

@@ -28,6 +28,9 @@ ROWS = 13
 MOST_NUMBERS = 100_000_000
 """Every target is shown to the loss where that is about so many numbers at most: a second."""
 
+FAR = 1000.0
+"""How far logits are moved: no probability is so far from 0 to 1."""
+
 
 def rehearse(trainer: Run, source: Source, called: str = "") -> None:
     """Raise what the first epoch would raise; `called` says which data it is."""
@@ -49,7 +52,7 @@ def rehearse(trainer: Run, source: Source, called: str = "") -> None:
             in_users_words(error, len(rows), len(first_array(source.X)))
             raise
         show_all_targets(loss, source, y_pred)
-    try_metrics(trainer.metrics, y, y_pred)
+    try_metrics(trainer.metrics, y, with_far_logits(loss, y_pred))
 
 
 def refuse_too_large(array: Array, name: str, dtype: np.dtype[Any]) -> None:
@@ -114,6 +117,19 @@ def show_all_targets(loss: Loss, source: ArraySource, y_pred: Nested) -> None:
         for start in range(0, source.samples, size):
             rows = source.rows[start : start + size]
             part.rows(true.take(rows, axis=0), np.resize(pred, (len(rows), *pred.shape[1:])))
+
+
+def with_far_logits(loss: Loss, y_pred: Nested) -> Nested:
+    """Return the predictions, those that are logits as far from 0 to 1 as they may come to lie.
+
+    The first ones of all might pass for probabilities. Moving all of them changes no order.
+    """
+    if isinstance(loss, LossPerOutput):
+        if not isinstance(y_pred, Mapping):
+            return y_pred
+        losses = loss.losses_by_output
+        return {name: with_far_logits(losses[name], pred) for name, pred in y_pred.items()}
+    return y_pred - FAR if getattr(loss, "from_logits", False) else y_pred
 
 
 def try_metrics(metrics: Mapping[str, Any], y: Nested, y_pred: Nested) -> None:

@@ -14,7 +14,7 @@ The names below are here, and in the part that they belong to:
     chainrule.optimizers        SGD, Adam ..., learning-rate schedules, clipping
     chainrule.initializers      how weights begin
     chainrule.data              batches, splits, files; chainrule.augmentation for images
-    chainrule.metrics           accuracy and the like
+    chainrule.metrics           accuracy, F1, ROC AUC, RMSE ...: how good predictions are
     chainrule.training          Trainer, callbacks, checkpoints, history
     chainrule.diagnosis         check_module: is this backward right? And post-mortems
     chainrule.plots             pictures of what a network takes for what

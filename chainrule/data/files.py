@@ -195,10 +195,11 @@ def read_npz(path: Path) -> dict[str, Array]:
 
 
 def read_csv(path: Path, delimiter: str = ",") -> tuple[Array, list[str]]:
-    """Return a table of numbers, float64 (rows, columns), and its columns' names.
+    r"""Return a table of numbers, float64 (rows, columns), and its columns' names.
 
     A first line that is not all numbers is the header; without one the names are empty. Empty
-    lines are passed over; an empty field is NaN.
+    lines are passed over; an empty field is NaN. Every other field must be a number: categories,
+    such as the names of species, have to be numbered in the file.
 
     Raises
     ------
@@ -207,8 +208,17 @@ def read_csv(path: Path, delimiter: str = ",") -> tuple[Array, list[str]]:
 
     Examples
     --------
-    >>> table, names = read_csv("iris.csv")  # doctest: +SKIP
-    >>> X, y = table[:, :-1], table[:, -1].astype(int)  # doctest: +SKIP
+    >>> with open("flowers.csv", "w") as file:
+    ...     _ = file.write("petal length,petal width,species\n1.4,0.2,0\n4.7,1.4,1\n")
+    >>> table, names = read_csv("flowers.csv")
+    >>> names
+    ['petal length', 'petal width', 'species']
+    >>> X, y = table[:, :-1], table[:, -1].astype(int)
+    >>> X
+    array([[1.4, 0.2],
+           [4.7, 1.4]])
+    >>> y
+    array([0, 1])
     """
     import csv
 

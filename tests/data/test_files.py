@@ -1,5 +1,6 @@
 """IDX, npz and CSV: read as they are, refused with a reason where they are not."""
 
+import doctest
 import gzip
 import os
 import zipfile
@@ -129,6 +130,16 @@ def test_a_table_with_and_without_a_header(tmp_path):
         assert table.dtype == np.float64
     assert names == ["a", "b, c", "d"]
     assert read_csv(csv(tmp_path, text))[1] == []
+
+
+def test_the_example_runs_as_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (example,) = doctest.DocTestFinder().find(read_csv, "read_csv", globs={"read_csv": read_csv})
+    told = []
+    ran = doctest.DocTestRunner().run(example, out=told.append)
+    assert ran.attempted == 6
+    assert ran.failed == 0, "".join(told)
+    assert "SKIP" not in read_csv.__doc__
 
 
 def test_empty_fields_empty_lines_other_delimiters_and_a_mark_at_the_start(tmp_path):

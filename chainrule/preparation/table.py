@@ -143,7 +143,8 @@ class TablePreparation(Preparation):
 
     def _fit_column(self, values: Any, key: Name) -> tuple[Column, list[str]]:
         array = values_of(values, key)
-        numbers = not is_categorical(values) and holds_numbers(array, key)
+        told = is_categorical(values) and array.dtype.kind not in "Mm"  # and not to be looked at
+        numbers = not told and holds_numbers(array, key)
         if numbers and key not in self.categorical_features:
             column: Column = NumberColumn.fit(array, key)
         else:

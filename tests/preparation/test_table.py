@@ -106,6 +106,7 @@ def test_what_never_changes_is_left_out_and_noted():
             "empty": [None, NAN, None],
             "one": ["x", "x", "x"],
             "x": [1, 2, 3],
+            "no category": np.array([None, None, None], object),
             "or nothing": [7.0, 7.0, NAN],
             "or none": ["x", None, "x"],
         }
@@ -116,6 +117,7 @@ def test_what_never_changes_is_left_out_and_noted():
         "column 'constant' is left out: it never changes",
         "column 'empty' is left out: it is missing in every row",
         "column 'one' is left out: it never changes",
+        "column 'no category' is left out: it is missing in every row",
     ]
     later = preparation.transform({"x": [2], "or nothing": [None], "or none": ["y"]})
     np.testing.assert_array_equal(later, [[0, 1, 0]])
@@ -246,6 +248,14 @@ def test_categoricals_are_categories_even_of_numbers(library):
     )
 
 
+def test_a_categorical_that_is_missing_in_every_row_says_nothing():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [None, None], "b": [1, 2]}).astype({"a": "category"})
+    preparation = fitted(frame)
+    assert preparation.get_feature_names_out() == ["b"]
+    assert preparation.notes_ == ["column 'a' is left out: it is missing in every row"]
+
+
 def test_intervals_of_pandas_are_categories():
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame({"a": pandas.cut(pandas.Series([1.0, 2.0, 3.0]), 3)})
@@ -287,7 +297,8 @@ def test_dates_of_frames_are_refused(library):
 def test_dates_with_zones_and_periods_are_refused():
     pandas = pytest.importorskip("pandas")
     zoned = pandas.Series(pandas.to_datetime(["2020-01-01", "2021-01-01"])).dt.tz_localize("UTC")
-    for column in (zoned, pandas.period_range("2020", periods=2, freq="M")):
+    categories = pandas.Series(pandas.to_datetime(["2020-01-01", "2021-01-01"])).astype("category")
+    for column in (zoned, pandas.period_range("2020", periods=2, freq="M"), categories):
         with pytest.raises(InputError, match="Column 'when' holds dates"):
             fitted(pandas.DataFrame({"when": column}))
 
@@ -376,6 +387,10 @@ def test_text_where_training_had_numbers():
     for column in (["3", "n/a"], np.array(["3", "n/a"])):
         with pytest.raises(InputError, match=r"Column 'a' held numbers .* the text '3' in row 0"):
             preparation.transform({"a": column})
+    with pytest.raises(InputError, match=r"Column 'a' held numbers .* it holds 1j in row 1"):
+        preparation.transform({"a": [1, 1j]})
+    with pytest.raises(InputError, match="Column 'a' holds dates or times"):
+        preparation.transform({"a": np.array(["2020-01-01"], "M8[ns]")})
     with pytest.raises(InputError, match="Column 'a' holds lists or other containers"):
         fitted({"a": ["x", "y"]}).transform({"a": [["x"], "y"]})
 
@@ -385,13 +400,11 @@ def test_text_where_training_had_numbers():
 
 def tables():
     """Return the same table in every form that has names."""
-    text = np.array([value or "" for value in MIXED["town"]])
     yield "dict", MIXED
     for library in LIBRARIES:
         yield library, frame_of(library, MIXED)
     named = {name: np.array(column, object) for name, column in MIXED.items()}
     yield "arrays", named
-    assert text.dtype.kind == "U"
 
 
 def test_every_form_of_a_table_gives_the_same():
@@ -479,7 +492,7 @@ def tables_of(draw):
     return columns
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(tables_of(), st.permutations(["numbers", "whole", "truth", "words", "few", "varies"]))
 def test_pandas_polars_and_dicts_give_the_same_bits_in_any_order(columns, order):
     pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
@@ -505,16 +518,13 @@ def test_pandas_polars_and_dicts_give_the_same_bits_in_any_order(columns, order)
     assert expected.shape == (len(columns["varies"]), len(first.get_feature_names_out()))
     for frame in frames.values():
         preparation = fitted(frame)
-        assert (
-            preparation.columns_ == first.columns_
-            or np.isnan([c.low for c in first.columns_ if hasattr(c, "low")]).any()
-        )
+        assert preparation.get_feature_names_out() == first.get_feature_names_out()
         turned = {name: frame[name] for name in order} if frame is columns else frame[list(order)]
         assert preparation.transform(turned).tobytes() == expected.tobytes()
         assert not preparation.report(turned)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(tables_of(), tables_of())
 def test_later_rows_are_numbers_whatever_they_hold_and_files_keep_every_bit(columns, later):
     preparation = fitted(columns)

@@ -73,7 +73,7 @@ class Standardizer(Preparation):
     def fitted(self) -> bool:
         return hasattr(self, "mean")
 
-    def fit(self, X: ArrayLike) -> Self:
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Measure the mean and standard deviation of each feature over the samples.
 
         Raises
@@ -103,6 +103,10 @@ class Standardizer(Preparation):
     def inverse_transform(self, X: ArrayLike) -> Array:
         """Return standardised data in its original units."""
         return self._checked(X) * self.std + self.mean
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return nothing: mean and std are what `fit` measures, which a clone begins without."""
+        return {}
 
     def describe(self) -> tuple[dict[str, Any], dict[str, Array]]:
         return {"feature_names_in_": self.feature_names_in_}, {"mean": self.mean, "std": self.std}

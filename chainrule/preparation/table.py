@@ -104,7 +104,7 @@ class TablePreparation(Preparation):
         self.categorical_features = tuple(categorical_features)
         self.max_categories = check_whole("max_categories", max_categories, least=2)
         self.min_frequency = check_whole("min_frequency", min_frequency)
-        self.dtype = network_dtype(dtype).name
+        self.dtype = "float64" if network_dtype(dtype) == np.float64 else "float32"
 
     @property
     def fitted(self) -> bool:
@@ -112,7 +112,7 @@ class TablePreparation(Preparation):
 
     # ------------------------------------------------------------ fit, transform, report
 
-    def fit(self, X: Any) -> Self:
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Measure every column of the training rows.
 
         Raises

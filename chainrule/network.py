@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike
 
 from chainrule import module as tree
 from chainrule.checks import all_finite, check_numbers, check_range, check_seed, check_sizes
+from chainrule.display import Shown
 from chainrule.errors import BackwardError, ConfigurationError, InputError, ShapeError
 from chainrule.initializers import get_initializer
 from chainrule.layers.activations import ReLU, Sigmoid, Softmax
@@ -31,7 +32,7 @@ from chainrule.module import NO_FORWARD, Module
 from chainrule.nested import Nested, is_tuple, shapes
 from chainrule.parameter import Array, FlatParameters, Initializer
 from chainrule.storage.module_file import write_module
-from chainrule.summary import summarize
+from chainrule.summary import html_of_network, summarize
 
 
 class Network(Module):
@@ -333,11 +334,12 @@ class Network(Module):
         network.metadata = metadata
         return network
 
-    def summary(self, sample_shape: Any = None) -> str:
+    def summary(self, sample_shape: Any = None) -> Shown:
         """Return a table of layers, output shapes, parameters and memory.
 
-        `sample_shape` is one sample's shape, without the batch axis, or a dict of them for
-        several inputs; a first layer that has `in_features` makes it needless.
+        It is a string, which a notebook shows as a table. `sample_shape` is one sample's shape,
+        without the batch axis, or a dict of them for several inputs; a first layer that has
+        `in_features` makes it needless.
         """
         return summarize(self, sample_shape)
 
@@ -354,6 +356,9 @@ class Network(Module):
         if isinstance(self.layers, Module):
             return super().__repr__()
         return one_module_a_line(self, "layers")
+
+    def _repr_html_(self) -> str:
+        return html_of_network(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave a half-done pass and the flat vectors behind; a copy makes vectors of its own."""

@@ -10,11 +10,16 @@ from chainrule.extras import require
 
 MOST_PANELS_IN_A_ROW = 3
 
+MARGIN = 0.1
+"""Inches around a panel and what is written beside it."""
+
 
 def new_figure(purpose: str, width: float, height: float | None = None) -> Any:
     """Return an empty figure, in inches; a square one without a height."""
     require("matplotlib.figure", "plots", purpose)
-    return figure_class()(figsize=(width, height or width), layout="constrained")
+    figure = figure_class()(figsize=(width, height or width), layout="constrained")
+    figure.get_layout_engine().set(w_pad=MARGIN, h_pad=MARGIN)
+    return figure
 
 
 def new_panels(purpose: str, count: int, width: float, height: float) -> tuple[Any, list[Any]]:
@@ -29,16 +34,18 @@ def new_panels(purpose: str, count: int, width: float, height: float) -> tuple[A
 
 
 def resize_to_fit(figure: Any, panel: Any, width: float, height: float) -> None:
-    """Make the figure as large as it has to be for the panel to have this size, in inches.
+    """Make the figure as large as it has to be for each of its panels to have this size, in inches.
 
-    Labels take the room that they need, so it is measured how much that is.
+    Labels and legends take the room that they need, so it is measured how much that is.
     """
-    for _ in range(2):  # with more room, ticks may be set otherwise
+    grid = panel.get_subplotspec().get_gridspec()
+    for _ in range(2):  # in another figure, ticks may be set otherwise
         figure.draw_without_rendering()
         place = panel.get_position(original=True)
-        whole = figure.get_size_inches()
+        whole_width, whole_height = figure.get_size_inches()
         figure.set_size_inches(
-            whole[0] + width - place.width * whole[0], whole[1] + height - place.height * whole[1]
+            whole_width + grid.ncols * (width - place.width * whole_width),
+            whole_height + grid.nrows * (height - place.height * whole_height),
         )
 
 

@@ -43,9 +43,7 @@ def draw_learning_curves(
             panel.set(yscale="log", ylabel=f"{name} (logarithmic)")
         panel.locator_params(axis="x", integer=True)
         panel.grid(alpha=0.3)
-    lines = {line.get_label(): line for panel in panels for line in panel.lines}
-    columns = 2 if len(panels) == 1 else len(lines)
-    figure.legend(lines.values(), lines, loc="outside lower center", ncols=columns, frameon=False)
+    _draw_legend(figure, {line.get_label(): line for panel in panels for line in panel.lines})
     return figure
 
 
@@ -53,6 +51,17 @@ def _draw(panel: Any, curves: Curves) -> None:
     for name, values in curves.items():
         marker = "o" if len(values) < 30 else ""
         panel.plot(range(1, len(values) + 1), values, marker=marker, markersize=3, label=name)
+
+
+def _draw_legend(figure: Any, lines: Mapping[str, Any]) -> None:
+    """Draw one legend for all panels, below them, in as many columns as there is room for."""
+    for columns in range(len(lines), 0, -1):
+        legend = figure.legend(
+            lines.values(), lines, loc="outside lower center", ncols=columns, frameon=False
+        )
+        if legend.get_window_extent().width < figure.bbox.width or columns == 1:
+            return
+        legend.remove()
 
 
 def spans_decades(curves: Curves) -> bool:

@@ -174,7 +174,7 @@ def test_the_validation_loss_counts_too_when_decades_are_counted(history):
 def test_many_metrics_stand_in_rows():
     pytest.importorskip("matplotlib")
     history = History()
-    history.add_epoch({name: 0.5 for name in ("loss", "accuracy", "f1", "recall", "precision")})
+    history.add_epoch(dict.fromkeys(("loss", "accuracy", "f1", "recall", "precision"), 0.5))
     figure = history.plot()
     rows = {axis.get_subplotspec().rowspan.start for axis in figure.axes}
     assert len(figure.axes) == 5

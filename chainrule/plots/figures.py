@@ -40,7 +40,7 @@ def resize_to_fit(figure: Any, panel: Any, width: float, height: float) -> None:
     """
     grid = panel.get_subplotspec().get_gridspec()
     for _ in range(2):  # in another figure, ticks may be set otherwise
-        figure.draw_without_rendering()
+        figure.get_layout_engine().execute(figure)
         place = panel.get_position(original=True)
         whole_width, whole_height = figure.get_size_inches()
         figure.set_size_inches(

@@ -108,11 +108,16 @@ def test_long_names_above_mistakes_are_wrapped_and_stand_beside_no_other():
 
 @pytest.mark.parametrize(
     ("shape", "message"),
-    [((4, 4, 4), "5 images"), ((5, 16), "5 images"), ((5, 2, 4, 4), "one channel or three")],
+    [
+        ((4, 4, 4), "5 images"),
+        ((5, 4, 4), "to draw holds NaN"),
+        ((5, 16), "5 images"),
+        ((5, 2, 4, 4), "one channel or three"),
+    ],
 )
 def test_images_that_are_none(shape, message):
     with pytest.raises(InputError, match=message):
-        plot_mistakes(np.zeros(shape), TRUE, P)
+        plot_mistakes(np.full(shape, np.nan), TRUE, P)
 
 
 # ---------------------------------------------------------------- the confusion matrix
@@ -418,6 +423,23 @@ def test_a_function_takes_the_rows_as_they_are():
     figure = plot_decision_boundary(lambda x: right_half().predict((x - 100) / 50), far)
     np.testing.assert_allclose(drawn_lines(figure.axes[0])[:, 0], 125, atol=0.5)
     assert figure.axes[0].get_legend().get_title().get_text() == "predicted"
+
+
+def test_an_estimator_is_asked_for_probabilities():
+    pytest.importorskip("matplotlib")
+
+    class Estimator:
+        def predict(self, x):
+            return right_half().predict(x) > 0.5
+
+        def predict_proba(self, x):
+            p = right_half().predict(x)
+            return np.concatenate([1 - p, p], axis=1)
+
+    by_estimator = plot_decision_boundary(Estimator(), CORNERS, grid_resolution=60)
+    by_network = plot_decision_boundary(right_half(), CORNERS, grid_resolution=60)
+    pictures = [figure.axes[0].images[0].get_array() for figure in (by_estimator, by_network)]
+    np.testing.assert_allclose(*pictures)
 
 
 @pytest.mark.parametrize("outputs", [1, 3])

@@ -39,7 +39,8 @@ def plot_decision_boundary(
     Parameters
     ----------
     network : Network, or a function
-        A classifier that takes two features. Where it was trained on standardised rows, give a
+        A classifier that takes two features; or anything else with `predict_proba` or `predict`
+        that returns probabilities. Where it was trained on standardised rows, give a
         function that takes X as it is: ``lambda X: network.predict(standardizer.transform(X))``.
     X : array_like, shape (N, 2)
         The samples; the plane around them is drawn.
@@ -89,9 +90,9 @@ def plot_decision_boundary(
 
 def class_probabilities(network: Any, rows: Array, from_logits: bool) -> Array:
     """Return the probability of each class (N, C); one output is that of class 1 of two."""
-    predict = network.predict if isinstance(network, Network) else network
+    predict = getattr(network, "predict_proba", getattr(network, "predict", network))
     if not callable(predict):
-        raise ConfigurationError(f"Expected a Network or a function, got {predict!r}.")
+        raise ConfigurationError(f"Expected a Network or a function, got {network!r}.")
     try:
         parts = [predict(rows[i : i + ROWS_AT_ONCE]) for i in range(0, len(rows), ROWS_AT_ONCE)]
     except ShapeError as error:

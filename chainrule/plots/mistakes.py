@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.checks import check_whole
+from chainrule.checks import check_numbers, check_whole
 from chainrule.errors import InputError
 from chainrule.metrics import class_indices
 from chainrule.parameter import Array
@@ -99,7 +99,7 @@ def wrapped(line: str) -> str:
 
 def same_length(images: ArrayLike, labels: Array) -> Array:
     """Return the images as an array; raise InputError unless there is one for each label."""
-    array = finite_numbers("images", images)
+    array = check_numbers("images", images, "pictures are what is drawn")
     if array.ndim not in (3, 4) or len(array) != len(labels):
         raise InputError(
             f"Expected {len(labels)} images (N, H, W) or (N, C, H, W), got {array.shape}."
@@ -111,6 +111,7 @@ def same_length(images: ArrayLike, labels: Array) -> Array:
 
 def as_picture(image: Array) -> Array:
     """Return one image as matplotlib draws it: (H, W), or (H, W, 3) from 0 to 1."""
+    image = finite_numbers("one of the images to draw", image)
     if image.ndim == 2 or len(image) == 1:
         return image.reshape(image.shape[-2:])
     low, high = image.min(), image.max()

@@ -80,9 +80,9 @@ def _escaped(text: str) -> str:
 
 def notebook() -> Any:
     """Return IPython's shell where this program runs in a notebook, and None elsewhere."""
-    ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return shell if getattr(shell, "kernel", None) is not None else None
+    get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)  # if it is loaded
+    shell = None if get_ipython is None else get_ipython()
+    return None if getattr(shell, "kernel", None) is None else shell
 
 
 class NotebookOutput:

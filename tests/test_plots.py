@@ -309,8 +309,6 @@ def in_legend(figure):
 @pytest.mark.parametrize("scores", [SCORES, SCORES[:, None], np.stack([1 - SCORES, SCORES], 1)])
 def test_the_roc_curve_of_two_classes(labels, scores):
     pytest.importorskip("matplotlib")
-    if np.ndim(labels) == 1 and min(labels) < 0 and scores.ndim == 2 and scores.shape[1] == 2:
-        pytest.skip("rows of scores have classes from 0 on")
     figure = plot_roc(labels, scores)
     curve, chance = figure.axes[0].lines
     np.testing.assert_array_equal(curve.get_xdata(), [0, 0, 0.5, 0.5, 1])

@@ -80,7 +80,7 @@ def curves_of_classes(
             f"labels; got an array of shape {np.shape(y_score)}."
         )
     count = max(score.shape[1], 2)
-    if score.shape[1] == 1 and set(true) <= {-1, 1}:
+    if count == 2 and set(true) <= {-1, 1}:
         true = (true + 1) // 2
     if not 0 <= true.min() <= true.max() < count:
         raise InputError(

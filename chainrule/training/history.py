@@ -163,26 +163,25 @@ class History:
         """Return the epochs as a table; of many, the first and last ones and the one kept."""
         if not self.epochs:
             return None
-        shown = [e for e in range(len(self)) if self._is_shown(e)]
-        rows = []
-        for previous, epoch in zip([-1, *shown], shown, strict=False):
-            if epoch > previous + 1:
-                rows.append(["..."] * (1 + len(self.epochs)))
+        head, rows, kept = ["epoch", *self.epochs], [], self._kept()
+        last, bold = -1, []
+        for epoch in self._shown_epochs():
+            if epoch > last + 1:
+                rows.append(["..."] * len(head))
+            if epoch == kept:
+                bold.append(len(rows))
             numbers = ["" if math.isnan(v) else f"{v:.4g}" for v in self.row(epoch).values()]
             rows.append([str(epoch + 1), *numbers])
-        kept = [i for i, row in enumerate(rows) if row[0] == str(self._kept() + 1)]
-        notes = [*self.notes, *([f"stopped: {self.stop_reason}"] if self.stop_reason else [])]
-        head = ["epoch", *self.epochs]
+            last = epoch
         title = f"History: {self._in_short()}"
-        return html_table(head, rows, title=title, notes=notes, numbers=range(len(head)), bold=kept)
+        notes = self.notes + [f"stopped: {self.stop_reason}"] * bool(self.stop_reason)
+        return html_table(head, rows, title=title, notes=notes, numbers=range(len(head)), bold=bold)
 
-    def _is_shown(self, epoch: int) -> bool:
-        count = len(self)
-        return (
-            count <= 2 * EPOCHS_SHOWN + 1
-            or not EPOCHS_SHOWN <= epoch < count - EPOCHS_SHOWN
-            or epoch == self._kept()
-        )
+    def _shown_epochs(self) -> list[int]:
+        epochs = range(len(self))
+        if len(epochs) <= 2 * EPOCHS_SHOWN + 1:
+            return list(epochs)
+        return sorted({*epochs[:EPOCHS_SHOWN], self._kept(), *epochs[-EPOCHS_SHOWN:]})
 
 
 def _is_loss(name: str) -> bool:

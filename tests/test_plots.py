@@ -226,6 +226,29 @@ def test_a_long_name_loses_its_middle():
     assert name.endswith("female")
 
 
+def test_names_that_differ_only_in_the_middle_are_told_apart_by_their_numbers():
+    pytest.importorskip("matplotlib")
+    names = [f"Northern hairy-nosed wombat, {name}, of the mountains" for name in NAMES]
+    figure = plot_confusion(TRUE, P, class_names=names)
+    shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert shown == [f"{i}: {shortened(names[0])}" for i in range(3)]
+    nothing_is_cut(figure)
+
+
+@pytest.mark.parametrize("letter", ["W", "M", "@"])
+def test_the_widest_names_have_room(letter):
+    pytest.importorskip("matplotlib")
+    names = [f"{name} {letter * 60}" for name in NAMES]
+    for figure in (
+        plot_confusion(TRUE, P, class_names=names),
+        plot_roc(TRUE, P, class_names=names),
+        plot_decision_boundary(
+            lambda x: np.eye(3)[(x[:, 0] > 0.5).astype(int)], CORNERS, class_names=names
+        ),
+    ):
+        nothing_is_cut(figure)
+
+
 # ---------------------------------------------------------------- regression
 
 Y = np.array([1.0, 2.0, 3.0, 4.0])

@@ -14,6 +14,10 @@ MARGIN = 0.1
 """Inches around a panel and what is written beside it."""
 
 
+AMPLE = 8.0
+"""Inches that are more than labels and legends ever take."""
+
+
 def new_figure(purpose: str, width: float, height: float | None = None) -> Any:
     """Return an empty figure, in inches; a square one without a height."""
     require("matplotlib.figure", "plots", purpose)
@@ -39,6 +43,7 @@ def resize_to_fit(figure: Any, panel: Any, width: float, height: float) -> None:
     Labels and legends take the room that they need, so it is measured how much that is.
     """
     grid = panel.get_subplotspec().get_gridspec()
+    figure.set_size_inches(grid.ncols * (width + AMPLE), grid.nrows * (height + AMPLE))
     for _ in range(2):  # in another figure, ticks may be set otherwise
         figure.get_layout_engine().execute(figure)
         place = panel.get_position(original=True)

@@ -34,14 +34,17 @@ def class_labels(
 
 
 def names_of(option: str, names: Sequence[str] | None, count: int) -> list[str]:
-    """Return so many names, long ones cut; none where there are none."""
+    """Return so many names, long ones cut, with numbers where that makes two the same."""
     if names is None:
         return []
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise ConfigurationError(f"{option} must be a sequence of str, got {names!r}.")
     if len(names) != count:
         raise ConfigurationError(f"Expected {count} {option}, got {len(names)}: {list(names)}.")
-    return [shortened(name) for name in names]
+    cut = [shortened(name) for name in names]
+    if len(set(cut)) < len(set(names)):
+        cut = [f"{number}: {name}" for number, name in enumerate(cut)]
+    return cut
 
 
 def shortened(name: str) -> str:

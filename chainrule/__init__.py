@@ -18,7 +18,7 @@ The names below are here, and in the part that they belong to:
     chainrule.metrics           accuracy, F1, ROC AUC, RMSE ...: how good predictions are
     chainrule.training          Trainer, callbacks, checkpoints, history
     chainrule.diagnosis         check_module: is this backward right? And post-mortems
-    chainrule.plots             pictures of what a network takes for what
+    chainrule.plots             pictures of a network, its predictions and its mistakes
 """
 
 import importlib

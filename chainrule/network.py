@@ -21,6 +21,7 @@ from chainrule.checks import (
     check_sizes,
     network_dtype,
 )
+from chainrule.display import Shown
 from chainrule.errors import (
     BackwardError,
     ConfigurationError,
@@ -45,7 +46,7 @@ from chainrule.nested import Nested, is_tuple, shapes
 from chainrule.parameter import Array, FlatParameters, Initializer
 from chainrule.preparation.base import Preparation, read_preparation, write_preparation
 from chainrule.storage.module_file import write_module
-from chainrule.summary import summarize
+from chainrule.summary import html_of_network, summarize
 
 PREPARATIONS = ("preparation", "target_preparation")
 """The attributes that hold them; a file uses the same names."""
@@ -424,11 +425,12 @@ class Network(Module):
             setattr(network, name, read_preparation(*parts))
         return network
 
-    def summary(self, sample_shape: Any = None) -> str:
+    def summary(self, sample_shape: Any = None) -> Shown:
         """Return a table of layers, output shapes, parameters and memory.
 
-        `sample_shape` is one sample's shape, without the batch axis, or a dict of them for
-        several inputs; a first layer that has `in_features` makes it needless.
+        It is a string, which a notebook shows as a table. `sample_shape` is one sample's shape,
+        without the batch axis, or a dict of them for several inputs; a first layer that has
+        `in_features` makes it needless.
         """
         return summarize(self, sample_shape)
 
@@ -445,6 +447,9 @@ class Network(Module):
         if isinstance(self.layers, Module):
             return super().__repr__()
         return one_module_a_line(self, "layers")
+
+    def _repr_html_(self) -> str:
+        return html_of_network(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave a half-done pass and the flat vectors behind; a copy makes vectors of its own."""

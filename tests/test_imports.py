@@ -23,6 +23,7 @@ PACKAGE = ROOT / "chainrule"
 ORDER = [
     "errors",
     "extras",
+    "display",
     "checks",
     "memory",
     "parameter",
@@ -40,8 +41,8 @@ ORDER = [
     "metrics",
     "data",
     "diagnosis",
-    "training",
     "plots",
+    "training",
     "exchange",
     "estimators",
     "machine",

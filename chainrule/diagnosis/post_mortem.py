@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data.sources import Batch
+from chainrule.display import html_table
 from chainrule.errors import ChainruleError
 from chainrule.loss_functions import Loss
 from chainrule.module import Module, named_generators, named_modules, walk
@@ -62,10 +63,18 @@ class Finding:
 
     def __str__(self) -> str:
         where = f" of {self.layer} ({self.path or 'the network'})" if self.layer else ""
-        rows = ", ".join(map(str, self.rows[:10])) + (" ..." if len(self.rows) > 10 else "")
-        return f"{self.direction}: {self.array}{where}, " + (
-            f"from row {rows} of the batch" if self.rows else "from no single row of the batch"
-        )
+        return f"{self.direction}: {self.array}{where}, from {self._rows_in_words()} of the batch"
+
+    def _rows_in_words(self) -> str:
+        if not self.rows:
+            return "no single row"
+        return f"row {', '.join(map(str, self.rows[:10]))}" + (" ..." if self.rows[10:] else "")
+
+    def _repr_html_(self) -> str:
+        module = f"{self.layer} ({self.path or 'the network'})" if self.layer else ""
+        row = (self.direction, self.array, module, self._rows_in_words())
+        head = ("where", "array", "module", "came from")
+        return html_table(head, [row], title="The first array that was not finite")
 
 
 class _Found(Exception):

@@ -4,6 +4,7 @@
     classification.py    accuracy, balanced, of the best k; what is taken for what
     precision_recall.py  precision, recall, F1
     ranking.py           the area under the ROC curve
+    roc.py               the curve itself
     probabilistic.py     log loss, Brier score
     regression.py        absolute, squared and root of squared errors, R²
 
@@ -35,6 +36,7 @@ from chainrule.metrics.regression import (
     r2_score,
     root_mean_squared_error,
 )
+from chainrule.metrics.roc import roc_curve
 
 __all__ = [
     "accuracy",
@@ -50,6 +52,7 @@ __all__ = [
     "r2_score",
     "recall_score",
     "roc_auc_score",
+    "roc_curve",
     "root_mean_squared_error",
     "top_k_accuracy",
 ]

@@ -15,6 +15,7 @@ from chainrule.loss_functions.class_weight import ClassWeight
 from chainrule.nested import Nested, by_name
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
+from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.callback import Callback
 from chainrule.training.checkpoint import Checkpoint
 from chainrule.training.interruption import StopOnInterrupt
@@ -73,12 +74,14 @@ def arranged(progress: Callback | None, callbacks: Sequence[Callback]) -> list[C
     """Return the callbacks in the order to call them: those that write checkpoints come last.
 
     So a checkpoint holds what the others have just decided. And as ends are called in the
-    opposite order, it is written before early stopping brings the best weights back.
+    opposite order, it is written before early stopping brings the best weights back; between the
+    two, an average of the weights takes their place.
     """
     for callback in callbacks:
         check_instance(callback, Callback, "callbacks must be objects of subclasses of Callback")
     first: list[Callback] = [] if progress is None else [progress]
-    ordered = sorted(callbacks, key=lambda c: isinstance(c, Checkpoint))
+    last = (ExponentialMovingAverage, Checkpoint)
+    ordered = sorted(callbacks, key=lambda c: [isinstance(c, kind) for kind in reversed(last)])
     return [*first, StopOnInterrupt(), *ordered]
 
 

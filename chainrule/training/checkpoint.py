@@ -106,7 +106,8 @@ class Checkpoint(Callback):
             self._monitor = Monitor(name, mode=self.mode)
         if self._monitor.update(history.column(self._monitor.name)[-1], trainer.epoch - 1):
             trainer.note_metrics()
-            trainer.network.save(self.best)
+            with trainer.evaluated_weights() as network:
+                network.save(self.best)
         write(trainer, self.last)
 
     def on_fit_end(self, trainer: Run) -> None:

@@ -296,7 +296,8 @@ class Trainer(Run):
         """Write the epoch's row into the history."""
         row = self.measurement.result()
         if validation is not None:
-            measured = self._measure(validation)
+            with self.evaluated_weights():
+                measured = self._measure(validation)
             row |= {VALIDATION + name: value for name, value in measured.items()}
         now = time.monotonic()
         row["learning_rate"] = self.history.steps["learning_rate"][-1]

@@ -7,6 +7,7 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import DTypeLike
 from chainrule import module as tree
 from chainrule.checks import all_finite, check_numbers, check_range, check_seed, check_sizes
 from chainrule.errors import BackwardError, ConfigurationError, InputError, ShapeError
+from chainrule.hints import hinting
 from chainrule.initializers import get_initializer
 from chainrule.layers.activations import ReLU, Sigmoid, Softmax
 from chainrule.layers.containers import (
@@ -67,6 +69,11 @@ class Network(Module):
     What shares a module or a parameter has to share it before the network is built.
     """
 
+    @partial(
+        hinting,
+        positional="takes its layers, or sizes, as one list: Network([Linear(4, 8), ReLU()]), "
+        "Network([4, 8, 3]).",
+    )
     def __init__(
         self,
         layers: Sequence[Any] | Module,
@@ -269,6 +276,7 @@ class Network(Module):
             self._flat = FlatParameters(self.named_parameters())
         return self._flat
 
+    @hinting
     def update(self, learning_rate: float) -> None:
         """Take one step of plain gradient descent: w ← w - learning_rate · gradient."""
         self.require_gradient()

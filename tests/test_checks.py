@@ -178,8 +178,12 @@ def test_a_function_and_not_the_class_of_one():
 
 
 def test_ragged_rows_are_no_array():
+    with pytest.raises(
+        InputError, match=r"The rows of X differ in length \(row 0 has 2, row 2 has 1\)"
+    ):
+        check_array("X", [[1, 2], [3, 4], [5]])
     with pytest.raises(InputError, match=r"The rows of X differ in length \("):
-        check_array("X", [[1, 2], [3]])
+        check_array("X", [[1, 2], 3])
     given = np.ones(3)
     assert check_array("X", given) is given
     np.testing.assert_array_equal(check_array("X", [[1, 2], [3, 4]]), [[1, 2], [3, 4]])
@@ -196,7 +200,7 @@ def test_a_mapped_array_stays_mapped(tmp_path):
 FAMILIES = {
     chainrule.Loss: {"delta", "gamma", "losses", "margin", "quantile"},
     chainrule.Optimizer: {"learning_rate"},
-    chainrule.Callback: {"folder", "monitor", "path"},
+    chainrule.Callback: {"decay", "folder", "monitor", "path"},
 }
 
 

@@ -28,6 +28,8 @@ ORDER = [
     "parameter",
     "nested",
     "storage",
+    "door",
+    "hints",
     "module",
     "watching",
     "initializers",

@@ -279,12 +279,12 @@ def make_source(
                 "drop_last is for arrays; an iterable yields only the batches that are wanted."
             )
         return IterableSource(X, class_weight, epochs)
-    X, y = as_arrays(X, "X"), as_arrays(y, "y")
-    check_lengths(*arrays_of(X), *arrays_of(y))
+    X, y = as_arrays(X, "X", called), as_arrays(y, "y", called)
+    refuse_other_lengths(X, y, called)
     for name, array in (named_arrays(X, "X") | named_arrays(y, "y")).items():
         refuse_not_finite(array, name + called)
     weight = sample_weights(y, sample_weight, class_weight)
-    if isinstance(class_weight, Mapping):
+    if class_weight is not None and not isinstance(class_weight, str):
         refuse_absent_classes(y, class_weight)
     rows = np.arange(len(first_array(X)))
     if weight is not None:  # a sample that counts for nothing is left out
@@ -292,10 +292,20 @@ def make_source(
     return ArraySource(X, y, weight, rows, batch_size, drop_last)
 
 
-def as_arrays(data: Nested, name: str) -> Any:
+def as_arrays(data: Nested, name: str, called: str = "") -> Any:
     """Return the data with every part of it as an array; see `as_array`."""
     names = iter(named_arrays(data, name))
-    return map_arrays(lambda values: as_array(values, next(names)), data)
+    return map_arrays(lambda values: as_array(values, next(names) + called), data)
+
+
+def refuse_other_lengths(X: Nested, y: Nested, called: str) -> None:
+    """Raise InputError unless all arrays hold as many samples, and some."""
+    arrays = named_arrays(X, "X") | named_arrays(y, "y")
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        raise InputError(f"X and y{called} must have the same number of samples: {told}.")
+    check_lengths(*arrays.values())
 
 
 def as_array(values: Any, name: str) -> Array:
@@ -317,9 +327,11 @@ def refuse_not_finite(array: Array, name: str) -> None:
     for start in range(0, len(array), step):
         finite = np.isfinite(array[start : start + step])
         if not finite.all():
-            first = int(np.argwhere(~finite)[0][0]) + start
+            row, *rest = (int(place) for place in np.argwhere(~finite)[0])
+            column = f", column {rest[0]}" if len(rest) == 1 else ""
             raise InputError(
-                f"{name} holds NaN or infinity, first in row {first}. Fill or drop those rows."
+                f"{name} holds NaN or infinity, first in row {row + start}{column}. Fill or drop "
+                "those rows."
             )
 
 
@@ -362,11 +374,16 @@ def weight_of_labels(labels: Array, class_weight: ClassWeight | str) -> Array:
     return weight_of_classes(class_weight, int(classes[-1]) + 1)[labels]
 
 
-def refuse_absent_classes(y: Array, class_weight: Mapping[int, float]) -> None:
-    """Raise InputError where a weight is given to a class that no sample has."""
+def refuse_absent_classes(y: Array, class_weight: ClassWeight) -> None:
+    """Raise InputError where a weight is given to a class that no sample has.
+
+    A sequence has a weight for each class up to the last one that is there.
+    """
     labels = class_labels(y)
     held = set() if labels is None else set(np.unique(labels).tolist())
-    absent = sorted(set(class_weight) - held)
+    absent = sorted(set(class_weight) - held) if isinstance(class_weight, Mapping) else []
+    if labels is not None and not isinstance(class_weight, Mapping):
+        absent = list(range(max(held) + 1, len(class_weight)))
     if labels is not None and absent:
         raise InputError(
             f"class_weight names the classes {absent}, which no sample has; y holds "

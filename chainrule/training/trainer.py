@@ -11,7 +11,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from chainrule.data.sources import (
     split,
 )
 from chainrule.errors import ConfigurationError, InputError
+from chainrule.hints import OF_TRAINERS, hinting, missing
 from chainrule.loss_functions import Loss
 from chainrule.loss_functions.class_weight import ClassWeight
 from chainrule.module import named_generators
@@ -134,8 +135,15 @@ class Trainer(Run):
             post_mortem_file,
         )
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Tell what habits from elsewhere are here."""
+            raise missing(self, name, OF_TRAINERS)
+
     # ------------------------------------------------------------ training
 
+    @hinting
     def fit(
         self,
         X: Any,

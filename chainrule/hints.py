@@ -125,12 +125,10 @@ def hint_for(
         known = signature.parameters
     for name in options:
         hint = OPTIONS.get(name, "")
-        renamed = hint.startswith(RENAMED)
-        if (
-            name not in known
-            and hint
-            and (not renamed or hint[len(RENAMED) :].split(":")[0] in known)
-        ):
+        if name == "lr" and "learning_rate" not in known:
+            hint = OPTIONS["learning_rate"]
+        here = hint.removeprefix(RENAMED).split(":")[0] if hint.startswith(RENAMED) else None
+        if hint and name not in known and (here is None or here in known):
             return f" has no option {name!r}: {hint}."
     by_position = [p for p in known.values() if p.kind is not p.KEYWORD_ONLY]
     too_many = len(arguments) > len(by_position)

@@ -9,6 +9,7 @@ below find them, in the order in which they were assigned, and name them by thei
 from __future__ import annotations
 
 import inspect
+import math
 import os
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import cache
@@ -412,7 +413,11 @@ def check_features(module: Module, x: Array, features: int) -> None:
             module,
         )
     if x.shape[-1] != features:
-        raise ShapeError(f"expected {features} features, got an input of shape {x.shape}.", module)
+        flat = math.prod(x.shape[1:])
+        hint = f" Flatten() before it makes rows of {flat} numbers of them." if x.ndim > 3 else ""
+        raise ShapeError(
+            f"expected {features} features, got an input of shape {x.shape}.{hint}", module
+        )
 
 
 def locate(error: Exception, root: Module) -> None:

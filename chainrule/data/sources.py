@@ -146,12 +146,16 @@ class IterableSource:
     """
 
     def __init__(
-        self, iterable: Iterable[Any], class_weight: ClassWeight | str | None, epochs: int
+        self,
+        iterable: Iterable[Any],
+        class_weight: ClassWeight | str | None,
+        epochs: int,
+        called: str = "",
     ) -> None:
         if isinstance(iterable, Iterator) and epochs > 1:
             raise ConfigurationError(
-                f"This {type(iterable).__name__} can be gone through only once, not for {epochs} "
-                "epochs. Give a list of batches or an object whose __iter__ begins anew."
+                f"This {type(iterable).__name__}{called} can be gone through only once, not for "
+                f"{epochs} epochs. Give a list of batches or an object whose __iter__ begins anew."
             )
         if isinstance(class_weight, str):
             raise ConfigurationError(
@@ -160,6 +164,7 @@ class IterableSource:
             )
         self.samples = self.batch_size = 0  # nobody knows
         self.drop_last = False
+        self.called = called
         self.iterable = iterable
         self.class_weight = class_weight
 
@@ -180,6 +185,18 @@ class IterableSource:
             taken.append(fingerprint(x=x, y=y, weight=weight))
         return taken[0] if taken[0] == taken[1] else CHANGING
 
+    def first(self) -> Batch:
+        """Return the first batch, looked at; none is lost by it."""
+        if isinstance(self.iterable, Iterator):
+            taken = list(itertools.islice(self.iterable, 1))
+            self.iterable = itertools.chain(taken, self.iterable)
+            batch = next(self._looked_at(taken), None)
+        else:
+            batch = next(self._checked(0), None)
+        if batch is None:
+            raise InputError(f"The iterable{self.called} yielded no batch.")
+        return batch
+
     def order(self, rng: np.random.Generator | None) -> Array:
         """Return no order: the iterable has its own."""
         return np.empty(0, np.intp)
@@ -192,7 +209,7 @@ class IterableSource:
         batches = last_one_joined(self._checked(epoch))
         first = next(batches, None)
         if first is None:
-            raise InputError("The iterable yielded no batch.")
+            raise InputError(f"The iterable{self.called} yielded no batch.")
         yield from itertools.islice(itertools.chain([first], batches), start, None)
 
     def _checked(self, epoch: int) -> Iterator[Batch]:
@@ -200,13 +217,17 @@ class IterableSource:
         set_epoch = getattr(self.iterable, "set_epoch", None)
         if set_epoch is not None:
             set_epoch(epoch)
-        for batch in self.iterable:
+        return self._looked_at(self.iterable)
+
+    def _looked_at(self, batches: Iterable[Any]) -> Iterator[Batch]:
+        for batch in batches:
             if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
                 raise InputError(
-                    "Expected batches (x, y) or (x, y, weight) from the iterable, "
+                    f"Expected batches (x, y) or (x, y, weight) from the iterable{self.called}, "
                     f"got {_described(batch)}."
                 )
-            x, y = as_arrays(batch[0], "x"), as_arrays(batch[1], "y")
+            x = as_arrays(batch[0], "x", self.called)
+            y = as_arrays(batch[1], "y", self.called)
             check_lengths(*arrays_of(x), *arrays_of(y))
             given = batch[2] if len(batch) == 3 else None
             yield x, y, sample_weights(y, given, self.class_weight)
@@ -269,7 +290,7 @@ def make_source(
     if y is None:
         if not isinstance(X, Iterable) or isinstance(X, np.ndarray | Mapping) or is_tuple(X):
             raise InputError(
-                "Give X and y, or as X an iterable of batches (x, y); "
+                f"Give X and y{called}, or an iterable of batches (x, y); "
                 f"got {_described(X)} without y."
             )
         if sample_weight is not None:
@@ -278,7 +299,7 @@ def make_source(
             raise ConfigurationError(
                 "drop_last is for arrays; an iterable yields only the batches that are wanted."
             )
-        return IterableSource(X, class_weight, epochs)
+        return IterableSource(X, class_weight, epochs, called)
     X, y = as_arrays(X, "X", called), as_arrays(y, "y", called)
     refuse_other_lengths(X, y, called)
     for name, array in (named_arrays(X, "X") | named_arrays(y, "y")).items():

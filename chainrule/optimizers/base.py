@@ -156,14 +156,19 @@ class Optimizer:
         self.state_vectors = vectors
         self.steps = int(state["steps"])
 
+    def check_network(self, network: Network) -> None:
+        """Raise ConfigurationError where a step of this network would be refused."""
+        if self._network is not None and self._network is not network:
+            raise ConfigurationError(
+                f"This {type(self).__name__} has the state of another network; build one for each."
+            )
+        check_patterns(network, self.lr_multipliers)
+
     def _bind(self, network: Network) -> None:
         """Begin the state at the first step; from then on it belongs to that network."""
         if self._network is network:
             return
-        if self._network is not None:
-            raise ConfigurationError(
-                f"This {type(self).__name__} has the state of another network; build one for each."
-            )
+        self.check_network(network)
         blocks = list(blocks_of(network, self.lr_multipliers))
         self.state_vectors = self._fitting(self.state_vectors, network)
         self._network, self._blocks = network, blocks
@@ -199,6 +204,16 @@ def check_learning_rate(name: str, value: LearningRate) -> LearningRate:
     return value
 
 
+def check_patterns(network: Network, lr_multipliers: Mapping[str, float]) -> None:
+    """Raise ConfigurationError for a pattern that no parameter's name fits."""
+    names = list(network.named_parameters())
+    for pattern in lr_multipliers:
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
+            raise ConfigurationError(
+                f"No parameter's name fits the pattern {pattern!r}; there are {names}."
+            )
+
+
 def blocks_of(
     network: Network, lr_multipliers: Mapping[str, float]
 ) -> Iterator[tuple[slice, float]]:
@@ -207,11 +222,6 @@ def blocks_of(
     A part is at most BLOCK long and has one multiplier; what is frozen is in none of them.
     """
     places = network.flat.slices
-    for pattern in lr_multipliers:
-        if not any(fnmatch.fnmatchcase(name, pattern) for name in places):
-            raise ConfigurationError(
-                f"No parameter's name fits the pattern {pattern!r}; there are {list(places)}."
-            )
 
     def multiplier_of(name: str) -> float:
         return math.prod(

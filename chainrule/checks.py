@@ -186,6 +186,8 @@ def check_numbers(name: str, values: ArrayLike, cure: str) -> np.ndarray:
     `cure` ends the message: what to do about text.
     """
     array = check_array(name, values)
+    if array.dtype.kind in "US" and isinstance(values, list | tuple):
+        array = np.array(values, object)  # NumPy has made text of the numbers beside it
     if array.dtype.kind == "O":
         array = _unboxed(array)
     if array.dtype.kind in "fiub":

@@ -1,4 +1,4 @@
-"""Layers that are called by themselves: with lists, whole numbers, text; with numbers that overflow."""
+"""Layers called by themselves: with lists, whole numbers, text; with numbers that overflow."""
 
 import threading
 
@@ -52,7 +52,10 @@ def layer_gradient(layer):
 def test_lists_and_tuples_are_as_good_as_arrays(case):
     x = np.round(case.input() * 4).astype(np.float32)
     expected = forward(case, x)[1]
-    for given in (x.tolist(), [list(row) if x.ndim > 1 else row for row in x], tuple(x.tolist())):
+    given_as = [x.tolist(), list(x)]
+    if "Graph" not in case.name:  # a tuple holds a graph's inputs
+        given_as.append(tuple(x.tolist()))
+    for given in given_as:
         module, y = forward(case, given)
         np.testing.assert_array_equal(y, expected)
         assert y.dtype == expected.dtype
@@ -103,19 +106,18 @@ def test_where_it_stands_is_told():
         Linear(2, 3).forward([[1, 2], ["a", 3]])
     with pytest.raises(ShapeError, match=r"Softmax: expected an axis 1, got .* \(3,\)"):
         Softmax(axis=1).forward(np.ones(3))
+    layer = ReLU()
+    layer.forward([[1.0]])
     with pytest.raises(InputError, match="The gradient at the output of ReLU must hold numbers"):
-        layer = ReLU()
-        layer.forward([[1.0]])
         layer.backward("abc")
 
 
 def test_inside_a_container_too():
     body = Sequential([Linear(2, 3, seed=0), ReLU(), Linear(3, 1, seed=1)])
-    np.testing.assert_array_equal(body.forward([[1, 2]]), body.forward(np.float32([[1, 2]])))
-    residual = Residual(Linear(2, 2, seed=0))
-    np.testing.assert_array_equal(
-        residual.forward([[1, 2]]), residual.forward(np.float32([[1, 2]]))
-    )
+    for container in (body, Residual(Linear(2, 2, seed=0))):
+        y = container.forward(np.float32([[1, 2]]))
+        np.testing.assert_array_equal(container.forward([[1, 2]]), y)
+        np.testing.assert_array_equal(container.forward(((1, 2),)), y)
     with pytest.raises(InputError, match="The input of Sequential must hold numbers"):
         body.forward([["a", "b"]])
 

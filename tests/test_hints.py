@@ -59,7 +59,7 @@ def test_methods_that_are_called_otherwise_here(thing, name, hint):
 @pytest.mark.parametrize("thing", [NETWORK, OPTIMIZER, trainer()])
 def test_every_other_missing_name_is_an_ordinary_error(thing):
     assert not hasattr(thing, "no_such_thing")
-    with pytest.raises(AttributeError, match="has no attribute 'no_such_thing'$"):
+    with pytest.raises(AttributeError, match=r"has no attribute 'no_such_thing'$"):
         thing.no_such_thing  # noqa: B018
     assert getattr(thing, "fit_predict", None) is None
     copy.deepcopy(thing)

@@ -300,10 +300,11 @@ def make_source(
                 "drop_last is for arrays; an iterable yields only the batches that are wanted."
             )
         return IterableSource(X, class_weight, epochs, called)
+    columns = getattr(X, "columns", None)  # of a data frame
     X, y = as_arrays(X, "X", called), as_arrays(y, "y", called)
     refuse_other_lengths(X, y, called)
     for name, array in (named_arrays(X, "X") | named_arrays(y, "y")).items():
-        refuse_not_finite(array, name + called)
+        refuse_not_finite(array, name + called, columns if name == "X" else None)
     weight = sample_weights(y, sample_weight, class_weight)
     if class_weight is not None and not isinstance(class_weight, str):
         refuse_absent_classes(y, class_weight)
@@ -337,7 +338,7 @@ def as_array(values: Any, name: str) -> Array:
     return array
 
 
-def refuse_not_finite(array: Array, name: str) -> None:
+def refuse_not_finite(array: Array, name: str, columns: Any = None) -> None:
     """Raise InputError where an array in memory holds NaN or infinity; it is looked at in parts.
 
     A mapped array is not read through for this: each batch is checked when it comes.
@@ -350,6 +351,7 @@ def refuse_not_finite(array: Array, name: str) -> None:
         if not finite.all():
             row, *rest = (int(place) for place in np.argwhere(~finite)[0])
             column = f", column {rest[0]}" if len(rest) == 1 else ""
+            column += f" ({columns[rest[0]]!r})" if column and columns is not None else ""
             raise InputError(
                 f"{name} holds NaN or infinity, first in row {row + start}{column}. Fill or drop "
                 "those rows."

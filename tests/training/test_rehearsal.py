@@ -1,5 +1,6 @@
 """What does not fit together is told before the first step, in the words of who gave it."""
 
+import contextlib
 import re
 import tracemalloc
 
@@ -20,6 +21,7 @@ from chainrule import (
     Linear,
     MeanSquaredError,
     Network,
+    NotFiniteError,
     ReduceOnPlateau,
     ReLU,
     ShapeError,
@@ -317,3 +319,19 @@ def test_a_class_number_of_a_billion_takes_no_memory():
         assert tracemalloc.get_traced_memory()[1] < 50e6
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 3e38), ("float64", 1e308)])
+@pytest.mark.parametrize("sizes", [[4, 8, 3], [4, 1]])
+def test_no_warning_escapes_a_trainer(dtype, size, sizes):  # warnings are errors in the tests
+    loss = CategoricalCrossEntropy() if sizes[-1] > 1 else BinaryCrossEntropy()
+    subject = trainer(Network(sizes, seed=0, dtype=dtype), loss)
+    x, y = np.full((5, 4), size, dtype), np.array([0, 1, 0, 1, 0])
+    assert subject.predict(x).shape == (5, sizes[-1])
+    for call in (
+        lambda: subject.evaluate(x, y),
+        lambda: subject.fit(x / size, y, validation_data=(x, y), epochs=1, progress=False),
+        lambda: subject.fit(x, y, epochs=1, progress=False),
+    ):
+        with contextlib.suppress(NotFiniteError):  # an error of ours, or none
+            call()

@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 
 from chainrule import module as tree
 from chainrule.checks import all_finite, check_numbers, check_range, check_seed, check_sizes
+from chainrule.door import inside
 from chainrule.errors import BackwardError, ConfigurationError, InputError, ShapeError
 from chainrule.hints import hinting
 from chainrule.initializers import get_initializer
@@ -134,12 +135,15 @@ class Network(Module):
         if training:
             self._output = None  # should this pass fail halfway, no backward may mix two batches
         x, inputs = self._validate(x, inputs)
+        token = inside.set(True)  # layers need not look at what was looked at here
         try:
             with np.errstate(all="ignore"):  # what overflows becomes infinity, as in any formula
                 y = self.body.forward(x, training, **inputs)
         except Exception as error:
             tree.locate(error, self)
             raise
+        finally:
+            inside.reset(token)
         if training:
             self._output = shapes(y)
         return y
@@ -165,12 +169,15 @@ class Network(Module):
             raise BackwardError(NO_FORWARD, self)
         dy = self._checked_gradient(dy, self._output)  # a call that is refused here loses nothing
         self._output = None
+        token = inside.set(True)
         try:
             with np.errstate(all="ignore"):
                 dx = back(dy)
         except Exception as error:
             tree.locate(error, self)
             raise
+        finally:
+            inside.reset(token)
         self._has_gradient = True
         return dx
 

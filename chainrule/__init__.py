@@ -57,8 +57,16 @@ LATER = {
     "machine": ("Environment", "environment"),
     "plots": (),
     "training": (
-        *("CSVLog", "Callback", "Checkpoint", "EarlyStopping", "History", "ReduceOnPlateau"),
-        *("StopFile", "StopOnInterrupt", "TensorBoardLog", "Trainer", "find_learning_rate"),
+        *("CSVLog", "Callback", "Checkpoint", "EarlyStopping", "ExponentialMovingAverage"),
+        *(
+            "History",
+            "ReduceOnPlateau",
+            "StopFile",
+            "StopOnInterrupt",
+            "TensorBoardLog",
+            "Trainer",
+            "find_learning_rate",
+        ),
     ),
 }
 """Parts that are loaded when one of their names is first wanted: a network that only predicts

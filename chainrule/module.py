@@ -9,16 +9,19 @@ below find them, in the order in which they were assigned, and name them by thei
 from __future__ import annotations
 
 import inspect
+import math
 import os
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import cache
 from traceback import walk_tb
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from chainrule.door import put_in_front
 from chainrule.errors import BackwardError, FileFormatError, ModuleError, ShapeError, StateError
+from chainrule.hints import OF_MODULES, hinting, missing
 from chainrule.parameter import Array, Buffer, Initializer, Parameter
 from chainrule.storage.architecture import arguments
 from chainrule.storage.module_file import Described, read_module, write_module
@@ -68,15 +71,28 @@ class Module:
     joins = False
     """True where the input is a tuple of arrays, as of a sum; backward returns a tuple then."""
 
+    hands_on = False
+    """True where the input goes on to the modules inside as it is, which may take several."""
+
     library_classes: ClassVar[dict[str, type[Any]]] = {}
     """chainrule's own modules (and a graph's nodes) by name: what a file may ask for."""
 
     _saved: tuple[Any, ...] | None = None
 
     def __init_subclass__(cls) -> None:
-        """Note a module of chainrule's own, for `load`."""
+        """Note a module of chainrule's own, for `load`; give a layer its door."""
         if cls.__module__.startswith("chainrule."):
             Module.library_classes[cls.__name__] = cls
+        if cls.__module__.startswith("chainrule.layers."):
+            put_in_front(cls)
+            if "__init__" in vars(cls):
+                cls.__init__ = hinting(vars(cls)["__init__"])  # type: ignore[method-assign]
+
+    if not TYPE_CHECKING:  # so that mypy still knows which attributes there are
+
+        def __getattr__(self, name: str) -> Any:
+            """Tell what habits from elsewhere are here."""
+            raise missing(self, name, OF_MODULES)
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Do what `forward` does: ``layer(x)``."""
@@ -399,7 +415,11 @@ def check_features(module: Module, x: Array, features: int) -> None:
             module,
         )
     if x.shape[-1] != features:
-        raise ShapeError(f"expected {features} features, got an input of shape {x.shape}.", module)
+        flat = math.prod(x.shape[1:])
+        hint = f" Flatten() before it makes rows of {flat} numbers of them." if x.ndim > 3 else ""
+        raise ShapeError(
+            f"expected {features} features, got an input of shape {x.shape}.{hint}", module
+        )
 
 
 def locate(error: Exception, root: Module) -> None:

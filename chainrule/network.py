@@ -6,6 +6,7 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,7 @@ from chainrule.checks import (
     network_dtype,
 )
 from chainrule.display import Shown
+from chainrule.door import inside
 from chainrule.errors import (
     BackwardError,
     ConfigurationError,
@@ -29,6 +31,7 @@ from chainrule.errors import (
     InputError,
     ShapeError,
 )
+from chainrule.hints import hinting
 from chainrule.initializers import get_initializer
 from chainrule.layers.activations import ReLU, Sigmoid, Softmax
 from chainrule.layers.containers import (
@@ -90,6 +93,11 @@ class Network(Module):
     What shares a module or a parameter has to share it before the network is built.
     """
 
+    @partial(
+        hinting,
+        positional="takes its layers, or sizes, as one list: Network([Linear(4, 8), ReLU()]), "
+        "Network([4, 8, 3]).",
+    )
     def __init__(
         self,
         layers: Sequence[Any] | Module,
@@ -152,12 +160,15 @@ class Network(Module):
         if training:
             self._output = None  # should this pass fail halfway, no backward may mix two batches
         x, inputs = self._validate(x, inputs)
+        token = inside.set(True)  # layers need not look at what was looked at here
         try:
             with np.errstate(all="ignore"):  # what overflows becomes infinity, as in any formula
                 y = self.body.forward(x, training, **inputs)
         except Exception as error:
             tree.locate(error, self)
             raise
+        finally:
+            inside.reset(token)
         if training:
             self._output = shapes(y)
         return y
@@ -183,12 +194,15 @@ class Network(Module):
             raise BackwardError(NO_FORWARD, self)
         dy = self._checked_gradient(dy, self._output)  # a call that is refused here loses nothing
         self._output = None
+        token = inside.set(True)
         try:
             with np.errstate(all="ignore"):
                 dx = back(dy)
         except Exception as error:
             tree.locate(error, self)
             raise
+        finally:
+            inside.reset(token)
         self._has_gradient = True
         return dx
 
@@ -334,6 +348,7 @@ class Network(Module):
             self._flat = FlatParameters(self.named_parameters())
         return self._flat
 
+    @hinting
     def update(self, learning_rate: float) -> None:
         """Take one step of plain gradient descent: w ← w - learning_rate · gradient."""
         self.require_gradient()

@@ -63,6 +63,7 @@ class Parameter:
         decay: bool = True,
     ) -> Parameter:
         """Return a float32 parameter of this shape, its first value drawn by `initializer`."""
+        refuse_huge_shape(shape)
         _count_against_limit(shape)
         parameter = cls(np.zeros(shape, np.float32), decay=decay, initializer=initializer)
         parameter.initialize(rng)
@@ -144,6 +145,20 @@ class Parameter:
 
     def __repr__(self) -> str:
         return f"Parameter(shape={self.shape}, dtype={self.dtype})"
+
+
+MOST_NUMBERS = 500_000_000
+"""A parameter of more, 2 GB in float32, is a mistake in its sizes, not a layer for NumPy."""
+
+
+def refuse_huge_shape(shape: tuple[int, ...]) -> None:
+    """Raise ConfigurationError before memory is taken for a parameter of this shape."""
+    numbers = math.prod(shape)
+    if numbers > MOST_NUMBERS:
+        raise ConfigurationError(
+            f"A parameter of the shape {shape} would hold {numbers:,} numbers; there may be "
+            f"{MOST_NUMBERS:,}. Look at the sizes of this layer."
+        )
 
 
 class Buffer:

@@ -30,6 +30,8 @@ ORDER = [
     "nested",
     "storage",
     "preparation",
+    "door",
+    "hints",
     "module",
     "watching",
     "initializers",

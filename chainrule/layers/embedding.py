@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.checks import check_seed, check_sizes, check_whole
+from chainrule.checks import check_array, check_seed, check_sizes, check_whole
 from chainrule.errors import InputError, ShapeError
 from chainrule.initializers import Random
 from chainrule.module import Module
-from chainrule.parameter import Array, Initializer, Parameter
+from chainrule.parameter import Array, Initializer, Parameter, refuse_huge_shape
 
 __all__ = ["Embedding"]
 
@@ -45,6 +45,7 @@ class Embedding(Module):
         seed: int | np.random.Generator | None = None,
     ) -> None:
         sizes = check_sizes(num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        refuse_huge_shape(sizes)
         self.num_embeddings, self.embedding_dim = sizes
         if padding_idx is not None:
             padding_idx = check_whole("padding_idx", padding_idx, 0, self.num_embeddings - 1)
@@ -74,7 +75,7 @@ class Embedding(Module):
 
     def _checked(self, x: ArrayLike) -> Array:
         """Return the indices as integers that NumPy can count with; refuse what is none."""
-        indices = np.asarray(x)
+        indices = check_array("the input of Embedding", x)
         if indices.dtype.kind not in "iu":
             raise InputError(
                 f"Embedding takes whole numbers, got {indices.dtype}; x.astype(int) makes them of "

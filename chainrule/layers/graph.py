@@ -126,6 +126,8 @@ class Graph(Module):
         the message names them.
     """
 
+    hands_on = True
+
     def __init__(
         self,
         inputs: str | Sequence[str],

@@ -38,7 +38,7 @@ from chainrule.checks import (
 from chainrule.errors import ConfigurationError, InputError, ShapeError
 from chainrule.initializers import Constant
 from chainrule.module import Module
-from chainrule.parameter import Array, Buffer, Parameter
+from chainrule.parameter import Array, Buffer, Parameter, refuse_huge_shape
 
 __all__ = ["BatchNorm", "GroupNorm", "InstanceNorm", "LayerNorm", "RMSNorm"]
 
@@ -137,6 +137,7 @@ def gain_and_bias(
     shape: tuple[int, ...], affine: bool
 ) -> tuple[Parameter | None, Parameter | None]:
     """Return γ = 1 and β = 0, which weight decay leaves alone; or None for both."""
+    refuse_huge_shape(shape)
     if not affine:
         return None, None
     return (
@@ -179,7 +180,7 @@ class BatchNorm(Module):
         momentum: float = 0.1,
         affine: bool = True,
     ) -> None:
-        num_features = check_whole("num_features", num_features)
+        (num_features,) = check_sizes(num_features=num_features)
         self.num_features = num_features
         self.epsilon = check_range("epsilon", epsilon, inclusive=False)
         self.momentum = check_range("momentum", momentum, high=1, high_inclusive=True)
@@ -204,8 +205,8 @@ class BatchNorm(Module):
         if count == 1:
             raise ShapeError(
                 "expected more than one value per channel in training, got an input of shape "
-                f"{shape}: one value has no variance. Use a larger batch, drop the last one if it "
-                "is of one sample, or use LayerNorm or GroupNorm.",
+                f"{shape}: one value has no variance. Train on more samples at once (a larger "
+                "batch_size or micro_batch_size), or use LayerNorm or GroupNorm.",
                 self,
             )
         x_hat, mean, variance, inverse_std = standardize(channels, self.epsilon)
@@ -434,7 +435,7 @@ def as_shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
 
 def check_channels(module: Module, x: Array, channels: int) -> None:
     """Raise ShapeError unless x is (N, channels, ...)."""
-    if x.ndim < 2 or x.shape[1] != channels:
+    if x.ndim < 2 or x.shape[1] != channels or x.size == 0:
         raise ShapeError(
             f"expected {channels} channels (N, {channels}, ...), got an input of shape {x.shape}.",
             module,

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import check_instance, check_range, check_whole
+from chainrule.checks import check_function, check_instance, check_range, check_whole
 from chainrule.errors import ConfigurationError
 from chainrule.loss_functions import Loss, LossPerOutput
 from chainrule.loss_functions.class_weight import ClassWeight
 from chainrule.nested import Nested, by_name
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
+from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.callback import Callback
 from chainrule.training.checkpoint import Checkpoint
 from chainrule.training.interruption import StopOnInterrupt
@@ -27,7 +28,7 @@ def named_metrics(metrics: Any) -> dict[str, Metric]:
     A partial has its options behind that, ``partial(f1_score, average="macro")`` is f1_score_macro;
     those of one output, ``{"species": [accuracy]}``, its name in front: species_accuracy.
     """
-    if callable(metrics) or isinstance(metrics, str):
+    if not isinstance(metrics, Mapping | Sequence) or isinstance(metrics, str):
         raise ConfigurationError(f"metrics must be a list, such as [accuracy]; got {metrics!r}.")
     if not isinstance(metrics, Mapping):
         pairs = [(_name_of(metric), metric) for metric in metrics]
@@ -87,9 +88,7 @@ def augmented(x: Nested, augment: Any, rng: np.random.Generator) -> Nested:
     """Return the batch changed by `augment`: one function, or one for each input by its name."""
     if not isinstance(augment, Mapping):
         return augment(x, rng)
-    unknown = [name for name in augment if not isinstance(x, Mapping) or name not in x]
-    if unknown:
-        raise ConfigurationError(f"augment names {unknown}, which the data does not have.")
+    refuse_other_names(augment, x)
     return {name: augment[name](a, rng) if name in augment else a for name, a in x.items()}
 
 
@@ -97,13 +96,36 @@ def arranged(progress: Callback | None, callbacks: Sequence[Callback]) -> list[C
     """Return the callbacks in the order to call them: those that write checkpoints come last.
 
     So a checkpoint holds what the others have just decided. And as ends are called in the
-    opposite order, it is written before early stopping brings the best weights back.
+    opposite order, it is written before early stopping brings the best weights back; between the
+    two, an average of the weights takes their place.
     """
+    if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
+        raise ConfigurationError(
+            f"callbacks must be a list, such as [EarlyStopping()]; got {callbacks!r}."
+        )
     for callback in callbacks:
         check_instance(callback, Callback, "callbacks must be objects of subclasses of Callback")
     first: list[Callback] = [] if progress is None else [progress]
-    ordered = sorted(callbacks, key=lambda c: isinstance(c, Checkpoint))
+    last = (ExponentialMovingAverage, Checkpoint)
+    ordered = sorted(callbacks, key=lambda c: [isinstance(c, kind) for kind in reversed(last)])
     return [*first, StopOnInterrupt(), *ordered]
+
+
+def refuse_other_names(augment: Mapping[str, Any], x: Nested) -> None:
+    """Raise ConfigurationError where something is to be changed that is no input."""
+    unknown = [name for name in augment if not isinstance(x, Mapping) or name not in x]
+    if unknown:
+        raise ConfigurationError(f"augment names {unknown}, which the data does not have.")
+
+
+def check_augment(augment: Any, X: Any, y: Any) -> None:
+    """Raise ConfigurationError unless it is a function, one for each of some inputs, or None."""
+    if isinstance(augment, Mapping) and y is not None:  # else batches tell which inputs there are
+        refuse_other_names(augment, X)
+    functions = list(augment.values()) if isinstance(augment, Mapping) else [augment]
+    for function in functions:
+        if augment is not None:
+            check_function(function, "augment must be a function augment(x, rng)")
 
 
 def overridden(callbacks: Sequence[Callback], hook: str) -> list[Callable[[Run], None]]:

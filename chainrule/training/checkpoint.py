@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import check_whole
-from chainrule.errors import StateError
+from chainrule.errors import ConfigurationError, StateError
 from chainrule.module import named_generators
 from chainrule.parameter import Array
 from chainrule.storage.archive import read_archive, remove_leftovers, write_archive
@@ -23,7 +23,13 @@ from chainrule.storage.lock import FolderLock
 from chainrule.storage.names import with_prefix, without_prefix
 from chainrule.storage.rng_state import from_plain_state, to_plain_state
 from chainrule.training.callback import Callback
-from chainrule.training.monitor import Monitor, better_is, check_monitored, default_monitor
+from chainrule.training.monitor import (
+    Monitor,
+    better_is,
+    check_monitored,
+    check_name,
+    default_monitor,
+)
 from chainrule.training.run import Run
 from chainrule.training.settings import refuse_other_settings
 
@@ -68,8 +74,12 @@ class Checkpoint(Callback):
     ) -> None:
         if every_steps is not None:
             every_steps = check_whole("every_steps", every_steps)
+        if monitor is not None:
+            check_name(monitor)
         if mode is not None or monitor is not None:
             better_is(monitor or "loss", mode)  # refuses what cannot be told
+        if not isinstance(folder, str | os.PathLike):
+            raise ConfigurationError(f"Checkpoint needs the path of a folder, got {folder!r}.")
         self.folder = Path(folder)
         self.monitor = monitor
         self.every_steps = every_steps
@@ -106,7 +116,8 @@ class Checkpoint(Callback):
             self._monitor = Monitor(name, mode=self.mode)
         if self._monitor.update(history.column(self._monitor.name)[-1], trainer.epoch - 1):
             trainer.note_metrics()
-            trainer.network.save(self.best)
+            with trainer.evaluated_weights() as network:
+                network.save(self.best)
         write(trainer, self.last)
 
     def on_fit_end(self, trainer: Run) -> None:

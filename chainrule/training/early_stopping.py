@@ -64,7 +64,8 @@ class EarlyStopping(Callback):
         value = trainer.history.column(self.monitor)[-1]
         if self._monitor.update(value, trainer.epoch - 1):
             if self.restore_best:
-                self._weights = trainer.network.state()
+                with trainer.evaluated_weights() as network:
+                    self._weights = network.state()
         elif self._monitor.waited >= self.patience:
             self._stop(trainer)
 

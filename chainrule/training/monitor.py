@@ -51,7 +51,7 @@ class Monitor:
     """
 
     def __init__(self, name: str, *, mode: str | None = None, min_delta: float = 0.0) -> None:
-        self.name = name
+        self.name = check_name(name)
         self.min_delta = check_range("min_delta", min_delta)
         self._sign = 1 if better_is(name, mode) == "min" else -1
         self.reset()
@@ -83,6 +83,13 @@ class Monitor:
         self.best_epoch, self.waited = int(state["best_epoch"]), int(state["waited"])
 
 
+def check_name(name: str) -> str:
+    """Return the name of a column of the history; refuse what is no text."""
+    if not isinstance(name, str):
+        raise ConfigurationError(f"monitor must be a name such as 'val_loss', got {name!r}.")
+    return name
+
+
 def default_monitor(columns: Iterable[str]) -> str:
     """Return what is watched where nobody says: the validation loss, or else the loss."""
     return VALIDATION + "loss" if VALIDATION + "loss" in columns else "loss"
@@ -97,6 +104,13 @@ def check_monitored(name: str, columns: Collection[str]) -> None:
     if name.startswith(VALIDATION) and measured in columns:
         advice = "nothing is validated. Give fit validation_split=0.2 or validation_data=(X, y)"
         advice += f", or watch {measured!r}."
+    elif measured not in ("learning_rate", "seconds"):
+        validated = any(column.startswith(VALIDATION) for column in columns)
+        if name.startswith(VALIDATION) and not validated:
+            advice += " Give fit validation_split=0.2 or validation_data=(X, y), and"
+        else:
+            advice += " Give"
+        advice += " Trainer metrics=[...], such as metrics=[accuracy], for another number."
     raise ConfigurationError(f"There will be no {name!r} in the history to watch: {advice}")
 
 

@@ -216,15 +216,15 @@ def huge(shape):
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("a.npy", npy(np.array([Explodes()], object), allow_pickle=True), "holds object"),
-        ("a.npy", npy(np.array(["text"])), "only numbers"),
+        ("a.npy", npy(np.array([Explodes()], object), allow_pickle=True), "holds pickled objects"),
+        ("a.npy", npy(np.array(["text"])), "holds <U4; numbers are expected"),
         ("a.npy", huge((10**12,)), "claims the shape"),
         ("a.npy", huge((2**32, 2**32)), "claims the shape"),
         ("a.npy", huge((-1,)), "claims the shape"),
         ("a.npy", huge((-1, -1)), "claims the shape"),
-        ("a.npy", b"\x93NUMPY\x01\x00\xff\xff{", "truncated, damaged"),
-        ("a.npy", b"\x93NUMPY\x09\x00" + b" " * 100, "unknown npy version"),
-        ("a.npy", b"\x93NUMPY\x01\x00\x10\x00__import__('os')", "truncated, damaged"),
+        ("a.npy", b"\x93NUMPY\x01\x00\xff\xff{", "first line is longer"),
+        ("a.npy", b"\x93NUMPY\x09\x00" + b" " * 100, "a version known here"),
+        ("a.npy", b"\x93NUMPY\x01\x00\x10\x00__import__('os')", "does not tell type"),
         ("a.txt", b"text", "which is not an array"),
         ("../../a.npy", npy(np.zeros(1)), "checksum"),
         ("a.pkl", b"cos\nabort\n(tR.", "which is not an array"),
@@ -281,7 +281,7 @@ def test_an_encrypted_file_is_refused(path):
 )
 def test_a_description_that_is_none_is_refused(tmp_path, text):
     rewrite(tmp_path / "f", {f"{DESCRIPTION}.npy": npy(np.frombuffer(text, np.uint8))})
-    with pytest.raises(FileFormatError, match="cannot be read"):
+    with pytest.raises(FileFormatError, match=r"description.* (cannot|should)|more lists"):
         read_archive(tmp_path / "f", "test")
     rewrite(tmp_path / "f", head(description=text.decode("latin-1") + "}"))
     with pytest.raises(FileFormatError):

@@ -74,12 +74,16 @@ def number(least: float = -math.inf, infinite: bool = False) -> Schema:
     """Take numbers of at least `least`; never NaN, and infinity only where that is said."""
 
     def schema(value: Any, where: str) -> None:
-        fits = is_finite_number(value) or (infinite and value in (math.inf, -math.inf))
+        fits = is_finite_number(value) or (infinite and _is_infinite(value))
         if not fits or value < least:
             bound = f" of at least {least:g}" if least > -math.inf else ""
             refuse(where, ("a number" if infinite else "a finite number") + bound, value)
 
     return schema
+
+
+def _is_infinite(value: Any) -> bool:
+    return isinstance(value, float) and math.isinf(value)
 
 
 def optional(schema: Schema) -> Schema:

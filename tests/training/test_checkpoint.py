@@ -197,7 +197,7 @@ def test_other_generators_are_kept_too(tmp_path):
         assert Same(resumed) == Same(whole)
         state = whole.network.layers[2].rng.bit_generator.state
         np.testing.assert_equal(
-            from_plain_state(json.loads(json.dumps(to_plain_state(state)))), state
+            from_plain_state(json.loads(json.dumps(to_plain_state(state))), state, "a state"), state
         )
 
 
@@ -379,7 +379,7 @@ def test_a_resume_that_is_refused_late_leaves_everything_untouched(tmp_path, at,
         monkeypatch.setattr(subject.optimizer, "state_names", ("other",))
     elif at == "generators":
 
-        def broken(state):
+        def broken(*_):
             raise StateError("no such state")
 
         monkeypatch.setattr(checkpoint, "from_plain_state", broken)

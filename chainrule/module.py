@@ -20,13 +20,16 @@ from numpy.typing import DTypeLike
 
 from chainrule.errors import BackwardError, FileFormatError, ModuleError, ShapeError, StateError
 from chainrule.parameter import Array, Buffer, Initializer, Parameter
-from chainrule.storage.architecture import arguments
+from chainrule.storage.architecture import arguments, constructor_arguments
 from chainrule.storage.module_file import read_module, write_module
 
 NO_FORWARD = (
     "there is no forward pass for this backward. Call forward(x) first; each forward pass allows "
     "one backward, and predict(x) or training=False keeps nothing for it."
 )
+
+MOST_PROBLEMS, LONGEST_PROBLEM = 20, 200
+"""How many reasons, of how many characters, are told why values do not fit a module."""
 
 WATCHED_METHODS = ("forward", "backward", "backward_parameters")
 """What `chainrule.watching` puts itself in front of."""
@@ -168,7 +171,7 @@ class Module:
         ------
         StateError
             Names are missing or too many, a shape differs, or a value is not a finite number. The
-            message lists them all.
+            message lists them.
         """
         for name, place in places_for(state, self).items():
             place.value = state[name]
@@ -224,7 +227,7 @@ class Module:
     def __repr__(self) -> str:
         required = [
             name
-            for name, argument in inspect.signature(type(self)).parameters.items()
+            for name, argument in constructor_arguments(type(self)).items()
             if argument.default is argument.empty and argument.kind != argument.KEYWORD_ONLY
         ]
         shown = (
@@ -368,7 +371,7 @@ def places_for(state: Mapping[str, Array], root: Module) -> dict[str, Parameter 
     ------
     StateError
         Names are missing or too many, a shape differs, or a value is not a finite number. The
-        message lists them all.
+        message lists them.
     """
     places = {path: t for path, t in walk(root) if not isinstance(t, Module)}
     problems = [f"missing: {name}" for name in places if name not in state]
@@ -379,9 +382,10 @@ def places_for(state: Mapping[str, Array], root: Module) -> dict[str, Parameter 
             problem = misfit(array, place.value) or _not_finite(array, place.value.dtype)
             problems += [f"{name}: {problem}"] if problem else []
     if problems:
-        raise StateError(
-            "The saved values do not fit; nothing was loaded.\n  " + "\n  ".join(problems)
-        )
+        told = [problem[:LONGEST_PROBLEM] for problem in problems[:MOST_PROBLEMS]]
+        if len(problems) > MOST_PROBLEMS:
+            told.append(f"and {len(problems) - MOST_PROBLEMS} more")
+        raise StateError("The saved values do not fit; nothing was loaded.\n  " + "\n  ".join(told))
     return places
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data.sources import Batch
-from chainrule.errors import ChainruleError, StateError
+from chainrule.errors import ChainruleError, FileFormatError, StateError
 from chainrule.loss_functions import Loss
 from chainrule.module import Module, misfit, named_generators, named_modules, walk
 from chainrule.nested import (
@@ -269,6 +269,16 @@ def _guilty_rows(step: _Step, batch: Batch) -> list[int]:
 # ---------------------------------------------------------------- from a file
 
 
+DESCRIPTION = record(
+    finding=record(direction=text, array=text, path=text, layer=text, rows=list_of(whole())),
+    losses=list_of(number()),
+    epoch=whole(),
+    batch=whole(),
+    step=whole(),
+    rng_states=dict_of(dict_of(anything)),
+)
+
+
 def replay(
     path: str | os.PathLike[str],
     network: Network,
@@ -289,29 +299,19 @@ def replay(
     if optimizer is not None:
         optimizer.load_state(without_prefix("optimizer", arrays))
     x, y = (from_dict(without_prefix(name, arrays), f"{where}: {name}") for name in ("x", "y"))
+    weight = arrays.get("weight")
+    _check_batch([*arrays_of(x), *arrays_of(y), *([] if weight is None else [weight])], where)
     rng_states = {
         name: from_plain_state(saved["rng_states"][name], generator.bit_generator.state, where)
         for name, generator in named_generators(network).items()
         if name in saved["rng_states"]
     }
     try:
-        return investigate(
-            network, loss, (x, y, arrays.get("weight")), optimizer, clip_norm, rng_states
-        )
+        return investigate(network, loss, (x, y, weight), optimizer, clip_norm, rng_states)
     except ChainruleError as error:
         raise StateError(
             f"The step in {where} cannot be done with this network: {error}"
         ) from error
-
-
-DESCRIPTION = record(
-    finding=record(direction=text, array=text, path=text, layer=text, rows=list_of(whole())),
-    losses=list_of(number()),
-    epoch=whole(),
-    batch=whole(),
-    step=whole(),
-    rng_states=dict_of(dict_of(anything)),
-)
 
 
 def _load_what_fits(network: Network, values: Mapping[str, Array], where: str) -> None:
@@ -322,3 +322,11 @@ def _load_what_fits(network: Network, values: Mapping[str, Array], where: str) -
             if problem:
                 raise StateError(f"{where}: {name} does not fit this network: it {problem}.")
             place.value = values[name]
+
+
+def _check_batch(parts: list[Array], where: str) -> None:
+    """Refuse what are not as many samples of everything, one at least."""
+    counts = {part.shape[0] if part.ndim else 0 for part in parts}
+    if len(counts) != 1 or counts == {0}:
+        told = [part.shape for part in parts]
+        raise FileFormatError(f"{where} should hold the rows of one batch, got the shapes {told}.")

@@ -263,7 +263,7 @@ def _members(file: BinaryIO, path: str | os.PathLike[str]) -> dict[str, Array]:
             raise FileFormatError(f"{path}: {error}") from None
         raise FileFormatError(
             f"{path} is truncated, damaged, or not a chainrule file "
-            f"({type(error).__name__}: {error})."
+            f"({type(error).__name__}: {str(error)[:200]})."
         ) from error
     except (NotImplementedError, RuntimeError) as error:  # compression and encryption unknown here
         raise FileFormatError(f"{path} is not a file that chainrule writes ({error}).") from error
@@ -276,9 +276,13 @@ def _check_members(infos: list[ZipInfo], size: int) -> None:
         raise FileFormatError("a name stands in it twice.")
     for info in infos:
         if not info.filename.endswith(".npy"):
-            raise FileFormatError(f"it holds {info.filename!r}, which is not an array.")
+            raise FileFormatError(
+                f"it holds {schema.shortly(info.filename)}, which is not an array."
+            )
         if info.compress_type != 0 or info.file_size != info.compress_size:
-            raise FileFormatError(f"{info.filename!r} is compressed; chainrule never does that.")
+            raise FileFormatError(
+                f"{schema.shortly(info.filename)} is compressed; chainrule never does that."
+            )
     if sum(info.file_size for info in infos) > size:
         raise FileFormatError("its members claim to be larger than the file.")
 
@@ -288,4 +292,4 @@ def _array(archive: ZipFile, info: ZipInfo) -> Array:
     try:
         return read_npy(data)
     except FileFormatError as error:
-        raise FileFormatError(f"{info.filename!r} cannot be read: {error}") from error
+        raise FileFormatError(f"{schema.shortly(info.filename)} cannot be read: {error}") from error

@@ -68,7 +68,7 @@ def test_a_damaged_gzip_file_is_refused(tmp_path, images):
         (b"\x00\x00\x08\x03\x00\x00", "ends within its header"),
         (b"\x00\x00\x08\x01\x00\x00\x00\x02abc", r"shape \(2,\), which is 2 bytes.*it holds more"),
         (b"\x00\x00\x0e\x01\x00\x00\x00\x02abc", "16 bytes of float64, but it holds 3 of them"),
-        (b"\x00\x00\x0e\xff" + b"\xff" * 4 * 255 + b"abc", "but it holds 3 of them"),
+        (b"\x00\x00\x0e\xff" + b"\xff" * 4 * 255 + b"abc", "claims 255 axes; 64 are the most"),
         (gzip.compress(b"hello", mtime=0), "not an IDX file"),
     ],
 )
@@ -100,7 +100,7 @@ def test_npz_files_that_are_none_or_hold_something_else(tmp_path):
     with pytest.raises(FileFormatError, match="pickled objects"):
         read_npz(path)
     np.savez(path, names=np.array(["a", "b"]))
-    with pytest.raises(FileFormatError, match=r"'names' in .* holds <U1; numbers are expected"):
+    with pytest.raises(FileFormatError, match=r"'names.npy' .* holds <U1; numbers are expected"):
         read_npz(path)
     with open(path, "wb") as file:
         np.save(file, np.ones(3))
@@ -108,7 +108,7 @@ def test_npz_files_that_are_none_or_hold_something_else(tmp_path):
         read_npz(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "hello")
-    with pytest.raises(FileFormatError, match="numbers are expected"):
+    with pytest.raises(FileFormatError, match=r"'readme.txt' cannot be read"):
         read_npz(path)
 
 

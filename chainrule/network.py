@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from chainrule import module as tree
-from chainrule.checks import all_finite, check_numbers, check_range, check_seed, check_sizes
+from chainrule.checks import all_finite, check_numbers, check_range, check_seed, check_whole
 from chainrule.errors import BackwardError, ConfigurationError, InputError, ShapeError
 from chainrule.initializers import get_initializer
 from chainrule.layers.activations import ReLU, Sigmoid, Softmax
@@ -386,10 +386,10 @@ def classifier_layers(sizes: Sequence[Any]) -> list[Module]:
         raise ConfigurationError(
             f"A network needs the size of its input and of its output, got {list(sizes)}."
         )
-    check_sizes(**{f"size {place}": size for place, size in enumerate(sizes)})
+    checked = (check_whole(f"size {place}", size) for place, size in enumerate(sizes))
     layers: list[Module] = []
-    for in_features, out_features in itertools.pairwise(sizes):
-        layers += [Linear(int(in_features), int(out_features)), ReLU()]
+    for in_features, out_features in itertools.pairwise(checked):
+        layers += [Linear(in_features, out_features), ReLU()]
     layers[-1] = Sigmoid() if sizes[-1] == 1 else Softmax()
     return layers
 

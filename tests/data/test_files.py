@@ -202,3 +202,16 @@ def test_labels_that_do_not_belong_to_the_images(mnist_like):
     write_idx(folder / "t10k-labels-idx1-ubyte", np.zeros(4, np.uint8))
     with pytest.raises(FileFormatError, match=r"t10k images .* got \(3, 4, 5\) and \(4,\)"):
         read_mnist(folder)
+
+
+def test_an_idx_file_without_numbers_cannot_claim_an_impossible_shape(tmp_path):
+    axes = [2**32 - 1] * 3 + [0]
+    head = b"\0\0\x0e\x04" + b"".join(length.to_bytes(4, "big") for length in axes)
+    (tmp_path / "data").write_bytes(head)
+    with pytest.raises(FileFormatError, match="claims the impossible shape"):
+        read_idx(tmp_path / "data")
+
+
+def test_an_npz_file_that_is_not_there_is_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_npz(tmp_path / "none.npz")

@@ -449,7 +449,7 @@ def first(arrays, prefix):
         (lambda a, d: a.update({"y/array": a["y/array"][:3]}), "should hold the rows of one batch"),
         (lambda a, d: a.update({"x/array": np.ones((8, 99))}), "cannot be done with this network"),
         (
-            lambda a, d: a.update({"network/layers.0.weight": np.ones(3)}),
+            lambda a, d: a.update({first(a, "network/"): np.ones(99)}),
             "does not fit this network",
         ),
         (lambda a, d: a.update({"optimizer/steps": np.ones(3)}), "number of steps should be"),

@@ -19,7 +19,7 @@ from chainrule.checks import (
     check_numbers,
     check_range,
     check_seed,
-    check_sizes,
+    check_whole,
     network_dtype,
 )
 from chainrule.display import Shown
@@ -506,9 +506,9 @@ def classifier_layers(sizes: Sequence[Any]) -> list[Module]:
         raise ConfigurationError(
             f"A network needs the size of its input and of its output, got {list(sizes)}."
         )
-    check_sizes(**{f"size {place}": size for place, size in enumerate(sizes)})
+    checked = (check_whole(f"size {place}", size) for place, size in enumerate(sizes))
     layers: list[Module] = []
-    for in_features, out_features in itertools.pairwise(sizes):
-        layers += [Linear(int(in_features), int(out_features)), ReLU()]
+    for in_features, out_features in itertools.pairwise(checked):
+        layers += [Linear(in_features, out_features), ReLU()]
     layers[-1] = Sigmoid() if sizes[-1] == 1 else Softmax()
     return layers

@@ -16,7 +16,7 @@ from chainrule.checks import check_number, check_sizes, check_whole
 from chainrule.errors import ShapeError
 from chainrule.initializers import Constant
 from chainrule.module import Module
-from chainrule.parameter import Array, Parameter
+from chainrule.parameter import Array, Parameter, filled
 
 __all__ = [
     "HardSigmoid",
@@ -94,7 +94,7 @@ class PReLU(Module):
     def __init__(self, num_parameters: int = 1, *, init: float = 0.25) -> None:
         (self.num_parameters,) = check_sizes(num_parameters=num_parameters)
         self.init = check_number("init", init)
-        first = np.full(self.num_parameters, self.init, np.float32)
+        first = filled((self.num_parameters,), self.init)
         self.weight = Parameter(first, decay=False, initializer=Constant(self.init))
 
     def forward(self, x: Array, training: bool = True) -> Array:

@@ -9,7 +9,7 @@ from chainrule.checks import check_array, check_seed, check_sizes, check_whole
 from chainrule.errors import InputError, ShapeError
 from chainrule.initializers import Random
 from chainrule.module import Module
-from chainrule.parameter import Array, Initializer, Parameter, refuse_huge_shape
+from chainrule.parameter import Array, Initializer, Parameter, filled
 
 __all__ = ["Embedding"]
 
@@ -45,7 +45,6 @@ class Embedding(Module):
         seed: int | np.random.Generator | None = None,
     ) -> None:
         sizes = check_sizes(num_embeddings=num_embeddings, embedding_dim=embedding_dim)
-        refuse_huge_shape(sizes)
         self.num_embeddings, self.embedding_dim = sizes
         if padding_idx is not None:
             padding_idx = check_whole("padding_idx", padding_idx, 0, self.num_embeddings - 1)
@@ -101,7 +100,7 @@ class Table(Parameter):
     """The rows of an Embedding: whoever draws them anew, the padding's row is zero again."""
 
     def __init__(self, shape: tuple[int, ...], padding_idx: int | None) -> None:
-        super().__init__(np.zeros(shape, np.float32), initializer=Random(std=1.0))
+        super().__init__(filled(shape, 0.0), initializer=Random(std=1.0))
         self.padding_idx = padding_idx
 
     def initialize(self, rng: np.random.Generator, initializer: Initializer | None = None) -> None:

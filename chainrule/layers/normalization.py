@@ -38,7 +38,7 @@ from chainrule.checks import (
 from chainrule.errors import ConfigurationError, InputError, ShapeError
 from chainrule.initializers import Constant
 from chainrule.module import Module
-from chainrule.parameter import Array, Buffer, Parameter, refuse_huge_shape
+from chainrule.parameter import Array, Buffer, Parameter, filled, refuse_huge_shape
 
 __all__ = ["BatchNorm", "GroupNorm", "InstanceNorm", "LayerNorm", "RMSNorm"]
 
@@ -141,8 +141,8 @@ def gain_and_bias(
     if not affine:
         return None, None
     return (
-        Parameter(np.ones(shape, np.float32), decay=False, initializer=Constant(1.0)),
-        Parameter(np.zeros(shape, np.float32), decay=False, initializer=Constant(0.0)),
+        Parameter(filled(shape, 1.0), decay=False, initializer=Constant(1.0)),
+        Parameter(filled(shape, 0.0), decay=False, initializer=Constant(0.0)),
     )
 
 
@@ -186,8 +186,8 @@ class BatchNorm(Module):
         self.momentum = check_range("momentum", momentum, high=1, high_inclusive=True)
         self.affine = affine
         self.weight, self.bias = gain_and_bias((num_features,), affine)
-        self.running_mean = Buffer(np.zeros(num_features, np.float32))
-        self.running_var = Buffer(np.ones(num_features, np.float32))
+        self.running_mean = Buffer(filled((num_features,), 0.0))
+        self.running_var = Buffer(filled((num_features,), 1.0))
 
     def forward(self, x: Array, training: bool = True) -> Array:
         check_channels(self, x, self.num_features)

@@ -15,6 +15,7 @@ from chainrule.errors import ConfigurationError, StateError
 from chainrule.hints import OF_OPTIMIZERS, hinting, missing
 from chainrule.network import Network
 from chainrule.parameter import Array, Parameter
+from chainrule.storage.schema import array, whole
 
 BLOCK = 32_768
 """How many values are updated at a time.
@@ -144,17 +145,20 @@ class Optimizer:
         StateError
             The names are not this optimizer's, or a vector does not fit its network.
         """
-        begun = len(state) > 1 or int(state.get("steps", 0)) > 0
+        steps = checked_steps(state)
+        begun = len(state) > 1 or steps > 0
         expected = {"steps", *self.state_names} if begun else {"steps"}
         if set(state) != expected:
             raise StateError(
                 f"{type(self).__name__} remembers {sorted(expected)}, got {sorted(state)}."
             )
         vectors = {name: np.array(state[name]) for name in self.state_names if name in state}
+        for name, vector in vectors.items():
+            array("f", axes=1)(vector, f"The optimizer's {name}")
         if self._network is not None:
             vectors = self._fitting(vectors, self._network)
         self.state_vectors = vectors
-        self.steps = int(state["steps"])
+        self.steps = steps
 
     def check_network(self, network: Network) -> None:
         """Raise ConfigurationError where a step of this network would be refused."""
@@ -192,6 +196,14 @@ class Optimizer:
         )
         shown = {k: v for k, v in vars(self).items() if k not in hidden and not k.startswith("_")}
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
+
+
+def checked_steps(state: Mapping[str, Array]) -> int:
+    """Return how many steps a saved state is of."""
+    steps = np.asarray(state.get("steps", 0))
+    array("iu", axes=0)(steps, "The number of steps")
+    whole()(steps.item(), "The number of steps")
+    return int(steps)
 
 
 def check_learning_rate(name: str, value: LearningRate) -> LearningRate:

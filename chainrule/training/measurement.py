@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from chainrule.errors import StateError
+from chainrule.errors import FileFormatError
 from chainrule.loss_functions import Loss
 from chainrule.nested import Nested, as_dict, concatenate, from_dict
 from chainrule.parameter import Array
@@ -68,8 +68,11 @@ class Measurement:
         """Take over what `state` returned."""
         self.reset()
         self.weight, self.loss = sums["weight"], sums["loss"]
+        wanted = bool(self.metrics) and self.weight > 0
+        if (wanted and not arrays) or (arrays and not self.metrics):
+            raise FileFormatError("The checkpoint does not hold what this epoch's metrics need.")
         if arrays:
-            kept = [without_prefix(name, arrays) for name in ("truth", "prediction")]
-            if not all(kept):
-                raise StateError("The epoch's predictions come without their targets.")
-            self.truths, self.predictions = [from_dict(kept[0])], [from_dict(kept[1])]
+            self.truths, self.predictions = (
+                [from_dict(without_prefix(name, arrays), f"The epoch's {name}")]
+                for name in ("truth", "prediction")
+            )

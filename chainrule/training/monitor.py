@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from chainrule.checks import check_range
-from chainrule.errors import ConfigurationError
+from chainrule.errors import ConfigurationError, FileFormatError
+from chainrule.storage.schema import number, optional, record, whole
 
 VALIDATION = "val_"
 """What a metric's name begins with where it was measured on validation data."""
@@ -77,10 +78,23 @@ class Monitor:
         """Return what `load_state` takes over, in plain numbers."""
         return {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited}
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on where another one was."""
+    def load_state(self, state: Mapping[str, Any], epochs: int) -> None:
+        """Go on where another one was after so many epochs.
+
+        Raises
+        ------
+        FileFormatError
+            It is no state of a monitor then.
+        """
+        record(
+            best=optional(number(infinite=True)),
+            best_epoch=whole(-1, epochs - 1),
+            waited=whole(0, epochs),
+        )(dict(state), f"The state of what watches {self.name!r}")
+        if (state["best"] is None) != (state["best_epoch"] == -1):
+            raise FileFormatError(f"The best {self.name!r} in the file is of no epoch.")
         self.best = None if state["best"] is None else float(state["best"])
-        self.best_epoch, self.waited = int(state["best_epoch"]), int(state["waited"])
+        self.best_epoch, self.waited = state["best_epoch"], state["waited"]
 
 
 def check_name(name: str) -> str:

@@ -239,7 +239,7 @@ class Trainer(Run):
             source = make_source(X, y, batch_size, sample_weight, class_weight, epochs, drop_last)
             validation = self._validation_source(validation_data, validation_split)
             self._note_settings(source, validation, options, resume)
-            resumed = checkpoint.restore(self, resume) if resume is not None else None
+            resumed = checkpoint.restore(self, resume, source) if resume is not None else None
             if validation_split is not None:
                 source, validation = self._held_out(source, validation_split)
             self._look_at(source, validation)

@@ -206,7 +206,7 @@ def test_the_forger_writes_what_is_right(path):
 @pytest.mark.parametrize(
     ("described", "arrays", "told"),
     [
-        (3, FIGURES, "preparations are not what chainrule writes"),
+        (3, FIGURES, "preparations should be a dict"),
         ({"preparation": 3}, FIGURES, "needs the preparation None"),
         ({"preparation": {}}, FIGURES, "needs the preparation None"),
         ({"preparation": {"class": "os.system"}}, FIGURES, "needs the preparation 'os.system'"),

@@ -29,8 +29,8 @@ DIRECTION = re.compile(
 class Monitor:
     """The best value so far of one column of the history.
 
-    A number is better than NaN, and NaN is better than nothing: so an epoch that could not be
-    measured is never the best one, and does not stay the best one either.
+    A number is better than NaN, and NaN never is the best: so an epoch that could not be measured
+    does not stand in the way of those that can.
 
     Parameters
     ----------

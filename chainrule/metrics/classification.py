@@ -15,6 +15,10 @@ from chainrule.parameter import Array
 __all__ = ["accuracy", "balanced_accuracy_score", "confusion_matrix", "top_k_accuracy"]
 
 
+MOST_CLASSES = 10_000
+"""Of a table of what is taken for what: 800 MB."""
+
+
 def accuracy(
     y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
@@ -84,6 +88,11 @@ def confusion_matrix(
     count = largest + 1 if classes is None else check_whole("classes", classes)
     if min(true.min(), pred.min()) < 0 or largest >= count:
         raise InputError(f"Classes must run from 0 to {count - 1}, got one outside.")
+    if count > MOST_CLASSES:
+        raise InputError(
+            f"A table of {count:,} classes by {count:,} is more than can be shown; there may be "
+            f"{MOST_CLASSES:,}. Number the classes from 0, without gaps."
+        )
     cells = true * count + pred
     counted = None if sample_weight is None else weight
     return np.bincount(cells, counted, minlength=count * count).reshape(count, count)

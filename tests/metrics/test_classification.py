@@ -245,3 +245,9 @@ def test_several_labels_a_sample_are_refused(metric):
 def test_weights_that_cannot_be(metric, weight, message):
     with pytest.raises(InputError, match=message):
         metric([0, 1, 1], [0, 1, 0], sample_weight=weight)
+
+
+def test_class_numbers_of_a_billion_are_refused_before_memory_is_taken():
+    for true, pred, options in (([0, 10**9], [0, 1], {}), ([0, 1], [0, 1], {"classes": 10**9})):
+        with pytest.raises(InputError, match="Number the classes from 0, without gaps"):
+            confusion_matrix(true, pred, **options)

@@ -132,8 +132,9 @@ def alarm(seconds: int) -> Iterator[None]:
 class Meter:
     """Measures how much more memory is taken at the most between `begin` and `end`.
 
-    On Linux by the high-water mark of the process, which costs nothing; elsewhere by tracemalloc,
-    with which everything takes four times as long.
+    On Linux by the high-water mark of the process, which costs nothing, but does not show what is
+    taken of memory that was freed and kept before; elsewhere by tracemalloc, with which everything
+    takes four times as long.
     """
 
     def __init__(self) -> None:

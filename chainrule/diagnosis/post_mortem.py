@@ -330,7 +330,8 @@ def _load_what_fits(network: Network, values: Mapping[str, Array], where: str) -
             problem = misfit(values[name], place.value)
             if problem:
                 raise StateError(f"{where}: {name} does not fit this network: it {problem}.")
-            place.value = values[name]
+            with np.errstate(over="ignore"):  # too large for the network's type becomes infinity
+                place.value = values[name]
 
 
 def _check_batch(parts: list[Array], where: str) -> None:

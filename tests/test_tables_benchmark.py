@@ -2,9 +2,12 @@
 """The comparison on real tables keeps its books right. On made-up tables; nothing is downloaded."""
 
 import json
-import os
+import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +21,8 @@ from benchmarks.tables.catalogue import Entry
 from benchmarks.tables.methods import Method, methods
 from benchmarks.tables.prepare import fingerprint, prepare
 from benchmarks.tables.table import Facts, Table, cache_folder, facts_of
+
+ROOT = Path(__file__).parents[1]
 
 
 def made_up(rows=60, task="classification", seed=0) -> pd.DataFrame:
@@ -187,6 +192,15 @@ def test_a_class_that_was_not_learned_has_probability_zero():
     np.testing.assert_array_equal(found, [[0.3, 0.0, 0.7]])
 
 
+def test_the_version_of_a_package_that_is_only_a_checkout_is_found(monkeypatch):
+    method = methods()["MLP"]
+    assert worker.version_of(method).startswith("scikit-learn ")
+    a_module = type("module", (), {"__version__": "3.2.1"})
+    monkeypatch.setitem(sys.modules, "only_a_checkout", a_module)
+    found = worker.version_of(replace(method, package="only_a_checkout"))
+    assert found == "only_a_checkout 3.2.1"
+
+
 def test_processor_time_is_what_was_worked_and_not_what_was_waited():
     _, waited = worker.timed(lambda: time.sleep(0.2))
     assert waited["wall"] >= 0.2
@@ -265,14 +279,9 @@ def test_a_fit_that_fails_or_takes_too_long_is_recorded_as_such(cache, monkeypat
 
 
 def test_a_limit_of_processor_time_ends_a_process():
-    child = os.fork()
-    if not child:
-        worker.limit_processor(0.0)
-        while True:
-            pass
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status)
-    assert os.WTERMSIG(status) == run.signal.SIGXCPU
+    code = "from benchmarks.tables import worker\nworker.limit_processor(0)\nwhile True: pass"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=120)
+    assert ended.returncode == -signal.SIGXCPU
 
 
 ABC = [Method(name, "numpy", lambda task, seed: None, cost=1) for name in "abc"]

@@ -15,7 +15,8 @@ import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
-from importlib.metadata import version
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,15 @@ def _in_order(probabilities: np.ndarray, known: np.ndarray, count: int) -> np.nd
     return full
 
 
+def version_of(method: Method) -> str:
+    """Return the package's name and version, of a checkout too."""
+    try:
+        number = version(method.package)
+    except PackageNotFoundError:
+        number = getattr(import_module(method.package), "__version__", "unknown")
+    return f"{method.package} {number}"
+
+
 def processor() -> str:
     """Return the processor's name, since times depend on it."""
     file = Path("/proc/cpuinfo")
@@ -109,5 +119,5 @@ def _measured(cache: Path, fit: Key, limit: float) -> Record:
     kept = cache / "predictions" / method.name / f"{name}-{split}.npz"
     kept.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(kept, predictions=predictions.astype(np.float32))
-    by = {"version": f"{method.package} {version(method.package)}", "processor": processor()}
+    by = {"version": version_of(method), "processor": processor()}
     return measured | by

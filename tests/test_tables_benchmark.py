@@ -207,14 +207,16 @@ def test_processor_time_is_what_was_worked_and_not_what_was_waited():
     assert waited["cpu"] < waited["wall"]
 
 
-def test_cheap_methods_and_small_tables_come_first_and_judging_ones_if_it_is_costly():
+def test_cheap_methods_and_small_tables_come_first_and_then_what_judges_at_little_cost():
     facts = Facts("vehicle", "classification", 10, 1, 0, 2, 0.0, "")
-    tables = [facts, replace(facts, name="sonar", rows=5), replace(facts, name="cells", rows=20)]
+    tables = [facts, replace(facts, name="sonar", rows=5), replace(facts, name="cells", rows=30)]
     cheap = Method("cheap", "numpy", lambda task, seed: None, cost=1)
-    fits = run.order([replace(cheap, name="dear", cost=run.COSTLY), cheap], tables, 1)
+    dear, dearer = (replace(cheap, name=f"cost {c}", cost=c) for c in (10, 40))
+    fits = run.order([dearer, dear, cheap], tables, 1)
     assert [(table, method) for table, _, method in fits] == [
         *[("sonar", "cheap"), ("vehicle", "cheap"), ("cells", "cheap")],
-        *[("cells", "dear"), ("sonar", "dear"), ("vehicle", "dear")],
+        *[("sonar", "cost 10"), ("cells", "cost 10"), ("vehicle", "cost 10")],
+        *[("sonar", "cost 40"), ("cells", "cost 40"), ("vehicle", "cost 40")],
     ]
     both = run.order([cheap], tables[:1], 2)
     assert both == [("vehicle", 0, "cheap"), ("vehicle", 1, "cheap")]

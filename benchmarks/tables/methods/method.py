@@ -25,7 +25,7 @@ class Method:
     name: str
     package: str  # as it is called on PyPI; its version is recorded
     build: Callable[[str, int], Any]
-    cost: int  # cheap ones are run first
+    cost: int  # cheap ones are run first; from 10 on, in proportion to the time for a row
     ranked: bool = True  # or only a mark to measure against
     interval: Interval | None = (
         None  # (fitted, X, level) -> lower and upper ends, where it has them

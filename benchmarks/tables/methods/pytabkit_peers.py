@@ -28,6 +28,6 @@ def tabm(task: str, seed: int) -> Any:
 
 
 METHODS = (
-    Method("RealMLP", "pytabkit", realmlp, cost=8),
-    Method("TabM", "pytabkit", tabm, cost=9),
+    Method("RealMLP", "pytabkit", realmlp, cost=10),
+    Method("TabM", "pytabkit", tabm, cost=40),
 )

@@ -1,0 +1,110 @@
+"""What learns behind an estimator: an ensemble built from its options, or a ready network.
+
+Both learn in the type that was asked for. What predicts is a copy in float64: so the prediction
+for a row does not depend on the rows beside it, by which a product in float32 is rounded now this
+way and now that.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ConfigurationError
+from chainrule.layers import Linear, Sequential, Sigmoid, Softmax
+from chainrule.loss_functions import Loss
+from chainrule.module import Module, cast
+from chainrule.network import Network
+from chainrule.optimizers import Optimizer
+from chainrule.parameter import Array
+from chainrule.training import Callback, EarlyStopping, Trainer
+
+Score = Callable[[Array, Array], float]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Prepared rows, what is to come out, and how much each counts."""
+
+    X: Array
+    y: Array
+    weight: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long to train, and on how much at a time; without patience, to the last epoch."""
+
+    epochs: int
+    batch_size: int
+    patience: int | None
+    progress: bool | str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training tells: the loss of each epoch, the scores on held-out rows, and the rest."""
+
+    history: Any
+    loss_curve: list[float]
+    scores: list[float] | None
+    kept_epoch: int
+
+
+class NetworkLearner:
+    """A ready network, trained by `Trainer`."""
+
+    def __init__(
+        self,
+        network: Network,
+        loss: Loss,
+        make_optimizer: Callable[[], Optimizer],
+        score: Score,
+        rng: np.random.Generator,
+    ) -> None:
+        self.network = network
+        self.loss = loss
+        self.make_optimizer = make_optimizer
+        self.score = score
+        self.rng = rng
+        self.trainer: Trainer | None = None
+
+    def train(self, rows: Rows, held_out: Rows | None, plan: Plan, *, go_on: bool) -> Outcome:
+        """Train and return what happened; with `go_on` the optimizer keeps its state."""
+        if self.trainer is None or not go_on:
+            self.trainer = Trainer(
+                self.network,
+                self.loss,
+                self.make_optimizer(),
+                metrics={"score": self.score},
+                seed=self.rng,
+                post_mortem_file=None,
+            )
+        stopping: list[Callback] = []
+        if plan.patience is not None and held_out is not None:
+            stopping = [EarlyStopping(patience=plan.patience)]
+        history = self.trainer.fit(
+            rows.X,
+            rows.y,
+            sample_weight=rows.weight,
+            epochs=plan.epochs,
+            batch_size=plan.batch_size,
+            validation_data=None if held_out is None else (held_out.X, held_out.y, held_out.weight),
+            callbacks=stopping,
+            progress=plan.progress,
+        )
+        scores = None if held_out is None else list(history.epochs["val_score"])
+        return Outcome(history, list(history.epochs["loss"]), scores, history.kept_epoch)
+
+    def finished(self) -> Network:
+        """Return a copy of what has been learned, in float64."""
+        network = copy.deepcopy(self.network)
+        cast(network, np.float64)
+        return network

@@ -105,11 +105,10 @@ def main():
         iris.data, iris.target, test_size=0.2, stratify=iris.target, seed=options.seed
     )
     scaler = Standardizer().fit(X_train)  # by the training part alone
-    X_train, X_test = scaler.transform(X_train), scaler.transform(X_test)
 
     print(f"{len(X_train)} flowers to learn from, {len(X_test)} to be tested on")
     network = train(
-        X_train,
+        scaler.transform(X_train),
         y_train,
         hidden=options.hidden,
         epochs=options.epochs,
@@ -120,16 +119,15 @@ def main():
         seed=options.seed,
         report=max(1, options.epochs // 10),
     )
+    network.preparation = scaler  # so that it predicts from centimetres, and is saved with it
     print(f"\n{network.summary()}\n")
 
-    probabilities = network.predict(X_test)
+    probabilities = network.predict_raw(X_test)
     print(f"test accuracy {accuracy(y_test, probabilities):.3f}\n")
     print_confusion(confusion_matrix(y_test, probabilities, classes=3), iris.target_names)
 
     print("\nsome flowers of the test part:")
-    for flower, p, truth in zip(
-        scaler.inverse_transform(X_test)[:5], probabilities, y_test, strict=False
-    ):
+    for flower, p, truth in zip(X_test[:5], probabilities, y_test, strict=False):
         guess = iris.target_names[p.argmax()]
         measures = " ".join(f"{cm:.1f}" for cm in flower)
         print(f"  {measures} cm  ->  {guess} ({p.max():.0%}), in truth {iris.target_names[truth]}")

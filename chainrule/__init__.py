@@ -14,6 +14,7 @@ The names below are here, and in the part that they belong to:
     chainrule.optimizers        SGD, Adam ..., learning-rate schedules, clipping
     chainrule.initializers      how weights begin
     chainrule.data              batches, splits, files; chainrule.augmentation for images
+    chainrule.preparation       raw rows to numbers and back, saved with the network
     chainrule.metrics           accuracy and the like
     chainrule.training          Trainer, callbacks, checkpoints, history
     chainrule.diagnosis         check_module: is this backward right? And post-mortems
@@ -23,7 +24,16 @@ The names below are here, and in the part that they belong to:
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from chainrule import data, errors, initializers, layers, loss_functions, metrics, optimizers
+from chainrule import (
+    data,
+    errors,
+    initializers,
+    layers,
+    loss_functions,
+    metrics,
+    optimizers,
+    preparation,
+)
 from chainrule.data import *
 from chainrule.data import augmentation, train_test_split
 from chainrule.errors import *
@@ -32,6 +42,7 @@ from chainrule.loss_functions import *
 from chainrule.network import Network
 from chainrule.optimizers import *
 from chainrule.parameter import Buffer, Parameter
+from chainrule.preparation import *
 
 if TYPE_CHECKING:
     from chainrule import diagnosis, machine, plots, training
@@ -59,6 +70,7 @@ __all__ += errors.__all__
 __all__ += layers.__all__
 __all__ += loss_functions.__all__
 __all__ += optimizers.__all__
+__all__ += [name for name in preparation.__all__ if name not in data.__all__]
 __all__ += [name for part, names in LATER.items() for name in (part, *names)]
 
 

@@ -21,7 +21,7 @@ from numpy.typing import DTypeLike
 from chainrule.errors import BackwardError, FileFormatError, ModuleError, ShapeError, StateError
 from chainrule.parameter import Array, Buffer, Initializer, Parameter
 from chainrule.storage.architecture import arguments
-from chainrule.storage.module_file import read_module, write_module
+from chainrule.storage.module_file import Described, read_module, write_module
 
 NO_FORWARD = (
     "there is no forward pass for this backward. Call forward(x) first; each forward pass allows "
@@ -216,17 +216,19 @@ class Module:
     @classmethod
     def _load(
         cls, path: str | os.PathLike[str], modules: Sequence[type[Module]]
-    ) -> tuple[Self, dict[str, Any]]:
-        """Return the module, and what else was written about it."""
+    ) -> tuple[Self, dict[str, Any], dict[str, Described]]:
+        """Return the module, and what else was written about it: metadata and preparations."""
         custom = {kind.__name__: kind for kind in modules if issubclass(kind, Module)}
-        module, values, metadata = read_module(path, Module.library_classes, custom, named_modules)
+        module, values, metadata, preparations = read_module(
+            path, Module.library_classes, custom, named_modules
+        )
         if not isinstance(module, cls):
             raise FileFormatError(f"{path} holds a {type(module).__name__}, not a {cls.__name__}.")
         kinds = {array.dtype for array in values.values() if array.dtype.kind == "f"}
         if len(kinds) == 1:
             cast(module, kinds.pop())
         module.load_state(values)
-        return module, metadata
+        return module, metadata, preparations
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave a half-done pass and a watcher behind: a copy starts without them."""

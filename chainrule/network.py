@@ -13,8 +13,21 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from chainrule import module as tree
-from chainrule.checks import all_finite, check_numbers, check_range, check_seed, check_sizes
-from chainrule.errors import BackwardError, ConfigurationError, InputError, ShapeError
+from chainrule.checks import (
+    all_finite,
+    check_instance,
+    check_numbers,
+    check_range,
+    check_seed,
+    check_sizes,
+)
+from chainrule.errors import (
+    BackwardError,
+    ConfigurationError,
+    FileFormatError,
+    InputError,
+    ShapeError,
+)
 from chainrule.initializers import get_initializer
 from chainrule.layers.activations import ReLU, Sigmoid, Softmax
 from chainrule.layers.containers import (
@@ -30,8 +43,12 @@ from chainrule.memory import keep_freed_memory
 from chainrule.module import NO_FORWARD, Module
 from chainrule.nested import Nested, is_tuple, shapes
 from chainrule.parameter import Array, FlatParameters, Initializer
+from chainrule.preparation.base import Preparation, read_preparation, write_preparation
 from chainrule.storage.module_file import write_module
 from chainrule.summary import summarize
+
+PREPARATIONS = ("preparation", "target_preparation")
+"""The attributes that hold them; a file uses the same names."""
 
 
 class Network(Module):
@@ -58,6 +75,11 @@ class Network(Module):
         What computes: a `Sequential` of the layers, or the module that was given.
     metadata : dict
         What `save` writes beside the values; see there.
+    preparation, target_preparation : Preparation or None
+        What turns raw rows into this network's input, and a regression's targets into what it
+        learns, such as a `Standardizer`. Set them (or give them to `save`): they are saved with
+        the network, and `predict_raw` applies them. `forward`, `predict` and training take
+        numbers that are prepared already.
 
     Notes
     -----
@@ -86,6 +108,8 @@ class Network(Module):
         self.takes_indices = self.body.takes_indices
         self.joins = self.body.joins
         self.metadata: dict[str, Any] = {}
+        self.preparation: Preparation | None = None
+        self.target_preparation: Preparation | None = None
         self._kinds = kinds_of_inputs(self.body)
         self._required = list(self._kinds) if isinstance(self.body, Graph) else ["x"]
         self._one_float_input = len(self._required) == 1 and not self.takes_indices
@@ -188,6 +212,46 @@ class Network(Module):
     def predict(self, x: Nested, **inputs: Any) -> Any:
         """Return the output for a batch, outside training; nothing in the network changes."""
         return self.forward(x, training=False, **inputs)
+
+    def predict_raw(self, X: Any, **inputs: Any) -> Any:
+        """Return the prediction for raw rows, as they are before `preparation`, in raw units.
+
+        It is ``predict(preparation.transform(X))``, and what comes out goes back through
+        ``target_preparation.inverse_transform``: of a regression whose targets were scaled, the
+        prediction is in the units of the targets. Where one of the two is None, nothing is done
+        in its place.
+
+        Parameters
+        ----------
+        X : array_like or data frame
+            The rows, as `preparation` was fitted on them.
+        **inputs : array_like
+            Further inputs of the network by name, which are not prepared.
+
+        Raises
+        ------
+        ConfigurationError
+            The network has no preparation, neither for rows nor for targets.
+        InputError
+            The rows are not like those that the preparation was fitted on.
+        """
+        rows, targets = self.preparation, self.target_preparation
+        if rows is None and targets is None:
+            raise ConfigurationError(
+                "This network does not know how its rows were prepared. Set network.preparation "
+                "= Standardizer().fit(X_train), or what else its training rows went through, "
+                "before network.save(path); or give prepared rows to network.predict."
+            )
+        _check_preparations(rows, targets)
+        try:
+            y = self.predict(X if rows is None else rows.transform(X), **inputs)
+        except ShapeError as error:
+            error.add_note(
+                f"The rows came from network.preparation, {rows!r:.100}. It must be the one whose "
+                "rows the network was trained on."
+            )
+            raise
+        return y if targets is None else targets.inverse_transform(y)
 
     def take_pass(self) -> Any:
         kept, self._output = self._output, None
@@ -296,7 +360,8 @@ class Network(Module):
         path: str | os.PathLike[str],
         *,
         class_names: Sequence[str] | None = None,
-        standardizer: Any = None,
+        preparation: Preparation | None = None,
+        target_preparation: Preparation | None = None,
         metrics: Mapping[str, float] | None = None,
     ) -> None:
         """Write the network into one ``.npz`` file: architecture, values, what it was trained with.
@@ -309,28 +374,54 @@ class Network(Module):
             Where to, such as ``"model.npz"``.
         class_names : sequence of str, optional
             What the outputs stand for.
-        standardizer : Standardizer, optional
-            What inputs were standardised with.
+        preparation, target_preparation : Preparation, optional
+            What rows and targets were prepared with, such as a `Standardizer`; they become the
+            network's attributes of these names. `load` brings them back, for `predict_raw`.
         metrics : mapping of str to float, optional
             How good the network is. `Trainer.fit` leaves its last epoch's numbers in `metadata`.
 
-        What is given here goes into `metadata`, and all of `metadata` into the file.
+        All else that is given here goes into `metadata`, and all of `metadata` into the file.
         """
-        given = {"class_names": class_names, "metrics": metrics, "standardizer": standardizer}
+        _check_preparations(preparation, target_preparation)
+        if preparation is not None:
+            self.preparation = preparation
+        if target_preparation is not None:
+            self.target_preparation = target_preparation
         if class_names is not None:
-            given["class_names"] = [str(name) for name in class_names]
-        if standardizer is not None:
-            given["standardizer"] = {"mean": standardizer.mean, "std": standardizer.std}
-        self.metadata |= {name: value for name, value in given.items() if value is not None}
+            self.metadata["class_names"] = [str(name) for name in class_names]
+        if metrics is not None:
+            self.metadata["metrics"] = metrics
         self.metadata["version"] = sys.modules[__package__].__version__
-        own = Module.library_classes
-        write_module(path, tree.named_modules(self), self.state(), own, self.metadata)
+        write_module(
+            path,
+            tree.named_modules(self),
+            self.state(),
+            Module.library_classes,
+            self.metadata,
+            self._described_preparations(),
+        )
+
+    def _described_preparations(self) -> dict[str, Any]:
+        _check_preparations(self.preparation, self.target_preparation)
+        return {
+            name: write_preparation(getattr(self, name))
+            for name in PREPARATIONS
+            if getattr(self, name) is not None
+        }
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], modules: Sequence[type[Module]] = ()) -> Self:
-        """Return the network that `save` wrote, with its `metadata`; see `Module.load`."""
-        network, metadata = cls._load(path, modules)
+        """Return the network that `save` wrote, with its `metadata` and its preparations.
+
+        See `Module.load`.
+        """
+        network, metadata, described = cls._load(path, modules)
         network.metadata = metadata
+        unknown = sorted(set(described) - set(PREPARATIONS))
+        if unknown:
+            raise FileFormatError(f"The file holds preparations {unknown}, which no network has.")
+        for name, parts in described.items():
+            setattr(network, name, read_preparation(*parts))
         return network
 
     def summary(self, sample_shape: Any = None) -> str:
@@ -358,6 +449,15 @@ class Network(Module):
     def __getstate__(self) -> dict[str, Any]:
         """Leave a half-done pass and the flat vectors behind; a copy makes vectors of its own."""
         return {**super().__getstate__(), "_flat": None, "_output": None}
+
+
+def _check_preparations(*preparations: Any) -> None:
+    """Refuse what is neither a preparation nor None."""
+    for name, preparation in zip(PREPARATIONS, preparations, strict=True):
+        if preparation is not None:
+            check_instance(
+                preparation, Preparation, f"{name} must be a Preparation, such as Standardizer()"
+            )
 
 
 def body_of(network: Network, layers: Any) -> tuple[Module, bool]:

@@ -28,6 +28,7 @@ ORDER = [
     "parameter",
     "nested",
     "storage",
+    "preparation",
     "module",
     "watching",
     "initializers",

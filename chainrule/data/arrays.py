@@ -1,4 +1,4 @@
-"""Getting data ready: batches, splits, standardising, one-hot labels."""
+"""Getting data ready: batches, splits, one-hot labels."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.checks import check_array, check_numbers, check_range, check_seed, check_whole
-from chainrule.errors import ConfigurationError, InputError
+from chainrule.checks import check_array, check_range, check_seed, check_whole
+from chainrule.errors import InputError
 from chainrule.loss_functions import one_hot
 from chainrule.parameter import Array
 
-__all__ = ["Standardizer", "batches", "one_hot", "train_test_split"]
+__all__ = ["batches", "one_hot", "train_test_split"]
 
 Seed: TypeAlias = "int | np.random.Generator | None"
 
@@ -132,72 +132,3 @@ def _test_sizes(groups: list[Array], test_size: float) -> list[int]:
     sizes[np.argsort(sizes - exact, kind="stable")[:missing]] += 1
     most = np.array([len(group) - 1 for group in groups])
     return list(np.clip(sizes, 1, most))
-
-
-def numbers_of(X: ArrayLike, name: str = "X") -> Array:
-    """Return X in float64; refuse ragged rows, and what holds no numbers."""
-    return check_numbers(name, X, "encode text and dates first").astype(np.float64)
-
-
-class Standardizer:
-    """x ← (x - mean) / std, with the mean and standard deviation of the training data.
-
-    Fit it on the training part alone: figures of the test part must not leak into training. A
-    feature that never changes is only centred.
-
-    Parameters
-    ----------
-    mean, std : array_like, shape (features,), optional
-        What was measured earlier, as `Network.load` leaves it in ``network.metadata``:
-        ``Standardizer(**network.metadata["standardizer"])``. Otherwise call `fit`.
-
-    Attributes
-    ----------
-    mean, std : ndarray, shape (features,)
-        What `fit` measured.
-    """
-
-    mean: Array
-    std: Array
-
-    def __init__(self, mean: ArrayLike | None = None, std: ArrayLike | None = None) -> None:
-        if (mean is None) != (std is None):
-            raise ConfigurationError("Give mean and std together, or neither.")
-        if mean is not None and std is not None:
-            self.mean, self.std = numbers_of(mean, "mean"), numbers_of(std, "std")
-
-    def fit(self, X: ArrayLike) -> Standardizer:
-        """Measure the mean and standard deviation of each feature over the samples."""
-        X = numbers_of(X)
-        if X.ndim < 2 or len(X) == 0:
-            raise InputError(f"Expected samples in rows, (N, features), got the shape {X.shape}.")
-        if not np.isfinite(X).all():
-            raise InputError("The data holds NaN or infinity; fill or drop those rows first.")
-        self.mean = X.mean(axis=0)
-        std = X.std(axis=0)
-        # Relative to the values, which may be as small as a capacitance in farads.
-        constant = np.ptp(X, axis=0) <= 1e-15 * np.abs(self.mean)
-        self.std = np.where(constant | (std == 0), 1.0, std)
-        return self
-
-    def transform(self, X: ArrayLike) -> Array:
-        """Return the standardised data."""
-        return (self._checked(X) - self.mean) / self.std
-
-    def fit_transform(self, X: ArrayLike) -> Array:
-        """Fit on X and return it standardised."""
-        return self.fit(X).transform(X)
-
-    def inverse_transform(self, X: ArrayLike) -> Array:
-        """Return standardised data in its original units."""
-        return self._checked(X) * self.std + self.mean
-
-    def _checked(self, X: ArrayLike) -> Array:
-        if not hasattr(self, "mean"):
-            raise InputError("This Standardizer has not been fitted: call fit(X_train) first.")
-        X = numbers_of(X)
-        if X.shape[1:] != self.mean.shape:
-            raise InputError(
-                f"Fitted on samples of shape {self.mean.shape}, got samples of shape {X.shape[1:]}."
-            )
-        return X

@@ -7,8 +7,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
-
 from chainrule.errors import ConfigurationError, FileFormatError
 from chainrule.parameter import Array, Buffer, Parameter
 from chainrule.storage.architecture import Classes, build, describe
@@ -20,6 +18,9 @@ KIND = "module"
 Modules = Mapping[str, Any]
 """A module and all below it by their paths, its own being empty."""
 
+Described = tuple[Any, dict[str, Array]]
+"""What JSON can say of something, and its arrays."""
+
 
 def write_module(
     path: str | os.PathLike[str],
@@ -27,19 +28,22 @@ def write_module(
     values: Mapping[str, Array],
     own: Classes,
     metadata: Mapping[str, Any] | None = None,
+    preparations: Mapping[str, Described] | None = None,
 ) -> None:
     """Write a module, the first of `modules`, and its values, named as `Module.state` names them.
 
-    `modules` are it and all below it, by their paths. `metadata` holds what JSON can say, and a
-    standardizer's arrays.
+    `modules` are it and all below it, by their paths. `metadata` holds what JSON can say, and
+    `preparations` what a network's rows and targets are prepared with, by their names.
     """
-    arrays, notes = split_metadata(metadata or {})
+    arrays, described = split_preparations(preparations or {})
     arrays |= with_prefix("values", values)
     description = {
         "module": describe(modules[""], own),
         "shared": shared(modules),
-        "metadata": notes,
+        "metadata": as_json(metadata or {}),
     }
+    if described:
+        description["preparations"] = described
     write_archive(path, KIND, arrays, description)
 
 
@@ -48,14 +52,20 @@ def read_module(
     own: Classes,
     custom: Classes,
     modules_of: Callable[[Any], Modules],
-) -> tuple[Any, dict[str, Array], dict[str, Any]]:
-    """Return the module with values that are yet to be loaded, those values, and the metadata."""
+) -> tuple[Any, dict[str, Array], dict[str, Any], dict[str, Described]]:
+    """Return the module with values that are yet to be loaded, those values, and the notes.
+
+    The notes are the metadata, and the descriptions of preparations by their names.
+    """
     arrays, description = read_archive(path, KIND)
     values = without_prefix("values", arrays)
     size = sum(array.size for array in values.values())
     module = build(description.get("module"), own, custom, size)
     share(modules_of(module), description.get("shared"))
-    return module, values, join_metadata(arrays, description.get("metadata"))
+    metadata = description.get("metadata")
+    if not isinstance(metadata, dict):
+        raise FileFormatError("The file's metadata is not what chainrule writes.")
+    return module, values, metadata, join_preparations(arrays, description.get("preparations", {}))
 
 
 # ---------------------------------------------------------------- what is shared
@@ -98,30 +108,36 @@ def _place(path: Any, modules: Modules) -> tuple[Any, str]:
 # ---------------------------------------------------------------- what it was trained with
 
 
-def split_metadata(metadata: Mapping[str, Any]) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Return the metadata's arrays by name, and the rest, which has to be what JSON can say."""
+def as_json(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the metadata as JSON will give it back; refuse what it cannot say."""
     import json
 
-    arrays, rest = {}, {}
+    plain = {}
     for name, value in metadata.items():
-        if name == "standardizer" and value is not None:
-            arrays["standardizer/mean"] = np.asarray(value["mean"], np.float64)
-            arrays["standardizer/std"] = np.asarray(value["std"], np.float64)
-            continue
         try:
-            rest[name] = json.loads(json.dumps(value))
+            plain[name] = json.loads(json.dumps(value))
         except (TypeError, ValueError) as error:
             raise ConfigurationError(
                 f"metadata[{name!r}] cannot be saved ({error}); numbers, text, lists and dicts can."
             ) from error
-    return arrays, rest
+    return plain
 
 
-def join_metadata(arrays: Mapping[str, Array], rest: Any) -> dict[str, Any]:
-    """Return what `split_metadata` took apart."""
-    if not isinstance(rest, dict):
-        raise FileFormatError("The file's metadata is not what chainrule writes.")
-    names = {"mean": "standardizer/mean", "std": "standardizer/std"}
-    if not all(name in arrays for name in names.values()):
-        return dict(rest)
-    return {**rest, "standardizer": {part: arrays[name] for part, name in names.items()}}
+def split_preparations(
+    preparations: Mapping[str, Described],
+) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Return the arrays, each named ``preparations/<whose>/<array>``, and all descriptions."""
+    arrays: dict[str, Array] = {}
+    for name, (_, own) in preparations.items():
+        arrays |= with_prefix(f"preparations/{name}", own)
+    return arrays, {name: description for name, (description, _) in preparations.items()}
+
+
+def join_preparations(arrays: Mapping[str, Array], described: Any) -> dict[str, Described]:
+    """Return what `split_preparations` took apart."""
+    if not isinstance(described, dict):
+        raise FileFormatError("The file's preparations are not what chainrule writes.")
+    return {
+        name: (description, without_prefix(f"preparations/{name}", arrays))
+        for name, description in described.items()
+    }

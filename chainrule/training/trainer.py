@@ -164,7 +164,9 @@ class Trainer(Run):
             `numpy.memmap` is never copied as a whole. Or X alone: an iterable of batches
             ``(x, y)`` or ``(x, y, weight)``, gone through every epoch. One that shuffles itself
             has a method ``set_epoch(epoch)``, called before each epoch, from which its order
-            follows; without it a checkpoint cannot be gone on with.
+            follows; without it a checkpoint cannot be gone on with. They are taken as they are:
+            the network's preparations are for `Network.predict_raw`, and of targets that were
+            scaled, the loss and the metrics are in the scaled units.
         epochs, batch_size : int
             How often to go through the data, and how many samples make one step. The last batch of
             an epoch may be smaller; a single sample that is left over joins the batch before it.

@@ -1,10 +1,10 @@
-"""batches, train_test_split and Standardizer."""
+"""batches, train_test_split and one_hot."""
 
 import numpy as np
 import pytest
-from sklearn import model_selection, preprocessing
+from sklearn import model_selection
 
-from chainrule import ConfigurationError, InputError, Standardizer, batches, train_test_split
+from chainrule import ConfigurationError, InputError, batches, train_test_split
 from chainrule.data import one_hot
 
 # ---------------------------------------------------------------- batches
@@ -196,110 +196,11 @@ def test_labels_to_stratify_by_that_do_not_fit(labels):
         train_test_split(np.arange(4), stratify=labels)
 
 
-# ---------------------------------------------------------------- Standardizer
-
-
-X = np.random.default_rng(0).normal([5, -300, 1e-12, 0], [2, 1e4, 1e-13, 1e9], (200, 4))
-
-
-def test_standardised_data_has_mean_0_and_deviation_1():
-    Z = Standardizer().fit_transform(X)
-    np.testing.assert_allclose(Z.mean(axis=0), 0, atol=1e-13)
-    np.testing.assert_allclose(Z.std(axis=0), 1, rtol=1e-13)
-    np.testing.assert_allclose(Z, preprocessing.StandardScaler().fit_transform(X), atol=1e-12)
-
-
-def test_the_figures_are_those_of_the_training_part_alone():
-    scaler = Standardizer().fit(X[:50])
-    assert scaler.fit(X[:50]) is scaler
-    np.testing.assert_array_equal(scaler.mean, X[:50].mean(axis=0))
-    np.testing.assert_allclose(
-        scaler.transform(X[50:]), (X[50:] - X[:50].mean(axis=0)) / X[:50].std(axis=0), rtol=1e-12
-    )
-
-
-def test_inverse_transform_undoes_transform():
-    scaler = Standardizer().fit(X)
-    np.testing.assert_allclose(scaler.inverse_transform(scaler.transform(X)), X, rtol=1e-9)
-
-
-@pytest.mark.parametrize("constant", [0.0, 0.1, -7.0, 1e6, 1e-15, 1e-300])
-def test_a_feature_that_never_changes_is_only_centred(constant):
-    data = np.column_stack([np.full(1000, constant), np.arange(1000)])
-    scaler = Standardizer().fit(data)
-    assert scaler.std[0] == 1
-    Z = scaler.transform(data)
-    np.testing.assert_allclose(Z[:, 0], 0, atol=1e-9 * max(abs(constant), 1e-9))
-    assert scaler.transform([[constant + 2, 0]])[0, 0] == pytest.approx(2, rel=1e-6)
-
-
-def test_rounding_is_no_change():
-    data = [[0.3], [0.1 + 0.2], [0.3]]
-    assert data[0] != data[1]
-    assert Standardizer().fit(data).std == 1
-
-
-@pytest.mark.parametrize("unit", [1e-100, 1e-30, 1e-12, 1, 1e12])
-def test_the_unit_of_a_feature_does_not_matter(unit):
-    data = np.random.default_rng(0).normal(3, 1, (100, 1))
-    expected = Standardizer().fit_transform(data)
-    np.testing.assert_allclose(Standardizer().fit_transform(data * unit), expected, rtol=1e-9)
-
-
-def test_images_and_sequences_position_by_position():
-    data = np.random.default_rng(0).standard_normal((50, 3, 4))
-    scaler = Standardizer().fit(data)
-    assert scaler.mean.shape == scaler.std.shape == (3, 4)
-    np.testing.assert_allclose(scaler.transform(data).std(axis=0), 1, rtol=1e-12)
-
-
-def test_lists_of_whole_numbers_are_taken():
-    np.testing.assert_array_equal(Standardizer().fit_transform([[1], [3]]), [[-1], [1]])
-
-
-@pytest.mark.parametrize("method", ["transform", "inverse_transform"])
-def test_transform_before_fit(method):
-    with pytest.raises(InputError, match=r"has not been fitted: call fit\(X_train\) first"):
-        getattr(Standardizer(), method)(X)
-
-
-@pytest.mark.parametrize("method", ["transform", "inverse_transform"])
-@pytest.mark.parametrize("shape", [(5, 3), (5, 1), (4,), (5, 4, 1)])
-def test_another_number_of_features(method, shape):
-    scaler = Standardizer().fit(X)
-    with pytest.raises(InputError) as caught:
-        getattr(scaler, method)(np.ones(shape))
-    expected = f"Fitted on samples of shape (4,), got samples of shape {shape[1:]}."
-    assert str(caught.value) == expected
-
-
-@pytest.mark.parametrize("data", [[1, 2, 3], [], np.ones((0, 3)), 5])
-def test_fit_wants_rows(data):
-    with pytest.raises(InputError, match=r"Expected samples in rows, \(N, features\), got the"):
-        Standardizer().fit(data)
-
-
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_fit_refuses_nan_and_infinity(bad):
-    with pytest.raises(InputError, match="holds NaN or infinity; fill or drop those rows"):
-        Standardizer().fit([[1.0, bad], [2.0, 3.0]])
-
-
 # ---------------------------------------------------------------- one_hot
 
 
 def test_one_hot_is_in_data_too():
     np.testing.assert_array_equal(one_hot([2, 0], 3), [[0, 0, 1], [1, 0, 0]])
-
-
-@pytest.mark.parametrize(
-    ("X", "message"), [([[1, 2], [3]], "rows of X differ in length"), ([["a"]], "X must hold num")]
-)
-def test_what_is_no_table_cannot_be_standardized(X, message):
-    with pytest.raises(InputError, match=message):
-        Standardizer().fit(X)
-    with pytest.raises(InputError, match=message):
-        Standardizer([0.0], [1.0]).transform(X)
 
 
 def test_ragged_rows_cannot_be_split():

@@ -21,7 +21,6 @@ from chainrule import (
     Residual,
     Sequential,
     Softmax,
-    Standardizer,
     StateError,
 )
 from chainrule.module import cast
@@ -118,25 +117,16 @@ def test_buffers_keep_their_kind(path):
 
 def test_what_it_was_trained_with_is_in_the_file(path):
     network = Network([4, 3, 2], seed=0)
-    scaler = Standardizer().fit(X)
     network.metadata["seed"] = 7
-    network.save(path, class_names=["cat", "dog"], standardizer=scaler, metrics={"accuracy": 0.5})
+    network.save(path, class_names=["cat", "dog"], metrics={"accuracy": 0.5})
     other = Network.load(path)
     found = other.metadata
     assert found["seed"] == 7
     assert found["class_names"] == ["cat", "dog"]
     assert found["metrics"] == {"accuracy": 0.5}
     assert found["version"] == chainrule.__version__
-    restored = Standardizer(**found["standardizer"])
-    np.testing.assert_array_equal(restored.transform(X), scaler.transform(X))
     third = again(other, path)
-    np.testing.assert_array_equal(third.metadata["standardizer"]["std"], scaler.std)
     assert third.metadata["class_names"] == ["cat", "dog"]
-
-
-def test_a_standardizer_needs_both_halves():
-    with pytest.raises(ConfigurationError, match="together"):
-        Standardizer(mean=[1.0])
 
 
 def test_a_loaded_network_learns_on(path):

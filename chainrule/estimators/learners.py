@@ -10,20 +10,19 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from chainrule.errors import ConfigurationError
-from chainrule.layers import Linear, Sequential, Sigmoid, Softmax
-from chainrule.loss_functions import Loss
-from chainrule.module import Module, cast
+from chainrule.errors import ConfigurationError, ShapeError
+from chainrule.estimators import options
+from chainrule.estimators.targets import Numbers, OneClass
+from chainrule.layers import Linear, Module, Sequential, Sigmoid, Softmax
+from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
+from chainrule.module import cast
 from chainrule.network import Network
-from chainrule.optimizers import Optimizer
 from chainrule.parameter import Array
 from chainrule.training import Callback, EarlyStopping, Trainer
-
-Score = Callable[[Array, Array], float]
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,6 @@ class Rows:
     X: Array
     y: Array
     weight: Array | None = None
-
-    def __len__(self) -> int:
-        return len(self.X)
 
 
 @dataclass(frozen=True)
@@ -58,31 +54,54 @@ class Outcome:
     kept_epoch: int
 
 
-class NetworkLearner:
-    """A ready network, trained by `Trainer`."""
-
-    def __init__(
-        self,
-        network: Network,
-        loss: Loss,
-        make_optimizer: Callable[[], Optimizer],
-        score: Score,
-        rng: np.random.Generator,
-    ) -> None:
-        self.network = network
-        self.loss = loss
-        self.make_optimizer = make_optimizer
-        self.score = score
-        self.rng = rng
-        self.trainer: Trainer | None = None
+class Learner(Protocol):
+    """What `NetworkEstimator` asks of it."""
 
     def train(self, rows: Rows, held_out: Rows | None, plan: Plan, *, go_on: bool) -> Outcome:
         """Train and return what happened; with `go_on` the optimizer keeps its state."""
+
+    def finished(self) -> Any:
+        """Return a copy of what has been learned, which predicts in float64."""
+
+
+def make_learner(
+    estimator: Any, features: tuple[int, ...], targets: Any, rng: np.random.Generator
+) -> Learner:
+    """Return what the estimator's options ask for, for rows of so many features."""
+    return NetworkLearner(estimator, features, targets, rng)
+
+
+# ---------------------------------------------------------------- a ready network
+
+
+class NetworkLearner:
+    """A ready network, trained by `Trainer`.
+
+    Attributes
+    ----------
+    network : Network
+        A copy of the user's, or what the user's function built.
+    ending : Module or None
+        What turns its outputs into probabilities, where it puts out logits.
+    """
+
+    def __init__(
+        self, estimator: Any, features: tuple[int, ...], targets: Any, rng: np.random.Generator
+    ) -> None:
+        self.network = own_network(estimator.network, features, targets.outputs, estimator.dtype)
+        self.ending, self.loss = ending_and_loss(self.network, estimator.loss, targets)
+        self.score = _ScoreOfOutputs(targets, self.ending)
+        self.rng = rng
+        self.trainer: Trainer | None = None
+
+    def train(
+        self, rows: Rows, held_out: Rows | None, plan: Plan, optimizer: Optimizer, *, go_on: bool
+    ) -> Outcome:
         if self.trainer is None or not go_on:
             self.trainer = Trainer(
                 self.network,
                 self.loss,
-                self.make_optimizer(),
+                optimizer,
                 metrics={"score": self.score},
                 seed=self.rng,
                 post_mortem_file=None,
@@ -104,7 +123,6 @@ class NetworkLearner:
         return Outcome(history, list(history.epochs["loss"]), scores, history.kept_epoch)
 
     def finished(self) -> Network:
-        """Return a copy of what has been learned, in float64."""
-        network = copy.deepcopy(self.network)
-        cast(network, np.float64)
-        return network
+        learned = copy.deepcopy(self.network.body)
+        body = list(learned.layers) if isinstance(learned, Sequential) else [learned]
+        return Network([*body, *([] if self.ending is None else [self.ending])], dtype=np.float64)

@@ -18,10 +18,12 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.estimators import defaults, options
-from chainrule.estimators.learners import Learner, Outcome, Plan, Rows, member_outputs
+from chainrule.estimators.learners import Learner, Outcome, Plan, Rows, member_outputs, member_weights
 from chainrule.estimators.rows import check_rows, check_weight, held_out_rows, take
+from chainrule.network import Network
 from chainrule.parameter import Array
-from chainrule.preparation import Preparation, TablePreparation
+from chainrule.preparation import Preparation, Standardizer, TablePreparation
+from chainrule.preparation.frames import is_frame
 
 PIECE = 1024
 """Rows that are predicted at a time, so that memory stays bounded."""
@@ -66,7 +68,7 @@ class NetworkEstimator(BaseEstimator):
         classes: Any = None,
     ) -> Self:
         """Learn: anew, or (`incremental`, `warm_start`) on from where it stands."""
-        options.check(self, incremental)
+        options.check(self)
         course: Course | None = getattr(self, "_course", None)
         if not (incremental or self.warm_start):
             course = None
@@ -76,7 +78,7 @@ class NetworkEstimator(BaseEstimator):
         given = self._counted(given, targets, incremental)
         given, held_out = self._split(given, validation_data, targets, rng, incremental)
         if course is None:
-            course = self._begin(given, targets, rng)
+            course = self._begin(given, targets, rng, incremental)
         rows, validation = prepared(given, course), prepared(held_out, course)
         outcome = course.learner.train(
             rows, validation, self._plan(len(given.y), incremental), go_on=incremental
@@ -86,10 +88,12 @@ class NetworkEstimator(BaseEstimator):
         self._finish(held_out)
         return self
 
-    def _begin(self, given: Given, targets: Any, rng: np.random.Generator) -> Course:
+    def _begin(
+        self, given: Given, targets: Any, rng: np.random.Generator, incremental: bool
+    ) -> Course:
         """Measure the rows that are learned from, and build what learns."""
         targets.measure(given.y, given.weight)
-        preparation = self._fitted_preparation(given.X)
+        preparation = self._fitted_preparation(given.X, incremental)
         x = given.X if preparation is None else preparation.transform(given.X)
         return Course(rng, targets, preparation, self._make_learner(x.shape[1:], targets, rng))
 
@@ -138,7 +142,7 @@ class NetworkEstimator(BaseEstimator):
         if validation_data is not None:
             return given, self._checked_validation(validation_data)
         wanted = self.early_stopping
-        if incremental or wanted is False:
+        if incremental or not wanted:
             return given, None
         if wanted == "auto" and len(given.y) < defaults.ROWS_TO_HOLD_OUT:
             return given, None
@@ -165,15 +169,17 @@ class NetworkEstimator(BaseEstimator):
         X, y, weight = (*data, None)[:3]
         return self._checked(X, y, weight, reset=False)
 
-    def _fitted_preparation(self, X: Any) -> Preparation | None:
+    def _fitted_preparation(self, X: Any, incremental: bool) -> Preparation | None:
         """Return what prepares rows, fitted on those that are learned from."""
         if self.preparation is None:
             return None
         if self.preparation != "auto":
             return copy.deepcopy(self.preparation).fit(X)
-        if self.network is None:
-            return TablePreparation().fit(X)
-        return copy.deepcopy(getattr(self.network, "preparation", None))
+        if self.network is not None:
+            return copy.deepcopy(getattr(self.network, "preparation", None))
+        if not is_frame(X) and can_be_constant(X, incremental):
+            return Standardizer().fit(X)
+        return TablePreparation(dtype=self.dtype).fit(X)
 
     # ------------------------------------------------------------ what was learned
 
@@ -182,11 +188,15 @@ class NetworkEstimator(BaseEstimator):
         batch_size = self.batch_size
         if batch_size == "auto":
             batch_size = min(defaults.BATCH_SIZE, max(32, rows // 4))
+        stops = isinstance(self.early_stopping, str) or bool(self.early_stopping)
         return Plan(
             epochs=1 if incremental else self.epochs,
             batch_size=min(batch_size, rows),
-            patience=None if incremental or self.early_stopping is False else self.patience,
-            progress="auto" if self.verbose else False,
+            patience=self.patience if stops else None,
+            optimizer=options.optimizer_maker(self.optimizer),
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            verbose=bool(self.verbose),
         )
 
     def _note(self, outcome: Outcome, incremental: bool) -> None:
@@ -227,24 +237,36 @@ class NetworkEstimator(BaseEstimator):
             pieces.append(member_outputs(self.network_, x))
         return np.concatenate(pieces, axis=1)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the trained network, its preparation and the classes into one file.
-
-        `chainrule` reads it with NumPy alone, and predicts rows as they are: ``network =
-        Network.load(path)``, ``network.predict_raw(X)``. The estimator itself, with all its
-        options, is kept by pickle or joblib, as others of scikit-learn are.
-        """
-        check_is_fitted(self, "network_")
-        self.network_.save(path)
+    def _mean(self, outputs: Array) -> Array:
+        """Return what the members say together, (N, outputs)."""
+        return np.tensordot(member_weights(self.network_), outputs, axes=1)
 
     def _spread(self, outputs: Array) -> Array:
         """Return the standard deviation between the members, (N, outputs)."""
-        if len(outputs) == 1:
+        if isinstance(self.network_, Network) or len(self.network_) == 1:
             raise ConfigurationError(
                 "return_std=True needs several members to compare; this estimator was fitted "
                 "with one network. Fit it with members=8, for instance."
             )
-        return outputs.std(axis=0)
+        away = (outputs - self._mean(outputs)) ** 2
+        return np.sqrt(np.tensordot(member_weights(self.network_), away, axes=1))
+
+    def _can_go_on(self) -> bool:
+        """Whether there is a partial_fit: it holds nothing out, so that nothing could be stopped."""
+        if isinstance(self.early_stopping, str) or not self.early_stopping:
+            return True
+        raise AttributeError("partial_fit does not support early_stopping=True; give 'auto' or False.")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the trained network, its preparation and the names of classes into one file.
+
+        `chainrule` reads it and predicts rows as they are, with NumPy alone: ``model =
+        Ensemble.load(path)``, or ``Network.load(path)`` where `network` was given;
+        ``model.predict_raw(X)``. The estimator with all its options is kept by pickle or joblib,
+        as others of scikit-learn are.
+        """
+        check_is_fitted(self, "network_")
+        self.network_.save(path)
 
     # ------------------------------------------------------------ what scikit-learn asks
 
@@ -256,6 +278,15 @@ class NetworkEstimator(BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "network_")
+
+
+def can_be_constant(X: Array, incremental: bool) -> bool:
+    """Whether columns that never change in these rows have to be kept.
+
+    `TablePreparation` leaves them out. But later parts may tell what the first one does not, and
+    where all are constant there has to be something to learn from.
+    """
+    return bool(np.isfinite(X).all()) and (incremental or not np.ptp(X, axis=0).any())
 
 
 def prepared(given: Given | None, course: Course) -> Rows | None:

@@ -26,13 +26,12 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 # ---------------------------------------------------------------- probabilities
 
 
-def fit_temperature(logits: Array, y_true: Array, weight: Array) -> float:
+def fit_temperature(logits: Array, counts: Array, y_true: Array, weight: Array) -> float:
     """Return the temperature T for which the mean of softmax(z / T) over members fits best.
 
     What becomes small is the cross-entropy Σ w_n -log p_n(y_n) on rows that were not trained on,
-    p_n = mean over members k of softmax(z_kn / T): the members are put together first and
-    calibrated then. T > 1 makes less sure, T < 1 surer; the order of the classes of a single
-    network stays.
+    p_n = Σ_k c_k softmax(z_kn / T) over members k: one temperature for all, chosen for what they
+    say together. T > 1 makes less sure, T < 1 surer; the order of a member's classes stays.
 
     Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", 2017. That no finite
     number of right answers may ask for certainty, the truth is taken as (N + 1) / (N + C) for
@@ -42,7 +41,9 @@ def fit_temperature(logits: Array, y_true: Array, weight: Array) -> float:
     Parameters
     ----------
     logits : ndarray, shape (K, N, C)
-        What each member puts out before its Softmax, in float64.
+        What each member puts out before its Softmax, in float64; log p does as well.
+    counts : ndarray, shape (K,)
+        How much each member counts; they sum to 1.
     y_true : ndarray, shape (N,)
         The classes, from 0.
     weight : ndarray, shape (N,)
@@ -53,14 +54,14 @@ def fit_temperature(logits: Array, y_true: Array, weight: Array) -> float:
     target[np.arange(rows), y_true] = (rows + 1) / (rows + classes)
 
     def cross_entropy(temperature: float) -> float:
-        log_p = log_mean(log_softmax(logits / temperature))
+        log_p = log_mean(log_softmax(logits / temperature), counts)
         return -float(weight @ (target * log_p).sum(axis=1))
 
     return _minimum(cross_entropy)
 
 
-def fit_binary_temperature(logits: Array, y_true: Array, weight: Array) -> float:
-    """Return the same for independent yes-or-no questions, p = mean over members of σ(z / T).
+def fit_binary_temperature(logits: Array, counts: Array, y_true: Array, weight: Array) -> float:
+    """Return the same for independent yes-or-no questions, p = Σ_k c_k σ(z_k / T).
 
     `logits` has the shape (K, N, outputs) and `y_true` (N, outputs), of 0 and 1.
     """
@@ -69,16 +70,16 @@ def fit_binary_temperature(logits: Array, y_true: Array, weight: Array) -> float
 
     def cross_entropy(temperature: float) -> float:
         of_yes, of_no = negative_log_sigmoids(logits / temperature)
-        loss = -yes * log_mean(-of_yes) - (1 - yes) * log_mean(-of_no)
+        loss = -yes * log_mean(-of_yes, counts) - (1 - yes) * log_mean(-of_no, counts)
         return float(weight @ loss.sum(axis=1))
 
     return _minimum(cross_entropy)
 
 
-def log_mean(log_p: Array) -> Array:
-    """Return the logarithm of the mean over the first axis, without underflow."""
+def log_mean(log_p: Array, counts: Array) -> Array:
+    """Return log Σ_k c_k p_k over the first axis, without underflow."""
     highest = log_p.max(axis=0)
-    return highest + np.log(np.exp(log_p - highest).mean(axis=0))
+    return highest + np.log(np.einsum("k,k...->...", counts, np.exp(log_p - highest)))
 
 
 def _minimum(function: Callable[[float], float]) -> float:

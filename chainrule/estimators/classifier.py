@@ -6,16 +6,18 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.estimators import defaults
 from chainrule.estimators.base import Course, Given, NetworkEstimator
 from chainrule.estimators.calibration import fit_binary_temperature, fit_temperature
-from chainrule.estimators.learners import Learner, make_learner
+from chainrule.estimators.learners import Learner, can_cool, cool, make_learner, member_weights
 from chainrule.estimators.options import check_truth
 from chainrule.estimators.rows import weighted_by_class
 from chainrule.estimators.targets import ClassTargets, OneClass, check_labels, class_targets
+from chainrule.layers.activations import tiny
 from chainrule.parameter import Array
 
 
@@ -76,6 +78,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     ) -> Self:
         return self._fit(X, y, sample_weight, validation_data)
 
+    @available_if(lambda estimator: estimator._can_go_on())
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
@@ -88,7 +91,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         outputs = self._outputs(X)
-        probabilities = outputs.mean(axis=0)
+        probabilities = self._mean(outputs)
         targets = self._course.targets
         labels = targets.decode(probabilities)
         if not return_std:
@@ -100,7 +103,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
 
     def predict_proba(self, X: Any, return_std: bool = False) -> Any:
         outputs = self._outputs(X)
-        probabilities = outputs.mean(axis=0)
+        probabilities = self._mean(outputs)
         return (probabilities, self._spread(outputs)) if return_std else probabilities
 
     def predict_log_proba(self, X: Any) -> Array:
@@ -167,21 +170,35 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
 
     def _calibrate(self, held_out: Given | None) -> None:
         self.temperature_ = 1.0
-        if self.temperature_scaling and held_out is not None:
+        if self.temperature_scaling and held_out is not None and can_cool(self.network_):
             self._fit_temperature(held_out)
 
     def _fit_temperature(self, given: Given) -> None:
         """Divide what goes into the last Softmax or Sigmoid by the temperature that fits best."""
+        if not can_cool(self.network_):
+            raise ConfigurationError(
+                "The network's probabilities cannot be calibrated: a temperature needs a Linear "
+                "layer before a last Softmax or Sigmoid."
+            )
         targets = self._course.targets
         outputs = self._outputs_of(given.X)
+        counts = member_weights(self.network_)
         weight = np.ones(len(given.y)) if given.weight is None else given.weight
         if isinstance(targets, OneClass):
-            found = fit_temperature(np.log(outputs), targets.encode(given.y), weight)
+            found = fit_temperature(np.log(outputs), counts, targets.encode(given.y), weight)
         else:
-            logits = np.log(outputs) - np.log1p(-outputs)
-            found = fit_binary_temperature(logits, given.y, weight)
-        self._course.learner.cool(self.network_, found)
+            logits = np.log(outputs) - np.log(np.maximum(1 - outputs, tiny(outputs)))
+            found = fit_binary_temperature(logits, counts, given.y, weight)
+        cool(self.network_, found)
         self.temperature_ *= found
+
+    def _outputs_of(self, X: Any) -> Array:
+        """Return the probabilities of each member; one output that says yes says no, too."""
+        outputs = super()._outputs_of(X)
+        if isinstance(self._course.targets, OneClass) and outputs.shape[-1] == 1:
+            no = np.maximum(1 - outputs, tiny(outputs))
+            outputs = np.concatenate([no, outputs], axis=-1)
+        return outputs
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

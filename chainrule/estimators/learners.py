@@ -8,18 +8,21 @@ way and now that.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import math
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from chainrule.errors import ConfigurationError, ShapeError
-from chainrule.estimators import options
+from chainrule.ensemble import Ensemble
+from chainrule.errors import ConfigurationError
+from chainrule.estimators import defaults, options
 from chainrule.estimators.targets import Numbers, OneClass
-from chainrule.layers import Linear, Module, Sequential, Sigmoid, Softmax
+from chainrule.layers import Linear, Sequential, Sigmoid, Softmax
 from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
-from chainrule.module import cast
+from chainrule.module import Module, cast
 from chainrule.network import Network
 from chainrule.parameter import Array
 from chainrule.training import Callback, EarlyStopping, Trainer
@@ -36,12 +39,15 @@ class Rows:
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to train, and on how much at a time; without patience, to the last epoch."""
+    """How to train. Without patience it goes to the last epoch."""
 
     epochs: int
     batch_size: int
     patience: int | None
-    progress: bool | str
+    optimizer: options.MakeOptimizer
+    learning_rate: float
+    weight_decay: float
+    verbose: bool
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class Learner(Protocol):
     def train(self, rows: Rows, held_out: Rows | None, plan: Plan, *, go_on: bool) -> Outcome:
         """Train and return what happened; with `go_on` the optimizer keeps its state."""
 
-    def finished(self) -> Any:
+    def finished(self) -> Ensemble | Network:
         """Return a copy of what has been learned, which predicts in float64."""
 
 
@@ -68,7 +74,85 @@ def make_learner(
     estimator: Any, features: tuple[int, ...], targets: Any, rng: np.random.Generator
 ) -> Learner:
     """Return what the estimator's options ask for, for rows of so many features."""
-    return NetworkLearner(estimator, features, targets, rng)
+    kind = EnsembleLearner if estimator.network is None else NetworkLearner
+    return kind(estimator, features, targets, rng)
+
+
+# ---------------------------------------------------------------- an ensemble
+
+
+class EnsembleLearner:
+    """Networks built from the estimator's options; one of them is an ensemble of one."""
+
+    def __init__(
+        self, estimator: Any, features: tuple[int, ...], targets: Any, rng: np.random.Generator
+    ) -> None:
+        if isinstance(targets, Numbers):
+            output, self.loss = "linear", options.regression_loss(estimator.loss)
+        else:
+            output = "softmax" if isinstance(targets, OneClass) else "sigmoid"
+            self.loss = options.class_loss(estimator.loss, output)
+        self.metric = "loss" if defaults.METRIC == "loss" else targets.score
+        members = defaults.members(estimator, rng)
+        self.ensemble = Ensemble(
+            [*features, *options.sizes_of(estimator.hidden_layers), targets.outputs],
+            members,
+            activation=options.ACTIVATIONS[estimator.activation],
+            batch_norm=bool(estimator.batch_norm),
+            output=output,
+            seed=rng,
+            dtype=estimator.dtype,
+        )
+
+    def train(self, rows: Rows, held_out: Rows | None, plan: Plan, *, go_on: bool) -> Outcome:
+        arguments: dict[str, Any] = {
+            "batch_size": plan.batch_size,
+            "loss": self.loss,
+            "sample_weight": rows.weight,
+            "optimizer": plan.optimizer,
+        }
+        if go_on:
+            self.ensemble.partial_fit(rows.X, rows.y, **arguments)
+        else:
+            self.ensemble.fit(
+                rows.X,
+                rows.y,
+                epochs=plan.epochs,
+                validation_data=None if held_out is None else as_tuple(held_out),
+                metric=self.metric,
+                mode="min" if self.metric == "loss" else "max",
+                patience=None if held_out is None else plan.patience,
+                on_epoch_end=Lines(plan.epochs) if plan.verbose else None,
+                **arguments,
+            )
+        history = self.ensemble.history
+        losses = [mean_of_running(row) for row in history["loss"][-1 if go_on else 0 :]]
+        watched = [column for name, column in history.items() if name.startswith("val_")]
+        sign = -1 if self.metric == "loss" else 1
+        scores = [sign * mean_of_running(row) for row in watched[0]] if watched else None
+        return Outcome(history, losses, scores, len(losses) - 1)
+
+    def finished(self) -> Ensemble:
+        return self.ensemble.astype("float64")
+
+
+class Lines:
+    """Prints a line after each epoch, to standard error, as `Trainer` does."""
+
+    def __init__(self, epochs: int) -> None:
+        self.epochs = epochs
+
+    def __call__(self, epoch: int, row: Mapping[str, Array]) -> None:
+        numbers = "  ".join(f"{name} {mean_of_running(of):.4f}" for name, of in row.items())
+        running = int(np.isfinite(row["loss"]).sum())
+        members = "" if len(row["loss"]) == 1 else f"  {running} members"
+        print(f"epoch {epoch + 1}/{self.epochs}  {numbers}{members}", file=sys.stderr, flush=True)
+
+
+def mean_of_running(row: Array) -> float:
+    """Return the mean over the members that still learn; those that do not are NaN."""
+    running = row[~np.isnan(row)]
+    return float(running.mean()) if len(running) else math.nan
 
 
 # ---------------------------------------------------------------- a ready network
@@ -88,41 +172,140 @@ class NetworkLearner:
     def __init__(
         self, estimator: Any, features: tuple[int, ...], targets: Any, rng: np.random.Generator
     ) -> None:
-        self.network = own_network(estimator.network, features, targets.outputs, estimator.dtype)
-        self.ending, self.loss = ending_and_loss(self.network, estimator.loss, targets)
-        self.score = _ScoreOfOutputs(targets, self.ending)
+        self.network = own_network(estimator.network, features, targets.outputs)
+        self.loss, self.ending = loss_and_ending(self.network, estimator.loss, targets)
+        self.targets = targets
         self.rng = rng
         self.trainer: Trainer | None = None
 
-    def train(
-        self, rows: Rows, held_out: Rows | None, plan: Plan, optimizer: Optimizer, *, go_on: bool
-    ) -> Outcome:
+    def score(self, y_true: Array, y_pred: Array) -> float:
+        """Return the score of the network's outputs: of probabilities, where it gives logits."""
+        return self.targets.score(
+            y_true, y_pred if self.ending is None else self.ending.predict(y_pred)
+        )
+
+    def train(self, rows: Rows, held_out: Rows | None, plan: Plan, *, go_on: bool) -> Outcome:
         if self.trainer is None or not go_on:
             self.trainer = Trainer(
                 self.network,
                 self.loss,
-                optimizer,
+                plan.optimizer(plan.learning_rate, weight_decay=plan.weight_decay),
                 metrics={"score": self.score},
                 seed=self.rng,
                 post_mortem_file=None,
             )
+        by_loss = defaults.METRIC == "loss"
+        watched = "val_loss" if by_loss else "val_score"
         stopping: list[Callback] = []
         if plan.patience is not None and held_out is not None:
-            stopping = [EarlyStopping(patience=plan.patience)]
+            stopping = [
+                EarlyStopping(watched, patience=plan.patience, mode="min" if by_loss else "max")
+            ]
         history = self.trainer.fit(
             rows.X,
             rows.y,
             sample_weight=rows.weight,
             epochs=plan.epochs,
             batch_size=plan.batch_size,
-            validation_data=None if held_out is None else (held_out.X, held_out.y, held_out.weight),
+            validation_data=None if held_out is None else as_tuple(held_out),
             callbacks=stopping,
-            progress=plan.progress,
+            progress="auto" if plan.verbose else False,
         )
-        scores = None if held_out is None else list(history.epochs["val_score"])
+        sign = -1 if by_loss else 1
+        scores = None if held_out is None else [sign * v for v in history.epochs[watched]]
         return Outcome(history, list(history.epochs["loss"]), scores, history.kept_epoch)
 
     def finished(self) -> Network:
-        learned = copy.deepcopy(self.network.body)
-        body = list(learned.layers) if isinstance(learned, Sequential) else [learned]
-        return Network([*body, *([] if self.ending is None else [self.ending])], dtype=np.float64)
+        body = copy.deepcopy(self.network.body)
+        layers = list(body.layers) if isinstance(body, Sequential) else [body]
+        if self.ending is not None:
+            layers.append(self.ending)
+        network = Network(layers, dtype=np.float64)
+        network.metadata = dict(self.network.metadata)
+        return network
+
+
+def own_network(given: Any, features: tuple[int, ...], outputs: int) -> Network:
+    """Return a network of one's own: a copy of the one given, or what the function builds."""
+    if isinstance(given, Network):
+        return copy.deepcopy(given)
+    built = given(features[0] if len(features) == 1 else features, outputs)
+    if not isinstance(built, Network):
+        raise ConfigurationError(
+            f"The function given as network must return a Network, got {built!r:.100}."
+        )
+    return built
+
+
+def loss_and_ending(network: Network, loss: Any, targets: Any) -> tuple[Loss, Module | None]:
+    """Return what to train by, and what makes probabilities of the network's outputs, if needed."""
+    if isinstance(targets, Numbers):
+        return options.regression_loss(loss), None
+    last = last_layer(network)
+    ends = isinstance(last, Softmax | Sigmoid)
+    one_output = getattr(last, "out_features", None) == 1
+    yes_or_no = isinstance(last, Sigmoid) or one_output or not isinstance(targets, OneClass)
+    if isinstance(loss, Loss):
+        ends = not getattr(loss, "from_logits", False)
+        yes_or_no = not isinstance(loss, CategoricalCrossEntropy) and yes_or_no
+    else:
+        kind = BinaryCrossEntropy if yes_or_no else CategoricalCrossEntropy
+        loss = kind(from_logits=not ends)
+    ending = None if ends else Sigmoid() if yes_or_no else Softmax()
+    return loss, ending
+
+
+def last_layer(module: Module) -> Module:
+    """Return the module that puts out what a chain of modules does."""
+    return flattened(module)[-1]
+
+
+# ---------------------------------------------------------------- both
+
+
+def as_tuple(rows: Rows) -> tuple[Array, ...]:
+    """Return rows the way `validation_data` takes them."""
+    return (rows.X, rows.y) if rows.weight is None else (rows.X, rows.y, rows.weight)
+
+
+def member_outputs(model: Ensemble | Network, x: Array) -> Array:
+    """Return what each member that counts puts out, (K, N, outputs); of a network, what it does."""
+    if isinstance(model, Ensemble):
+        return np.moveaxis(model.predict_members(x), 1, 0)[np.flatnonzero(model.weights)]
+    return model.predict(x)[np.newaxis]
+
+
+def member_weights(model: Ensemble | Network) -> Array:
+    """Return how much each of these members counts, (K,), summing to 1."""
+    return model.weights[model.weights > 0] if isinstance(model, Ensemble) else np.ones(1)
+
+
+def cool(model: Ensemble | Network, temperature: float) -> None:
+    """Divide what goes into the last Softmax or Sigmoid by the temperature.
+
+    It is the values of the linear layer before it that are divided, so that the saved network is
+    calibrated as it stands.
+    """
+    if isinstance(model, Ensemble):
+        model.cool(temperature)
+        return
+    for parameter in flattened(model)[-2].parameters():
+        parameter.value = parameter.value / temperature
+
+
+def can_cool(model: Ensemble | Network) -> bool:
+    """Whether there is a linear layer before a last Softmax or Sigmoid."""
+    if isinstance(model, Ensemble):
+        return True
+    chain = flattened(model)
+    return (
+        len(chain) > 1 and isinstance(chain[-1], Softmax | Sigmoid) and isinstance(chain[-2], Linear)
+    )
+
+
+def flattened(module: Module) -> list[Module]:
+    """Return the modules of a chain of chains, one after the other."""
+    body = getattr(module, "body", module)
+    if not isinstance(body, Sequential):
+        return [body]
+    return [one for layer in body.layers for one in flattened(layer)]

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
 
-from chainrule import layers, loss_functions, optimizers
+from chainrule import loss_functions, optimizers
 from chainrule.checks import check_range, check_whole, check_whole_numbers, is_whole
 from chainrule.errors import ConfigurationError
-from chainrule.layers import Module
-from chainrule.loss_functions import Loss
+from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
 from chainrule.network import Network, network_dtype
 from chainrule.optimizers import Optimizer
 from chainrule.preparation import Preparation
 
-ACTIVATIONS: Mapping[str, type[Module] | None] = {
-    "relu": layers.ReLU,
-    "leaky_relu": layers.LeakyReLU,
-    "elu": layers.ELU,
-    "selu": layers.SELU,
-    "gelu": layers.GELU,
-    "silu": layers.SiLU,
-    "mish": layers.Mish,
-    "tanh": layers.Tanh,
-    "logistic": layers.Sigmoid,
-    "softplus": layers.Softplus,
-    "identity": None,
+MakeOptimizer = Callable[..., Optimizer]
+
+ACTIVATIONS: Mapping[str, str] = {
+    **{name: name for name in ("relu", "silu", "gelu", "mish", "elu", "selu", "leaky_relu")},
+    "tanh": "tanh",
+    "logistic": "sigmoid",
+    "sigmoid": "sigmoid",
 }
+"""scikit-learn's word and the ensemble's."""
 
 OPTIMIZERS: Mapping[str, type[Optimizer]] = {
     "adam": optimizers.Adam,
@@ -47,7 +42,6 @@ REGRESSION_LOSSES: Mapping[str, type[Loss]] = {
     "squared_error": loss_functions.MeanSquaredError,
     "absolute_error": loss_functions.MeanAbsoluteError,
     "huber": loss_functions.Huber,
-    "poisson": loss_functions.Poisson,
 }
 
 Choice = TypeVar("Choice")
@@ -61,12 +55,34 @@ def one_of(name: str, value: Any, choices: Mapping[str, Choice], otherwise: str)
     raise ConfigurationError(f"{name} must be one of {words}{otherwise}; got {value!r}.")
 
 
-def make_optimizer(estimator: Any) -> Optimizer:
-    """Return an optimizer of its own for one training; one that is given is copied."""
-    if isinstance(estimator.optimizer, Optimizer):
-        return copy.deepcopy(estimator.optimizer)
-    kind = OPTIMIZERS[estimator.optimizer]
-    return kind(estimator.learning_rate, weight_decay=estimator.weight_decay)
+def optimizer_maker(optimizer: Any) -> MakeOptimizer:
+    """Return what makes an optimizer: a class, or a function that takes the same arguments."""
+    if callable(optimizer) and not isinstance(optimizer, Optimizer):
+        return optimizer
+    return one_of("optimizer", optimizer, OPTIMIZERS, ", or the class of one, such as Adam")
+
+
+def regression_loss(loss: Any) -> Loss:
+    """Return the loss on numbers."""
+    if isinstance(loss, Loss):
+        return copy.deepcopy(loss)
+    return one_of("loss", loss, REGRESSION_LOSSES, ", or a loss such as Huber()")()
+
+
+def class_loss(loss: Any, output: str) -> Loss:
+    """Return the loss on what goes into a Softmax or a Sigmoid."""
+    if isinstance(loss, Loss):
+        if not hasattr(loss, "from_logits"):
+            raise ConfigurationError(
+                f"A classifier's loss must be one on probabilities, such as "
+                f"CategoricalFocalCrossEntropy(); got {loss!r}."
+            )
+        loss = copy.deepcopy(loss)
+        loss.from_logits = True
+        return loss
+    usual = CategoricalCrossEntropy if output == "softmax" else BinaryCrossEntropy
+    one_of("loss", loss, {"log_loss": usual}, ", or a loss such as CategoricalFocalCrossEntropy()")
+    return usual(from_logits=True)
 
 
 def sizes_of(hidden_layers: Any) -> tuple[int, ...]:
@@ -79,20 +95,19 @@ def sizes_of(hidden_layers: Any) -> tuple[int, ...]:
 # ---------------------------------------------------------------- bounds
 
 
-def check(estimator: Any, incremental: bool) -> None:
+def check(estimator: Any) -> None:
     """Raise ConfigurationError where an estimator's option makes no sense, naming it."""
     sizes_of(estimator.hidden_layers)
     one_of("activation", estimator.activation, ACTIVATIONS, "")
     check_range("dropout", estimator.dropout, high=1)
     check_truth("batch_norm", estimator.batch_norm)
-    if not isinstance(estimator.optimizer, Optimizer):
-        one_of("optimizer", estimator.optimizer, OPTIMIZERS, ", or an optimizer such as Adam(0.01)")
+    optimizer_maker(estimator.optimizer)
     check_range("learning_rate", estimator.learning_rate, inclusive=False)
     check_range("weight_decay", estimator.weight_decay)
     check_whole("epochs", estimator.epochs)
     if estimator.batch_size != "auto" or not isinstance(estimator.batch_size, str):
         check_whole("batch_size", estimator.batch_size)
-    check_stopping(estimator, incremental)
+    check_stopping(estimator)
     check_whole("members", estimator.members)
     check_truth("warm_start", estimator.warm_start)
     check_truth("verbose", estimator.verbose)
@@ -108,16 +123,11 @@ def check(estimator: Any, incremental: bool) -> None:
         )
 
 
-def check_stopping(estimator: Any, incremental: bool) -> None:
+def check_stopping(estimator: Any) -> None:
     """Check when training ends."""
     wanted = estimator.early_stopping
     if not (isinstance(wanted, bool | np.bool_) or (isinstance(wanted, str) and wanted == "auto")):
         raise ConfigurationError(f"early_stopping must be True, False or 'auto'; got {wanted!r}.")
-    if incremental and not isinstance(wanted, str) and wanted:
-        raise ConfigurationError(
-            "partial_fit does not support early_stopping=True: it takes one step of an epoch, and "
-            "holds nothing out."
-        )
     check_range("validation_fraction", estimator.validation_fraction, high=1, inclusive=False)
     check_whole("patience", estimator.patience)
 

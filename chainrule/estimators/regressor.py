@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import RegressorMixin
+from sklearn.base import MultiOutputMixin, RegressorMixin
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from chainrule.errors import ConfigurationError
 from chainrule.estimators import defaults
 from chainrule.estimators.base import Course, Given, NetworkEstimator
 from chainrule.estimators.calibration import interval_half_width
+from chainrule.estimators.learners import Learner, make_learner
 from chainrule.estimators.targets import Numbers, check_numbers
 from chainrule.parameter import Array
 
 
-class NetworkRegressor(RegressorMixin, NetworkEstimator):
+class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
     def __init__(
         self,
         hidden_layers: Any = defaults.HIDDEN_LAYERS,
@@ -69,6 +71,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
     ) -> Self:
         return self._fit(X, y, sample_weight, validation_data)
 
+    @available_if(lambda estimator: estimator._can_go_on())
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         return self._fit(X, y, sample_weight, incremental=True)
 
@@ -82,7 +85,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
     def predict(self, X: Any, return_std: bool = False) -> Any:
         outputs = self._outputs(X)
         decode = self._course.targets.decode
-        prediction = decode(outputs.mean(axis=0))
+        prediction = decode(self._mean(outputs))
         return (prediction, decode(self._spread(outputs))) if return_std else prediction
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Array, Array]:
@@ -95,7 +98,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
                 "were not trained on."
             )
         width = interval_half_width(*self._residuals, coverage)
-        prediction = self._outputs(X).mean(axis=0)
+        prediction = self._mean(self._outputs(X))
         decode = self._course.targets.decode
         return decode(prediction - width), decode(prediction + width)
 
@@ -125,6 +128,11 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
     def _strata(self, targets: Numbers, y: Array) -> None:
         return None
 
+    def _make_learner(
+        self, features: tuple[int, ...], targets: Numbers, rng: np.random.Generator
+    ) -> Learner:
+        return make_learner(self, features, targets, rng)
+
     def _note_targets(self, targets: Numbers) -> None:
         self.network_.target_preparation = targets.scaler
 
@@ -133,6 +141,6 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         self._residuals = None
         if held_out is not None:
             y = held_out.y.reshape(len(held_out.y), -1)
-            residuals = np.abs(y - self._outputs_of(held_out.X).mean(axis=0))
+            residuals = np.abs(y - self._mean(self._outputs_of(held_out.X)))
             weight = np.ones(len(y)) if held_out.weight is None else held_out.weight
             self._residuals = residuals, weight

@@ -16,6 +16,7 @@ The names below are here, and in the part that they belong to:
     chainrule.data              batches, splits, files; chainrule.augmentation for images
     chainrule.metrics           accuracy and the like
     chainrule.training          Trainer, callbacks, checkpoints, history
+    chainrule.ensemble          Ensemble: many networks trained at once, predicting together
     chainrule.diagnosis         check_module: is this backward right? And post-mortems
     chainrule.plots             pictures of what a network takes for what
 """
@@ -34,8 +35,9 @@ from chainrule.optimizers import *
 from chainrule.parameter import Buffer, Parameter
 
 if TYPE_CHECKING:
-    from chainrule import diagnosis, machine, plots, training
+    from chainrule import diagnosis, ensemble, machine, plots, training
     from chainrule.diagnosis import *
+    from chainrule.ensemble import *
     from chainrule.machine import *
     from chainrule.training import *
 
@@ -43,6 +45,7 @@ __version__ = "0.1.0"
 
 LATER = {
     "diagnosis": ("check_loss", "check_module", "replay"),
+    "ensemble": ("Ensemble", "Member"),
     "machine": ("Environment", "environment"),
     "plots": (),
     "training": (
@@ -60,6 +63,7 @@ __all__ += layers.__all__
 __all__ += loss_functions.__all__
 __all__ += optimizers.__all__
 __all__ += [name for part, names in LATER.items() for name in (part, *names)]
+__all__.remove("ensemble")  # scikit-learn's name too; `chainrule.ensemble` is there all the same
 
 
 def __getattr__(name: str) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from chainrule.checks import check_function, check_range
 from chainrule.errors import ConfigurationError, StateError
 from chainrule.network import Network
-from chainrule.parameter import Array
+from chainrule.parameter import Array, FlatParameters
 
 BLOCK = 32_768
 """How many values are updated at a time.
@@ -99,10 +99,8 @@ class Optimizer:
         self.steps += 1
         for block, multiplier in self._blocks:
             w, g, rate = flat.values[block], flat.grads[block], learning_rate * multiplier
-            if self._decays is not None:
-                g = self.decayed(w, g, flat.decay[block], rate, self._decays[block])
-            elif self.weight_decay:
-                g = self.decayed(w, g, flat.decay[block], rate, self.weight_decay)
+            if self.weight_decay:
+                g = self.decayed(w, g, self._pull(block, flat, rate if self.decoupled else 1.0))
             self.update_rule(
                 w, g, rate, *[self.state_vectors[name][block] for name in self.state_names]
             )
@@ -114,14 +112,21 @@ class Optimizer:
         """
         raise NotImplementedError(f"{type(self).__name__} has no update_rule(w, g, learning_rate).")
 
-    def decayed(
-        self, w: Array, g: Array, decays: Array, learning_rate: Any, weight_decay: Any
-    ) -> Array:
-        """Return the gradient with the weight decay in it; or, decoupled, apply that to `w`."""
+    def decayed(self, w: Array, g: Array, pull: Array) -> Array:
+        """Return the gradient with the weight decay in it; or, decoupled, apply that to `w`.
+
+        `pull` is what each value is multiplied with for that, 0 where nothing decays.
+        """
         if self.decoupled:
-            w -= learning_rate * weight_decay * (w * decays)
+            w -= pull * w
             return g
-        return g + weight_decay * (w * decays)
+        return g + pull * w
+
+    def _pull(self, block: slice, flat: FlatParameters, factor: Any) -> Array:
+        """Return the weight decay of each value in a block, times `factor`."""
+        if self._decays is not None:
+            return factor * self._decays[block]
+        return (factor * self.weight_decay) * flat.decay[block].astype(flat.values.dtype)
 
     def current_learning_rate(self) -> float:
         """Return the learning rate of the coming step."""
@@ -169,6 +174,7 @@ class Optimizer:
         if isinstance(self.weight_decay, tuple):
             whole = dict.fromkeys(network.flat.slices, self.weight_decay)
             self._decays = along_first_axis("weight_decay", whole, network)
+            self._decays *= network.flat.decay
         self.state_vectors = self._fitting(self.state_vectors, network)
         self._network, self._blocks = network, blocks
 

@@ -1,0 +1,261 @@
+"""The loop that trains all members at once.
+
+A member is in the stack while it learns. One that has stopped, because it gets no better or
+because it met NaN, is taken out of the stack and costs nothing any more.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.checks import all_finite
+from chainrule.data.sources import batch_bounds
+from chainrule.ensemble.members import Member
+from chainrule.ensemble.objective import Score, losses_and_gradient
+from chainrule.ensemble.shape import Shape, part_of, values_of
+from chainrule.loss_functions import Loss
+from chainrule.network import Network
+from chainrule.optimizers import Optimizer
+from chainrule.parameter import Array
+from chainrule.training.monitor import Monitor
+
+MakeOptimizer = Callable[..., Optimizer]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Samples, as the loop wants them."""
+
+    X: Array  # (N, features)
+    y: Array  # as it was given
+    targets: Array  # (N, outputs), as the loss takes rows
+    weight: Array | None  # (N,)
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def part(self, rows: Array) -> Data:
+        """Return some of the samples."""
+        weight = None if self.weight is None else self.weight[rows]
+        return Data(self.X[rows], self.y[rows], self.targets[rows], weight)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train."""
+
+    loss: Loss
+    make_optimizer: MakeOptimizer
+    schedule: Any  # None, or step -> factor
+    epochs: int
+    batch_size: int
+    patience: int | None
+    min_delta: float
+    score: Score
+    on_epoch_end: Callable[[int, Mapping[str, Array]], Any] | None
+
+
+def take_step(
+    learner: Network,
+    loss: Loss,
+    optimizer: Optimizer,
+    x: Array,
+    y_true: Array,
+    weight: Array | None = None,
+) -> Array:
+    """Move every member once, by the gradient of its own batch; return the losses, (K,).
+
+    `learner` is a stack without its output layer, x (N, K, features), y_true (N, K, outputs) and
+    `weight` (N, K). A member whose numbers are not finite any more does not touch another one.
+    """
+    with np.errstate(all="ignore"):
+        losses, gradient = losses_and_gradient(loss, y_true, learner.forward(x), weight)
+        learner.backward_parameters(gradient)
+        optimizer.step(learner)
+    return losses
+
+
+class Training:
+    """The state of one training of all members.
+
+    Parameters
+    ----------
+    network : Network
+        The whole stack. At the end it has the best values of each member.
+    shape, members
+        What it is made of.
+    orders : sequence of Generator
+        Where each member's order of the samples comes from.
+    plan : Plan
+        How to train.
+
+    Attributes
+    ----------
+    running : list of int
+        The members that still learn.
+    lost : dict of int to int
+        The epoch in which a member met NaN.
+    history : dict of str to list of ndarray
+        The losses and scores of each epoch, (K,), NaN where a member did not learn any more.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        shape: Shape,
+        members: Sequence[Member],
+        orders: Sequence[np.random.Generator],
+        plan: Plan,
+    ) -> None:
+        self.network, self.shape, self.members = network, shape, members
+        self.orders, self.plan = orders, plan
+        self.running = list(range(len(members)))
+        self.lost: dict[int, int] = {}
+        self.monitors = [
+            Monitor(plan.score.name, mode=plan.score.mode, min_delta=plan.min_delta)
+            for _ in members
+        ]
+        self.history: dict[str, list[Array]] = {"loss": []}
+        self.best = network.state()
+        self.learner = part_of(network, shape, members, self.running, output=False)
+        self.optimizer = self._optimizer()
+
+    # ------------------------------------------------------------ the loop
+
+    def run(self, data: Data, validation: Data | None) -> None:
+        """Train until all epochs are done, or no member learns any more."""
+        try:
+            for epoch in range(self.plan.epochs):
+                row = {"loss": self._epoch(data, epoch)}
+                self._lose(self._finite(), epoch)
+                if validation is not None:
+                    row["val_" + self.plan.score.name] = self._validate(validation, epoch)
+                for name, values in row.items():
+                    self.history.setdefault(name, []).append(values)
+                hook = self.plan.on_epoch_end
+                if (hook is not None and hook(epoch, row)) or not self.running:
+                    break
+        finally:  # Ctrl-C, too, leaves the best values that there are
+            if validation is None:
+                self._keep(self.running)
+            self.network.load_state(self.best)
+
+    def _epoch(self, data: Data, epoch: int) -> Array:
+        """Go once through the data, each member in its own order; return the mean losses."""
+        order = np.stack([self.orders[k].permutation(len(data)) for k in self.running], axis=1)
+        outputs_first = np.ascontiguousarray(data.targets.T)  # as rows_of wants them
+        total, seen = np.full(len(self.members), np.nan), 0
+        total[self.running] = 0
+        bounds = batch_bounds(len(data), self.plan.batch_size).tolist()
+        for start, stop in itertools.pairwise(bounds):
+            rows = order[start:stop]  # (batch, members)
+            losses = take_step(
+                self.learner,
+                self.plan.loss,
+                self.optimizer,
+                data.X.take(rows, axis=0),
+                outputs_first.take(rows, axis=1).transpose(1, 2, 0),
+                None if data.weight is None else data.weight.take(rows),
+            )
+            total[self.running] += losses * (stop - start)
+            seen += stop - start
+            if not all_finite(losses):
+                order = order[:, self._lose(np.isfinite(losses), epoch)]
+                if not self.running:
+                    break
+        return total / seen
+
+    def _validate(self, validation: Data, epoch: int) -> Array:
+        """Measure all that learn; keep what got better, stop what has not for too long."""
+        scores = np.full(len(self.members), np.nan)
+        if not self.running:
+            return scores
+        outputs = outputs_of(self.learner, self.shape.output_layer(), validation.X)
+        own = self.plan.score(validation.y, validation.targets, outputs, validation.weight)
+        scores[self.running] = own
+        self._lose(np.isfinite(own), epoch)
+        better = [k for k in self.running if self.monitors[k].update(float(scores[k]), epoch)]
+        self._keep(better)
+        if self.plan.patience is not None:
+            waited = [self.monitors[k].waited for k in self.running]
+            self._go_on_with(np.array(waited) < self.plan.patience)
+        return scores
+
+    # ------------------------------------------------------------ members that stop
+
+    def _keep(self, members: Sequence[int]) -> None:
+        """Take the present values of these members as their best."""
+        places = [self.running.index(k) for k in members]
+        for name, value in values_of(self.learner).items():
+            self.best[name][members] = value[places]
+
+    def _finite(self) -> Array:
+        """Return whether all values of each member that learns are finite."""
+        values = values_of(self.learner).values()
+        each = [np.isfinite(value).reshape(len(value), -1).all(axis=1) for value in values]
+        return np.logical_and.reduce(each)
+
+    def _lose(self, finite: Array, epoch: int) -> Array:
+        """Take out the members whose numbers are not finite; return where those left stood."""
+        self.lost |= {k: epoch for k, fine in zip(self.running, finite, strict=True) if not fine}
+        return self._go_on_with(finite)
+
+    def _go_on_with(self, wanted: Array) -> Array:
+        """Build the stack anew with these members alone; return where they stood in the old one."""
+        places = np.flatnonzero(wanted)
+        if len(places) == len(self.running):
+            return places
+        before, optimizer = self.learner, self.optimizer
+        own = [self.members[k] for k in self.running]
+        self.running = [self.running[place] for place in places]
+        if self.running:
+            self.learner = part_of(before, self.shape, own, places.tolist(), output=False)
+            self.optimizer = self._optimizer()
+            self.optimizer.load_state(state_of_members(optimizer, before, places))
+        return places
+
+    def _optimizer(self) -> Optimizer:
+        """Return an optimizer with the rate and the decay of each member that learns."""
+        members = [self.members[k] for k in self.running]
+        decays = [member.weight_decay for member in members]
+        return self.plan.make_optimizer(
+            1.0 if self.plan.schedule is None else self.plan.schedule,
+            weight_decay=decays if any(decays) else 0.0,
+            lr_multipliers={"*": [member.learning_rate for member in members]},
+        )
+
+
+def state_of_members(optimizer: Optimizer, network: Network, places: Array) -> dict[str, Array]:
+    """Return an optimizer's state as it is for some members of its network."""
+
+    def part(vector: Array) -> Array:
+        parameters = network.named_parameters()
+        return np.concatenate(
+            [
+                vector[where].reshape(parameters[name].shape)[places].reshape(-1)
+                for name, where in network.flat.slices.items()
+            ]
+        )
+
+    return {
+        name: vector if name == "steps" else part(vector)
+        for name, vector in optimizer.state().items()
+    }
+
+
+def outputs_of(learner: Network, last: Any, X: Array, batch_size: int = 256) -> Array:
+    """Return the outputs of a stack for samples (N, features), (N, K, outputs).
+
+    `last` is the output layer, which a learner goes without; where it is none, it is left out.
+    """
+    parts = []
+    with np.errstate(all="ignore"):
+        for start in range(0, len(X), batch_size):
+            y = learner.predict(X[start : start + batch_size])
+            parts.append(y if last is None else last.predict(y))
+    return np.concatenate(parts)

@@ -7,12 +7,13 @@ of the arrays it is multiplied with; and both show themselves in a repr as they 
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from chainrule.errors import ConfigurationError, InputError
 
@@ -112,6 +113,14 @@ def check_seed(seed: int | np.random.Generator | None) -> np.random.Generator:
             "seed must be a whole number of at least 0, a numpy.random.Generator or None; "
             f"got {seed!r}."
         ) from error
+
+
+def network_dtype(dtype: DTypeLike) -> np.dtype[Any]:
+    """Return float32 or float64 as a dtype; refuse anything else."""
+    with contextlib.suppress(TypeError):  # raised where that is no dtype; None is float64 to NumPy
+        if dtype is not None and np.dtype(dtype) in (np.float32, np.float64):
+            return np.dtype(dtype)
+    raise ConfigurationError(f"dtype must be float32 or float64, got {dtype!r}.")
 
 
 # ---------------------------------------------------------------- objects

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import sys
@@ -20,6 +19,7 @@ from chainrule.checks import (
     check_range,
     check_seed,
     check_sizes,
+    network_dtype,
 )
 from chainrule.errors import (
     BackwardError,
@@ -492,11 +492,3 @@ def classifier_layers(sizes: Sequence[Any]) -> list[Module]:
         layers += [Linear(int(in_features), int(out_features)), ReLU()]
     layers[-1] = Sigmoid() if sizes[-1] == 1 else Softmax()
     return layers
-
-
-def network_dtype(dtype: DTypeLike) -> np.dtype[Any]:
-    """Return float32 or float64 as a dtype; raise ConfigurationError for anything else."""
-    with contextlib.suppress(TypeError):  # raised where that is no dtype; None is float64 to NumPy
-        if dtype is not None and np.dtype(dtype) in (np.float32, np.float64):
-            return np.dtype(dtype)
-    raise ConfigurationError(f"dtype must be float32 or float64, got {dtype!r}.")

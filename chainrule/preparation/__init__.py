@@ -1,11 +1,18 @@
 """What turns rows as they are into the numbers that a network takes, and is saved with it.
 
-base.py           Preparation: fit, transform, and how one is written into a file and read again
-frames.py         data frames: the names of their columns, and the columns by name
-standardizer.py   mean 0 and standard deviation 1
+base.py              Preparation: fit, transform, and how one is written into a file and read again
+frames.py            tables of every kind as columns; pandas and polars are never imported
+values.py            what single values are: missing, numbers, categories, or refused
+standardizer.py      Standardizer: mean 0 and standard deviation 1
+number_column.py     a column of numbers, robustly scaled and smoothly clipped
+category_column.py   a column of categories, one-hot
+report.py            what is odd in new rows
+table.py             TablePreparation: all columns of a table at once
 """
 
 from chainrule.preparation.base import Preparation
+from chainrule.preparation.report import TableReport
 from chainrule.preparation.standardizer import Standardizer
+from chainrule.preparation.table import TablePreparation
 
-__all__ = ["Preparation", "Standardizer"]
+__all__ = ["Preparation", "Standardizer", "TablePreparation", "TableReport"]

@@ -12,7 +12,7 @@ from chainrule.checks import check_numbers
 from chainrule.errors import ConfigurationError, FileFormatError, InputError
 from chainrule.parameter import Array
 from chainrule.preparation.base import Preparation
-from chainrule.preparation.frames import column_names, in_order
+from chainrule.preparation.frames import are_names, column_names, in_order
 
 CURE = "encode text and dates, and fill what is missing, first"
 
@@ -113,12 +113,8 @@ class Standardizer(Preparation):
             raise FileFormatError("it holds other things than chainrule writes.")
         made = cls(arrays["mean"], arrays["std"])
         names = description["feature_names_in_"]
-        if names is not None and (
-            not isinstance(names, list)
-            or made.mean.shape != (len(names),)
-            or not all(type(name) in (str, int) for name in names)
-            or len(set(names)) < len(names)
-        ):
+        fits = names is None or (made.mean.ndim == 1 and are_names(names, len(made.mean)))
+        if not fits:
             raise FileFormatError("its names of columns do not fit.")
         made.feature_names_in_ = names
         return made

@@ -1,0 +1,137 @@
+"""A column of categories: one-hot, rare ones in a group, two as -1 and 1."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import InputError
+from chainrule.parameter import Array
+from chainrule.preparation.frames import Name
+from chainrule.preparation.report import Finding
+from chainrule.preparation.values import category_of
+
+MOST_RARE = 10_000
+"""So many categories of the rare group are remembered by name; of more, none is."""
+
+UNKNOWN, MISSING, RARE = -1, -2, -3
+"""In the place of a category's number."""
+
+EXAMPLES = 5
+
+
+@dataclass
+class CategoryColumn:
+    """One column for each category, 1 where it is and 0 elsewhere; of two a single one, -1 or 1.
+
+    Parameters
+    ----------
+    categories : list of str
+        Those with a column of their own, in the order of their columns.
+    rare : list of str
+        Those that share a column; empty where there are too many to remember.
+    grouped : bool
+        Whether there is a group of rare ones. Unknown categories count among them, otherwise they
+        are all zeros.
+    missing : bool
+        Whether the training part had missing values, which then have a column of their own.
+    """
+
+    categories: list[str]
+    rare: list[str]
+    grouped: bool
+    missing: bool
+
+    @classmethod
+    def fit(
+        cls, array: Array, name: Name, max_categories: int, min_frequency: int
+    ) -> CategoryColumn:
+        """Count the categories, and choose which have a column of their own."""
+        counts: Counter[str] = Counter()
+        missing = False
+        for value, count in _counted(array.tolist(), name).items():
+            text = category_of(value)
+            if text is None:
+                missing = True
+            else:
+                counts[text] += count
+        kept = {text: count for text, count in counts.items() if count >= min_frequency}
+        if len(kept) + (len(kept) < len(counts)) > max_categories:
+            # What occurs once says nothing about other rows.
+            order = sorted((-count, text) for text, count in kept.items() if count > 1)
+            kept = {text: -negative for negative, text in order[: max_categories - 1]}
+        rare = [text for text in counts if text not in kept]
+        remembered = sorted(rare) if len(rare) <= MOST_RARE else []
+        return cls(sorted(kept), remembered, bool(rare), missing)
+
+    @property
+    def groups(self) -> int:
+        """How many categories are told apart."""
+        return len(self.categories) + self.grouped
+
+    @property
+    def own_width(self) -> int:
+        """How many columns come out, but for that of missing values."""
+        return {0: 0, 1: 0, 2: 1}.get(self.groups, self.groups)
+
+    @property
+    def width(self) -> int:
+        return self.own_width + self.missing
+
+    def names_out(self, name: str) -> list[str]:
+        named = [f"{name}_{text}" for text in self.categories]
+        named += [f"{name}_infrequent"] * self.grouped
+        return named[self.groups - self.own_width :] + [f"missingindicator_{name}"] * self.missing
+
+    def read(self, array: Array, name: Name) -> Array:
+        """Return the number of each value's category, (N,), or UNKNOWN, MISSING or RARE."""
+        values = array.tolist()
+        numbers: dict[str | None, int] = {text: n for n, text in enumerate(self.categories)}
+        numbers |= dict.fromkeys(self.rare, RARE)
+        numbers[None] = MISSING
+        # A look at each distinct value, then one in a dict for each row.
+        places = {v: numbers.get(category_of(v), UNKNOWN) for v in _counted(values, name)}
+        return np.fromiter(map(places.__getitem__, values), np.int32, len(values))
+
+    def write(self, codes: Array, out: Array) -> None:
+        """Write the one-hot rows into `out`, (N, width), which holds zeros."""
+        if self.missing:
+            out[:, -1] = codes == MISSING
+        if not self.own_width:
+            return
+        if self.grouped:
+            codes = np.where((codes == RARE) | (codes == UNKNOWN), len(self.categories), codes)
+        known = np.flatnonzero(codes >= 0)
+        if self.groups == 2:
+            out[known, 0] = 2 * codes[known] - 1
+        else:
+            out[known, codes[known]] = 1
+
+    def report(self, array: Array, name: Name) -> list[Finding]:
+        """Return what these categories have that the training part had not."""
+        found = []
+        codes = self.read(array, name)
+        absent = codes == MISSING
+        if absent.any() and not self.missing:
+            found.append(Finding.of_rows(name, "missing value", absent))
+        unknown = codes == UNKNOWN
+        if unknown.any() and (self.rare or not self.grouped):
+            # The first few, in their order and each once.
+            rows = np.flatnonzero(unknown)[:1000]
+            texts = list(dict.fromkeys(map(category_of, array[rows].tolist())))
+            examples = tuple(repr(text)[:60] for text in texts[:EXAMPLES])
+            found.append(Finding.of_rows(name, "unknown category", unknown, examples))
+        return found
+
+
+def _counted(values: list[Any], name: Name) -> Counter[Any]:
+    try:
+        return Counter(values)
+    except TypeError as error:
+        raise InputError(
+            f"Column {name!r} holds lists or other containers ({error}); it held categories in "
+            "the rows it was fitted on."
+        ) from error

@@ -1,0 +1,92 @@
+"""A column of numbers: scaled robustly, clipped smoothly, what is missing filled and marked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule.parameter import Array
+from chainrule.preparation.frames import Name
+from chainrule.preparation.report import Finding
+from chainrule.preparation.values import numbers_in
+
+LIMIT = 3.0
+"""What no number exceeds, as far away as it may be."""
+
+
+@dataclass
+class NumberColumn:
+    """z = (x - center) / scale, then z / √(1 + (z/3)²), which is z near 0 and never exceeds ±3.
+
+    The center is the median and the scale the distance between the quartiles, or where these are
+    equal half the range, as in RealMLP (Holzmüller et al., "Better by Default", 2024). A missing
+    value becomes 0, the median; where the training part had some, a second column says where.
+    """
+
+    center: float
+    scale: float
+    low: float
+    high: float
+    missing: bool
+
+    @classmethod
+    def fit(cls, array: Array, name: Name) -> NumberColumn:
+        """Measure a column."""
+        x = numbers_in(array, name)
+        given = x[~np.isnan(x)]
+        missing = len(given) < len(x)
+        if not len(given):
+            return cls(0.0, 1.0, np.nan, np.nan, False)  # nothing was ever there: no marks either
+        low, high = given.min(), given.max()
+        unit = 16.0 if max(-low, high) > 1e300 else 1.0  # so that no difference overflows
+        first, center, third = np.quantile(given / unit, [0.25, 0.5, 0.75])
+        scale = third - first or (high / unit - low / unit) / 2 or 1.0
+        scale = min(scale, np.finfo(np.float64).max / unit) * unit
+        return cls(float(center * unit), float(scale), float(low), float(high), missing)
+
+    @property
+    def varies(self) -> bool:
+        """Whether there was more than one number."""
+        return self.low < self.high
+
+    @property
+    def width(self) -> int:
+        """How many columns come out."""
+        return self.varies + self.missing
+
+    def names_out(self, name: str) -> list[str]:
+        return [name] * self.varies + [f"missingindicator_{name}"] * self.missing
+
+    def read(self, array: Array, name: Name) -> Array:
+        """Return a column's numbers, (N,), NaN for what is missing."""
+        return numbers_in(array, name)
+
+    def write(self, x: Array, out: Array) -> None:
+        """Write the transformed numbers into `out`, (N, width)."""
+        absent = np.isnan(x)
+        if self.varies:
+            with np.errstate(over="ignore"):
+                z = (x - self.center) / self.scale
+            np.clip(z, -1e100, 1e100, out=z)  # infinity divided by infinity would be NaN
+            z /= np.hypot(1, z / LIMIT)
+            z[absent] = 0
+            out[:, 0] = z
+        if self.missing:
+            out[:, -1] = absent
+
+    def report(self, array: Array, name: Name) -> list[Finding]:
+        """Return what these numbers have that the training part had not."""
+        found = []
+        x = self.read(array, name)
+        absent = np.isnan(x)
+        if absent.any() and not self.missing:
+            found.append(Finding.of_rows(name, "missing value", absent))
+        with np.errstate(over="ignore", invalid="ignore"):
+            beyond = np.maximum(self.low - x, x - self.high)
+            far = beyond > max(self.high - self.low, abs(self.center) * 1e-9)
+        if far.any():
+            worst = x[np.where(far, beyond, -1).argmax()]
+            examples = (f"{worst:g}", f"trained on {self.low:g} to {self.high:g}")
+            found.append(Finding.of_rows(name, "far outside the training range", far, examples))
+        return found

@@ -1,0 +1,349 @@
+"""TablePreparation: a table as it is, numbers, categories and gaps, to one matrix of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from chainrule.checks import check_whole, network_dtype
+from chainrule.errors import ConfigurationError, FileFormatError, InputError
+from chainrule.parameter import Array
+from chainrule.preparation.base import Preparation
+from chainrule.preparation.category_column import CategoryColumn
+from chainrule.preparation.frames import (
+    Name,
+    Table,
+    are_names,
+    as_table,
+    check_columns,
+    is_categorical,
+    values_of,
+)
+from chainrule.preparation.number_column import NumberColumn
+from chainrule.preparation.report import Finding, TableReport
+from chainrule.preparation.values import holds_numbers
+
+Column: TypeAlias = NumberColumn | CategoryColumn
+
+
+class TablePreparation(Preparation):
+    """Turn the columns of a table into one matrix of numbers for a network.
+
+    Numbers and truth values are centred, scaled and clipped smoothly to ±3 (`NumberColumn`): an
+    outlier is far away, but not far enough to rule the network. Text and categoricals become one
+    column for each category (`CategoryColumn`); of two, a single column of -1 and 1. What is
+    missing (NaN, None, NA) becomes the median, or all zeros, and has a column of its own where the
+    training part had missing values. Columns that never change are left out. Dates are refused:
+    what matters in them has to be said.
+
+    Parameters
+    ----------
+    categorical_features : sequence of str or int
+        Columns whose numbers are names, such as postal codes: by their names, or their places
+        where the table has no names.
+    max_categories : int
+        So many columns at most a column of categories may become, its group of rare ones counted.
+        Where it has more, the most frequent keep their own, as long as they occur at least twice.
+    min_frequency : int
+        Categories that occur less often go into the group of rare ones.
+    dtype : dtype
+        float32 (the default) or float64: of what `transform` returns.
+
+    Attributes
+    ----------
+    feature_names_in_ : list or None
+        The names of the columns, where the table has names. Later tables with names are then
+        taken by name: in any order, and with other columns beside.
+    n_features_in_ : int
+        How many columns it was fitted on.
+    columns_ : list of NumberColumn and CategoryColumn
+        What was measured of each.
+    notes_ : list of str
+        What was left out or grouped, and why.
+
+    Notes
+    -----
+    A table is a pandas or polars data frame, a dict of columns, or an array (also a list of rows,
+    or a structured array). Only NumPy is needed; frames are asked for their columns.
+
+    The category of a number is its text: 3, 3.0 and "3" are the same one. Categories that were
+    never seen in training count among the rare ones if there is such a group, and are all zeros
+    otherwise; `report` names them.
+
+    Examples
+    --------
+    >>> table = {"size": [1, 2, 3, 9], "colour": ["red", "blue", "red", None]}
+    >>> preparation = TablePreparation().fit(table)
+    >>> preparation.get_feature_names_out()
+    ['size', 'colour_red', 'missingindicator_colour']
+    >>> preparation.transform({"colour": ["blue"], "size": [2.5]})
+    array([[ 0., -1.,  0.]], dtype=float32)
+    """
+
+    n_features_in_: int
+    columns_: list[Column]
+    notes_: list[str]
+
+    def __init__(
+        self,
+        *,
+        categorical_features: Sequence[Name] = (),
+        max_categories: int = 50,
+        min_frequency: int = 1,
+        dtype: DTypeLike = "float32",
+    ) -> None:
+        if isinstance(categorical_features, str) or not all(
+            isinstance(name, str | int) for name in categorical_features
+        ):
+            raise ConfigurationError(
+                "categorical_features must be a sequence of names or places of columns, got "
+                f"{categorical_features!r}."
+            )
+        self.categorical_features = tuple(categorical_features)
+        self.max_categories = check_whole("max_categories", max_categories, least=2)
+        self.min_frequency = check_whole("min_frequency", min_frequency)
+        self.dtype = network_dtype(dtype).name
+
+    @property
+    def fitted(self) -> bool:
+        return hasattr(self, "columns_")
+
+    # ------------------------------------------------------------ fit, transform, report
+
+    def fit(self, X: Any) -> Self:
+        """Measure every column of the training rows.
+
+        Raises
+        ------
+        InputError
+            A column holds dates or containers, two have the same name, there are no rows, or
+            nothing in the table ever changes. The message names the column.
+        """
+        table = as_table(X)
+        if not table.rows or not table.columns:
+            raise InputError(
+                f"The table is empty: it has {table.rows} rows and {table.columns} columns."
+            )
+        keys = list(range(table.columns)) if table.names is None else table.names
+        unknown = [name for name in self.categorical_features if name not in keys]
+        if unknown:
+            raise InputError(f"categorical_features {unknown} are no columns of {keys!r:.300}.")
+        columns, notes = [], []
+        for key in keys:
+            column, note = self._fit_column(table.column(key), key)
+            columns.append(column)
+            notes += note
+        if not any(column.width for column in columns):
+            raise InputError("No column of the table ever changes: there is nothing to learn from.")
+        self.columns_, self.notes_ = columns, notes
+        self.feature_names_in_, self.n_features_in_ = table.names, table.columns
+        return self
+
+    def _fit_column(self, values: Any, key: Name) -> tuple[Column, list[str]]:
+        array = values_of(values, key)
+        numbers = not is_categorical(values) and holds_numbers(array, key)
+        if numbers and key not in self.categorical_features:
+            column: Column = NumberColumn.fit(array, key)
+        else:
+            column = CategoryColumn.fit(array, key, self.max_categories, self.min_frequency)
+        return column, list(_notes(column, key, len(array)))
+
+    def transform(self, X: Any) -> Array:
+        """Return the rows as numbers, of the shape (N, columns that come out).
+
+        Raises
+        ------
+        InputError
+            A column is missing, holds text where training had numbers, or infinity.
+        """
+        table = self._table(X)
+        out = np.zeros((table.rows, sum(column.width for column in self.columns_)), self.dtype)
+        start = 0
+        for key, column, array in self._columns(table):
+            column.write(column.read(array, key), out[:, start : start + column.width])
+            start += column.width
+        return out
+
+    def report(self, X: Any) -> TableReport:
+        """Return what is odd in new rows: what the training rows did not have.
+
+        These are unknown categories, missing values in columns that had none, numbers outside the
+        training range by more than the length of that range, and columns that are not used. What
+        `transform` refuses is refused here too.
+        """
+        table = self._table(X)
+        found: list[Finding] = []
+        for key, column, array in self._columns(table):
+            found += column.report(array, key)
+        if table.names is not None and self.feature_names_in_ is not None:
+            used = set(self.feature_names_in_)
+            found += [Finding(name, "unused column") for name in table.names if name not in used]
+        return TableReport(tuple(found))
+
+    def get_feature_names_out(self, input_features: Any = None) -> list[str]:
+        """Return the names of what `transform` returns; ``x0``, ``x1`` ... where there were none.
+
+        `input_features` is there for scikit-learn, and is not needed.
+        """
+        self.require_fit()
+        names = self.feature_names_in_
+        if names is None:
+            names = [f"x{place}" for place in range(self.n_features_in_)]
+        pairs = zip(names, self.columns_, strict=True)
+        return [out for name, column in pairs for out in column.names_out(str(name))]
+
+    def _columns(self, table: Table) -> Iterator[tuple[Name, Column, Array]]:
+        """Yield, of every column that is used, its name or place, its figures and its values."""
+        keys: Sequence[Name] = range(self.n_features_in_)
+        if table.names is not None:
+            keys = self.feature_names_in_ or table.names
+        for key, column in zip(keys, self.columns_, strict=True):
+            if column.width:
+                yield key, column, values_of(table.column(key), key)
+
+    def _table(self, X: Any) -> Table:
+        self.require_fit()
+        table = as_table(X)
+        if table.names is not None and self.feature_names_in_ is not None:
+            pairs = zip(self.feature_names_in_, self.columns_, strict=True)
+            check_columns(table.names, [name for name, column in pairs if column.width])
+        elif table.columns != self.n_features_in_:
+            raise InputError(
+                f"Fitted on rows of {self.n_features_in_} columns, got rows of {table.columns} "
+                "columns."
+            )
+        return table
+
+    # ------------------------------------------------------------ in a file
+
+    def describe(self) -> tuple[dict[str, Any], dict[str, Array]]:
+        figures = [
+            (column.center, column.scale, column.low, column.high)
+            for column in self.columns_
+            if isinstance(column, NumberColumn)
+        ]
+        description = {
+            "settings": {
+                "categorical_features": list(self.categorical_features),
+                "max_categories": self.max_categories,
+                "min_frequency": self.min_frequency,
+                "dtype": self.dtype,
+            },
+            "feature_names_in_": self.feature_names_in_,
+            "columns": [_describe(column) for column in self.columns_],
+            "notes": self.notes_,
+        }
+        return description, {"numbers": np.array(figures, np.float64).reshape(-1, 4)}
+
+    @classmethod
+    def from_description(cls, description: dict[str, Any], arrays: Mapping[str, Array]) -> Self:
+        _expect(set(description) == {"settings", "feature_names_in_", "columns", "notes"})
+        _expect(set(arrays) == {"numbers"} and _has_keys(description["settings"], SETTINGS))
+        made = cls(**description["settings"])
+        names, described = description["feature_names_in_"], description["columns"]
+        _expect(isinstance(described, list) and len(described) > 0)
+        _expect(names is None or are_names(names, len(described)))
+        _expect(_are_texts(description["notes"]))
+        made.columns_ = _built(described, _figures(arrays["numbers"]))
+        made.feature_names_in_, made.n_features_in_ = names, len(described)
+        made.notes_ = description["notes"]
+        return made
+
+
+SETTINGS = ("categorical_features", "max_categories", "min_frequency", "dtype")
+
+
+def _notes(column: Column, name: Name, rows: int) -> Iterator[str]:
+    """Yield what a user will want to know of a column."""
+    if not column.width:
+        why = "it never changes"
+        if isinstance(column, NumberColumn) and np.isnan(column.low):
+            why = "it is missing in every row"
+        elif isinstance(column, CategoryColumn) and column.grouped:
+            why = "its categories are all rare, as those of a name or a number of the row are"
+        elif isinstance(column, CategoryColumn) and not column.categories:
+            why = "it is missing in every row"
+        yield f"column {name!r} is left out: {why}"
+    elif isinstance(column, CategoryColumn) and column.grouped:
+        rare = f"{len(column.rare)} rare categories" if column.rare else "very many rare categories"
+        yield f"column {name!r}: {rare} are one group"
+    if isinstance(column, CategoryColumn):
+        numbers = sum(_is_number(text) for text in column.categories)
+        if 0 < len(column.categories) - numbers <= 0.1 * numbers:
+            odd = next(text for text in column.categories if not _is_number(text))
+            yield (
+                f"column {name!r} holds numbers but for text such as {odd!r:.40}, and is taken for "
+                "categories; write what is missing as NaN to make it numbers"
+            )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+# ---------------------------------------------------------------- a file's description
+
+
+def _describe(column: Column) -> dict[str, Any]:
+    if isinstance(column, NumberColumn):
+        return {"kind": "number", "missing": column.missing}
+    return {"kind": "category", **{name: getattr(column, name) for name in OF_CATEGORIES}}
+
+
+OF_CATEGORIES = ("categories", "rare", "grouped", "missing")
+
+
+def _built(described: list[Any], figures: list[list[float]]) -> list[Column]:
+    columns: list[Column] = []
+    remaining = iter(figures)
+    for plain in described:
+        _expect(isinstance(plain, dict) and isinstance(plain.get("missing"), bool))
+        if plain.get("kind") == "number":
+            _expect(_has_keys(plain, ("kind", "missing")))
+            center, scale, low, high = next(remaining, (0.0, 0.0, 0.0, 0.0))
+            _expect(scale > 0)
+            columns.append(NumberColumn(center, scale, low, high, plain["missing"]))
+        else:
+            columns.append(_category(plain))
+    _expect(next(remaining, None) is None)
+    _expect(any(column.width for column in columns))
+    return columns
+
+
+def _category(plain: dict[str, Any]) -> CategoryColumn:
+    _expect(plain.get("kind") == "category" and _has_keys(plain, ("kind", *OF_CATEGORIES)))
+    _expect(_are_texts(plain["categories"]) and _are_texts(plain["rare"]))
+    every = plain["categories"] + plain["rare"]
+    _expect(len(set(every)) == len(every) and isinstance(plain["grouped"], bool))
+    _expect(plain["grouped"] or not plain["rare"])
+    return CategoryColumn(*(plain[name] for name in OF_CATEGORIES))
+
+
+def _figures(numbers: Array) -> list[list[float]]:
+    """Return center, scale, low and high of each column of numbers; low and high may be NaN."""
+    _expect(numbers.ndim == 2 and numbers.shape[1] == 4 and numbers.dtype == np.float64)
+    _expect(bool(np.isfinite(numbers[:, :2]).all() and (numbers[:, 1] > 0).all()))
+    low, high = numbers[:, 2], numbers[:, 3]
+    never = np.isnan(low) & np.isnan(high)
+    _expect(bool((never | (np.isfinite(low) & np.isfinite(high) & (low <= high))).all()))
+    return numbers.tolist()
+
+
+def _are_texts(texts: Any) -> bool:
+    return isinstance(texts, list) and all(isinstance(text, str) for text in texts)
+
+
+def _has_keys(plain: Any, names: Sequence[str]) -> bool:
+    return isinstance(plain, dict) and set(plain) == set(names)
+
+
+def _expect(right: bool) -> None:
+    if not right:
+        raise FileFormatError("it is not what chainrule writes.")

@@ -1,0 +1,128 @@
+"""What single values of a column are: missing, numbers, categories, or nothing to learn from."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import math
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import InputError
+from chainrule.parameter import Array
+from chainrule.preparation.frames import Name
+
+MISSING_TYPES = ("NoneType", "NAType", "NaTType")
+"""By their names, since pandas, which has the latter two, is not imported."""
+
+NUMBER_TYPES = (bool, int, float, decimal.Decimal, np.number, np.bool_)
+DATE_TYPES = (
+    *(datetime.date, datetime.time, datetime.timedelta),
+    *(np.datetime64, np.timedelta64),
+)
+
+
+def is_missing_type(kind: type) -> bool:
+    """Whether values of this type say that there is none."""
+    return kind.__name__ in MISSING_TYPES
+
+
+def holds_numbers(array: Array, name: Name) -> bool:
+    """Whether a column holds numbers; False for categories. Anything else is refused."""
+    if array.dtype.kind in "fiub":
+        return True
+    if array.dtype.kind in "US":
+        return False
+    if array.dtype.kind in "Mm":
+        raise InputError(_advice_on_dates(name))
+    if array.dtype.kind != "O":
+        raise InputError(f"Column {name!r} holds {array.dtype}; numbers and categories are taken.")
+    types = {kind for kind in set(map(type, array.tolist())) if not is_missing_type(kind)}
+    for kind in types:
+        if issubclass(kind, DATE_TYPES) or kind.__name__ == "Period":
+            raise InputError(_advice_on_dates(name))
+        known = issubclass(kind, (str, bytes, *NUMBER_TYPES))
+        if not known or issubclass(kind, np.complexfloating):
+            raise InputError(
+                f"Column {name!r} holds values of the type {kind.__name__}; numbers, text and "
+                "truth values are taken. Make columns of numbers or text out of it first."
+            )
+    return all(issubclass(kind, NUMBER_TYPES) for kind in types)
+
+
+def _advice_on_dates(name: Name) -> str:
+    return (
+        f"Column {name!r} holds dates or times, which are no numbers to learn from. Leave it out, "
+        "or make columns of what matters in it: the year, the month, the day of the week, the "
+        "hour, or the days since an event."
+    )
+
+
+def numbers_in(array: Array, name: Name) -> Array:
+    """Return a column's numbers in float64, NaN for what is missing; refuse anything else."""
+    if array.dtype.kind in "fiub":
+        numbers = array.astype(np.float64)
+    elif array.dtype.kind == "O":
+        numbers = _from_objects(array.tolist(), name)
+    else:
+        raise InputError(_no_number(array.tolist(), name))
+    infinite = np.isinf(numbers)
+    if infinite.any():
+        raise InputError(
+            f"Column {name!r} holds infinity, or a number too large for float64, in row "
+            f"{infinite.argmax()}. A missing value is written as NaN or None."
+        )
+    return numbers
+
+
+def _from_objects(values: list[Any], name: Name) -> Array:
+    types = set(map(type, values))
+    absent = {kind for kind in types if is_missing_type(kind)}
+    if not all(issubclass(kind, NUMBER_TYPES) for kind in types - absent):
+        raise InputError(_no_number(values, name))
+    if absent:
+        values = [math.nan if type(value) in absent else value for value in values]
+    try:
+        return np.array(values, np.float64)
+    except OverflowError:  # a whole number that no float can hold
+        return np.array([_as_float(value) for value in values])
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _no_number(values: list[Any], name: Name) -> str:
+    row, value = next(
+        (row, value)
+        for row, value in enumerate(values)
+        if not isinstance(value, NUMBER_TYPES) and not is_missing_type(type(value))
+    )
+    told = f"the text {str(value)[:40]!r}" if isinstance(value, str | bytes) else f"{value!r:.60}"
+    return (
+        f"Column {name!r} held numbers in the rows it was fitted on; now it holds {told} in row "
+        f"{row}. Turn it into numbers, and write what is missing as NaN or None."
+    )
+
+
+def category_of(value: Any) -> str | None:
+    """Return a category as text, the same for 3, 3.0 and "3"; None for what is missing."""
+    if isinstance(value, str):
+        return str(value)
+    if is_missing_type(type(value)):
+        return None
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value))
+    if isinstance(value, NUMBER_TYPES):
+        number = _as_float(value)
+        if math.isnan(number):
+            return None
+        whole = isinstance(value, int | np.integer) or (number.is_integer() and abs(number) < 2**63)
+        return str(int(value)) if whole else repr(number)
+    return str(value)

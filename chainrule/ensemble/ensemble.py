@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
@@ -20,12 +22,20 @@ from chainrule.errors import ConfigurationError, FileFormatError, InputError, No
 from chainrule.layers import StackedLinear
 from chainrule.loss_functions import Loss
 from chainrule.loss_functions.class_weight import ClassWeight
-from chainrule.network import Network
+from chainrule.module import cast
+from chainrule.network import Network, network_dtype
 from chainrule.optimizers import AdamW, Optimizer
 from chainrule.parameter import Array
+from chainrule.preparation import Preparation
 
 KEPT = ("activation", "batch_norm", "output", "initialization", "dtype")
 """What is written into a file about the common shape; the sizes are the stack's own."""
+
+NO_PREPARATION = (
+    "This ensemble does not know how its rows were prepared. Set ensemble.preparation = "
+    "Standardizer().fit(X_train), or what else its training rows went through, before saving it; "
+    "or give prepared rows to ensemble.predict."
+)
 
 
 class Ensemble:
@@ -117,6 +127,7 @@ class Ensemble:
         self.best_epochs = np.full(len(self.members), -1)
         self.notes: list[str] = []
         self.metadata: dict[str, Any] = {}
+        self._going_on: Training | None = None
         self._count(np.full(len(self.members), 1 / len(self.members)))
 
     # ------------------------------------------------------------ learning
@@ -231,8 +242,47 @@ class Ensemble:
         self._train(plan, data, validation, rounds)
         return self
 
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        batch_size: int = 32,
+        loss: Loss | None = None,
+        label_smoothing: float = 0.0,
+        sample_weight: Any = None,
+        optimizer: MakeOptimizer = AdamW,
+    ) -> Self:
+        """Train all members for one epoch, as part of a longer training, and return the ensemble.
+
+        The optimizer goes on where the last `partial_fit` left it, so that n calls with the same
+        data are an epoch of `fit` each, to the last bit. All members count alike.
+        """
+        objective = loss_for(self.shape.output, loss, label_smoothing)
+        data = self._data(objective, X, y, sample_weight)
+        if self._going_on is None:
+            several = self.shape.output == "sigmoid"
+            score = Score("loss", None, loss_of_outputs(objective), several)
+            maker = checked_optimizer(optimizer)
+            plan = Plan(objective, maker, None, 1, 1, None, 0.0, score, None)
+            self._going_on = self._training(plan)
+        going_on = self._going_on
+        size = check_whole("batch_size", batch_size)
+        going_on.plan = dataclasses.replace(going_on.plan, batch_size=size)
+        self._run(going_on, data, None, 0)
+        return self
+
+    def _training(self, plan: Plan) -> Training:
+        return Training(self.network, self.shape, self.members, self._orders, plan)
+
     def _train(self, plan: Plan, data: Data, validation: Data | None, rounds: int) -> None:
-        training = Training(self.network, self.shape, self.members, self._orders, plan)
+        self._going_on = None
+        self._run(self._training(plan), data, validation, rounds)
+
+    def _run(
+        self, training: Training, data: Data, validation: Data | None, rounds: int
+    ) -> None:
+        """Run a training, and take over what it leaves behind."""
         try:
             training.run(data, validation)
         finally:
@@ -247,7 +297,7 @@ class Ensemble:
         weights = np.zeros(len(self))
         weights[usable] = 1 / len(usable)
         if validation is not None and rounds:
-            weights[usable] = self._choose(usable, plan.score, validation, rounds)
+            weights[usable] = self._choose(usable, training.plan.score, validation, rounds)
         self._count(weights)
 
     def _note(self, training: Training) -> None:
@@ -359,7 +409,64 @@ class Ensemble:
         """Return what each member predicts, (N, K, outputs), those that count for nothing too."""
         return outputs_of(self.network, None, self._features(X, "X"))
 
+    def predict_raw(self, X: Any, *, return_std: bool = False) -> Any:
+        """Return `predict` for rows as they are before `preparation`, in the units of the targets.
+
+        As `Network.predict_raw`: `preparation` is applied to the rows, and what comes out goes
+        back through ``target_preparation.inverse_transform``; the spread between the members is
+        stretched alike.
+        """
+        rows, targets = self.preparation, self.target_preparation
+        if rows is None and targets is None:
+            raise ConfigurationError(NO_PREPARATION)
+        mean, spread = self.predict(X if rows is None else rows.transform(X), return_std=True)
+        if targets is not None:
+            centre = targets.inverse_transform(mean)
+            spread = np.abs(targets.inverse_transform(mean + spread) - centre)
+            mean = centre
+        return (mean, spread) if return_std else mean
+
+    @property
+    def preparation(self) -> Preparation | None:
+        """What turns raw rows into samples; it is the stack's, and saved with it."""
+        return self.network.preparation
+
+    @preparation.setter
+    def preparation(self, preparation: Preparation | None) -> None:
+        self.network.preparation = preparation
+
+    @property
+    def target_preparation(self) -> Preparation | None:
+        """What turned a regression's targets into what is learned; it is the stack's."""
+        return self.network.target_preparation
+
+    @target_preparation.setter
+    def target_preparation(self, preparation: Preparation | None) -> None:
+        self.network.target_preparation = preparation
+
     # ------------------------------------------------------------ as files, as networks
+
+    def astype(self, dtype: DTypeLike) -> Self:
+        """Return a copy whose numbers are of another type: float64 predicts without rounding."""
+        other = copy.deepcopy(self)
+        other._going_on = None
+        other.shape = dataclasses.replace(self.shape, dtype=network_dtype(dtype).name)
+        cast(other.network, other.shape.dtype)
+        other._count(other.weights)
+        return other
+
+    def cool(self, temperature: float) -> None:
+        """Divide what goes into the output layer by a temperature: above 1 makes less sure.
+
+        It is the last linear layer's values that are divided, so that a file of the ensemble is
+        calibrated as it stands. Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural
+        Networks", 2017.
+        """
+        temperature = check_range("temperature", temperature, inclusive=False)
+        last = [layer for layer in self.network if isinstance(layer, StackedLinear)][-1]
+        for parameter in last.parameters():
+            parameter.value = parameter.value / temperature
+        self._count(self.weights)
 
     def networks(self) -> list[Network]:
         """Return the members as K single networks.
@@ -374,7 +481,8 @@ class Ensemble:
         path: str | os.PathLike[str],
         *,
         class_names: Sequence[str] | None = None,
-        standardizer: Any = None,
+        preparation: Preparation | None = None,
+        target_preparation: Preparation | None = None,
         metrics: Mapping[str, float] | None = None,
     ) -> None:
         """Write the ensemble into one ``.npz`` file, as `Network.save` writes a network.
@@ -383,7 +491,13 @@ class Ensemble:
         K, outputs).
         """
         self.network.metadata = {**self.metadata, "ensemble": self._description()}
-        self.network.save(path, class_names=class_names, standardizer=standardizer, metrics=metrics)
+        self.network.save(
+            path,
+            class_names=class_names,
+            preparation=preparation,
+            target_preparation=target_preparation,
+            metrics=metrics,
+        )
         self.metadata = {k: v for k, v in self.network.metadata.items() if k != "ensemble"}
 
     def _description(self) -> dict[str, Any]:
@@ -422,6 +536,8 @@ class Ensemble:
         if weights.shape != (len(ensemble),) or not (weights >= 0).all() or not weights.any():
             raise FileFormatError(f"{path} does not say how much each member counts.")
         ensemble.network.load_state(network.state())
+        ensemble.preparation = network.preparation
+        ensemble.target_preparation = network.target_preparation
         ensemble.metadata = network.metadata
         ensemble._count(weights)
         return ensemble

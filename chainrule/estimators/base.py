@@ -154,7 +154,7 @@ class NetworkEstimator(BaseEstimator):
         if held_out is None:
             raise InputError(
                 f"The validation set is too small: validation_fraction={self.validation_fraction} "
-                f"of {len(given.y)} rows. Give more rows or a larger share, or set "
+                f"of n_samples = {len(given.y)}. Give more rows or a larger share, or set "
                 "early_stopping=False."
             )
         rest = np.setdiff1d(np.arange(len(given.y)), held_out)
@@ -207,9 +207,6 @@ class NetworkEstimator(BaseEstimator):
         self.n_iter_ = len(self.loss_curve_) if incremental else len(outcome.loss_curve)
         self.loss_ = outcome.loss_curve[outcome.kept_epoch]
         self.validation_scores_ = outcome.scores
-        self.best_validation_score_ = (
-            None if outcome.scores is None else outcome.scores[outcome.kept_epoch]
-        )
 
     def _finish(self, held_out: Given | None) -> None:
         """Make what predicts out of what has learned, and calibrate it on the held-out rows."""
@@ -219,6 +216,11 @@ class NetworkEstimator(BaseEstimator):
         self.n_outputs_ = course.targets.outputs
         self._note_targets(course.targets)
         self._calibrate(held_out)
+        self.best_validation_score_ = None
+        if held_out is not None:
+            self.best_validation_score_ = course.targets.score(
+                course.targets.encode(held_out.y), self._predicted(held_out.X)
+            )
 
     # ------------------------------------------------------------ predicting, saving
 

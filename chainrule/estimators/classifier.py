@@ -22,6 +22,106 @@ from chainrule.parameter import Array
 
 
 class NetworkClassifier(ClassifierMixin, NetworkEstimator):
+    """A classifier for tables: small networks, trained at once, that predict together.
+
+    It takes the place of another of scikit-learn's classifiers, in pipelines, searches and
+    cross-validation. y holds labels of any kind, or a table of 0 and 1 for several labels.
+
+    Parameters
+    ----------
+    hidden_layers : int or sequence of int
+        The sizes of the hidden layers; ``()`` is a linear model.
+    activation : str
+        Behind each hidden layer: ``"relu"``, ``"tanh"``, ``"logistic"``, ``"gelu"``, ``"silu"``,
+        ``"mish"``, ``"elu"``, ``"selu"`` or ``"leaky_relu"``.
+    dropout : float
+        The probability of dropping behind each hidden layer, 0 <= dropout < 1.
+    batch_norm : bool
+        Whether there is a `BatchNorm` before each activation.
+    optimizer : str or callable
+        ``"adamw"``, ``"adam"``, ``"sgd"``, ``"momentum"``, ``"nesterov"``, ``"rmsprop"``,
+        ``"nadam"``, ``"radam"``, ``"lion"``; or the class of an optimizer, or a function with its
+        arguments, such as ``functools.partial(Adam, beta2=0.95)``.
+    learning_rate, weight_decay : float
+        The optimizer's. Of several members they are what the members' own are drawn around.
+    loss : "log_loss" or Loss
+        The cross-entropy; or a loss on probabilities, such as `CategoricalFocalCrossEntropy`.
+    epochs : int
+        How often to go through the rows, at most. It is a plan and not a limit: reaching it warns
+        of nothing.
+    batch_size : int or "auto"
+        Rows in a step; "auto" is a quarter of the rows, from 32 up to 256.
+    early_stopping : bool or "auto"
+        Whether to hold rows out, keep each member's best epoch on them, and stop a member that gets
+        no better. "auto" does so from 50 rows on: with fewer, each is needed to learn from.
+    validation_fraction : float
+        The share to hold out, of each class alike.
+    patience : int
+        How many epochs without getting better to bear. (scikit-learn's MLP says n_iter_no_change;
+        what is counted here are epochs, as in `EarlyStopping`.)
+    class_weight : dict, "balanced" or None
+        How much each class counts, by its label; those that are not named count 1. "balanced"
+        makes all classes count the same in sum.
+    members : int
+        How many networks are trained at once and predict together. One is a single network.
+    temperature_scaling : bool
+        Whether to calibrate probabilities on the held-out rows (Guo et al., 2017).
+    preparation : "auto", Preparation or None
+        What turns rows into numbers for the network: "auto" is a `TablePreparation`, which takes
+        data frames, categories and missing values; or one of one's own, which is copied. With None
+        rows go in as they are. A ready network is given rows as they are, unless it has a
+        preparation or one is given here.
+    network : Network or callable, optional
+        A ready network, which is copied and never changed, or a function ``(features, outputs) ->
+        Network``. It is trained by `Trainer`; what would build one here (`hidden_layers`,
+        `activation`, `dropout`, `batch_norm`, `members`, `dtype`) does not count then.
+    dtype : {"float32", "float64"}
+        What it learns in. Predictions are computed in float64 from what was learned, so that
+        those for a row do not depend on the rows beside it.
+    warm_start : bool
+        Whether `fit` goes on from where the last one ended.
+    random_state : int, RandomState or None
+        The same whole number gives the same estimator, to the last bit.
+    verbose : bool
+        Whether to tell of every epoch, on standard error.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+        The labels, sorted; of several labels the numbers of the columns.
+    network_ : Ensemble or Network
+        What was learned, with its preparation. It can be saved as one file, which predicts rows as
+        they are with NumPy alone.
+    n_features_in_, feature_names_in_
+        How many columns there are, and their names where there are any.
+    n_outputs_ : int
+        How many numbers the network puts out.
+    history_ : dict of str to ndarray, or History
+        What happened in each epoch: `Ensemble.history`, or that of the `Trainer`.
+    loss_curve_ : list of float
+        The loss of each epoch, on the rows that are learned from; a mean over members.
+    loss_ : float
+        Its value in the last epoch, or the kept one of a ready network.
+    n_iter_ : int
+        How many epochs there were; `partial_fit` counts on.
+    validation_scores_ : list of float or None
+        What early stopping went by in each epoch, greater being better: minus the loss on the
+        held-out rows, a mean over the members that learn. None where nothing was held out.
+    best_validation_score_ : float or None
+        The accuracy of what predicts, on the held-out rows.
+    temperature_ : float
+        What the last layer's input was divided by: above 1, the networks were too sure.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from chainrule.estimators import NetworkClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> classifier = NetworkClassifier(members=4, epochs=40, random_state=0).fit(X, y)
+    >>> classifier.score(X, y) > 0.9
+    True
+    """
+
     def __init__(
         self,
         hidden_layers: Any = defaults.HIDDEN_LAYERS,
@@ -76,13 +176,51 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None
     ) -> Self:
+        """Learn from rows, and return the estimator.
+
+        Parameters
+        ----------
+        X : data frame, array_like or sparse matrix, shape (N, features)
+            The rows. Missing values are welcome, infinity is not, and dates are refused: say what
+            matters in them. Sparse rows are made dense.
+        y : array_like
+            Labels of any kind, (N,), or 0 and 1 for each of several labels, (N, labels).
+        sample_weight : array_like, shape (N,), optional
+            How much each row counts; one of weight 0 is left out.
+        validation_data : tuple, optional
+            ``(X, y)`` or ``(X, y, sample_weight)`` to hold out in place of a share of these rows.
+
+        Raises
+        ------
+        InputError, ConfigurationError
+            Something given cannot be used; told before the first step. Both are ValueErrors.
+        NotFiniteError
+            Training met NaN or infinity.
+        """
         return self._fit(X, y, sample_weight, validation_data)
 
     @available_if(lambda estimator: estimator._can_go_on())
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Learn from rows for one epoch, and return the estimator.
+
+        The optimizer goes on where the last call left it. Nothing is held out, so nothing is
+        calibrated; `calibrate` does it when all is learned. What prepares the rows is measured on
+        those of the first call.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+        classes : array_like, optional
+            All labels that there will be; needed at the first call.
+        """
         return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
     def calibrate(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Calibrate the probabilities on rows that were not trained on, and return the estimator.
+
+        One temperature is found for all; it is multiplied onto the present one.
+        """
         check_is_fitted(self, "network_")
         self._fit_temperature(self._checked(X, y, sample_weight, reset=False))
         return self
@@ -90,6 +228,11 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     # ------------------------------------------------------------ predicting
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Return the most probable label of each row.
+
+        With ``return_std=True`` also the standard deviation between the members' probabilities of
+        that label, (N,); of several labels, of each of them.
+        """
         outputs = self._outputs(X)
         probabilities = self._mean(outputs)
         targets = self._course.targets
@@ -102,11 +245,17 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         return labels, std
 
     def predict_proba(self, X: Any, return_std: bool = False) -> Any:
+        """Return the probability of each class, (N, classes), in the order of ``classes_``.
+
+        With ``return_std=True`` also the standard deviation between the members, shaped alike. Of
+        several labels it is the probability that each applies.
+        """
         outputs = self._outputs(X)
         probabilities = self._mean(outputs)
         return (probabilities, self._spread(outputs)) if return_std else probabilities
 
     def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithm of `predict_proba`."""
         return np.log(self.predict_proba(X))
 
     # ------------------------------------------------------------ the parts of _fit

@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from chainrule.checks import check_array, check_range, check_seed, check_whole
+from chainrule.checks import check_array, check_range, check_seed, check_whole, network_dtype
 from chainrule.data.sources import ArraySource, make_source, split
 from chainrule.ensemble.members import Member, members_from
 from chainrule.ensemble.objective import MetricFunction, Score, loss_for, loss_of_outputs
@@ -23,7 +23,7 @@ from chainrule.layers import StackedLinear
 from chainrule.loss_functions import Loss
 from chainrule.loss_functions.class_weight import ClassWeight
 from chainrule.module import cast
-from chainrule.network import Network, network_dtype
+from chainrule.network import Network
 from chainrule.optimizers import AdamW, Optimizer
 from chainrule.parameter import Array
 from chainrule.preparation import Preparation
@@ -279,9 +279,7 @@ class Ensemble:
         self._going_on = None
         self._run(self._training(plan), data, validation, rounds)
 
-    def _run(
-        self, training: Training, data: Data, validation: Data | None, rounds: int
-    ) -> None:
+    def _run(self, training: Training, data: Data, validation: Data | None, rounds: int) -> None:
         """Run a training, and take over what it leaves behind."""
         try:
             training.run(data, validation)

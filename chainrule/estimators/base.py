@@ -18,7 +18,14 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.estimators import defaults, options
-from chainrule.estimators.learners import Learner, Outcome, Plan, Rows, member_outputs, member_weights
+from chainrule.estimators.learners import (
+    Learner,
+    Outcome,
+    Plan,
+    Rows,
+    member_outputs,
+    member_weights,
+)
 from chainrule.estimators.rows import check_rows, check_weight, held_out_rows, take
 from chainrule.network import Network
 from chainrule.parameter import Array
@@ -55,6 +62,8 @@ class Course:
 class NetworkEstimator(BaseEstimator):
     """The parent of `NetworkClassifier` and `NetworkRegressor`; see there."""
 
+    loss_curve_: list[float]
+
     # ------------------------------------------------------------ learning
 
     def _fit(
@@ -79,7 +88,8 @@ class NetworkEstimator(BaseEstimator):
         given, held_out = self._split(given, validation_data, targets, rng, incremental)
         if course is None:
             course = self._begin(given, targets, rng, incremental)
-        rows, validation = prepared(given, course), prepared(held_out, course)
+        rows = prepared(given, course)
+        validation = None if held_out is None else prepared(held_out, course)
         outcome = course.learner.train(
             rows, validation, self._plan(len(given.y), incremental), go_on=incremental
         )
@@ -207,6 +217,7 @@ class NetworkEstimator(BaseEstimator):
         self.n_iter_ = len(self.loss_curve_) if incremental else len(outcome.loss_curve)
         self.loss_ = outcome.loss_curve[outcome.kept_epoch]
         self.validation_scores_ = outcome.scores
+        self.best_validation_score_ = None if outcome.scores is None else max(outcome.scores)
 
     def _finish(self, held_out: Given | None) -> None:
         """Make what predicts out of what has learned, and calibrate it on the held-out rows."""
@@ -216,11 +227,6 @@ class NetworkEstimator(BaseEstimator):
         self.n_outputs_ = course.targets.outputs
         self._note_targets(course.targets)
         self._calibrate(held_out)
-        self.best_validation_score_ = None
-        if held_out is not None:
-            self.best_validation_score_ = course.targets.score(
-                course.targets.encode(held_out.y), self._predicted(held_out.X)
-            )
 
     # ------------------------------------------------------------ predicting, saving
 
@@ -254,10 +260,12 @@ class NetworkEstimator(BaseEstimator):
         return np.sqrt(np.tensordot(member_weights(self.network_), away, axes=1))
 
     def _can_go_on(self) -> bool:
-        """Whether there is a partial_fit: it holds nothing out, so that nothing could be stopped."""
+        """Whether there is a partial_fit: it holds nothing out, so nothing could stop it."""
         if isinstance(self.early_stopping, str) or not self.early_stopping:
             return True
-        raise AttributeError("partial_fit does not support early_stopping=True; give 'auto' or False.")
+        raise AttributeError(
+            "partial_fit does not support early_stopping=True; give 'auto' or False."
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trained network, its preparation and the names of classes into one file.
@@ -291,10 +299,8 @@ def can_be_constant(X: Array, incremental: bool) -> bool:
     return bool(np.isfinite(X).all()) and (incremental or not np.ptp(X, axis=0).any())
 
 
-def prepared(given: Given | None, course: Course) -> Rows | None:
+def prepared(given: Given, course: Course) -> Rows:
     """Return rows as the network takes them."""
-    if given is None:
-        return None
     preparation = course.preparation
     x = given.X if preparation is None else preparation.transform(given.X)
     return Rows(x, course.targets.encode(given.y), given.weight)

@@ -108,7 +108,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         What early stopping went by in each epoch, greater being better: minus the loss on the
         held-out rows, a mean over the members that learn. None where nothing was held out.
     best_validation_score_ : float or None
-        The accuracy of what predicts, on the held-out rows.
+        The largest of them.
     temperature_ : float
         What the last layer's input was divided by: above 1, the networks were too sure.
 

@@ -22,7 +22,7 @@ from chainrule.estimators import defaults, options
 from chainrule.estimators.targets import Numbers, OneClass
 from chainrule.layers import Linear, Sequential, Sigmoid, Softmax
 from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
-from chainrule.module import Module, cast
+from chainrule.module import Module
 from chainrule.network import Network
 from chainrule.parameter import Array
 from chainrule.training import Callback, EarlyStopping, Trainer
@@ -299,7 +299,9 @@ def can_cool(model: Ensemble | Network) -> bool:
         return True
     chain = flattened(model)
     return (
-        len(chain) > 1 and isinstance(chain[-1], Softmax | Sigmoid) and isinstance(chain[-2], Linear)
+        len(chain) > 1
+        and isinstance(chain[-1], Softmax | Sigmoid)
+        and isinstance(chain[-2], Linear)
     )
 
 

@@ -99,7 +99,7 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
         What early stopping went by in each epoch, greater being better: minus the loss on the
         held-out rows, a mean over the members that learn. None where nothing was held out.
     best_validation_score_ : float or None
-        R² of what predicts, on the held-out rows.
+        The largest of them.
 
     Examples
     --------

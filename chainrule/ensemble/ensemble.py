@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from chainrule.checks import check_array, check_range, check_seed, check_whole
+from chainrule.checks import check_array, check_function, check_range, check_seed, check_whole
 from chainrule.data.sources import ArraySource, make_source, split
 from chainrule.ensemble.members import Member, members_from
 from chainrule.ensemble.objective import MetricFunction, Score, loss_for, loss_of_outputs
@@ -214,6 +214,8 @@ class Ensemble:
             score,
             on_epoch_end,
         )
+        if schedule is not None:
+            check_function(schedule, "schedule must be a function, such as CosineDecay(1.0, steps)")
         rounds = check_whole("selection_rounds", selection_rounds, least=0)
         if validation_data is not None and validation_split is not None:
             raise ConfigurationError("Give validation_data or validation_split, not both.")
@@ -237,6 +239,7 @@ class Ensemble:
             training.run(data, validation)
         finally:
             self._note(training)
+            self._count(self.weights)
         usable = [k for k in range(len(self)) if k not in training.lost or self.best_epochs[k] >= 0]
         if not usable:
             raise NotFiniteError(
@@ -298,11 +301,14 @@ class Ensemble:
         source = make_source(
             X, y, sample_weight=sample_weight, class_weight=class_weight, called=called
         )
-        if not isinstance(source, ArraySource) or not isinstance(source.y, np.ndarray):
+        if not isinstance(source, ArraySource) or not (
+            isinstance(source.X, np.ndarray) and isinstance(source.y, np.ndarray)
+        ):
             raise InputError(f"An ensemble learns from one array X{called}, and one array y.")
         samples = self._features(source.X, "X" + called)
         outputs = np.zeros((len(samples), self.shape.sizes[-1]), self.network.dtype)
-        targets = loss.rows(source.y, outputs)[0]
+        with np.errstate(over="ignore"):  # told below
+            targets = loss.rows(source.y, outputs)[0]
         if not np.isfinite(targets).all():
             raise InputError(f"y{called} holds numbers too large for {self.shape.dtype}.")
         weight = source.weight

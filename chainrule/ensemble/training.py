@@ -132,7 +132,8 @@ class Training:
         try:
             for epoch in range(self.plan.epochs):
                 row = {"loss": self._epoch(data, epoch)}
-                self._lose(self._finite(), epoch)
+                if self.running:
+                    self._lose(self._finite(), epoch)
                 if validation is not None:
                     row["val_" + self.plan.score.name] = self._validate(validation, epoch)
                 for name, values in row.items():

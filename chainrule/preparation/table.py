@@ -95,11 +95,10 @@ class TablePreparation(Preparation):
         min_frequency: int = 1,
         dtype: DTypeLike = "float32",
     ) -> None:
-        if isinstance(categorical_features, str) or not all(
-            isinstance(name, str | int) for name in categorical_features
-        ):
+        listed = isinstance(categorical_features, list | tuple)
+        if not listed or not all(isinstance(name, str | int) for name in categorical_features):
             raise ConfigurationError(
-                "categorical_features must be a sequence of names or places of columns, got "
+                "categorical_features must be a list of names or places of columns, got "
                 f"{categorical_features!r}."
             )
         self.categorical_features = tuple(categorical_features)
@@ -144,7 +143,8 @@ class TablePreparation(Preparation):
 
     def _fit_column(self, values: Any, key: Name) -> tuple[Column, list[str]]:
         array = values_of(values, key)
-        numbers = not is_categorical(values) and holds_numbers(array, key)
+        told = is_categorical(values) and array.dtype.kind not in "Mm"  # and not to be looked at
+        numbers = not told and holds_numbers(array, key)
         if numbers and key not in self.categorical_features:
             column: Column = NumberColumn.fit(array, key)
         else:

@@ -459,7 +459,8 @@ class Ensemble:
 
     def astype(self, dtype: DTypeLike) -> Self:
         """Return a copy whose numbers are of another type: float64 predicts without rounding."""
-        other = copy.deepcopy(self, {id(self._going_on): None})  # a copy begins its own training
+        left_behind = {id(self._going_on): None, id(self._predictor): None}
+        other = copy.deepcopy(self, left_behind)
         other.shape = dataclasses.replace(self.shape, dtype=network_dtype(dtype).name)
         cast(other.network, other.shape.dtype)
         other._count(other.weights)

@@ -60,9 +60,9 @@ def values(estimator):
 def test_classes_are_learned_with_every_activation(digits, activation, members):
     X, y = digits
     classifier = NetworkClassifier(
-        50, activation=activation, members=members, epochs=40, learning_rate=0.01, random_state=1
+        50, activation=activation, members=members, epochs=80, learning_rate=0.01, random_state=1
     ).fit(X[:150], y[:150])
-    assert classifier.score(X[150:], y[150:]) > 0.95
+    assert classifier.score(X[150:], y[150:]) > 0.9
     assert classifier.predict(X).dtype == y.dtype
 
 
@@ -217,11 +217,11 @@ def test_partial_fit_holds_nothing_out(kind, iris):
 
 
 def test_fine_tuning_after_joblib(tmp_path):
-    regressor = NetworkRegressor(20, members=1, dropout=0.0, learning_rate=0.01, random_state=42)
+    regressor = NetworkRegressor(20, members=1, dropout=0.0, learning_rate=0.05, random_state=42)
     regressor.fit([[2.0], [2.0]], [4.0, 4.0])
     joblib.dump(regressor, tmp_path / "regressor.joblib")
     loaded = joblib.load(tmp_path / "regressor.joblib")
-    for _ in range(300):
+    for _ in range(150):
         loaded.partial_fit([[2.0]], [1.0])
     np.testing.assert_allclose(loaded.predict([[2.0]]), [1.0], rtol=1e-2)
     np.testing.assert_allclose(regressor.predict([[2.0]]), [4.0], rtol=1e-2)

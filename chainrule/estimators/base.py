@@ -24,10 +24,8 @@ from chainrule.estimators.learners import (
     Plan,
     Rows,
     member_outputs,
-    member_weights,
 )
 from chainrule.estimators.rows import check_rows, check_weight, held_out_rows, take
-from chainrule.network import Network
 from chainrule.parameter import Array
 from chainrule.preparation import Preparation, Standardizer, TablePreparation
 from chainrule.preparation.frames import is_frame
@@ -230,34 +228,37 @@ class NetworkEstimator(BaseEstimator):
 
     # ------------------------------------------------------------ predicting, saving
 
-    def _outputs(self, X: Any) -> Array:
-        """Return what every member puts out for rows as they are, (members, N, outputs)."""
-        check_is_fitted(self, "network_")
-        return self._outputs_of(self._check_X(X))
+    def _outputs(self, X: Any, *, every: bool = False) -> Array:
+        """Return the prediction for rows as they come, (N, outputs), in the user's units.
 
-    def _outputs_of(self, X: Any) -> Array:
+        Or that of every member, (members, N, outputs).
+        """
+        check_is_fitted(self, "network_")
+        return self._outputs_of(self._check_X(X), every=every)
+
+    def _outputs_of(self, X: Any, *, every: bool = False) -> Array:
         """Return the same for rows that are checked, computed in pieces."""
         preparation = self._course.preparation
         pieces = []
         for start in range(0, X.shape[0], PIECE):
             rows = take(X, np.arange(start, min(start + PIECE, X.shape[0])))
             x = rows if preparation is None else preparation.transform(rows)
-            pieces.append(member_outputs(self.network_, x))
-        return np.concatenate(pieces, axis=1)
+            y = member_outputs(self.network_, x) if every else self.network_.predict(x)
+            pieces.append(y)
+        return self._in_units(np.concatenate(pieces, axis=1 if every else 0))
 
-    def _mean(self, outputs: Array) -> Array:
-        """Return what the members say together, (N, outputs)."""
-        return np.tensordot(member_weights(self.network_), outputs, axes=1)
+    def _spread(self, outputs: Array, prediction: Array) -> Array:
+        """Return how far members are from the prediction, (N, outputs), the root mean square.
 
-    def _spread(self, outputs: Array) -> Array:
-        """Return the standard deviation between the members, (N, outputs)."""
-        if isinstance(self.network_, Network) or len(self.network_) == 1:
+        All members that have learned something are asked. Were it only those that were chosen to
+        predict, who may be one, they would seem to agree.
+        """
+        if len(outputs) == 1:
             raise ConfigurationError(
                 "return_std=True needs several members to compare; this estimator was fitted "
                 "with one network. Fit it with members=8, for instance."
             )
-        away = (outputs - self._mean(outputs)) ** 2
-        return np.sqrt(np.tensordot(member_weights(self.network_), away, axes=1))
+        return np.sqrt(((outputs - prediction) ** 2).mean(axis=0))
 
     def _can_go_on(self) -> bool:
         """Whether there is a partial_fit: it holds nothing out, so nothing could stop it."""

@@ -48,13 +48,13 @@ class Work:
     batch: int = 1
     batches: int = 1
     """In one pass."""
-    members: int = 1
-    """Of an ensemble: each has its own batch, (batches, batch, members, ...)."""
     unit: str = "step"
     goals: Mapping[str, float] = field(default_factory=dict)
     """By side, how many times our time its time should be, at least."""
     limits: Mapping[str, float] = field(default_factory=dict)
     """By figure of ours (see Measured.figure), what it should be at most."""
+    members: int = 1
+    """Of an ensemble: each has its own batch, (batches, batch, members, ...)."""
 
 
 def mlp(sizes: str, batch: int, batches: int, goals: Mapping[str, float]) -> Work:
@@ -75,7 +75,7 @@ def ensemble(sizes: str, members: int, batches: int, goals: Mapping[str, float])
     widths = tuple(map(int, sizes.split("-")))
     return Work(
         f"ensemble-{sizes}", f"{members} MLPs {sizes} at once, batch 32", "train", "ensemble",
-        widths, 32, batches, members, "member's step", goals,
+        widths, 32, batches, "member's step", goals, members=members,
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from chainrule import (
     TablePreparation,
 )
 from chainrule.preparation.base import read_preparation, write_preparation
+from chainrule.preparation.texts import pack
 from chainrule.storage.archive import read_archive, write_archive
 
 LIBRARIES = ["pandas", "polars"]
@@ -634,54 +635,53 @@ print(*{{name.split(".")[0] for name in set(sys.modules) - before}} - set(sys.st
 
 def mutated(description, arrays):
     """Yield descriptions and arrays that are wrong in one place each."""
-    number, category = description["columns"][0], description["columns"][3]
-    figures = arrays["numbers"]
 
-    def columns(*changed):
-        return {**description, "columns": [*changed, *description["columns"][len(changed) :]]}
+    def settings_with(**changes):
+        return {"settings": {**description["settings"], **changes}}, arrays
 
-    def category_with(**changes):
-        kept = description["columns"]
-        return {**description, "columns": [*kept[:3], {**category, **changes}, *kept[4:]]}
+    def arrays_with(**changes):
+        return description, {
+            **arrays,
+            **{name.replace("__", "/"): a for name, a in changes.items()},
+        }
 
-    def figures_with(place, value):
-        changed = figures.copy()
-        changed[place] = value
-        return {"numbers": changed}
-
-    for name in ("settings", "feature_names_in_", "columns", "notes"):
-        yield {key: value for key, value in description.items() if key != name}, arrays
-        yield {**description, name: 3}, arrays
-        yield {**description, name: [3]}, arrays
+    yield {}, arrays
+    yield {"settings": 3}, arrays
+    yield {"settings": {}}, arrays
     yield {**description, "more": 1}, arrays
-    for setting, value in [("max_categories", "x"), ("dtype", "O"), ("categorical_features", 3)]:
-        yield {**description, "settings": {**description["settings"], setting: value}}, arrays
-    yield {**description, "feature_names_in_": ["a"] * 5}, arrays
-    yield {**description, "columns": []}, arrays
-    yield columns({**number, "kind": "date"}), arrays
-    yield columns({**number, "missing": 1}), arrays
-    yield columns({**number, "more": 1}), arrays
-    yield columns("number"), arrays
-    yield columns(category), arrays
-    for changes in [
-        {"categories": "abc"},
-        {"categories": [1, 2]},
-        {"categories": ["a", "a"]},
-        {"rare": ["Ulm"]},
-        {"rare": ["z"]},
-        {"grouped": None},
-        {"missing": None},
-    ]:
-        yield category_with(**changes), arrays
-    yield description, {}
-    yield description, {**arrays, "more": figures}
-    yield description, {"numbers": figures[:2]}
-    yield description, {"numbers": figures[:, :3]}
-    yield description, {"numbers": figures.astype(np.float32)}
-    yield description, {"numbers": np.vstack([figures, figures])}
+    yield settings_with(more=1)
+    yield settings_with(max_categories="x")
+    yield settings_with(dtype="O")
+    yield settings_with(categorical_features=3)
+    yield arrays_with(more=np.ones(3))
+    for name, array in arrays.items():
+        yield description, {other: a for other, a in arrays.items() if other != name}
+        yield description, {**arrays, name: array[None]}
+        yield description, {**arrays, name: array.astype(np.float32)}
+        if array.size:
+            yield description, {**arrays, name: array[:-1]}
+            yield description, {**arrays, name: np.concatenate([array, array])}
+    yield arrays_with(is_category=~arrays["is_category"])
     for place, value in [((0, 0), NAN), ((0, 1), 0), ((0, 1), -1), ((0, 1), np.inf), ((0, 2), NAN)]:
-        yield description, figures_with(place, value)
-    yield description, figures_with((0, 2), figures[0, 3] + 1)
+        figures = arrays["numbers"].copy()
+        figures[place] = value
+        yield arrays_with(numbers=figures)
+    figures = arrays["numbers"].copy()
+    figures[0, 2] = figures[0, 3] + 1
+    yield arrays_with(numbers=figures)
+    lengths = arrays["categories/lengths"]
+    yield arrays_with(categories__lengths=lengths - [2**62] + [2**62, *[0] * (len(lengths) - 1)])
+    yield arrays_with(categories__lengths=np.array([-1, lengths.sum() + 1, 0, 0, 0]))
+    yield arrays_with(categories__counts=arrays["categories/counts"] + [1, 0])
+    yield arrays_with(categories__counts=np.array([6, -1]))
+    bent = arrays["categories/bytes"].copy()
+    bent[0] = 255  # never stands in UTF-8
+    yield arrays_with(categories__bytes=bent)
+    same = pack("categories", ["Ulm"] * 5)
+    yield description, {**arrays, **same}
+    yield description, {**arrays, **pack("rare", ["z"]), "rare/counts": np.array([1, 0])}
+    yield description, {**arrays, **pack("names", ["a"] * 5)}
+    yield arrays_with(names__whole=np.ones(5, bool))
 
 
 def test_hostile_descriptions_are_refused(tmp_path):
@@ -690,15 +690,27 @@ def test_hostile_descriptions_are_refused(tmp_path):
     network.save(path, preparation=fitted(MIXED))
     own, whole = read_archive(path, "module")
     description, arrays = write_preparation(network.preparation)
-    assert len(list(mutated(description, arrays))) > 35
-    for wrong, figures in mutated(description, arrays):
+    assert read_preparation(description, arrays).columns_ == network.preparation.columns_
+    wrong = list(mutated({"settings": description["settings"]}, arrays))
+    assert len(wrong) > 80
+    for plain, figures in wrong:
         with pytest.raises(FileFormatError, match="TablePreparation in the file cannot be built"):
-            read_preparation(wrong, figures)
-    named = {f"preparations/preparation/{name}": a for name, a in own.items()}
-    described = {"preparation": next(mutated(description, arrays))[0]}
-    write_archive(path, "module", {**own, **named}, {**whole, "preparations": described})
+            read_preparation({"class": "TablePreparation", **plain}, figures)
+    described = {"preparation": {"class": "TablePreparation", "settings": 3}}
+    write_archive(path, "module", own, {**whole, "preparations": described})
     with pytest.raises(FileFormatError, match="TablePreparation in the file cannot be built"):
         Network.load(path)
+
+
+def test_a_files_description_stays_short_however_large_the_table(tmp_path):
+    X = {f"x[{place}]": [1.0, 2.0, 4.0] for place in range(3000)}
+    X |= {f"c{{{place}}}": [f"[{place}", "{", "}"] for place in range(500)}
+    preparation = fitted(X)
+    description, arrays = write_preparation(preparation)
+    assert len(str(description)) < 300
+    assert len(arrays) < 20
+    again = read_preparation(description, arrays)
+    assert again.transform(X).tobytes() == preparation.transform(X).tobytes()
 
 
 def test_text_of_every_kind_comes_back(tmp_path):

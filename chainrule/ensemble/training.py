@@ -152,8 +152,9 @@ class Training:
                 if (hook is not None and hook(epoch, row)) or not self.running:
                     break
         finally:  # Ctrl-C, too, leaves the best values that there are
-            if validation is None:
-                self._keep(self.running)
+            if validation is None and self.running:
+                finite = zip(self.running, self._finite(), strict=True)
+                self._keep([k for k, fine in finite if fine])
             self.network.load_state(self.best)
 
     def _epoch(self, data: Data, epoch: int) -> Array:

@@ -21,6 +21,7 @@ from chainrule import (
     Huber,
     InputError,
     Lion,
+    LossPerOutput,
     Member,
     Momentum,
     NAdam,
@@ -332,6 +333,26 @@ def test_an_interrupted_training_leaves_the_best_weights():
     assert not np.array_equal(ensemble.predict(X), before), "predict uses them too"
 
 
+def test_an_interruption_in_the_middle_of_an_epoch():
+    X, y = table()
+    steps = []
+
+    def factor(step):
+        steps.append(step)
+        if step == 7:
+            raise KeyboardInterrupt
+        return 1.0
+
+    members = [{"learning_rate": 1e30}, {"learning_rate": 0.01}]
+    ensemble = Ensemble([4, 5, 3], members, seed=0)
+    before = ensemble.predict_members(X)
+    with pytest.raises(KeyboardInterrupt):
+        ensemble.fit(X, y, epochs=9, schedule=factor)
+    after = ensemble.predict_members(X)
+    np.testing.assert_array_equal(after[:, 0], before[:, 0])
+    assert not np.array_equal(after[:, 1], before[:, 1])
+
+
 def test_fit_goes_on_from_where_it_was():
     X, y = table()
     ensemble = Ensemble([4, 8, 3], 3, seed=0)
@@ -545,6 +566,7 @@ HOLES = np.where(np.arange(20)[:, None] == 7, np.nan, X)
             {"loss": CategoricalCrossEntropy(from_logits=True, class_weight={0: 2.0})},
             "Give class_weight to fit",
         ),
+        ((X, Y), {"loss": LossPerOutput({"y": Huber()})}, "one output, and .* for several"),
         ((X, Y), {"label_smoothing": 1.5}, "label_smoothing must be"),
         ((X, Y), {"optimizer": Adam()}, "optimizer must be the class of one"),
         ((X, Y), {"schedule": 0.5}, "schedule"),

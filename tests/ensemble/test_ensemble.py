@@ -21,6 +21,7 @@ from chainrule import (
     Huber,
     InputError,
     Lion,
+    LossPerOutput,
     Member,
     Momentum,
     NAdam,
@@ -32,6 +33,7 @@ from chainrule import (
     check_module,
 )
 from chainrule.data.sources import batch_bounds
+from chainrule.ensemble import training
 from chainrule.errors import ChainruleError
 from chainrule.metrics import accuracy
 
@@ -284,6 +286,21 @@ def test_a_stopped_member_leaves_the_others_as_they_were():
     np.testing.assert_array_equal(cut[np.isfinite(cut)], whole[np.isfinite(cut)])
 
 
+@pytest.mark.parametrize("share", [0.01, 0.5, 1.0])
+def test_when_idle_members_are_taken_out_changes_nothing(share, monkeypatch):
+    X, y = table(100)
+    found = []
+    for idle in (share, 1 / 8):
+        monkeypatch.setattr(training, "IDLE", idle)
+        ensemble = Ensemble([4, 8, 3], various(9), seed=0)
+        data = {"validation_data": (X[:30], y[:30]), "batch_size": 10, "patience": 2}
+        histories = [ensemble.fit(X[30:], y[30:], epochs=30, **data).history for _ in range(2)]
+        found.append([ensemble.predict_members(X), *(h["loss"] for h in histories)])
+        assert np.isnan(histories[0]["loss"]).any()
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_on_epoch_end_sees_the_row_and_can_stop():
     X, y = table()
     rows = []
@@ -314,6 +331,26 @@ def test_an_interrupted_training_leaves_the_best_weights():
         found = CategoricalCrossEntropy().forward(y, own[:, k])
         assert found == pytest.approx(losses[best, k], rel=1e-5)
     assert not np.array_equal(ensemble.predict(X), before), "predict uses them too"
+
+
+def test_an_interruption_in_the_middle_of_an_epoch():
+    X, y = table()
+    steps = []
+
+    def factor(step):
+        steps.append(step)
+        if step == 7:
+            raise KeyboardInterrupt
+        return 1.0
+
+    members = [{"learning_rate": 1e30}, {"learning_rate": 0.01}]
+    ensemble = Ensemble([4, 5, 3], members, seed=0)
+    before = ensemble.predict_members(X)
+    with pytest.raises(KeyboardInterrupt):
+        ensemble.fit(X, y, epochs=9, schedule=factor)
+    after = ensemble.predict_members(X)
+    np.testing.assert_array_equal(after[:, 0], before[:, 0])
+    assert not np.array_equal(after[:, 1], before[:, 1])
 
 
 def test_fit_goes_on_from_where_it_was():
@@ -529,6 +566,7 @@ HOLES = np.where(np.arange(20)[:, None] == 7, np.nan, X)
             {"loss": CategoricalCrossEntropy(from_logits=True, class_weight={0: 2.0})},
             "Give class_weight to fit",
         ),
+        ((X, Y), {"loss": LossPerOutput({"y": Huber()})}, "one output, and .* for several"),
         ((X, Y), {"label_smoothing": 1.5}, "label_smoothing must be"),
         ((X, Y), {"optimizer": Adam()}, "optimizer must be the class of one"),
         ((X, Y), {"schedule": 0.5}, "schedule"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import os
+import warnings
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -94,6 +95,12 @@ class NetworkEstimator(BaseEstimator):
         self._course = course
         self._note(outcome, incremental)
         self._finish(held_out)
+        if outcome.interrupted:
+            warnings.warn(
+                f"Training was interrupted after {self.n_iter_} of {self.epochs} epochs; the "
+                "estimator has what was learned until then.",
+                stacklevel=3,
+            )
         return self
 
     def _begin(

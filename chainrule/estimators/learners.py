@@ -7,10 +7,11 @@ way and now that.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,7 +26,7 @@ from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy
 from chainrule.module import Module
 from chainrule.network import Network
 from chainrule.parameter import Array
-from chainrule.training import Callback, EarlyStopping, Trainer
+from chainrule.training import Callback, EarlyStopping, StopOnInterrupt, Trainer
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Outcome:
     loss_curve: list[float]
     scores: list[float] | None
     kept_epoch: int
+    interrupted: bool
 
 
 class Learner(Protocol):
@@ -111,42 +113,62 @@ class EnsembleLearner:
             "sample_weight": rows.weight,
             "optimizer": plan.optimizer,
         }
+        epoch_end = EpochEnd(plan)
         if go_on:
             self.ensemble.partial_fit(rows.X, rows.y, **arguments)
         else:
-            self.ensemble.fit(
-                rows.X,
-                rows.y,
-                epochs=plan.epochs,
-                validation_data=None if held_out is None else as_tuple(held_out),
-                metric=self.metric,
-                mode="min" if self.metric == "loss" else "max",
-                patience=None if held_out is None else plan.patience,
-                on_epoch_end=Lines(plan.epochs) if plan.verbose else None,
-                **arguments,
-            )
+            with epoch_end.stopping_on_interrupt():
+                self.ensemble.fit(
+                    rows.X,
+                    rows.y,
+                    epochs=plan.epochs,
+                    validation_data=None if held_out is None else as_tuple(held_out),
+                    metric=self.metric,
+                    mode="min" if self.metric == "loss" else "max",
+                    patience=None if held_out is None else plan.patience,
+                    on_epoch_end=epoch_end,
+                    **arguments,
+                )
         history = self.ensemble.history
         losses = [mean_of_running(row) for row in history["loss"][-1 if go_on else 0 :]]
         watched = [column for name, column in history.items() if name.startswith("val_")]
         sign = -1 if self.metric == "loss" else 1
         scores = [sign * mean_of_running(row) for row in watched[0]] if watched else None
-        return Outcome(history, losses, scores, len(losses) - 1)
+        return Outcome(history, losses, scores, len(losses) - 1, epoch_end.interrupted)
 
     def finished(self) -> Ensemble:
         return self.ensemble.astype("float64")
 
 
-class Lines:
-    """Prints a line after each epoch, to standard error, as `Trainer` does."""
+class EpochEnd:
+    """Tells of each epoch on standard error, as `Trainer` does, and ends training on Ctrl-C."""
 
-    def __init__(self, epochs: int) -> None:
-        self.epochs = epochs
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.interrupted = False
 
-    def __call__(self, epoch: int, row: Mapping[str, Array]) -> None:
-        numbers = "  ".join(f"{name} {mean_of_running(of):.4f}" for name, of in row.items())
-        running = int(np.isfinite(row["loss"]).sum())
-        members = "" if len(row["loss"]) == 1 else f"  {running} members"
-        print(f"epoch {epoch + 1}/{self.epochs}  {numbers}{members}", file=sys.stderr, flush=True)
+    def __call__(self, epoch: int, row: Mapping[str, Array]) -> bool:
+        if self.plan.verbose:
+            numbers = "  ".join(f"{name} {mean_of_running(of):.4f}" for name, of in row.items())
+            running = int(np.isfinite(row["loss"]).sum())
+            members = "" if len(row["loss"]) == 1 else f"  {running} members"
+            print(f"epoch {epoch + 1}/{self.plan.epochs}  {numbers}{members}", file=sys.stderr)
+        return self.interrupted
+
+    def stop(self, reason: str) -> None:
+        """Let the present epoch be the last."""
+        self.interrupted = True
+
+    @contextlib.contextmanager
+    def stopping_on_interrupt(self) -> Iterator[None]:
+        """Let Ctrl-C stop training after the epoch, for the length of a `with` block."""
+        handler = StopOnInterrupt()
+        run: Any = self  # all that is asked of it is `stop`
+        handler.on_fit_begin(run)
+        try:
+            yield
+        finally:
+            handler.on_fit_end(run)
 
 
 def mean_of_running(row: Array) -> float:
@@ -214,7 +236,9 @@ class NetworkLearner:
         )
         sign = -1 if by_loss else 1
         scores = None if held_out is None else [sign * v for v in history.epochs[watched]]
-        return Outcome(history, list(history.epochs["loss"]), scores, history.kept_epoch)
+        interrupted = history.stop_reason == "Ctrl-C"
+        losses = list(history.epochs["loss"])
+        return Outcome(history, losses, scores, history.kept_epoch, interrupted)
 
     def finished(self) -> Network:
         body = copy.deepcopy(self.network.body)

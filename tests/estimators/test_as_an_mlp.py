@@ -1,6 +1,8 @@
 """What scikit-learn asks of its own MLP, and any such estimator can be asked for."""
 
+import _thread
 import pickle
+import threading
 import warnings
 
 import joblib
@@ -17,6 +19,7 @@ from sklearn.datasets import (
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import MinMaxScaler, scale
 
+from chainrule import Network
 from chainrule.errors import InputError, NotFiniteError
 from chainrule.estimators import NetworkClassifier, NetworkRegressor
 
@@ -390,6 +393,18 @@ def test_verbose_tells_of_every_epoch(capsys, iris, members):
     assert "val_loss" in told[0]
     NetworkClassifier(4, members=members, epochs=3).fit(*iris)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("network", [None, Network([4, 5, 3], seed=0)])
+def test_ctrl_c_keeps_what_was_learned(iris, network):
+    classifier = NetworkClassifier(4, members=2, epochs=10**6, patience=10**6, network=network)
+    interruption = threading.Timer(0.7, _thread.interrupt_main)
+    interruption.start()
+    with pytest.warns(UserWarning, match="Training was interrupted after .* of 1000000 epochs"):
+        classifier.fit(*iris)
+    interruption.join()
+    assert 0 < classifier.n_iter_ < 10**6
+    assert classifier.predict(iris[0]).shape == (150,)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import math
 import sys
 from collections.abc import Iterator, Mapping
@@ -95,6 +96,7 @@ class EnsembleLearner:
             output = "softmax" if isinstance(targets, OneClass) else "sigmoid"
             self.loss = options.class_loss(estimator.loss, output)
         self.metric = "loss" if defaults.METRIC == "loss" else targets.score
+        self.rates = estimator.learning_rate, estimator.weight_decay
         members = defaults.members(estimator, rng)
         self.ensemble = Ensemble(
             [*features, *options.sizes_of(estimator.hidden_layers), targets.outputs],
@@ -114,6 +116,7 @@ class EnsembleLearner:
             "optimizer": plan.optimizer,
         }
         epoch_end = EpochEnd(plan)
+        self._follow(plan.learning_rate, plan.weight_decay)
         if go_on:
             self.ensemble.partial_fit(rows.X, rows.y, **arguments)
         else:
@@ -135,6 +138,22 @@ class EnsembleLearner:
         sign = -1 if self.metric == "loss" else 1
         scores = [sign * mean_of_running(row) for row in watched[0]] if watched else None
         return Outcome(history, losses, scores, len(losses) - 1, epoch_end.interrupted)
+
+    def _follow(self, learning_rate: float, weight_decay: float) -> None:
+        """Let the members' own rates follow the estimator's, where they were changed meanwhile."""
+        faster = learning_rate / self.rates[0]
+        before = self.rates[1]
+        self.rates = learning_rate, weight_decay
+        self.ensemble.members = tuple(
+            dataclasses.replace(
+                member,
+                learning_rate=member.learning_rate * faster,
+                weight_decay=member.weight_decay * (weight_decay / before)
+                if before
+                else weight_decay,
+            )
+            for member in self.ensemble.members
+        )
 
     def finished(self) -> Ensemble:
         return self.ensemble.astype("float64")

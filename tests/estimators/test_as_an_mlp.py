@@ -243,6 +243,17 @@ def test_warm_start_goes_on_and_runs_all_its_epochs(kind, iris):
     assert len(held_out.validation_scores_) == held_out.n_iter_
 
 
+def test_warm_start_follows_a_changed_learning_rate(iris):
+    X, y = iris
+    options = {"warm_start": True, "early_stopping": False, "random_state": 0}
+    classifier = NetworkClassifier(8, members=2, epochs=3, weight_decay=0.0, **options).fit(X, y)
+    before = classifier.network_.members
+    classifier.set_params(learning_rate=classifier.learning_rate / 10, weight_decay=0.5).fit(X, y)
+    for old, new in zip(before, classifier.network_.members, strict=True):
+        assert new.learning_rate == pytest.approx(old.learning_rate / 10)
+        assert new.weight_decay == 0.5
+
+
 def test_warm_start_needs_the_same_classes(iris):
     X, y = iris
     classifier = NetworkClassifier(4, members=2, epochs=2, warm_start=True).fit(X, y)
@@ -373,6 +384,24 @@ def test_diverging_is_told():
             epochs=20,
             preparation=None,
         ).fit(X, y)
+
+
+@pytest.mark.parametrize("go_on", [False, True])
+@pytest.mark.parametrize("network", [None, Network([4, 5, 3], seed=0)])
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was(iris, go_on, network):
+    X, y = iris
+    options = {"optimizer": "sgd", "epochs": 3, "preparation": None, "random_state": 0}
+    classifier = NetworkClassifier(4, members=1, warm_start=go_on, network=network, **options)
+    before = classifier.fit(X, y).predict_proba(X)
+    attributes = dict(vars(classifier))
+    classifier.set_params(learning_rate=1e30, epochs=4)
+    with pytest.raises(NotFiniteError):
+        classifier.fit(X, y)
+    with pytest.raises(ValueError, match=r"inconsistent numbers|2 features"):
+        classifier.fit(X[:, :2], y[:-1])
+    classifier.set_params(learning_rate=attributes["learning_rate"], epochs=3)
+    assert vars(classifier) == attributes
+    np.testing.assert_array_equal(classifier.predict_proba(X), before)
 
 
 def test_huge_numbers_are_prepared():

@@ -17,8 +17,10 @@ The names below are here, and in the part that they belong to:
     chainrule.preparation       raw rows to numbers and back, saved with the network
     chainrule.metrics           accuracy, F1, ROC AUC, RMSE ...: how good predictions are
     chainrule.training          Trainer, callbacks, checkpoints, history
+    chainrule.ensemble          Ensemble: many networks trained at once, predicting together
     chainrule.diagnosis         check_module: is this backward right? And post-mortems
     chainrule.plots             pictures of a network, its predictions and its mistakes
+    chainrule.estimators        for scikit-learn: NetworkClassifier, NetworkRegressor
 """
 
 import importlib
@@ -45,8 +47,9 @@ from chainrule.parameter import Buffer, Parameter
 from chainrule.preparation import *
 
 if TYPE_CHECKING:
-    from chainrule import diagnosis, machine, plots, training
+    from chainrule import diagnosis, ensemble, machine, plots, training
     from chainrule.diagnosis import *
+    from chainrule.ensemble import *
     from chainrule.machine import *
     from chainrule.training import *
 
@@ -54,6 +57,7 @@ __version__ = "0.1.0"
 
 LATER = {
     "diagnosis": ("check_loss", "check_module", "replay"),
+    "ensemble": ("Ensemble", "Member"),
     "machine": ("Environment", "environment"),
     "plots": (),
     "training": (
@@ -80,6 +84,7 @@ __all__ += loss_functions.__all__
 __all__ += optimizers.__all__
 __all__ += [name for name in preparation.__all__ if name not in data.__all__]
 __all__ += [name for part, names in LATER.items() for name in (part, *names)]
+__all__.remove("ensemble")  # scikit-learn's name too; `chainrule.ensemble` is there all the same
 
 
 def __getattr__(name: str) -> Any:

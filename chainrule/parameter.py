@@ -120,7 +120,11 @@ class Parameter:
         """
         initializer = initializer or self.initializer
         if initializer is not None and _bytes_left.get() is None:
-            self.value = initializer(self.shape, rng)
+            self.value = self.drawn(initializer, rng)
+
+    def drawn(self, initializer: Initializer, rng: np.random.Generator) -> Array:
+        """Return a first value; a subclass may draw it part by part."""
+        return initializer(self.shape, rng)
 
     def cast(self, dtype: DTypeLike) -> None:
         """Change the floating-point type; a parameter of that type already is left alone."""

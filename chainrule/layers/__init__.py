@@ -15,6 +15,7 @@ from chainrule.layers import (
     recurrent,
     shape,
     smooth_activations,
+    stacked,
     transformer,
 )
 from chainrule.layers.activations import *
@@ -31,6 +32,7 @@ from chainrule.layers.pooling import *
 from chainrule.layers.recurrent import *
 from chainrule.layers.shape import *
 from chainrule.layers.smooth_activations import *
+from chainrule.layers.stacked import *
 from chainrule.layers.transformer import *
 from chainrule.module import Module as Module
 
@@ -49,4 +51,5 @@ __all__ += pooling.__all__
 __all__ += recurrent.__all__
 __all__ += shape.__all__
 __all__ += smooth_activations.__all__
+__all__ += stacked.__all__
 __all__ += transformer.__all__

@@ -57,15 +57,19 @@ def total_product(x: Array, z: Array) -> Array:
 
 def standardize(x: Array, epsilon: float) -> tuple[Array, Array, Array, Array]:
     """Return x̂ (N, K, L), and μ, σ² and 1 / sqrt(σ² + ε), each (K, 1)."""
+    found = standardize_plainly(x, epsilon)
+    return found if all_finite(found[2]) else standardize_huge(x, epsilon)
+
+
+def standardize_plainly(x: Array, epsilon: float) -> tuple[Array, Array, Array, Array]:
+    """Return what `standardize` does; where squares overflow, σ² is infinite or NaN."""
     count = x.shape[0] * x.shape[2]
-    with np.errstate(over="ignore", invalid="ignore"):  # looked at below
+    with np.errstate(over="ignore", invalid="ignore"):  # whoever calls looks at the variance
         mean = total(x) / count
         x_hat = x - mean
         variance = total_product(x_hat, x_hat) / count  # of what the mean is taken off: exact
-    if not all_finite(variance):
-        return standardize_huge(x, epsilon)
-    inverse_std = 1 / np.sqrt(variance + epsilon)
-    x_hat *= inverse_std
+        inverse_std = 1 / np.sqrt(variance + epsilon)
+        x_hat *= inverse_std
     return x_hat, mean, variance, inverse_std
 
 
@@ -185,18 +189,27 @@ class BatchNorm(Module):
         self.epsilon = check_range("epsilon", epsilon, inclusive=False)
         self.momentum = check_range("momentum", momentum, high=1, high_inclusive=True)
         self.affine = affine
-        self.weight, self.bias = gain_and_bias((num_features,), affine)
-        self.running_mean = Buffer(filled((num_features,), 0.0))
-        self.running_var = Buffer(filled((num_features,), 1.0))
+        self.weight, self.bias = gain_and_bias(self.channels, affine)
+        self.running_mean = Buffer(filled(self.channels, 0.0))
+        self.running_var = Buffer(filled(self.channels, 1.0))
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """The shape of γ and β, and of the statistics."""
+        return (self.num_features,)
+
+    def check(self, x: Array) -> None:
+        """Raise ShapeError unless `x` has these channels."""
+        check_channels(self, x, self.num_features)
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        check_channels(self, x, self.num_features)
-        channels = x.reshape(len(x), self.num_features, -1)  # (N, C, L)
+        self.check(x)
+        channels = x.reshape(len(x), math.prod(self.channels), -1)  # (N, C, L)
         if training:
             x_hat = self._by_the_batch(channels, x.shape)
         else:
-            x_hat = channels - self.running_mean.value[:, np.newaxis]
-            x_hat *= 1 / np.sqrt(self.running_var.value[:, np.newaxis] + self.epsilon)
+            x_hat = channels - self.running_mean.value.reshape(-1, 1)
+            x_hat *= 1 / np.sqrt(self.running_var.value.reshape(-1, 1) + self.epsilon)
         return scale_and_shift(x_hat, self.weight, self.bias).reshape(x.shape)
 
     def _by_the_batch(self, channels: Array, shape: tuple[int, ...]) -> Array:
@@ -205,32 +218,36 @@ class BatchNorm(Module):
         if count == 1:
             raise ShapeError(
                 "expected more than one value per channel in training, got an input of shape "
-                f"{shape}: one value has no variance. Train on more samples at once (a larger "
-                "batch_size or micro_batch_size), or use LayerNorm or GroupNorm.",
+                f"{shape}: one value has no variance. Train on more than one sample at once "
+                "(a larger batch_size or micro_batch_size), or use LayerNorm or GroupNorm.",
                 self,
             )
-        x_hat, mean, variance, inverse_std = standardize(channels, self.epsilon)
+        x_hat, mean, variance, inverse_std = self.statistics(channels)
         if all_finite(variance):  # a batch with NaN must not spoil what all others left
-            self._follow(mean[:, 0], variance[:, 0] * (count / (count - 1)))
+            self._follow(mean, variance * (count / (count - 1)))
         else:
             refuse_huge(channels, variance)
         self.save_for_backward(x_hat, inverse_std, training=True)
         return x_hat
 
+    def statistics(self, channels: Array) -> tuple[Array, Array, Array, Array]:
+        """Return x̂ (N, C, L), and μ, σ² and 1 / sqrt(σ² + ε), each (C, 1)."""
+        return standardize(channels, self.epsilon)
+
     def _follow(self, mean: Array, variance: Array) -> None:
         """Pull the running statistics towards the batch's."""
         pull = self.momentum
-        self.running_mean.value = (1 - pull) * self.running_mean.value + pull * mean
-        self.running_var.value = (1 - pull) * self.running_var.value + pull * variance
+        for running, new in ((self.running_mean, mean), (self.running_var, variance)):
+            running.value = (1 - pull) * running.value + pull * new.reshape(self.channels)
 
     def backward(self, dy: Array) -> Array:
         x_hat, inverse_std = self.saved_values()
         channels = dy.reshape(x_hat.shape)
         sums = total(channels), total_product(channels, x_hat)  # of dy and of dy x̂
         if self.weight is not None and self.bias is not None:
-            self.bias.grad, self.weight.grad = sums[0][:, 0], sums[1][:, 0]
+            self.bias.grad, self.weight.grad = (of.reshape(self.channels) for of in sums)
             # g = γ dy, and γ is the same for the whole channel, so it goes in front.
-            inverse_std = inverse_std * self.weight.value[:, np.newaxis]
+            inverse_std = inverse_std * self.weight.value.reshape(-1, 1)
         return standardize_backward(channels, x_hat, inverse_std, sums).reshape(dy.shape)
 
 

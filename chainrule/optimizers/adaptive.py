@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from chainrule.checks import check_range
-from chainrule.optimizers.base import LearningRate, Optimizer
+from chainrule.optimizers.base import LearningRate, Multipliers, Optimizer, WeightDecay
 from chainrule.parameter import Array
 
 __all__ = ["AdaGrad", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop"]
@@ -27,13 +27,13 @@ class AdaGrad(Optimizer):
         learning_rate: LearningRate = 0.01,
         *,
         epsilon: float = 1e-10,
-        weight_decay: float = 0.0,
-        lr_multipliers: Mapping[str, float] | None = None,
+        weight_decay: WeightDecay = 0.0,
+        lr_multipliers: Multipliers | None = None,
     ) -> None:
         super().__init__(learning_rate, weight_decay=weight_decay, lr_multipliers=lr_multipliers)
         self.epsilon = check_range("epsilon", epsilon, inclusive=False)
 
-    def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
+    def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
         (s,) = state
         s += g * g
         w -= learning_rate * g / (np.sqrt(s) + self.epsilon)
@@ -53,14 +53,14 @@ class RMSprop(Optimizer):
         *,
         rho: float = 0.99,
         epsilon: float = 1e-8,
-        weight_decay: float = 0.0,
-        lr_multipliers: Mapping[str, float] | None = None,
+        weight_decay: WeightDecay = 0.0,
+        lr_multipliers: Multipliers | None = None,
     ) -> None:
         super().__init__(learning_rate, weight_decay=weight_decay, lr_multipliers=lr_multipliers)
         self.rho = check_range("rho", rho, high=1)
         self.epsilon = check_range("epsilon", epsilon, inclusive=False)
 
-    def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
+    def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
         (s,) = state
         s *= self.rho
         s += (1 - self.rho) * (g * g)
@@ -85,15 +85,15 @@ class Adam(Optimizer):
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
-        weight_decay: float = 0.0,
-        lr_multipliers: Mapping[str, float] | None = None,
+        weight_decay: WeightDecay = 0.0,
+        lr_multipliers: Multipliers | None = None,
     ) -> None:
         super().__init__(learning_rate, weight_decay=weight_decay, lr_multipliers=lr_multipliers)
         self.beta1 = check_range("beta1", beta1, high=1)
         self.beta2 = check_range("beta2", beta2, high=1)
         self.epsilon = check_range("epsilon", epsilon, inclusive=False)
 
-    def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
+    def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
         m, s = state
         update_means(m, s, g, self.beta1, self.beta2)
         # The two corrections are numbers, so they go into the step and into √s as such.
@@ -101,7 +101,7 @@ class Adam(Optimizer):
         size = np.sqrt(s)
         size += root * self.epsilon
         np.divide(m, size, out=size)
-        size *= learning_rate * root / (1 - self.beta1**self.steps)
+        size *= learning_rate * (root / (1 - self.beta1**self.steps))  # which may be a vector
         w -= size
 
 
@@ -128,8 +128,8 @@ class AdamW(Adam):
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
-        weight_decay: float = 0.01,
-        lr_multipliers: Mapping[str, float] | None = None,
+        weight_decay: WeightDecay = 0.01,
+        lr_multipliers: Multipliers | None = None,
     ) -> None:
         super().__init__(
             learning_rate,
@@ -157,9 +157,9 @@ class NAdam(Adam):
         beta1: float = 0.9,
         beta2: float = 0.999,
         epsilon: float = 1e-8,
-        weight_decay: float = 0.0,
+        weight_decay: WeightDecay = 0.0,
         momentum_decay: float = 0.004,
-        lr_multipliers: Mapping[str, float] | None = None,
+        lr_multipliers: Multipliers | None = None,
     ) -> None:
         super().__init__(
             learning_rate,
@@ -184,7 +184,7 @@ class NAdam(Adam):
         self._product = (self.steps, product)
         return product
 
-    def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
+    def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
         m, s = state
         update_means(m, s, g, self.beta1, self.beta2)
         now, next_one = self.momentum(self.steps), self.momentum(self.steps + 1)
@@ -208,7 +208,7 @@ class RAdam(Adam):
     Liu et al., "On the Variance of the Adaptive Learning Rate and Beyond", 2020.
     """
 
-    def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
+    def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
         m, s = state
         update_means(m, s, g, self.beta1, self.beta2)
         learning_rate /= 1 - self.beta1**self.steps

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from chainrule.checks import check_function, check_instance, check_range
 from chainrule.errors import ConfigurationError, StateError
 from chainrule.hints import OF_OPTIMIZERS, hinting, missing
 from chainrule.network import Network
-from chainrule.parameter import Array, Parameter
+from chainrule.parameter import Array, FlatParameters, Parameter
 from chainrule.storage.schema import array, whole
 
 BLOCK = 32_768
@@ -31,6 +31,16 @@ NO_PARAMETERS = (
 
 LearningRate = float | Callable[[int], float]
 
+PerEntry = float | Sequence[float]
+"""One number for all, or one for each entry along the first axis of every parameter.
+
+In a stack of networks that axis is the members'. Inside, the latter is a tuple until the network is
+known, and then a vector as long as its values.
+"""
+
+WeightDecay = PerEntry
+Multipliers = Mapping[str, PerEntry]
+
 
 class Optimizer:
     """The parent of all optimizers.
@@ -39,15 +49,17 @@ class Optimizer:
     ----------
     learning_rate : float or callable
         A number, or a schedule: a function from the step's number, counted from 0, to a number.
-    weight_decay : float
+    weight_decay : float, or sequence of float
         How strongly weights are pulled to zero; biases and normalisation gains are not. Here
         it is the gradient of weight_decay / 2 · Σ w² (L2), added to the loss's; where the
-        optimizer is `decoupled` it acts on the weights themselves.
-    lr_multipliers : mapping of str to float, optional
+        optimizer is `decoupled` it acts on the weights themselves. A sequence has one number for
+        each entry along the first axis of the parameters: for each member of a stack.
+    lr_multipliers : mapping of str to float, or to sequence of float, optional
         What the learning rate is multiplied with, by the pattern of the parameters' names: with
         ``{"layers.0.*": 0, "*.bias": 2}`` the first layer is frozen and biases are twice as fast.
         Where several patterns fit, the multipliers are multiplied. One of 0 leaves the
-        values as they are to the last bit, and no state is kept of them.
+        values as they are to the last bit, and no state is kept of them. A sequence, as above,
+        has a multiplier above 0 for each entry along the first axis.
 
     Attributes
     ----------
@@ -66,19 +78,20 @@ class Optimizer:
         self,
         learning_rate: LearningRate,
         *,
-        weight_decay: float = 0.0,
-        lr_multipliers: Mapping[str, float] | None = None,
+        weight_decay: WeightDecay = 0.0,
+        lr_multipliers: Multipliers | None = None,
     ) -> None:
         self.learning_rate = check_learning_rate("learning_rate", learning_rate)
-        self.weight_decay = check_range("weight_decay", weight_decay)
+        self.weight_decay = check_per_entry("weight_decay", weight_decay)
         self.lr_multipliers = {
-            pattern: check_range(f"the multiplier of {pattern!r}", multiplier)
+            pattern: check_per_entry(f"the multiplier of {pattern!r}", multiplier, above_0=True)
             for pattern, multiplier in (lr_multipliers or {}).items()
         }
         self.steps = 0
         self.state_vectors: dict[str, Array] = {}
         self._network: Network | None = None
-        self._blocks: list[tuple[slice, float]] = []
+        self._blocks: list[tuple[slice, float | Array]] = []
+        self._decays: Array | None = None  # where weight decay differs from entry to entry
 
     def __init_subclass__(cls) -> None:
         """Let every optimizer tell what its options are called here."""
@@ -107,21 +120,33 @@ class Optimizer:
         for block, multiplier in self._blocks:
             w, g, rate = flat.values[block], flat.grads[block], learning_rate * multiplier
             if self.weight_decay:
-                g = self.decayed(w, g, flat.decay[block], rate)
+                g = self.decayed(w, g, self._pull(block, flat, rate if self.decoupled else 1.0))
             self.update_rule(
                 w, g, rate, *[self.state_vectors[name][block] for name in self.state_names]
             )
 
-    def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
-        """Move `w` and the state, in place; `g` is left as it is."""
+    def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
+        """Move `w` and the state, in place; `g` is left as it is.
+
+        The learning rate is a number, or a vector like `w`.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no update_rule(w, g, learning_rate).")
 
-    def decayed(self, w: Array, g: Array, decays: Array, learning_rate: float) -> Array:
-        """Return the gradient with the weight decay in it; or, decoupled, apply that to `w`."""
+    def decayed(self, w: Array, g: Array, pull: Array) -> Array:
+        """Return the gradient with the weight decay in it; or, decoupled, apply that to `w`.
+
+        `pull` is what each value is multiplied with for that, 0 where nothing decays.
+        """
         if self.decoupled:
-            w -= learning_rate * self.weight_decay * (w * decays)
+            w -= pull * w
             return g
-        return g + self.weight_decay * (w * decays)
+        return g + pull * w
+
+    def _pull(self, block: slice, flat: FlatParameters, factor: Any) -> Array:
+        """Return the weight decay of each value in a block, times `factor`."""
+        if self._decays is not None:
+            return factor * self._decays[block]
+        return (factor * self.weight_decay) * flat.decay[block].astype(flat.values.dtype)
 
     def current_learning_rate(self) -> float:
         """Return the learning rate of the coming step."""
@@ -174,6 +199,10 @@ class Optimizer:
             return
         self.check_network(network)
         blocks = list(blocks_of(network, self.lr_multipliers))
+        if isinstance(self.weight_decay, tuple):
+            of_all = dict.fromkeys(network.flat.slices, self.weight_decay)
+            self._decays = along_first_axis("weight_decay", of_all, network)
+            self._decays *= network.flat.decay
         self.state_vectors = self._fitting(self.state_vectors, network)
         self._network, self._blocks = network, blocks
 
@@ -216,7 +245,7 @@ def check_learning_rate(name: str, value: LearningRate) -> LearningRate:
     return value
 
 
-def check_patterns(network: Network, lr_multipliers: Mapping[str, float]) -> None:
+def check_patterns(network: Network, lr_multipliers: Multipliers) -> None:
     """Raise ConfigurationError for a pattern that no parameter's name fits."""
     names = list(network.named_parameters())
     for pattern in lr_multipliers:
@@ -226,24 +255,70 @@ def check_patterns(network: Network, lr_multipliers: Mapping[str, float]) -> Non
             )
 
 
-def blocks_of(
-    network: Network, lr_multipliers: Mapping[str, float]
-) -> Iterator[tuple[slice, float]]:
+def check_per_entry(name: str, value: PerEntry, above_0: bool = False) -> float | tuple[float, ...]:
+    """Return a number of at least 0 as a float, or several of them as a tuple.
+
+    With `above_0` each of several has to be larger than 0.
+    """
+    if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str):
+        return check_range(name, value)
+    if not len(value):
+        raise ConfigurationError(f"{name} must be a number or a sequence of them, got none.")
+    return tuple(
+        check_range(f"{name} [{entry}]", number, inclusive=not above_0)
+        for entry, number in enumerate(value)
+    )
+
+
+def along_first_axis(
+    name: str, numbers: Mapping[str, float | tuple[float, ...]], network: Network
+) -> Array:
+    """Return a vector like these parameters' values: a number for each of their entries.
+
+    `numbers` are a parameter's, by its path: one for all, or one for each entry along the first
+    axis.
+    """
+    parameters = network.named_parameters()
+    spread = []
+    for path, of_entries in numbers.items():
+        shape = parameters[path].shape
+        if isinstance(of_entries, tuple) and len(of_entries) != shape[0]:
+            raise ConfigurationError(
+                f"{name} has {len(of_entries)} numbers, and {path} of shape {shape} needs one for "
+                "each entry along its first axis."
+            )
+        of_axis = np.broadcast_to(np.asarray(of_entries, network.dtype), shape[:1])
+        spread.append(np.repeat(of_axis, parameters[path].size // shape[0]))
+    return np.concatenate(spread)
+
+
+def blocks_of(network: Network, lr_multipliers: Multipliers) -> Iterator[tuple[slice, Any]]:
     """Yield the parts of the flat vectors that an optimizer moves at a time, and their multipliers.
 
-    A part is at most BLOCK long and has one multiplier; what is frozen is in none of them.
+    A part is at most BLOCK long and has one multiplier, or a vector of them; what is frozen is in
+    none of them.
     """
     places = network.flat.slices
 
-    def multiplier_of(name: str) -> float:
-        return math.prod(
-            m for pattern, m in lr_multipliers.items() if fnmatch.fnmatchcase(name, pattern)
-        )
+    def multiplier_of(name: str) -> float | tuple[float, ...]:
+        fitting = [m for pattern, m in lr_multipliers.items() if fnmatch.fnmatchcase(name, pattern)]
+        one = math.prod((m for m in fitting if not isinstance(m, Sequence)), start=1.0)
+        several = [m for m in fitting if isinstance(m, Sequence)]
+        if not several or one == 0:
+            return one
+        if len(set(map(len, several))) > 1:
+            raise ConfigurationError(f"lr_multipliers of different lengths are for {name}.")
+        return tuple(one * math.prod(entry) for entry in zip(*several, strict=True))
 
     for multiplier, run in itertools.groupby(places, multiplier_of):
         names = list(run)
         if multiplier == 0:
             continue
-        stop = places[names[-1]].stop
-        for start in range(places[names[0]].start, stop, BLOCK):
-            yield slice(start, min(start + BLOCK, stop)), float(multiplier)
+        first, stop = places[names[0]].start, places[names[-1]].stop
+        vector = None
+        if isinstance(multiplier, tuple):
+            vector = along_first_axis("lr_multipliers", dict.fromkeys(names, multiplier), network)
+        for start in range(first, stop, BLOCK):
+            end = min(start + BLOCK, stop)
+            part = multiplier if vector is None else vector[start - first : end - first]
+            yield slice(start, end), part

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from chainrule.checks import check_range
-from chainrule.optimizers.base import LearningRate, Optimizer
+from chainrule.optimizers.base import LearningRate, Multipliers, Optimizer, WeightDecay
 from chainrule.parameter import Array
 
 __all__ = ["SGD", "Lion", "Momentum", "Nesterov"]
@@ -20,12 +20,12 @@ class SGD(Optimizer):
         self,
         learning_rate: LearningRate = 0.01,
         *,
-        weight_decay: float = 0.0,
-        lr_multipliers: Mapping[str, float] | None = None,
+        weight_decay: WeightDecay = 0.0,
+        lr_multipliers: Multipliers | None = None,
     ) -> None:
         super().__init__(learning_rate, weight_decay=weight_decay, lr_multipliers=lr_multipliers)
 
-    def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
+    def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
         w -= learning_rate * g
 
 
@@ -42,13 +42,13 @@ class Momentum(Optimizer):
         learning_rate: LearningRate = 0.01,
         *,
         momentum: float = 0.9,
-        weight_decay: float = 0.0,
-        lr_multipliers: Mapping[str, float] | None = None,
+        weight_decay: WeightDecay = 0.0,
+        lr_multipliers: Multipliers | None = None,
     ) -> None:
         super().__init__(learning_rate, weight_decay=weight_decay, lr_multipliers=lr_multipliers)
         self.momentum = check_range("momentum", momentum, high=1)
 
-    def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
+    def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
         (v,) = state
         v *= self.momentum
         v += g
@@ -62,7 +62,7 @@ class Nesterov(Momentum):
     momentum in deep learning", 2013.
     """
 
-    def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
+    def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
         (v,) = state
         v *= self.momentum
         v += g
@@ -87,14 +87,14 @@ class Lion(Optimizer):
         *,
         beta1: float = 0.9,
         beta2: float = 0.99,
-        weight_decay: float = 0.0,
-        lr_multipliers: Mapping[str, float] | None = None,
+        weight_decay: WeightDecay = 0.0,
+        lr_multipliers: Multipliers | None = None,
     ) -> None:
         super().__init__(learning_rate, weight_decay=weight_decay, lr_multipliers=lr_multipliers)
         self.beta1 = check_range("beta1", beta1, high=1)
         self.beta2 = check_range("beta2", beta2, high=1)
 
-    def update_rule(self, w: Array, g: Array, learning_rate: float, *state: Array) -> None:
+    def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
         (m,) = state
         direction = self.beta1 * m
         direction += (1 - self.beta1) * g

@@ -224,7 +224,7 @@ def normalised():
 def test_a_batch_of_one_sample_is_refused_only_where_it_cannot_be_helped(options):
     samples = options.get("samples", 70)
     subject = trainer(normalised(), micro_batch_size=options.get("micro_batch_size"))
-    message = "one value has no variance. Train on more samples at once"
+    message = "one value has no variance. Train on more than one sample at once"
     size = options.get("batch_size", 32)
     refused(ShapeError, message, subject, X[:samples], Y[:samples], batch_size=size)
 

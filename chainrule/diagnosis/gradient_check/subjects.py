@@ -11,7 +11,14 @@ from numpy.typing import ArrayLike
 
 from chainrule.errors import BackwardError, InputError, ModuleError
 from chainrule.loss_functions import Loss
-from chainrule.module import Module, cast, locate, named_buffers, named_modules
+from chainrule.module import (
+    Module,
+    cast,
+    locate,
+    named_buffers,
+    named_generators,
+    named_modules,
+)
 from chainrule.nested import Nested, arrays_of, is_tuple, map_arrays, named_arrays
 from chainrule.parameter import Array
 
@@ -388,10 +395,8 @@ def _equal(a: Any, b: Any) -> bool:
 
 def _rng_states_and_buffers(module: Module) -> Iterator[Callable[[], None]]:
     """Yield functions that put every generator and buffer back to where it is now."""
-    for child in named_modules(module).values():
-        for value in vars(child).values():
-            if isinstance(value, np.random.Generator):
-                yield _restorer(value.bit_generator, "state")
+    for generator in named_generators(module).values():
+        yield _restorer(generator.bit_generator, "state")
     for buffer in named_buffers(module).values():
         yield _restorer(buffer, "value")
 

@@ -1,0 +1,327 @@
+"""NetworkEstimator: what the classifier and the regressor share, from the door to the attributes.
+
+`_fit` is the whole way: rows come through the door, some are held out, the others are prepared
+and learned from, and what was learned becomes the attributes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from chainrule.errors import ConfigurationError, InputError
+from chainrule.estimators import defaults, options
+from chainrule.estimators.learners import (
+    Learner,
+    Outcome,
+    Plan,
+    Rows,
+    member_outputs,
+)
+from chainrule.estimators.rows import check_rows, check_weight, held_out_rows, take
+from chainrule.parameter import Array
+from chainrule.preparation import Preparation, Standardizer, TablePreparation
+from chainrule.preparation.frames import is_frame
+
+PIECE = 1024
+"""Rows that are predicted at a time, so that memory stays bounded."""
+
+
+class Given(NamedTuple):
+    """Rows as the user gives them, checked: X an array or a data frame, y and weights arrays."""
+
+    X: Any
+    y: Array
+    weight: Array | None
+
+    def at(self, rows: Array) -> Given:
+        """Return some of them."""
+        weight = None if self.weight is None else self.weight[rows]
+        return Given(take(self.X, rows), self.y[rows], weight)
+
+
+@dataclass
+class Course:
+    """What stays the same while an estimator goes on learning: `partial_fit`, `warm_start`."""
+
+    rng: np.random.Generator
+    targets: Any
+    preparation: Preparation | None
+    learner: Learner
+
+
+class NetworkEstimator(BaseEstimator):
+    """The parent of `NetworkClassifier` and `NetworkRegressor`; see there."""
+
+    loss_curve_: list[float]
+
+    # ------------------------------------------------------------ learning
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        validation_data: Any = None,
+        *,
+        incremental: bool = False,
+        classes: Any = None,
+    ) -> Self:
+        """Learn: anew, or (`incremental`, `warm_start`) on from where it stands."""
+        options.check(self)
+        with self._as_before_if_it_fails():
+            course: Course | None = getattr(self, "_course", None)
+            if not (incremental or self.warm_start):
+                course = None
+            given = self._checked(X, y, sample_weight, reset=course is None)
+            rng = self._generator() if course is None else course.rng
+            targets = self._targets_of(given.y, classes, course, incremental)
+            given = self._counted(given, targets, incremental)
+            given, held_out = self._split(given, validation_data, targets, rng, incremental)
+            if course is None:
+                course = self._begin(given, targets, rng, incremental)
+            rows = prepared(given, course)
+            validation = None if held_out is None else prepared(held_out, course)
+            plan = self._plan(len(given.y), incremental)
+            outcome = course.learner.train(rows, validation, plan, go_on=incremental)
+            self._course = course
+            self._note(outcome, incremental)
+            self._finish(held_out)
+        if outcome.interrupted:
+            warnings.warn(
+                f"Training was interrupted after {self.n_iter_} of {self.epochs} epochs; the "
+                "estimator has what was learned until then.",
+                stacklevel=3,
+            )
+        return self
+
+    @contextlib.contextmanager
+    def _as_before_if_it_fails(self) -> Iterator[None]:
+        """Put every attribute back where an error ends this, names and number of columns too."""
+        before = dict(self.__dict__)
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _begin(
+        self, given: Given, targets: Any, rng: np.random.Generator, incremental: bool
+    ) -> Course:
+        """Measure the rows that are learned from, and build what learns."""
+        targets.measure(given.y, given.weight)
+        preparation = self._fitted_preparation(given.X, incremental)
+        x = given.X if preparation is None else preparation.transform(given.X)
+        return Course(rng, targets, preparation, self._make_learner(x.shape[1:], targets, rng))
+
+    def _generator(self) -> np.random.Generator:
+        return np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
+
+    # ------------------------------------------------------------ the door
+
+    def _checked(self, X: Any, y: Any, sample_weight: Any, *, reset: bool) -> Given:
+        """Return what was given to `fit` after all checks."""
+        X = self._check_X(X, reset=reset)
+        y = self._check_y(y)
+        check_consistent_length(X, y)
+        return Given(X, y, check_weight(sample_weight, X))
+
+    def _check_X(self, X: Any, *, reset: bool = False) -> Any:
+        prepares = self._prepares()
+        return check_rows(self, X, reset=reset, missing=prepares, tables=prepares)
+
+    def _prepares(self) -> bool:
+        """Whether rows go through a preparation, which takes data frames and missing values."""
+        own = getattr(self.network, "preparation", None)
+        if self.preparation == "auto" and self.network is not None:
+            return own is not None
+        return self.preparation is not None
+
+    def _counted(self, given: Given, targets: Any, incremental: bool) -> Given:
+        """Return the rows with their final weights, without those that do not count."""
+        weight = self._weigh(given, targets, incremental)
+        if weight is None or (weight > 0).all():
+            return given._replace(weight=weight)
+        kept = np.flatnonzero(weight > 0)
+        given = given._replace(weight=weight).at(kept)
+        self._refuse_what_is_left(given, targets)
+        return given
+
+    def _split(
+        self,
+        given: Given,
+        validation_data: Any,
+        targets: Any,
+        rng: np.random.Generator,
+        incremental: bool,
+    ) -> tuple[Given, Given | None]:
+        """Return the rows to learn from and those that are held out to measure on, if any."""
+        if validation_data is not None:
+            return given, self._checked_validation(validation_data)
+        wanted = self.early_stopping
+        if incremental or not wanted:
+            return given, None
+        if wanted == "auto" and len(given.y) < defaults.ROWS_TO_HOLD_OUT:
+            return given, None
+        held_out = held_out_rows(
+            len(given.y), self.validation_fraction, self._strata(targets, given.y), rng
+        )
+        if held_out is None and wanted == "auto":
+            return given, None
+        if held_out is None:
+            raise InputError(
+                f"The validation set is too small: validation_fraction={self.validation_fraction} "
+                f"of n_samples = {len(given.y)}. Give more rows or a larger share, or set "
+                "early_stopping=False."
+            )
+        rest = np.setdiff1d(np.arange(len(given.y)), held_out)
+        return given.at(rest), given.at(held_out)
+
+    def _checked_validation(self, data: Any) -> Given:
+        if not isinstance(data, tuple | list) or len(data) not in (2, 3):
+            raise ConfigurationError(
+                "validation_data must be (X, y) or (X, y, sample_weight), got "
+                f"{type(data).__name__}."
+            )
+        X, y, weight = (*data, None)[:3]
+        return self._checked(X, y, weight, reset=False)
+
+    def _fitted_preparation(self, X: Any, incremental: bool) -> Preparation | None:
+        """Return what prepares rows, fitted on those that are learned from."""
+        if self.preparation is None:
+            return None
+        if self.preparation != "auto":
+            return copy.deepcopy(self.preparation).fit(X)
+        if self.network is not None:
+            return copy.deepcopy(getattr(self.network, "preparation", None))
+        if not is_frame(X) and can_be_constant(X, incremental):
+            return Standardizer().fit(X)
+        return TablePreparation(dtype=self.dtype).fit(X)
+
+    # ------------------------------------------------------------ what was learned
+
+    def _plan(self, rows: int, incremental: bool) -> Plan:
+        """Return how long to train, and on how much at a time."""
+        batch_size = self.batch_size
+        if batch_size == "auto":
+            batch_size = min(defaults.BATCH_SIZE, max(32, rows // 4))
+        stops = isinstance(self.early_stopping, str) or bool(self.early_stopping)
+        return Plan(
+            epochs=1 if incremental else self.epochs,
+            batch_size=min(batch_size, rows),
+            patience=self.patience if stops else None,
+            optimizer=options.optimizer_maker(self.optimizer),
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            verbose=bool(self.verbose),
+        )
+
+    def _note(self, outcome: Outcome, incremental: bool) -> None:
+        """Set the attributes that tell how training went; `partial_fit` adds to its curve."""
+        earlier = self.loss_curve_ if incremental and hasattr(self, "loss_curve_") else []
+        self.history_ = outcome.history
+        self.loss_curve_ = earlier + outcome.loss_curve
+        self.n_iter_ = len(self.loss_curve_) if incremental else len(outcome.loss_curve)
+        self.loss_ = outcome.loss_curve[outcome.kept_epoch]
+        self.validation_scores_ = outcome.scores
+        self.best_validation_score_ = None if outcome.scores is None else max(outcome.scores)
+
+    def _finish(self, held_out: Given | None) -> None:
+        """Make what predicts out of what has learned, and calibrate it on the held-out rows."""
+        course = self._course
+        self.network_ = course.learner.finished()
+        self.network_.preparation = course.preparation
+        self.n_outputs_ = course.targets.outputs
+        self._note_targets(course.targets)
+        self._calibrate(held_out)
+
+    # ------------------------------------------------------------ predicting, saving
+
+    def _outputs(self, X: Any, *, every: bool = False) -> Array:
+        """Return the prediction for rows as they come, (N, outputs), in the user's units.
+
+        Or that of every member, (members, N, outputs).
+        """
+        check_is_fitted(self, "network_")
+        return self._outputs_of(self._check_X(X), every=every)
+
+    def _outputs_of(self, X: Any, *, every: bool = False) -> Array:
+        """Return the same for rows that are checked, computed in pieces."""
+        preparation = self._course.preparation
+        pieces = []
+        for start in range(0, X.shape[0], PIECE):
+            rows = take(X, np.arange(start, min(start + PIECE, X.shape[0])))
+            x = rows if preparation is None else preparation.transform(rows)
+            y = member_outputs(self.network_, x) if every else self.network_.predict(x)
+            pieces.append(y)
+        return self._in_units(np.concatenate(pieces, axis=1 if every else 0))
+
+    def _spread(self, outputs: Array, prediction: Array) -> Array:
+        """Return how far members are from the prediction, (N, outputs), the root mean square.
+
+        All members that have learned something are asked. Were it only those that were chosen to
+        predict, who may be one, they would seem to agree.
+        """
+        if len(outputs) == 1:
+            raise ConfigurationError(
+                "return_std=True needs several members to compare; this estimator was fitted "
+                "with one network. Fit it with members=8, for instance."
+            )
+        return np.sqrt(((outputs - prediction) ** 2).mean(axis=0))
+
+    def _can_go_on(self) -> bool:
+        """Whether there is a partial_fit: it holds nothing out, so nothing could stop it."""
+        if isinstance(self.early_stopping, str) or not self.early_stopping:
+            return True
+        raise AttributeError(
+            "partial_fit does not support early_stopping=True; give 'auto' or False."
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the trained network, its preparation and the names of classes into one file.
+
+        `chainrule` reads it and predicts rows as they are, with NumPy alone: ``model =
+        Ensemble.load(path)``, or ``Network.load(path)`` where `network` was given;
+        ``model.predict_raw(X)``. The estimator with all its options is kept by pickle or joblib,
+        as others of scikit-learn are.
+        """
+        check_is_fitted(self, "network_")
+        self.network_.save(path)
+
+    # ------------------------------------------------------------ what scikit-learn asks
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = self._prepares()
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "network_")
+
+
+def can_be_constant(X: Array, incremental: bool) -> bool:
+    """Whether columns that never change in these rows have to be kept.
+
+    `TablePreparation` leaves them out. But later parts may tell what the first one does not, and
+    where all are constant there has to be something to learn from.
+    """
+    return bool(np.isfinite(X).all()) and (incremental or not np.ptp(X, axis=0).any())
+
+
+def prepared(given: Given, course: Course) -> Rows:
+    """Return rows as the network takes them."""
+    preparation = course.preparation
+    x = given.X if preparation is None else preparation.transform(given.X)
+    return Rows(x, course.targets.encode(given.y), given.weight)

@@ -1,0 +1,246 @@
+"""K networks in one: layers that do for K members at once what a layer alone does for one.
+
+Activations are (N, K, features): sample n of member k. No member sees another one. Layers that
+take each number alone (ReLU, SiLU ...) need no relative here, nor do those along the last axis
+(Softmax).
+
+The batch axis is in front, as everywhere: so a bias is added, and its gradient summed, over long
+rows of memory (K · features), and what belongs to a channel of a batch belongs to one of K ·
+features. The products are of views, member by member, and take no longer than with the members
+in front (4-10-3, K = 32, batch 32: 13 to 25 µs each way round; the bias 5 and 5 µs instead of 14
+and 31).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from chainrule.checks import check_range, check_seed, check_sizes, check_whole
+from chainrule.errors import ConfigurationError, ShapeError
+from chainrule.initializers import Zero, get_initializer
+from chainrule.layers.normalization import BatchNorm, standardize_plainly
+from chainrule.module import Module
+from chainrule.parameter import Array, Initializer, Parameter
+
+__all__ = ["StackedBatchNorm", "StackedDropout", "StackedLinear"]
+
+
+class StackedParameter(Parameter):
+    """A parameter of every member, (K, ...): each draws its first values as one alone would."""
+
+    def drawn(self, initializer: Initializer, rng: np.random.Generator) -> Array:
+        members, *shape = self.shape
+        return np.stack([initializer(tuple(shape), rng) for _ in range(members)])
+
+
+class StackedLinear(Module):
+    """y_k = x_k W_k + b_k for each member k: x (N, K, in_features), y (N, K, out_features).
+
+    Or x (N, in_features), the same for every member.
+
+    Parameters
+    ----------
+    members : int
+        K, how many linear layers these are.
+    in_features, out_features : int
+        The sizes of each W_k; together they are (K, in_features, out_features).
+    bias : bool
+        Whether to add b, (K, out_features).
+    initialization : str or callable
+        How each W_k begins; see `chainrule.initializers`. The bias begins at 0.
+    seed : int, optional
+        The same seed gives the same weights.
+    """
+
+    def __init__(
+        self,
+        members: int,
+        in_features: int,
+        out_features: int,
+        *,
+        bias: bool = True,
+        initialization: str | Initializer = "kaiming",
+        seed: int | np.random.Generator | None = None,
+    ) -> None:
+        sizes = check_sizes(members=members, in_features=in_features, out_features=out_features)
+        self.members, self.in_features, self.out_features = sizes
+        rng = check_seed(seed)
+        self.weight = StackedParameter.from_initializer(sizes, get_initializer(initialization), rng)
+        self.bias = (
+            StackedParameter.from_initializer(
+                (self.members, self.out_features), Zero(), rng, decay=False
+            )
+            if bias
+            else None
+        )
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        if x.ndim == 2:
+            check_shared(self, x)
+        else:
+            check_members(self, x, self.members, self.in_features)
+        self.save_for_backward(x, training=training)
+        y = np.empty((len(x), self.members, self.out_features), x.dtype)
+        np.matmul(by_member(x), self.weight.value, out=by_member(y))
+        if self.bias is not None:
+            y += self.bias.value
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        shared = self._set_gradients(dy).ndim == 2
+        weight = self.weight.value.swapaxes(1, 2)  # (K, out_features, in_features)
+        if shared:  # Σ_k dy_k W_kᵀ
+            rows = dy.reshape(len(dy), -1)
+            return rows.dot(weight.reshape(-1, self.in_features))
+        dx = np.empty((len(dy), self.members, self.in_features), dy.dtype)
+        np.matmul(by_member(dy), weight, out=by_member(dx))
+        return dx
+
+    def backward_parameters(self, dy: Array) -> None:
+        self._set_gradients(dy)
+
+    def _set_gradients(self, dy: Array) -> Array:
+        """Set both gradients and return x."""
+        (x,) = self.saved_values()
+        np.matmul(by_member(x).swapaxes(-1, -2), by_member(dy), out=self.weight.grad)
+        if self.bias is not None:
+            np.add.reduce(dy, axis=0, out=self.bias.grad)
+        return x
+
+
+class StackedBatchNorm(BatchNorm):
+    """y_k = γ_k (x_k - μ_k) / sqrt(σ_k² + ε) + β_k, with μ_k and σ_k² over member k's own batch.
+
+    For x (N, K, num_features): `BatchNorm` of K · num_features channels. A member whose variance
+    is beyond its type puts out NaN, and the others do not notice.
+
+    Ioffe, Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal
+    Covariate Shift", 2015.
+
+    Parameters
+    ----------
+    members : int
+        K, how many layers these are.
+    num_features : int
+        How many channels each has.
+    epsilon, momentum, affine
+        As in `BatchNorm`.
+    """
+
+    def __init__(
+        self,
+        members: int,
+        num_features: int,
+        *,
+        epsilon: float = 1e-5,
+        momentum: float = 0.1,
+        affine: bool = True,
+    ) -> None:
+        self.members = check_whole("members", members)
+        super().__init__(num_features, epsilon=epsilon, momentum=momentum, affine=affine)
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        return self.members, self.num_features
+
+    def check(self, x: Array) -> None:
+        check_members(self, x, self.members, self.num_features)
+
+    def statistics(self, channels: Array) -> tuple[Array, Array, Array, Array]:
+        x_hat, mean, variance, inverse_std = standardize_plainly(channels, self.epsilon)
+        lost = ~np.isfinite(variance[:, 0])
+        if lost.any():
+            x_hat[:, lost] = np.nan
+            # so that the running statistics stay where they are, but for rounding
+            count = len(channels)
+            mean[lost, 0] = self.running_mean.value.reshape(-1)[lost]
+            variance[lost, 0] = self.running_var.value.reshape(-1)[lost] * ((count - 1) / count)
+        return x_hat, mean, variance, inverse_std
+
+
+class StackedDropout(Module):
+    """In training, each number of member k becomes 0 with probability p_k, else x / (1 - p_k).
+
+    Each member draws from a generator of its own, the numbers that a `Dropout` alone would draw.
+    Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", 2014.
+
+    Parameters
+    ----------
+    p : sequence of float
+        The probability of dropping for each of the K members, 0 <= p < 1.
+    seed : int, optional
+        The same seed gives the same masks; a network with a seed hands its own down.
+    """
+
+    def __init__(
+        self, p: Sequence[float], *, seed: int | np.random.Generator | None = None
+    ) -> None:
+        if not isinstance(p, Sequence | np.ndarray) or isinstance(p, str) or not len(p):
+            raise ConfigurationError(
+                f"p must be a sequence of probabilities, one for each member; got {p!r}."
+            )
+        self.p = tuple(check_range(f"p[{k}]", rate, high=1) for k, rate in enumerate(p))
+        self.rngs = check_seed(seed).spawn(len(self.p))
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        if x.ndim < 3 or x.shape[1] != len(self.p):
+            raise ShapeError(
+                f"expected (N, {len(self.p)}, features), got an input of shape {x.shape}.", self
+            )
+        if not training or not any(self.p):
+            self.save_for_backward(None, training=training)
+            return x
+        mask = self._mask(x)
+        self.save_for_backward(mask, training=training)
+        return x * mask
+
+    def backward(self, dy: Array) -> Array:
+        (mask,) = self.saved_values()
+        return dy if mask is None else dy * mask
+
+    def _mask(self, x: Array) -> Array:
+        """Return 0 or 1 / (1 - p_k) for each number."""
+        draws = np.ones(by_member(x).shape, np.float32)  # (K, N, ...); what is not drawn is kept
+        for rng, p, own in zip(self.rngs, self.p, draws, strict=True):
+            if p:
+                rng.random(dtype=np.float32, out=own)
+        rates = column(np.array(self.p), x)
+        kept = np.empty(x.shape, np.bool_)
+        np.greater_equal(by_member(draws), rates.astype(np.float32), out=kept)
+        return kept * (1 / (1 - rates)).astype(x.dtype)
+
+
+# ---------------------------------------------------------------- the axis of the members
+
+
+def by_member(x: Array) -> Array:
+    """Return a view with the members in front, (N, K, ...) -> (K, N, ...), and back.
+
+    What all members share, (N, features), is left as it is.
+    """
+    return x if x.ndim == 2 else x.swapaxes(0, 1)
+
+
+def column(values: Array, x: Array) -> Array:
+    """Return a value of each member, (K,), as (K, 1, ...), to be taken together with x."""
+    return values.reshape(-1, *[1] * (x.ndim - 2))
+
+
+def check_members(module: Module, x: Array, members: int, features: int) -> None:
+    """Raise ShapeError unless `x` is (N, members, features)."""
+    if x.ndim != 3 or x.shape[1:] != (members, features):
+        raise ShapeError(
+            f"expected (N, {members}, {features}), got an input of shape {x.shape}.", module
+        )
+
+
+def check_shared(module: StackedLinear, x: Array) -> None:
+    """Raise ShapeError unless `x` is (N, in_features)."""
+    if x.shape[1] != module.in_features:
+        raise ShapeError(
+            f"expected (N, {module.in_features}) or (N, {module.members}, {module.in_features}), "
+            f"got an input of shape {x.shape}.",
+            module,
+        )

@@ -1,0 +1,79 @@
+"""All of scikit-learn's own checks of an estimator, in several settings.
+
+What scikit-learn's MLP cannot do either is named, with the reason, in SHARED; all else passes.
+"""
+
+import pytest
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.utils.estimator_checks import (
+    check_sample_weight_equivalence_on_sparse_data,
+    parametrize_with_checks,
+)
+
+from chainrule import BatchNorm, Linear, Network, ReLU
+from chainrule.estimators import NetworkClassifier, NetworkRegressor
+
+
+def ready(features, outputs):
+    """Build a network of one's own, as a user might."""
+    return Network([Linear(features, 10), BatchNorm(10), ReLU(), Linear(10, outputs)], seed=0)
+
+
+QUICK = {"hidden_layers": (10,), "epochs": 12, "learning_rate": 0.03, "batch_size": 32}
+SETTINGS = {
+    "one": {"members": 1, **QUICK},
+    "several": {
+        **QUICK,
+        "members": 4,
+        "batch_norm": True,
+        "dropout": 0.1,
+        "activation": "tanh",
+        "early_stopping": True,
+    },
+    "ready": {"network": ready, **QUICK},
+    "plain": {
+        **QUICK,
+        "members": 2,
+        "preparation": None,  # what it measures of the columns does not count weights
+        "early_stopping": False,
+        "dropout": 0.0,
+        "optimizer": "momentum",
+        "batch_size": 1000,
+        "epochs": 30,
+        "dtype": "float64",
+    },
+}
+
+SHARED = {
+    f"check_sample_weight_equivalence_on_{kind}_data": (
+        "batches are drawn from the rows, so that a row given twice is in other batches than one "
+        "of weight two; scikit-learn too puts this to its MLP with one batch for all rows"
+    )
+    for kind in ("dense", "sparse")
+}
+
+
+def expected_to_fail(estimator):
+    return {} if estimator.optimizer == "momentum" else SHARED
+
+
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks(
+    [
+        kind(**setting)
+        for kind in (NetworkClassifier, NetworkRegressor)
+        for setting in SETTINGS.values()
+    ],
+    expected_failed_checks=expected_to_fail,
+)
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_the_reason_is_one_that_scikit_learns_mlp_shares(kind):
+    with pytest.raises(AssertionError, match="is not equivalent to fitting with removed"):
+        check_sample_weight_equivalence_on_sparse_data(
+            kind.__name__, kind(max_iter=20, batch_size=16)
+        )

@@ -22,8 +22,9 @@ from chainrule.ensemble import Ensemble
 from chainrule.errors import ConfigurationError
 from chainrule.estimators import defaults, options
 from chainrule.estimators.targets import Numbers, OneClass
-from chainrule.layers import Linear, Sequential, Sigmoid, Softmax
+from chainrule.layers import Graph, Linear, Sequential, Sigmoid, Softmax
 from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
+from chainrule.loss_functions.cross_entropy import BinaryLoss
 from chainrule.module import Module
 from chainrule.network import Network
 from chainrule.parameter import Array
@@ -299,22 +300,27 @@ def loss_and_ending(network: Network, loss: Any, targets: Any) -> tuple[Loss, Mo
     if isinstance(targets, Numbers):
         return options.regression_loss(loss), None
     last = last_layer(network)
-    ends = isinstance(last, Softmax | Sigmoid)
-    one_output = getattr(last, "out_features", None) == 1
-    yes_or_no = isinstance(last, Sigmoid) or one_output or not isinstance(targets, OneClass)
     if isinstance(loss, Loss):
         ends = not getattr(loss, "from_logits", False)
-        yes_or_no = not isinstance(loss, CategoricalCrossEntropy) and yes_or_no
+        yes_or_no = isinstance(loss, BinaryLoss)
     else:
+        ends = isinstance(last, Softmax | Sigmoid)
+        yes_or_no = isinstance(last, Sigmoid) or getattr(last, "out_features", None) == 1
+        yes_or_no = yes_or_no or not isinstance(targets, OneClass)
         kind = BinaryCrossEntropy if yes_or_no else CategoricalCrossEntropy
+        options.one_of("loss", loss, {"log_loss": kind}, ", or a loss on probabilities")
         loss = kind(from_logits=not ends)
     ending = None if ends else Sigmoid() if yes_or_no else Softmax()
     return loss, ending
 
 
 def last_layer(module: Module) -> Module:
-    """Return the module that puts out what a chain of modules does."""
-    return flattened(module)[-1]
+    """Return the module that puts out what a chain of modules, or a graph, does."""
+    last = flattened(module)[-1]
+    if not isinstance(last, Graph):
+        return last
+    name = last.outputs if isinstance(last.outputs, str) else last.outputs[0]
+    return last_layer(last.nodes[name].module)
 
 
 # ---------------------------------------------------------------- both

@@ -79,12 +79,23 @@ def read_module(
     arrays, description = read_archive(path, KIND)
     description = {"preparations": {}, **description}  # written only where there are any
     DESCRIPTION(description, os.fspath(path))
+    refuse_unknown_arrays(arrays, os.fspath(path))
     values = without_prefix("values", arrays)
     held = memory_of(values, description["shared"])
     module = build(description["module"], own, custom, len(values), held)
     share(modules_of(module), description["shared"])
     described = join_preparations(arrays, description["preparations"])
     return module, values, description["metadata"], described
+
+
+def refuse_unknown_arrays(arrays: Mapping[str, Array], where: str) -> None:
+    """Raise FileFormatError for arrays that nothing takes: what was saved must not be lost."""
+    unknown = [n for n in arrays if not n.startswith(("values/", "preparations/"))]
+    if unknown:
+        raise FileFormatError(
+            f"{where} holds {shortly(unknown[0])}, which this chainrule does not know. Files that "
+            "were saved with standardizer= have to be saved anew, with preparation=."
+        )
 
 
 def memory_of(values: Mapping[str, Array], shared: list[list[str]]) -> int:

@@ -236,3 +236,13 @@ def test_hostile_preparations_are_refused(path, described, arrays, told):
     forge(path, described, arrays)
     with pytest.raises(FileFormatError, match=told):
         Network.load(path)
+
+
+def test_a_file_whose_standardizer_would_be_lost_is_refused(tmp_path):
+    path = tmp_path / "old.npz"
+    Network([4, 3], seed=0).save(path)
+    arrays, description = read_archive(path, "module")
+    arrays |= {"standardizer/mean": np.zeros(4), "standardizer/std": np.ones(4)}
+    write_archive(path, "module", arrays, description)
+    with pytest.raises(FileFormatError, match=r"standardizer/.*saved anew, with preparation="):
+        Network.load(path)

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from chainrule.errors import ConfigurationError, InputError
+
+Choice = TypeVar("Choice")
 
 # ---------------------------------------------------------------- whole numbers
 
@@ -148,6 +150,19 @@ def check_function(value: object, expected: str) -> None:
     """Refuse what cannot be called, and a class where one of its objects belongs."""
     if not callable(value) or isinstance(value, type):
         raise ConfigurationError(_refusal(expected, value))
+
+
+def check_choice(
+    name: str, value: Any, choices: Mapping[str, Choice], otherwise: str = ""
+) -> Choice:
+    """Return what a word stands for; refuse one that is not among the choices.
+
+    `otherwise` tells what else may be given.
+    """
+    if isinstance(value, str) and value in choices:
+        return choices[value]
+    words = ", ".join(repr(word) for word in choices)
+    raise ConfigurationError(f"{name} must be one of {words}{otherwise}; got {value!r}.")
 
 
 def check_bool(name: str, value: bool) -> bool:

@@ -234,15 +234,15 @@ class Ensemble:
         several = self.shape.output == "sigmoid"
         score = Score(metric, mode, loss_of_outputs(objective), several)
         plan = Plan(
-            objective,
-            checked_optimizer(optimizer),
-            schedule,
-            check_whole("epochs", epochs),
-            check_whole("batch_size", batch_size),
-            None if patience is None else check_whole("patience", patience),
-            check_range("min_delta", min_delta),
-            score,
-            on_epoch_end,
+            loss=objective,
+            make_optimizer=checked_optimizer(optimizer),
+            score=score,
+            schedule=schedule,
+            epochs=check_whole("epochs", epochs),
+            batch_size=check_whole("batch_size", batch_size),
+            patience=None if patience is None else check_whole("patience", patience),
+            min_delta=check_range("min_delta", min_delta),
+            on_epoch_end=on_epoch_end,
         )
         if schedule is not None:
             check_function(schedule, "schedule must be a function, such as CosineDecay(1.0, steps)")
@@ -290,8 +290,7 @@ class Ensemble:
         if self._going_on is None:
             several = self.shape.output == "sigmoid"
             score = Score("loss", None, loss_of_outputs(objective), several)
-            maker = checked_optimizer(optimizer)
-            plan = Plan(objective, maker, None, 1, 1, None, 0.0, score, None)
+            plan = Plan(loss=objective, make_optimizer=checked_optimizer(optimizer), score=score)
             self._going_on = self._training(plan)
         going_on = self._going_on
         size = check_whole("batch_size", batch_size)
@@ -477,12 +476,15 @@ class Ensemble:
         rows, targets = self.preparation, self.target_preparation
         if rows is None and targets is None:
             raise ConfigurationError(NO_PREPARATION)
-        mean, spread = self.predict(X if rows is None else rows.transform(X), return_std=True)
-        if targets is not None:
-            centre = targets.inverse_transform(mean)
-            spread = np.abs(targets.inverse_transform(mean + spread) - centre)
-            mean = centre
-        return (mean, spread) if return_std else mean
+        x = X if rows is None else rows.transform(X)
+        if not return_std:
+            mean = self.predict(x)
+            return mean if targets is None else targets.inverse_transform(mean)
+        mean, spread = self.predict(x, return_std=True)
+        if targets is None:
+            return mean, spread
+        centre = targets.inverse_transform(mean)
+        return centre, np.abs(targets.inverse_transform(mean + spread) - centre)
 
     @property
     def preparation(self) -> Preparation | None:

@@ -55,17 +55,17 @@ class Data:
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train."""
+    """How to train; one epoch, unless more is said."""
 
     loss: Loss
     make_optimizer: MakeOptimizer
-    schedule: Any  # None, or step -> factor
-    epochs: int
-    batch_size: int
-    patience: int | None
-    min_delta: float
     score: Score
-    on_epoch_end: Callable[[int, Mapping[str, Array]], Any] | None
+    schedule: Any = None  # or step -> factor
+    epochs: int = 1
+    batch_size: int = 1
+    patience: int | None = None
+    min_delta: float = 0.0
+    on_epoch_end: Callable[[int, Mapping[str, Array]], Any] | None = None
 
 
 def take_step(

@@ -40,8 +40,8 @@ def plot_decision_boundary(
     ----------
     network : Network, or a function
         A classifier that takes two features; or anything else with `predict_proba` or `predict`
-        that returns probabilities. Where it was trained on standardised rows, give a
-        function that takes X as it is: ``lambda X: network.predict(standardizer.transform(X))``.
+        that returns probabilities. Where it was trained on prepared rows, give
+        ``network.predict_raw``, which takes X as it is.
     X : array_like, shape (N, 2)
         The samples; the plane around them is drawn.
     y : array_like, optional

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.metrics import mean_absolute_error, r2_score
 from chainrule.parameter import Array
 from chainrule.plots.figures import new_panels, resize_to_fit
 from chainrule.plots.inputs import names_of, outputs_beside_each_other
@@ -86,7 +87,6 @@ def _draw_points(panel: Any, x: Array, y: Array) -> None:
 
 
 def _title(name: Sequence[str], true: Array, pred: Array) -> str:
-    error, spread = np.square(pred - true).sum(), np.square(true - true.mean()).sum()
-    numbers = [f"R² = {1 - error / spread:.3f}"] if spread > 0 else []
-    numbers.append(f"mean absolute error = {np.abs(pred - true).mean():.4g}")
+    numbers = [f"R² = {r2_score(true, pred):.3f}"] if true.min() < true.max() else []
+    numbers.append(f"mean absolute error = {mean_absolute_error(true, pred):.4g}")
     return "\n".join([*name, ", ".join(numbers)])

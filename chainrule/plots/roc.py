@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.errors import InputError
-from chainrule.metrics import class_indices, roc_curve
+from chainrule.metrics import class_indices, roc_auc_score, roc_curve
 from chainrule.parameter import Array
 from chainrule.plots.figures import new_figure, resize_to_fit
 from chainrule.plots.inputs import class_labels, finite_numbers
@@ -95,6 +95,6 @@ def curves_of_classes(
     curves = []
     for k in present:
         false_rate, true_rate, _ = roc_curve(true == k, score[:, min(k, score.shape[1] - 1)])
-        area = float(np.trapezoid(true_rate, false_rate))
+        area = roc_auc_score(true == k, score[:, min(k, score.shape[1] - 1)])
         curves.append((names[k], false_rate, true_rate, area))
     return curves, [names[k] for k in classes if k not in present]

@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.errors import FileFormatError
 from chainrule.parameter import Array
-from chainrule.storage.npy import MAGIC, MOST_AXES, read_npy
+from chainrule.storage.npy import MAGIC, MOST_AXES, read_member
 from chainrule.storage.schema import shortly
 
 __all__ = ["read_csv", "read_idx", "read_mnist", "read_npz"]
@@ -201,9 +201,7 @@ def _npz_arrays(file: BinaryIO, path: Path) -> dict[str, Array]:
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
-            return {
-                name.removesuffix(".npy"): _npz_array(archive.read(name), name) for name in names
-            }
+            return {name.removesuffix(".npy"): read_member(archive, name) for name in names}
     except FileFormatError as error:
         raise FileFormatError(f"{path}: {error}") from None
     except (
@@ -214,13 +212,6 @@ def _npz_arrays(file: BinaryIO, path: Path) -> dict[str, Array]:
         raise FileFormatError(
             f"{path} is truncated, damaged or not an .npz file ({str(error)[:LONGEST]})."
         ) from error
-
-
-def _npz_array(data: bytes, name: str) -> Array:
-    try:
-        return read_npy(data)
-    except FileFormatError as error:
-        raise FileFormatError(f"{shortly(name)} cannot be read: {error}") from error
 
 
 def read_csv(path: Path, delimiter: str = ",") -> tuple[Array, list[str]]:

@@ -24,10 +24,10 @@ import numpy as np
 from chainrule.errors import ConfigurationError, FileFormatError
 from chainrule.parameter import Array
 from chainrule.storage import schema
-from chainrule.storage.npy import read_npy
+from chainrule.storage.npy import read_member
 
 if TYPE_CHECKING:
-    from zipfile import ZipFile, ZipInfo
+    from zipfile import ZipInfo
 
 # zipfile, json and hashlib are imported where they are used: together they would add
 # a fifth to the time that `import chainrule` takes.
@@ -257,7 +257,7 @@ def _members(file: BinaryIO, path: str | os.PathLike[str]) -> dict[str, Array]:
         with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
             _check_members(infos, size)
-            return {info.filename[:-4]: _array(archive, info) for info in infos}
+            return {info.filename[:-4]: read_member(archive, info.filename) for info in infos}
     except (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError) as error:
         if isinstance(error, FileFormatError):
             raise FileFormatError(f"{path}: {error}") from None
@@ -285,11 +285,3 @@ def _check_members(infos: list[ZipInfo], size: int) -> None:
             )
     if sum(info.file_size for info in infos) > size:
         raise FileFormatError("its members claim to be larger than the file.")
-
-
-def _array(archive: ZipFile, info: ZipInfo) -> Array:
-    data = archive.read(info)  # checks the CRC
-    try:
-        return read_npy(data)
-    except FileFormatError as error:
-        raise FileFormatError(f"{schema.shortly(info.filename)} cannot be read: {error}") from error

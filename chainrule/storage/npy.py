@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import math
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chainrule.errors import FileFormatError
 from chainrule.parameter import Array
+from chainrule.storage.schema import shortly
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile
 
 MAGIC = b"\x93NUMPY"
 
@@ -66,6 +71,15 @@ def read_npy(data: bytes) -> Array:
     except (ValueError, OverflowError) as error:  # no numbers, and an axis beyond all memory
         raise FileFormatError(f"it claims the impossible shape {shape}.") from error
     return values.astype(dtype.newbyteorder("="), order="C")
+
+
+def read_member(archive: ZipFile, name: str) -> Array:
+    """Return the array that a zip archive holds under this name; its CRC is checked by reading."""
+    data = archive.read(name)
+    try:
+        return read_npy(data)
+    except FileFormatError as error:
+        raise FileFormatError(f"{shortly(name)} cannot be read: {error}") from error
 
 
 def _number_type(told: str) -> np.dtype[np.generic]:

@@ -147,6 +147,8 @@ class StackedBatchNorm(BatchNorm):
 
     def check(self, x: Array) -> None:
         check_members(self, x, self.members, self.num_features)
+        if not len(x):
+            raise ShapeError(f"expected some samples, got an input of shape {x.shape}.", self)
 
     def statistics(self, channels: Array) -> tuple[Array, Array, Array, Array]:
         x_hat, mean, variance, inverse_std = standardize_plainly(channels, self.epsilon)

@@ -58,7 +58,9 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         Whether to hold rows out, keep each member's best epoch on them, and stop a member that gets
         no better. "auto" does so from 50 rows on: with fewer, each is needed to learn from.
     validation_fraction : float
-        The share to hold out, of each class alike.
+        The share to hold out, classes alike. Of several members each leaves out a part of its own,
+        one of as many as make about this share, so that no row is lost to learning. A single
+        network leaves out one.
     patience : int
         How many epochs without getting better to bear. (scikit-learn's MLP says n_iter_no_change;
         what is counted here are epochs, as in `EarlyStopping`.)
@@ -68,7 +70,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     members : int
         How many networks are trained at once and predict together. One is a single network.
     temperature_scaling : bool
-        Whether to calibrate probabilities on the held-out rows (Guo et al., 2017).
+        Whether to calibrate probabilities on what members say of rows that they left out (Guo et
+        al., 2017).
     preparation : "auto", Preparation or None
         What turns rows into numbers for the network: "auto" is a `TablePreparation`, which takes
         data frames, categories and missing values; or one of one's own, which is copied. With None

@@ -74,12 +74,24 @@ def test_intervals_hold_what_they_promise(coverage, members):
     assert abs(held - coverage) < 0.05  # 4 standard deviations of so many rows
 
 
-def test_the_rows_held_out_by_fit_are_good_enough_for_most():
+@pytest.mark.parametrize("members", [1, 2, 5, 8])
+def test_what_members_leave_out_is_good_enough_for_intervals(members):
     X, y = noisy(600, 1)
-    regressor = NetworkRegressor(**QUICK, members=4, random_state=0).fit(X, y)
+    regressor = NetworkRegressor(**QUICK, members=members, random_state=0).fit(X, y)
     X_new, y_new = noisy(4000, 3)
     low, high = regressor.predict_interval(X_new, coverage=0.8)
     assert 0.72 < ((low <= y_new) & (y_new <= high)).mean() < 0.88
+
+
+def test_intervals_stay_honest_where_every_row_is_learned_by_heart():
+    X, y = noisy(80, 1)
+    options = {"members": 8, "weight_decay": 0.0, "dropout": 0.0, "learning_rate": 0.01}
+    regressor = NetworkRegressor((64, 64), **options, random_state=0).fit(X, y)
+    fitted = np.abs(y - regressor.predict(X)).mean()
+    X_new, y_new = noisy(2000, 3)
+    low, high = regressor.predict_interval(X_new, coverage=0.8)
+    assert fitted < 0.7 * np.abs(y_new - regressor.predict(X_new)).mean()
+    assert 0.7 < ((low <= y_new) & (y_new <= high)).mean() < 0.95
 
 
 def test_each_output_has_an_interval_of_its_own():

@@ -61,7 +61,8 @@ LATER = {
     "machine": ("Environment", "environment"),
     "plots": (),
     "training": (
-        *("CSVLog", "Callback", "Checkpoint", "EarlyStopping", "ExponentialMovingAverage"),
+        *("CSVLog", "Callback", "Checkpoint", "Doctor", "EarlyStopping"),
+        *("ExponentialMovingAverage", "Prescription", "Report", "diagnose"),
         *(
             "History",
             "ReduceOnPlateau",

@@ -3,6 +3,7 @@
 from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.callback import Callback
 from chainrule.training.checkpoint import Checkpoint
+from chainrule.training.doctor import Doctor, Prescription, Report, diagnose
 from chainrule.training.early_stopping import EarlyStopping
 from chainrule.training.history import History
 from chainrule.training.interruption import StopFile, StopOnInterrupt
@@ -15,13 +16,17 @@ __all__ = [
     "CSVLog",
     "Callback",
     "Checkpoint",
+    "Doctor",
     "EarlyStopping",
     "ExponentialMovingAverage",
     "History",
+    "Prescription",
     "ReduceOnPlateau",
+    "Report",
     "StopFile",
     "StopOnInterrupt",
     "TensorBoardLog",
     "Trainer",
+    "diagnose",
     "find_learning_rate",
 ]

@@ -40,6 +40,8 @@ class Run:
         What there is to say about data, network and loss: `History.notes`, the same list.
     order, validation_rows : ndarray of int
         The samples of the present epoch, in their order; those that are held out.
+    source, validation : Source or None
+        What is learned from, and measured on, while `fit` runs; None before and after.
     measurement : Measurement
         What the present epoch's numbers are made of.
     columns : list of str
@@ -88,6 +90,8 @@ class Run:
         self.ended_well = False
         self._average: Any = None
         self.generators: dict[str, np.random.Generator] = {}
+        self.source: Any = None
+        self.validation: Any = None
         self.epoch_began = time.monotonic()
 
     def stop(self, reason: str) -> None:

@@ -243,6 +243,7 @@ class Trainer(Run):
             if validation_split is not None:
                 source, validation = self._held_out(source, validation_split)
             self._look_at(source, validation)
+            ends.callback(self._let_go_of_the_data)
             for callback in self.callbacks:  # ended in the opposite order, come what may
                 ends.callback(callback.on_fit_end, self)
                 callback.on_fit_begin(self)
@@ -383,6 +384,10 @@ class Trainer(Run):
         self.batches_per_epoch = len(source)
         self.batch_size = source.batch_size
         self.generators = named_generators(self.network)
+        self.source, self.validation = source, validation
+
+    def _let_go_of_the_data(self) -> None:
+        self.source = self.validation = None
 
     # ------------------------------------------------------------ measuring
 

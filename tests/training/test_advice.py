@@ -109,7 +109,7 @@ def test_each_output_of_a_graph_is_looked_at():
         return Network(Graph(inputs=["x"], nodes=nodes, outputs=["kind", "size"]), seed=0)
 
     losses = {"kind": CategoricalCrossEntropy(from_logits=True), "size": MeanSquaredError()}
-    (note,) = notes(network(), losses, y={"kind": Y, "size": np.full((60, 1), 0.5)})
+    (note,) = notes(network(), losses, y={"kind": Y, "size": np.linspace(0.2, 0.8, 60)[:, None]})
     assert note.startswith("the network ends in Softmax")
     with pytest.raises(ConfigurationError, match="ends in Sigmoid"):
         fit(network(), losses, y={"kind": Y, "size": TARGET})

@@ -1,0 +1,62 @@
+"""What the doctor knows: how each condition is told from what was measured, and what it explains.
+
+finding.py       what is said of a condition
+thresholds.py    every number that a verdict hangs on, with its reason
+case.py          all that a condition may look at
+snapshot.py      one pass, as a few numbers a layer
+endings.py       how a network ends
+inputs.py targets.py output_layer.py start.py activations.py gradients.py steps.py course.py
+broken.py        the conditions, each a function from a case to its findings
+causes.py        the root first, its consequences under it
+
+Nothing is trained here: `chainrule.training.doctor` does, and asks these.
+"""
+
+from __future__ import annotations
+
+from chainrule.diagnosis.doctor import (
+    activations,
+    broken,
+    course,
+    gradients,
+    inputs,
+    output_layer,
+    start,
+    steps,
+    targets,
+)
+from chainrule.diagnosis.doctor.case import Case, Trial
+from chainrule.diagnosis.doctor.causes import ordered
+from chainrule.diagnosis.doctor.finding import Evidence, Finding
+
+__all__ = ["Case", "Evidence", "Finding", "Trial", "every_finding", "static_findings"]
+
+STATIC = (
+    *output_layer.CONDITIONS,
+    *targets.CONDITIONS,
+    *inputs.CONDITIONS,
+    *start.CONDITIONS,
+)
+"""Those that need no pass through the network: the trainer looks at them before its first step."""
+
+MEASURED = (
+    *inputs.COSTLY,
+    *start.MEASURED,
+    *activations.MEASURED,
+    *gradients.MEASURED,
+    *steps.MEASURED,
+    *course.MEASURED,
+    *broken.MEASURED,
+)
+
+
+def static_findings(case: Case) -> list[Finding]:
+    """Return what is found without a pass through the network, in the order of the conditions."""
+    return [finding for condition in STATIC for finding in condition(case)]
+
+
+def every_finding(case: Case) -> list[Finding]:
+    """Return all that is found, the root first and its consequences under it."""
+    found = static_findings(case)
+    found += [finding for condition in MEASURED for finding in condition(case)]
+    return ordered(found)

@@ -1,0 +1,165 @@
+"""Conditions of the gradients on their way back: vanishing, exploding, owned by a few samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from chainrule.diagnosis.doctor import thresholds as t
+from chainrule.diagnosis.doctor.case import Case
+from chainrule.diagnosis.doctor.endings import REGRESSION
+from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
+from chainrule.diagnosis.doctor.snapshot import LayerNumbers
+
+INTERQUARTILE_FAR = 20.0
+
+
+def flow(case: Case) -> tuple[float, list[LayerNumbers]]:
+    """Return the gradient at the first weighing layer by that at the last, and these layers."""
+    start = case.start
+    layers = [] if start is None else [a for a in start.weighing if math.isfinite(a.gradient)]
+    if len(layers) < 2 or layers[-1].gradient <= 0:
+        return float("nan"), layers
+    return layers[0].gradient / layers[-1].gradient, layers
+
+
+def vanishing_gradients(case: Case) -> Iterator[Finding]:
+    """Find gradients that are as good as 0 when they come to the first layers."""
+    ratio, layers = flow(case)
+    if not 0 < ratio < t.VANISHING:
+        return
+    squashing = sum(layer.kind in ("Sigmoid", "Tanh") for layer in case.start.layers)  # type: ignore[union-attr]
+    yield Finding(
+        "vanishing-gradients",
+        PROBLEM if ratio < t.VANISHED else WARNING,
+        layers[0].path,
+        f"the gradient at {layers[0].path} is {ratio:.2g} times that at {layers[-1].path}: the "
+        "first "
+        "layers hardly learn",
+        (
+            Evidence("gradient at the first layer by the last's", ratio, f"above {t.VANISHING:g}"),
+            Evidence("layers between", float(len(layers)), "fewer, or with ReLU and normalisation"),
+        ),
+        "On its way back the gradient is multiplied by each layer's slope and weights; a sigmoid's "
+        "slope is a quarter at most. Many factors below 1 leave nothing for the first layers, so "
+        "they "
+        "stay as they were drawn.",
+        ("network = Network([ReLU() if isinstance(layer, (Sigmoid, Tanh)) else layer\n"
+         "                   for layer in network.layers[:-1]] + [network.layers[-1]],\n"
+         '                  initialization="kaiming", seed=0)'
+         if squashing else
+         'network = Network(network.layers, initialization="kaiming", seed=0)\n'
+         "# or Residual blocks, or a LayerNorm behind each Linear"),
+        layers=tuple(layer.path for layer in layers),
+    )  # fmt: skip
+
+
+def exploding_gradients(case: Case) -> Iterator[Finding]:
+    """Find gradients that grow on their way back, or from step to step."""
+    ratio, layers = flow(case)
+    norms = np.asarray(case.gradient_norms, dtype=np.float64)
+    median = float(np.median(norms)) if len(norms) else float("nan")
+    highest = float(norms.max()) if len(norms) else float("nan")
+    if ratio > t.EXPLODED or (math.isinf(ratio) and layers):
+        yield _exploding(
+            layers[0].path,
+            f"the gradient at {layers[0].path} is {ratio:.2g} times that at {layers[-1].path}",
+            Evidence("gradient at the first layer by the last's", ratio, f"below {t.EXPLODED:g}"),
+            PROBLEM,
+        )
+    elif len(norms) and (median > t.EXPLODED or not math.isfinite(highest)):
+        yield _exploding(
+            "all parameters",
+            f"the gradient's norm is {median:.3g} in the middle of the steps, at most "
+            f"{highest:.3g}",
+            Evidence("gradient norm, the steps' median", median, f"below {t.EXPLODED:g}"),
+            PROBLEM,
+        )
+    elif (
+        len(norms) >= 20 and highest > t.SPIKE * median and highest > 10 and case.clip_norm is None
+    ):
+        yield _exploding(
+            "all parameters",
+            f"the gradient's norm jumps to {highest:.3g}; in most steps it is {median:.3g}",
+            Evidence("largest gradient norm by the median", highest / median, f"below {t.SPIKE:g}"),
+            WARNING,
+        )
+
+
+def _exploding(where: str, told: str, evidence: Evidence, severity: str) -> Finding:
+    return Finding(
+        "exploding-gradients",
+        severity,
+        where,
+        f"{told}: clip it, and look at the weights' first size",
+        (evidence,),
+        "On its way back the gradient is multiplied by each layer's weights; factors above 1 add "
+        "up "
+        "to huge ones with depth or with the length of a sequence. One such step throws the "
+        "weights "
+        "far away from all they had learned.",
+        "trainer = Trainer(network, loss, optimizer, clip_norm=1.0)",
+    )
+
+
+def dominating_samples(case: Case) -> Iterator[Finding]:
+    """Find gradients that come from a handful of samples."""
+    end = case.end or case.start
+    if end is None or end.output_gradients is None or not isinstance(case.loss, REGRESSION):
+        return
+    sizes = np.sort(end.output_gradients)[::-1]
+    count = max(1, int(t.TOP * len(sizes)))
+    if len(sizes) < 50 or not sizes.sum() > 0:
+        return
+    share = float(sizes[:count].sum() / sizes.sum())
+    if share >= t.DOMINATED:
+        yield Finding(
+            "dominating-samples",
+            WARNING,
+            f"{count} of {len(sizes)} samples",
+            f"{count} of {len(sizes)} samples make {share:.0%} of the gradient: look at them, or "
+            "take "
+            "Huber's loss",
+            (
+                Evidence(
+                    f"share of the gradient of {count} samples", share, f"below {t.DOMINATED:g}"
+                ),
+            ),
+            "The squared error's gradient grows with the error, so a few samples that are far off "
+            "pull "
+            "harder than all others together. Mostly their targets are wrong.",
+            "loss = Huber()  # whose pull is bounded",
+        )
+
+
+def mislabelled_rows(case: Case) -> Iterator[Finding]:
+    """Find samples that a network which knows the others well is sure are of another class."""
+    labels, losses = case.labels, case.losses_of_samples
+    if labels is None or losses is None or len(losses) != len(labels) or len(losses) < 50:
+        return
+    usual = float(np.median(losses))
+    if not usual < 0.2:  # it does not know the others well enough to judge
+        return
+    rows = np.flatnonzero(losses > max(3.0, 20 * usual))
+    rows = rows[np.argsort(-losses[rows])]
+    if len(rows):
+        places = tuple(int(r) for r in rows)
+        yield Finding(
+            "mislabelled-rows",
+            WARNING if len(rows) > 0.02 * len(losses) else NOTE,
+            f"rows {', '.join(map(str, places[:8]))}",
+            f"{len(rows)} samples have losses of up to {losses[rows[0]]:.3g}, where most have "
+            f"{usual:.2g}: their labels are worth a look",
+            (Evidence("largest loss of a sample", float(losses[rows[0]]), "below 3"),),
+            "A network that is right about nearly all samples is sure that these are of another "
+            "class. "
+            "Often the label is wrong, and where it is not, these are the samples to learn from.",
+            f"print(X[{list(places[:8])}], y[{list(places[:8])}])",
+            rows=places,
+        )
+
+
+CONDITIONS = ()
+MEASURED = (vanishing_gradients, exploding_gradients, dominating_samples, mislabelled_rows)

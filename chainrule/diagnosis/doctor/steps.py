@@ -1,0 +1,178 @@
+"""Conditions of the steps: a rate too high or too low, layers that no step moves."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from chainrule.diagnosis.doctor import thresholds as t
+from chainrule.diagnosis.doctor.case import Case, Trial
+from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
+
+
+def left(trial: Trial | None, floor: float, first: float) -> float:
+    """Return what is left of the loss above `floor`, as a part of what there was at first."""
+    if trial is None or not first > floor:
+        return float("nan")
+    return (trial.last - floor) / (first - floor)
+
+
+def rate_of(case: Case) -> float:
+    """Return the learning rate that training begins with."""
+    return case.optimizer.current_learning_rate() if case.optimizer is not None else float("nan")
+
+
+def learning_rate_too_high(case: Case) -> Iterator[Finding]:
+    """Find training that a tenth of the rate does much better, or that diverges."""
+    trial, slower = case.trial, case.slower
+    if trial is None or slower is None or not math.isfinite(trial.first):
+        return
+    floor = _floor(case)
+    here, there = left(trial, floor, trial.first), left(slower, floor, trial.first)
+    swings = oscillation(trial)
+    diverged = trial.last > t.DIVERGED * trial.first or not math.isfinite(trial.last)
+    better = there < t.CLEARLY_BETTER * here and here - there > t.WORTH
+    if not better or not (diverged or here > t.MUCH_LEFT or swings > t.SWINGS):
+        return
+    rate = rate_of(case)
+    what = "diverges" if diverged else "stays high" if here > t.MUCH_LEFT else "swings"
+    yield Finding(
+        "learning-rate-too-high",
+        PROBLEM if diverged or (here > t.MUCH_LEFT and there < t.MUCH_BETTER * here) else WARNING,
+        "the optimizer",
+        f"with the rate {rate:.3g} the loss {what} ({trial.first:.3g} to {trial.last:.3g}); with a "
+        f"tenth of it, {rate / 10:.3g}, it comes to {slower.last:.3g} in as many steps",
+        (
+            Evidence(
+                f"loss after {len(trial.losses)} steps", trial.last, f"below {trial.first:.3g}"
+            ),
+            Evidence("the same with a tenth of the rate", slower.last, "not lower"),
+        ),
+        "A step that is too long leaps over the valley that the gradient points into. The loss "
+        "then "
+        "jumps to and fro, or away for good, and units may be pushed to where they are dead.",
+        f"optimizer = {_with_rate(case, rate / 10)}",
+    )
+
+
+def learning_rate_too_low(case: Case) -> Iterator[Finding]:
+    """Find training that will not arrive in its steps, and would with ten times the rate."""
+    trial, faster = case.trial, case.faster
+    if trial is None or faster is None or not math.isfinite(trial.last):
+        return
+    floor = _floor(case)
+    here, there = left(trial, floor, trial.first), left(faster, floor, trial.first)
+    planned = max(1.0, case.steps / max(1, len(trial.losses)))
+    expected = max(0.0, 1 - (1 - here) * planned)  # if the loss went on to fall as fast
+    if not (expected > t.MUCH_LEFT and there < t.CLEARLY_BETTER * here):
+        return
+    ratios = [p.update_ratio for s in case.measured for p in s.parameters if p.size > 1]
+    ratios = [r for r in ratios if math.isfinite(r) and r > 0]
+    ratio = float(np.median(ratios)) if ratios else float("nan")
+    if ratio > t.UPDATE_USUAL:
+        return
+    rate = rate_of(case)
+    yield Finding(
+        "learning-rate-too-low",
+        PROBLEM if expected > t.ALL_LEFT else WARNING,
+        "the optimizer",
+        f"with the rate {rate:.3g} the loss goes from {trial.first:.3g} to {trial.last:.3g} in "
+        f"{len(trial.losses)} steps; with ten times as much, {rate * 10:.3g}, to {faster.last:.3g}",
+        (
+            Evidence("update of a parameter by its size, a step", ratio, "about 0.001"),
+            Evidence(
+                f"part of the loss left after {max(case.steps, len(trial.losses))} steps",
+                expected,
+                f"below {t.MUCH_LEFT:g}",
+            ),
+        ),
+        "Each step moves the weights by so small a part of their size that they are nearly the "
+        "same "
+        "in the end. With the epochs there are, the loss cannot get to where it could be.",
+        f"optimizer = {_with_rate(case, rate * 10)}",
+    )  # fmt: skip
+
+
+def _with_rate(case: Case, rate: float) -> str:
+    kind = type(case.optimizer).__name__
+    return f"{kind}({rate:.2g})  # or ask find_learning_rate(network, X, y, loss=loss)"
+
+
+def _floor(case: Case) -> float:
+    """Return the lowest loss that any of the trials saw, or a little below."""
+    trials = [case.trial, case.slower, case.faster]
+    ends = [trial.last for trial in trials if trial is not None and math.isfinite(trial.last)]
+    lowest = min(ends, default=0.0)
+    return lowest - 0.02 * abs(lowest) if lowest > 0 else lowest - 1e-9
+
+
+def oscillation(trial: Trial) -> float:
+    """Return how a trial's losses swing in its second half: from five steps to the next five."""
+    losses = trial.losses[len(trial.losses) // 2 :]
+    if len(losses) < 20 or not np.isfinite(losses).all():
+        return 0.0
+    means = losses[: len(losses) // 5 * 5].reshape(-1, 5).mean(axis=1)
+    return float(np.abs(np.diff(means)).mean() / max(means.mean(), 1e-12))
+
+
+def unchanged_layer(case: Case) -> Iterator[Finding]:
+    """Find parameters that no step moves: frozen on purpose, or cut off from the loss."""
+    if case.optimizer is None:
+        return
+    frozen = [
+        path
+        for path in case.network.named_parameters()
+        for pattern, multiplier in case.optimizer.lr_multipliers.items()
+        if multiplier == 0 and fnmatch.fnmatchcase(path, pattern)
+    ]
+    if frozen:
+        yield Finding(
+            "unchanged-layer",
+            NOTE,
+            ", ".join(frozen[:6]),
+            f"{len(frozen)} parameters are frozen by lr_multipliers",
+            (Evidence("their learning rate", 0.0, "above 0, if they are to learn"),),
+            "A multiplier of 0 keeps a parameter as it is. That is right for layers that were "
+            "trained "
+            "before, and wrong for those that are new.",
+            f"optimizer = {type(case.optimizer).__name__}({rate_of(case):.3g})  # without "
+            "lr_multipliers",
+            layers=tuple(frozen),
+        )
+    still = _never_moved(case, set(frozen))
+    if still:
+        yield Finding(
+            "unchanged-layer",
+            PROBLEM,
+            ", ".join(still[:6]),
+            f"{still[0]}{' and others' if still[1:] else ''} got no gradient in any step: the "
+            "layer "
+            "never changes",
+            (Evidence("gradient in every step measured", 0.0, "above 0"),),
+            "A parameter whose gradient is exactly 0 has no influence on the loss. Either nothing "
+            "that "
+            "it computes is used, its backward does not set the gradient, or all behind it is "
+            "dead.",
+            "print(check_module(network, X[:4]))  # is the backward of "
+            f"{still[0].rpartition('.')[0]} right?",
+            layers=tuple(still),
+        )
+
+
+def _never_moved(case: Case, frozen: set[str]) -> list[str]:
+    if len(case.measured) < 2:
+        return []
+    moved = {
+        p.path
+        for snapshot in case.measured
+        for p in snapshot.parameters
+        if p.gradient > 0 or not math.isfinite(p.gradient)
+    }
+    return [p.path for p in case.measured[-1].parameters if p.path not in moved | frozen]
+
+
+CONDITIONS = ()
+MEASURED = (learning_rate_too_high, learning_rate_too_low, unchanged_layer)

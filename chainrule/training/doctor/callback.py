@@ -1,0 +1,173 @@
+"""Doctor: a callback that watches a training, a step now and then, and tells what it saw."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import sys
+
+import numpy as np
+
+from chainrule.checks import check_bool, check_whole
+from chainrule.data.sources import ArraySource, Source
+from chainrule.diagnosis.doctor import every_finding
+from chainrule.diagnosis.doctor.case import Case, Trial
+from chainrule.diagnosis.doctor.finding import NOTE
+from chainrule.diagnosis.doctor.snapshot import Recorder
+from chainrule.errors import ChainruleError, ConfigurationError, NotFiniteError
+from chainrule.nested import Nested, take
+from chainrule.network import Network
+from chainrule.optimizers import Optimizer
+from chainrule.parameter import Array
+from chainrule.training.callback import Callback
+from chainrule.training.doctor import trial as trials
+from chainrule.training.doctor.diagnose import (
+    MOST_SAMPLES,
+    checked_modules,
+    measure_samples,
+    places_per_sample,
+)
+from chainrule.training.doctor.prescription import Prescription
+from chainrule.training.doctor.report import Report
+from chainrule.training.run import Run
+from chainrule.watching import watch
+
+EARLY = (1, 10)
+"""Steps that are watched besides every k-th one: most that goes wrong does so at once."""
+
+
+class Doctor(Callback):
+    """Watch a training: ``callbacks=[Doctor()]``; afterwards ``doctor.report``.
+
+    A step now and then is looked at layer by layer: what the activations are like, the
+    gradients, and how far the weights move. What the training computes is not changed by a bit.
+
+    Parameters
+    ----------
+    every : int
+        How many steps there are from one that is watched to the next.
+    show : bool
+        Whether to print the report at the end, where there is more to tell than notes.
+
+    Attributes
+    ----------
+    report : Report
+        What was found; after training, however it ended.
+    """
+
+    def __init__(self, *, every: int = 200, show: bool = True) -> None:
+        self.every = check_whole("every", every)
+        self.show = check_bool("show", show)
+        self._report: Report | None = None
+        self._watching = contextlib.ExitStack()
+        self._recorder: Recorder | None = None
+
+    @property
+    def report(self) -> Report:
+        """What was found."""
+        if self._report is None:
+            raise ConfigurationError("There is no report before a training with this Doctor ended.")
+        return self._report
+
+    def prescribe(self) -> Prescription:
+        """Return a set-up with the remedies applied, from the weights that training began with."""
+        return self.report.prescribe()
+
+    # ------------------------------------------------------------ watching
+
+    def on_fit_begin(self, trainer: Run) -> None:
+        self._report, self._recorder, self._steps = None, None, 0
+        self._trainer_first: tuple[Network, Optimizer] = copy.deepcopy(
+            (trainer.network, trainer.optimizer)
+        )
+        self._case = self._begin(trainer)
+        self._watch_next(trainer)
+
+    def _begin(self, trainer: Run) -> Case:
+        network, optimizer = self._trainer_first
+        X, y, self._rows = samples_of(trainer.source)
+        held = None if trainer.validation is None else samples_of(trainer.validation)[:2]
+        steps = trainer.epochs * trainer.batches_per_epoch
+        size = trainer.batch_size
+        case = Case(network, trainer.loss, optimizer, X, y, held, size, steps, trainer.clip_norm)
+        case.planned_epochs = trainer.epochs
+        probe = slice(0, trials.PROBE)
+        with contextlib.suppress(ChainruleError):
+            case.start, recorder = trials.examine(
+                network, trainer.loss, take(X, probe), take(y, probe), 0
+            )
+            case.places_per_sample = places_per_sample(recorder)
+            case.wrong_backward = list(checked_modules(network, recorder))
+        return case
+
+    def on_step_end(self, trainer: Run) -> None:
+        self._steps += 1
+        if self._recorder is not None:
+            self._note(trainer)
+        following = self._steps + 1
+        if following in EARLY or following % self.every == 0:
+            self._watch_next(trainer)
+
+    def _watch_next(self, trainer: Run) -> None:
+        """Let the coming step be watched."""
+        self._recorder = Recorder()
+        self._before = trainer.network.flat.values.copy()
+        self._watching.enter_context(watch(trainer.network, self._recorder))
+
+    def _note(self, trainer: Run) -> None:
+        """Take the numbers of the step that was watched, and watch no longer."""
+        self._watching.close()
+        if self._recorder is not None and self._recorder.gradients:
+            loss = trainer.history.steps["loss"][-1]
+            self._case.measured.append(
+                self._recorder.snapshot(trainer.network, self._steps, loss, self._before)
+            )
+        self._recorder = None
+
+    # ------------------------------------------------------------ the end
+
+    def on_fit_end(self, trainer: Run) -> None:
+        self._watching.close()
+        self._recorder = None
+        case, history = self._case, trainer.history
+        error = sys.exception()
+        if isinstance(error, NotFiniteError):
+            case.not_finite = str(error)
+        case.trial = trial_of(history.steps["loss"], case.not_finite)
+        case.gradient_norms = history.steps["gradient_norm"]
+        case.epochs, case.stop_reason = history.epochs, history.stop_reason
+        case.kept_epoch = history.kept_epoch
+        if error is None:
+            with contextlib.suppress(ChainruleError):
+                self._look_at_the_end(trainer.network)
+        self._report = Report(every_finding(case), case, self._rows)
+        told = [f for f in self._report.findings if f.severity != NOTE]
+        history.notes += [
+            f"the doctor: {f.summary}" for f in told if f.summary not in history.notes
+        ]
+        if self.show and told:
+            print(self._report)
+
+    def _look_at_the_end(self, network: Network) -> None:
+        case = self._case
+        probe = slice(0, trials.PROBE)
+        X, y = take(case.X, probe), take(case.y, probe)
+        case.end, _ = trials.examine(network, case.loss, X, y, self._steps)
+        case.gaps = trials.gaps(network, case.loss, X, y)
+        measure_samples(case, network)
+
+
+def samples_of(source: Source) -> tuple[Nested, Nested, Array | None]:
+    """Return some of a source's samples, spread evenly over them, and which; or its first batch."""
+    if isinstance(source, ArraySource):
+        count = min(MOST_SAMPLES, len(source.rows))
+        rows = source.rows[np.linspace(0, len(source.rows) - 1, count).astype(np.intp)]
+        return take(source.X, rows), take(source.y, rows), rows
+    x, y, _ = source.first()
+    return x, y, None
+
+
+def trial_of(losses: list[float], not_finite: str) -> Trial:
+    """Return the training itself, as a trial."""
+    return Trial(np.array([*losses, *([math.inf] if not_finite else [])]))

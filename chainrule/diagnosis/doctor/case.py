@@ -25,10 +25,15 @@ class Trial:
     """The losses of a short training on copies, a number a step, and what it was a trial of."""
 
     losses: Array
-    held_out: float = float("nan")
-    """The loss on rows that had no part in it."""
+    held_out_losses: Array | None = None
+    """The loss of each row that had no part in it."""
     baseline: float = float("nan")
     """The loss on the same rows of knowing only the targets' mean."""
+
+    @property
+    def held_out(self) -> float:
+        """The mean loss of the rows that had no part in it; NaN without any."""
+        return float("nan") if self.held_out_losses is None else float(self.held_out_losses.mean())
 
     @property
     def first(self) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from chainrule.diagnosis.doctor import thresholds as t
-from chainrule.diagnosis.doctor.case import Case
+from chainrule.diagnosis.doctor.case import Case, Trial
 from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
 
 VALIDATION = "val_"
@@ -50,8 +50,8 @@ def underfitting(case: Case) -> Iterator[Finding]:
     done = reference_share = theirs / base
     if mine < t.UNDERFITTED * theirs + 0.05 * base or done > 0.7:
         return
-    if not flat_end(trial.losses):
-        return  # it was still getting better: more steps may do
+    if not flat_end(trial.losses) or not surely_above(trial, reference):
+        return  # it was still getting better: more steps may do; or it may be chance
     yield Finding(
         "underfitting",
         PROBLEM if mine > 2 * theirs + 0.15 * base else WARNING,
@@ -70,6 +70,14 @@ def underfitting(case: Case) -> Iterator[Finding]:
         "apart. A wider one that learns the same rows better shows that there is more to be had.",
         "network = Network([features, 64, 64, outputs], seed=0)",
     )  # fmt: skip
+
+
+def surely_above(trial: Trial, reference: Trial) -> bool:
+    """Whether the losses on the rows held out are above the reference's by more than chance."""
+    if trial.held_out_losses is None or reference.held_out_losses is None:
+        return False
+    more = trial.held_out_losses - reference.held_out_losses
+    return bool(more.mean() > t.SURE * more.std() / math.sqrt(len(more)))
 
 
 def flat_end(losses: Sequence[float] | np.ndarray) -> bool:

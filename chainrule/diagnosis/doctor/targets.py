@@ -82,7 +82,8 @@ def missing_class(case: Case) -> Iterator[Finding]:
         return
     held = np.unique(labels)
     if len(held) == 1:
-        yield constant("y", f"every sample has the class {held[0]}")
+        if len(labels) >= t.FEW:
+            yield constant("y", f"every sample has the class {held[0]}")
     elif isinstance(case.loss, CategoricalCrossEntropy) and classes and held[-1] < classes:
         absent = sorted(set(range(classes)) - set(held.tolist()))
         if absent:
@@ -105,7 +106,7 @@ def constant_target(case: Case) -> Iterator[Finding]:
     for _, loss, y in outputs(case.network, case.loss, case.y):
         if not isinstance(loss, REGRESSION) or not isinstance(y, np.ndarray):
             continue
-        if len(y) > 1 and (y == y[:1]).all():
+        if len(y) >= t.FEW and (y == y[:1]).all():
             yield constant("y", f"every target is {np.ravel(y)[0]:g}")
 
 

@@ -36,6 +36,9 @@ tables have some duplicates of their own (Iris has one in 150)."""
 
 # ---------------------------------------------------------------- targets
 
+FEW = 10
+"""With fewer samples, a toy, that all targets are the same is no mistake."""
+
 IMBALANCE = 10.0
 """From this ratio of the largest class to the smallest one on, a warning."""
 
@@ -126,6 +129,9 @@ not been learned; a healthy network brings it near 0 within 200 steps."""
 
 OVERFITTED, OVERFITTING = 1.5, 1.15
 """The validation loss at the end as a multiple of its lowest: a problem, a warning."""
+
+SURE = 3.0
+"""Standard errors by which a mean must lie above another one, not to be chance."""
 
 UNDERFITTED = 1.5
 """The loss on rows that were held out as a multiple of a plain reference network's."""

@@ -265,7 +265,7 @@ def look_at_the_end(
     trial = case.trial
     if len(held) and trial is not None:
         X, y = take(usable.X, held), take(usable.y, held)
-        trial.held_out = trials.loss_on(trained, case.loss, X, y)
+        trial.held_out_losses = trials.losses_of_samples(trained, case.loss, X, y)
         trial.baseline = trials.baseline(case.loss, y, trained.predict(X))
         case.reference = trials.reference(
             usable, known, held, steps=steps, batch_size=case.batch_size, seed=seed

@@ -197,16 +197,6 @@ def gaps(network: Network, loss: Loss, X: Nested, y: Nested) -> tuple[float, flo
         return train, loss.forward(y, network.predict(X))
 
 
-def loss_on(network: Network, loss: Loss, X: Nested, y: Nested) -> float:
-    """Return the loss in prediction; infinite where it is not a number."""
-    try:
-        with np.errstate(all="ignore"):
-            value = loss.forward(y, network.predict(X))
-    except InputError:
-        return math.inf
-    return value if math.isfinite(value) else math.inf
-
-
 def losses_of_samples(network: Network, loss: Loss, X: Nested, y: Any) -> Array | None:
     """Return the loss of each sample in prediction, where a sample is one row of the output."""
     if not isinstance(y, np.ndarray):
@@ -304,7 +294,8 @@ def reference(
         pred = course.network.predict(flat[held].astype(np.float32)) * spread + shift
         if np.isfinite(pred).all():
             plain = mine if ending else loss
-            trial.held_out = plain.forward(y[held], pred)
+            rows = plain.rows(y[held], pred.astype(np.float64))
+            trial.held_out_losses = plain.losses(*rows)
     return trial
 
 

@@ -1,0 +1,114 @@
+"""One patient: the healthy twin, the untreated one, what the doctor says, and the treated one."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from benchmarks.clinic.patients import Patient, healthy, ill
+from benchmarks.clinic.setup import Setup, score, train
+from chainrule import ChainruleError, Report, diagnose
+
+Record = dict[str, Any]
+
+
+def examine(patient: Patient) -> Record:
+    """Return what came of a patient, in numbers and names that JSON can say."""
+    well, sick = healthy(patient), ill(patient)
+    assert sick is not None
+    record: Record = {
+        "key": patient.key,
+        "part": patient.part,
+        "number": patient.number,
+        "data": patient.data,
+        "architecture": patient.architecture,
+        "diseases": [name for name, _ in patient.diseases],
+        "strengths": [strength for _, strength in patient.diseases],
+        "classes": well.classes,
+    }
+    record["healthy"], _, record["seconds"] = train(well)
+    untreated, watched, _ = train(sick, doctor=True)
+    record["untreated"] = untreated
+    began = time.process_time()
+    before = diagnosis(sick)
+    record["diagnosis_seconds"] = time.process_time() - began
+    record["before"] = named(before)
+    record["during"] = named(watched)
+    report = before if before.problems or watched is None else watched
+    if not report.findings or (report is watched and not watched.problems):
+        report = before if any(f.severity == "warning" for f in before.findings) else report
+    record["first"] = report.findings[0].id if report.findings else ""
+    record["found"] = [*(f for f, _ in record["before"]), *(f for f, _ in record["during"])]
+    record["problems"] = sorted(
+        {f for f, s in [*record["before"], *record["during"]] if s == "problem"}
+    )
+    if patient.diseases:
+        record["treated"], record["changes"] = treated(sick, report)
+    return record
+
+
+def diagnosis(setup: Setup) -> Report:
+    """Return what `diagnose` says before training."""
+    return diagnose(
+        setup.network(),
+        setup.X,
+        setup.y,
+        loss=setup.loss,
+        optimizer=setup.optimizer(),
+        validation_data=setup.validation,
+        batch_size=setup.batch_size,
+        epochs=setup.epochs,
+        class_weight=setup.class_weight,
+    )
+
+
+def named(report: Report | None) -> list[tuple[str, str]]:
+    """Return each finding's name and severity, roots first."""
+    if report is None:
+        return []
+    roots = [(f.id, f.severity) for f in report.findings]
+    return roots + [(c.id, c.severity) for f in report.findings for c in f.consequences]
+
+
+def treated(setup: Setup, report: Report) -> tuple[float, list[str]]:
+    """Return the score after `prescribe`, and what was changed."""
+    plan = report.prescribe()
+    options: dict[str, Any] = {"progress": False}
+    if setup.validation is not None:
+        options["validation_data"] = setup.validation
+    plan.epochs = setup.epochs
+    try:
+        plan.fit(setup.X, setup.y, **options)
+    except (ChainruleError, ArithmeticError) as error:
+        return (0.0 if setup.classes else -1.0), [f"failed: {error}"[:200]]
+
+    def predict(X: Any) -> Any:
+        X, _ = plan.prepare(X, placeholder(setup, X))
+        out = plan.network.predict(X)
+        back = plan.network.target_preparation
+        return out if back is None else back.inverse_transform(out)
+
+    return score(replace(setup), predict), [f"{name}: {what}" for name, what in plan.changes]
+
+
+def placeholder(setup: Setup, X: Any) -> Any:
+    """Return targets that no preparation of rows leaves out, to send inputs alone through it."""
+    middle = setup.y[np.argsort(setup.y.reshape(len(setup.y), -1)[:, 0])[len(setup.y) // 2]]
+    return np.repeat(middle[None], len(X), axis=0)
+
+
+def harmed(record: Record) -> bool:
+    """Whether the disease does measurable harm: two points or five per cent of what is missing."""
+    return worse(record["untreated"], record["healthy"])
+
+
+def cured(record: Record) -> bool:
+    """Whether the treated one is as good as the healthy twin, within the same bounds."""
+    return not worse(record["treated"], record["healthy"])
+
+
+def worse(score: float, healthy: float) -> bool:
+    return healthy - score > max(0.02, 0.05 * (1 - healthy))

@@ -14,6 +14,10 @@ from chainrule import ChainruleError, Report, diagnose
 
 Record = dict[str, Any]
 
+TWINS = 3
+"""Healthy twins of other initial weights and order: their median is the healthy score, and how far
+they lie apart is what chance alone makes of it."""
+
 
 def examine(patient: Patient) -> Record:
     """Return what came of a patient, in numbers and names that JSON can say."""
@@ -29,7 +33,10 @@ def examine(patient: Patient) -> Record:
         "strengths": [strength for _, strength in patient.diseases],
         "classes": well.classes,
     }
-    record["healthy"], _, record["seconds"] = train(well)
+    twins = [train(replace(well, seed=well.seed + k)) for k in range(TWINS)]
+    record["twins"] = [score for score, _, _ in twins]
+    record["healthy"] = float(np.median(record["twins"]))
+    record["seconds"] = twins[0][2]
     untreated, watched, _ = train(sick, doctor=True)
     record["untreated"] = untreated
     began = time.process_time()
@@ -102,12 +109,17 @@ def placeholder(setup: Setup, X: Any) -> Any:
 
 def harmed(record: Record) -> bool:
     """Whether the disease does measurable harm: two points or five per cent of what is missing."""
-    return worse(record["untreated"], record["healthy"])
+    return worse(record["untreated"], min(record["twins"]))
 
 
 def cured(record: Record) -> bool:
     """Whether the treated one is as good as the healthy twin, within the same bounds."""
     return not worse(record["treated"], record["healthy"])
+
+
+def cured_within_spread(record: Record) -> bool:
+    """Whether it is as good as the least of the healthy twins, within these bounds."""
+    return not worse(record["treated"], min(record["twins"]))
 
 
 def worse(score: float, healthy: float) -> bool:

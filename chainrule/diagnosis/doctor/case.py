@@ -27,6 +27,8 @@ class Trial:
     losses: Array
     held_out_losses: Array | None = None
     """The loss of each row that had no part in it."""
+    factor: float = 1.0
+    """What the learning rate was multiplied with."""
     baseline: float = float("nan")
     """The loss on the same rows of knowing only the targets' mean."""
 
@@ -67,7 +69,7 @@ class Case:
     measured : list of Snapshot
         Some steps of the training in between.
     trial, slower, faster, one_batch, one_batch_adam, reference : Trial or None
-        The trial run; the same with a tenth and ten times the rate; on a single small batch, by
+        The trial run; the same with lower and higher rates; on a single small batch, by
         the user's optimizer and by another; and a plain network on the same data.
     gaps : tuple of float or None
         The loss of one batch in a training pass and in prediction, after training.
@@ -126,8 +128,8 @@ class Case:
     @property
     def x(self) -> Array | None:
         """The inputs where they are one array of floats (or whole numbers taken as such)."""
-        kinds = set(self.network.input_kinds().values())
-        return self.X if isinstance(self.X, np.ndarray) and kinds == {"floats"} else None
+        kinds = list(self.network.input_kinds().values())
+        return self.X if isinstance(self.X, np.ndarray) and kinds[0] == "floats" else None
 
     @property
     def labels(self) -> Array | None:

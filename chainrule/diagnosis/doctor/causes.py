@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from chainrule.diagnosis.doctor.finding import SEVERITIES, Finding
+from chainrule.diagnosis.doctor.finding import NOTE, SEVERITIES, Finding
 
 ROOTS = (
     "not-finite-data",
@@ -25,8 +26,8 @@ ROOTS = (
     "initialization-too-small",
     "vanishing-gradients",
     "small-batches-for-batch-norm",
-    "exploding-gradients",
     "learning-rate-too-high",
+    "exploding-gradients",
     "learning-rate-too-low",
     "dead-relu",
     "saturated-activation",
@@ -137,9 +138,14 @@ def ordered(findings: Sequence[Finding]) -> list[Finding]:
             roots.append(finding)
         else:
             under.setdefault(cause.id, []).append(finding)
-    # an explanation must be as grave as what it explains, or it is none
-    roots.sort(key=lambda f: (_weight(f), ROOTS.index(f.id)))
-    return [root.with_consequences(tuple(under.get(root.id, ()))) for root in roots]
+    roots = [with_consequences(root, under.get(root.id, [])) for root in roots]
+    return sorted(roots, key=lambda f: (_weight(f), ROOTS.index(f.id)))
+
+
+def with_consequences(root: Finding, under: Sequence[Finding]) -> Finding:
+    """Return a root with what follows from it; it is as grave as the gravest of that."""
+    gravest = min([root, *under], key=_weight).severity
+    return replace(root, severity=gravest, consequences=tuple(under))
 
 
 def _weight(finding: Finding) -> int:
@@ -147,8 +153,11 @@ def _weight(finding: Finding) -> int:
 
 
 def _explains(root: Finding, finding: Finding) -> bool:
-    """Whether this root explains that finding; a lesser one explains no graver one."""
-    if _weight(root) > _weight(finding):
+    """Whether this root explains that finding; a note explains nothing.
+
+    A warning explains a problem: that there is one shows that it does harm.
+    """
+    if root.severity == NOTE:
         return False
     follows = FOLLOWS.get(root.id, set())
     return finding.id in follows or (_weight(root) == 0 and finding.id in OF_EVERYTHING)

@@ -50,6 +50,8 @@ def underfitting(case: Case) -> Iterator[Finding]:
     done = reference_share = theirs / base
     if mine < t.UNDERFITTED * theirs + 0.05 * base or done > 0.7:
         return
+    if case.faster is not None and case.faster.last < t.CLEARLY_BETTER * trial.last:
+        return  # it is the rate
     if not flat_end(trial.losses) or not surely_above(trial, reference):
         return  # it was still getting better: more steps may do; or it may be chance
     yield Finding(

@@ -6,7 +6,7 @@ Nothing is measured here: conditions are found in the files beside this one.
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 PROBLEM, WARNING, NOTE = "problem", "warning", "note"
 SEVERITIES = (PROBLEM, WARNING, NOTE)
@@ -87,10 +87,6 @@ class Finding:
     def page(self) -> str:
         """Where its page in the guide stands."""
         return f"{PAGES}{self.id}.md"
-
-    def with_consequences(self, consequences: tuple[Finding, ...]) -> Finding:
-        """Return the same with these findings under it."""
-        return replace(self, consequences=consequences)
 
     def __str__(self) -> str:
         lines = [f"{self.severity.upper()}  {self.id}  ({self.where})", *_wrapped(self.summary, 2)]

@@ -88,6 +88,13 @@ def exploding_gradients(case: Case) -> Iterator[Finding]:
         )
 
 
+def exploded_at_the_start(case: Case) -> bool:
+    """Whether gradients are huge before a single step was taken."""
+    ratio, _ = flow(case)
+    first = case.gradient_norms[0] if len(case.gradient_norms) else 0.0
+    return ratio > t.EXPLODED or not first <= t.EXPLODED
+
+
 def _exploding(where: str, told: str, evidence: Evidence, severity: str) -> Finding:
     return Finding(
         "exploding-gradients",
@@ -148,7 +155,7 @@ def mislabelled_rows(case: Case) -> Iterator[Finding]:
         places = tuple(int(r) for r in rows)
         yield Finding(
             "mislabelled-rows",
-            WARNING if len(rows) > 0.02 * len(losses) else NOTE,
+            NOTE,
             f"rows {', '.join(map(str, places[:8]))}",
             f"{len(rows)} samples have losses of up to {losses[rows[0]]:.3g}, where most have "
             f"{usual:.2g}: their labels are worth a look",

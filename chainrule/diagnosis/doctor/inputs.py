@@ -37,7 +37,8 @@ def input_scale(case: Case) -> Iterator[Finding]:
     with np.errstate(all="ignore"):  # of huge numbers, which are told below
         std = x.std(axis=0) if x.ndim == 2 else np.full(1, x.std())
         mean = x.mean(axis=0) if x.ndim == 2 else np.full(1, x.mean())
-    varying = np.flatnonzero(std > 0)
+    varies = (x != x[:1]).any(axis=0) if x.ndim == 2 else std > 0
+    varying = np.flatnonzero(varies)
     cure = "Standardizer().fit(X_train) brings all columns to size 1"
     remedy = STANDARDIZE
     if x.ndim > 2:
@@ -79,8 +80,8 @@ def input_scale(case: Case) -> Iterator[Finding]:
             Evidence("root mean square of X", size, f"above {t.TINY:g}"),
             (),
         )
-    elif x.ndim == 2 and len(varying) and np.median(np.abs(mean / std)[varying]) > t.OFFSET:
-        offset = float(np.median(np.abs(mean / std)[varying]))
+    elif x.ndim == 2 and len(varying) and _offset(mean[varying], std[varying]) > t.OFFSET:
+        offset = _offset(mean[varying], std[varying])
         said = (
             WARNING,
             f"X's columns lie {offset:.3g} standard deviations from 0 (half of them at least): "
@@ -95,6 +96,11 @@ def input_scale(case: Case) -> Iterator[Finding]:
             "input-scale", severity, where, summary, (evidence,), SCALE_CAUSE, remedy,
             columns=columns,
         )  # fmt: skip
+
+
+def _offset(mean: Array, std: Array) -> float:
+    """Return how many standard deviations the columns lie from 0: their median."""
+    return float(np.median(np.abs(mean) / std))
 
 
 def constant_columns(case: Case) -> Iterator[Finding]:

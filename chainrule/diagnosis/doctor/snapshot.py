@@ -80,10 +80,13 @@ class LayerNumbers:
 
 @dataclass
 class ParameterNumbers:
-    """Root mean squares of a parameter's value, its gradient, and its move in one step."""
+    """Root mean squares of a parameter's value, its gradient, and its move in one step.
+
+    `weighs` is False for biases and gains, which begin at 0 or move by more than their size.
+    """
 
     path: str
-    size: int
+    weighs: bool
     value: float
     gradient: float
     update: float = float("nan")
@@ -211,4 +214,5 @@ def parameters_of(network: Network, before: Array | None) -> Any:
     for path, place in flat.slices.items():
         values = flat.values[place]
         moved = float("nan") if before is None else rms(values - before[place])
-        yield ParameterNumbers(path, values.size, rms(values), rms(flat.grads[place]), moved)
+        weighs = bool(flat.decay[place][:1].all())
+        yield ParameterNumbers(path, weighs, rms(values), rms(flat.grads[place]), moved)

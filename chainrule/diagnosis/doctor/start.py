@@ -10,6 +10,7 @@ import numpy as np
 from chainrule.diagnosis.doctor import thresholds as t
 from chainrule.diagnosis.doctor.case import Case
 from chainrule.diagnosis.doctor.finding import PROBLEM, WARNING, Evidence, Finding
+from chainrule.diagnosis.doctor.snapshot import Snapshot
 from chainrule.layers import Embedding
 from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy
 from chainrule.module import Module, walk
@@ -85,7 +86,9 @@ def initialization(case: Case) -> Iterator[Finding]:
         ratios = [r if math.isfinite(r) else math.inf for r in ratios]
     grown, shrunk = int(np.argmax(ratios)), int(np.argmin(ratios))
     told = ", ".join(f"{r:.2g}" for r in ratios[:12])
-    if ratios[grown] > t.SIGNAL_GROWN:
+    gains = hidden_gains(case.network)
+    heavy = max(gains) > t.GAIN_LARGE or len(layers) > t.DEEP
+    if ratios[grown] > t.SIGNAL_GROWN and heavy:
         yield Finding(
             "initialization-too-large",
             PROBLEM,
@@ -106,15 +109,19 @@ def initialization(case: Case) -> Iterator[Finding]:
             layers=tuple(layer.path for layer in layers),
         )
     # the last layer's weights may begin small: that is a good start for a softmax
-    elif ratios[:-1] and min(ratios[:-1]) < t.SIGNAL_SHRUNK:
+    elif (
+        ratios[:-1]
+        and min(ratios[:-1]) < t.SIGNAL_SHRUNK
+        and not cut_off(start)
+        and min(gains) < t.GAIN_SMALL
+    ):
         shrunk = int(np.argmin(ratios[:-1]))
-        squashing = any(layer.kind == "Sigmoid" for layer in start.layers[:-1])
         yield Finding(
             "initialization-too-small",
             PROBLEM if min(ratios[:-1]) < t.SIGNAL_SHRUNK / 4 else WARNING,
             layers[shrunk].path,
             f"at {layers[shrunk].path} the signal is {ratios[shrunk]:.3g} times the input's: the "
-            "weights begin too small" + (" for so many sigmoids" if squashing else ""),
+            "weights begin too small",
             (
                 Evidence(
                     "signal by the input's, smallest", ratios[shrunk], f"above {t.SIGNAL_SHRUNK:g}"
@@ -129,6 +136,17 @@ def initialization(case: Case) -> Iterator[Finding]:
             + "\n# or a normalisation, such as LayerNorm, behind each Linear",
             layers=tuple(layer.path for layer in layers),
         )
+
+
+def hidden_gains(network: Network) -> list[float]:
+    """Return by what each weight matrix multiplies the spread of inputs that are independent."""
+    units = [units_first(value) for value in weight_matrices(network).values()]
+    return [float(np.sqrt((u.astype(np.float64) ** 2).sum(axis=1).mean())) for u in units] or [1.0]
+
+
+def cut_off(start: Snapshot) -> bool:
+    """Whether the signal ends at activations, dead or saturated ones, and not for its weights."""
+    return any(a.dead_share >= t.DEAD or a.saturated >= t.SATURATED for a in start.layers)
 
 
 def loss_at_start(case: Case) -> Iterator[Finding]:

@@ -11,6 +11,13 @@ import numpy as np
 from chainrule.diagnosis.doctor import thresholds as t
 from chainrule.diagnosis.doctor.case import Case, Trial
 from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
+from chainrule.diagnosis.doctor.gradients import exploded_at_the_start
+from chainrule.diagnosis.doctor.start import cut_off
+
+TOO_LONG = (
+    "A step that is too long leaps over the valley that the gradient points into. The loss then "
+    "jumps to and fro, or away for good, and units may be pushed to where they are dead."
+)
 
 
 def left(trial: Trial | None, floor: float, first: float) -> float:
@@ -20,18 +27,33 @@ def left(trial: Trial | None, floor: float, first: float) -> float:
     return (trial.last - floor) / (first - floor)
 
 
+def origin(trial: Trial) -> float:
+    """Return the loss that there is to lower: the first one, or that of guessing if it is less."""
+    guessing = trial.baseline
+    return min(trial.first, guessing) if guessing > 0 else trial.first
+
+
+def not_the_rate(case: Case) -> bool:
+    """Whether what is wrong was so before a single step, so that no rate is to blame."""
+    return exploded_at_the_start(case) or (case.start is not None and cut_off(case.start))
+
+
 def rate_of(case: Case) -> float:
     """Return the learning rate that training begins with."""
     return case.optimizer.current_learning_rate() if case.optimizer is not None else float("nan")
 
 
 def learning_rate_too_high(case: Case) -> Iterator[Finding]:
-    """Find training that a tenth of the rate does much better, or that diverges."""
+    """Find training that a lower rate does much better."""
     trial, slower = case.trial, case.slower
-    if trial is None or slower is None or not math.isfinite(trial.first):
+    if trial is None or not math.isfinite(trial.first) or not_the_rate(case):
+        return
+    if slower is None:
+        yield from _diverged(case, trial)
         return
     floor = _floor(case)
-    here, there = left(trial, floor, trial.first), left(slower, floor, trial.first)
+    first = origin(trial)
+    here, there = left(trial, floor, first), left(slower, floor, first)
     swings = oscillation(trial)
     diverged = trial.last > t.DIVERGED * trial.first or not math.isfinite(trial.last)
     better = there < t.CLEARLY_BETTER * here and here - there > t.WORTH
@@ -43,17 +65,36 @@ def learning_rate_too_high(case: Case) -> Iterator[Finding]:
         "learning-rate-too-high",
         PROBLEM if diverged or (here > t.MUCH_LEFT and there < t.MUCH_BETTER * here) else WARNING,
         "the optimizer",
-        f"with the rate {rate:.3g} the loss {what} ({trial.first:.3g} to {trial.last:.3g}); with a "
-        f"tenth of it, {rate / 10:.3g}, it comes to {slower.last:.3g} in as many steps",
+        f"with the rate {rate:.3g} the loss {what} ({trial.first:.3g} to {trial.last:.3g}); with "
+        f"{rate * slower.factor:.3g} it comes to {slower.last:.3g} in as many steps",
         (
             Evidence(
                 f"loss after {len(trial.losses)} steps", trial.last, f"below {trial.first:.3g}"
             ),
-            Evidence("the same with a tenth of the rate", slower.last, "not lower"),
+            Evidence(
+                f"the same with the rate {rate * slower.factor:.3g}", slower.last, "not lower"
+            ),
         ),
-        "A step that is too long leaps over the valley that the gradient points into. The loss "
-        "then "
-        "jumps to and fro, or away for good, and units may be pushed to where they are dead.",
+        TOO_LONG,
+        f"optimizer = {_with_rate(case, rate * slower.factor)}",
+    )
+
+
+def _diverged(case: Case, trial: Trial) -> Iterator[Finding]:
+    """Tell what a training shows that was watched, where no other rate was tried."""
+    finite = trial.losses[np.isfinite(trial.losses)]
+    end = trial.last if math.isfinite(trial.last) or not len(finite) else float(finite[-1])
+    if not end > t.DIVERGED * trial.first:  # of a NaN without a rise another thing is the cause
+        return
+    rate = rate_of(case)
+    yield Finding(
+        "learning-rate-too-high",
+        PROBLEM,
+        "the optimizer",
+        f"with the rate {rate:.3g} the loss goes from {trial.first:.3g} to {trial.last:.3g}: it "
+        "diverges",
+        (Evidence("loss at the end", trial.last, f"below {trial.first:.3g}"),),
+        TOO_LONG,
         f"optimizer = {_with_rate(case, rate / 10)}",
     )
 
@@ -64,12 +105,13 @@ def learning_rate_too_low(case: Case) -> Iterator[Finding]:
     if trial is None or faster is None or not math.isfinite(trial.last):
         return
     floor = _floor(case)
-    here, there = left(trial, floor, trial.first), left(faster, floor, trial.first)
+    first = origin(trial)
+    here, there = left(trial, floor, first), left(faster, floor, first)
     planned = max(1.0, case.steps / max(1, len(trial.losses)))
     expected = max(0.0, 1 - (1 - here) * planned)  # if the loss went on to fall as fast
     if not (expected > t.MUCH_LEFT and there < t.CLEARLY_BETTER * here):
         return
-    ratios = [p.update_ratio for s in case.measured for p in s.parameters if p.size > 1]
+    ratios = [p.update_ratio for s in case.measured for p in s.parameters if p.weighs]
     ratios = [r for r in ratios if math.isfinite(r) and r > 0]
     ratio = float(np.median(ratios)) if ratios else float("nan")
     if ratio > t.UPDATE_USUAL:
@@ -80,7 +122,7 @@ def learning_rate_too_low(case: Case) -> Iterator[Finding]:
         PROBLEM if expected > t.ALL_LEFT else WARNING,
         "the optimizer",
         f"with the rate {rate:.3g} the loss goes from {trial.first:.3g} to {trial.last:.3g} in "
-        f"{len(trial.losses)} steps; with ten times as much, {rate * 10:.3g}, to {faster.last:.3g}",
+        f"{len(trial.losses)} steps; with {rate * faster.factor:.3g}, to {faster.last:.3g}",
         (
             Evidence("update of a parameter by its size, a step", ratio, "about 0.001"),
             Evidence(
@@ -92,7 +134,7 @@ def learning_rate_too_low(case: Case) -> Iterator[Finding]:
         "Each step moves the weights by so small a part of their size that they are nearly the "
         "same "
         "in the end. With the epochs there are, the loss cannot get to where it could be.",
-        f"optimizer = {_with_rate(case, rate * 10)}",
+        f"optimizer = {_with_rate(case, rate * faster.factor)}",
     )  # fmt: skip
 
 

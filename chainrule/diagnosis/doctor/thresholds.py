@@ -66,6 +66,13 @@ SIGNAL_GROWN = 30.0
 """Through healthy layers the signal keeps its size; a factor of 3 or so is lost or won in deep ones
 without normalisation. Thirty times as large, a softmax or tanh behind it is saturated. (clinic)"""
 
+GAIN_LARGE, GAIN_SMALL = 2.5, 0.4
+"""By what a layer's weights multiply the spread of its input. Kaiming's are drawn for 1.41, Xavier's
+for about 1; only beyond these are they to blame for a signal that grows or dies out."""
+
+DEEP = 6
+"""In chains of more layers than this a signal grows with less, too."""
+
 SIGNAL_SHRUNK = 0.02
 """Below this part of the input's signal, outputs no longer depend on the input. (clinic)"""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from chainrule.checks import check_instance, check_range, check_whole
 from chainrule.data.sources import as_array, refuse_other_lengths
 from chainrule.diagnosis.doctor import every_finding
-from chainrule.diagnosis.doctor.case import Case
+from chainrule.diagnosis.doctor.case import Case, Trial
 from chainrule.diagnosis.doctor.snapshot import Recorder
 from chainrule.diagnosis.doctor.targets import recall_of
 from chainrule.diagnosis.gradient_check import check_module
@@ -200,7 +200,9 @@ def checked_modules(network: Network, recorder: Recorder) -> Any:
             continue
         if any(inner.startswith(path + ".") for inner in wrong):
             continue  # the inner one is to blame
-        x = recorder.outputs[path][1]
+        _, x, y = recorder.outputs[path]
+        if not all(bool(np.isfinite(a).all()) for a in arrays_of(y)):
+            continue  # no gradient to check where there is no number
         try:
             report = check_module(module, take(x, slice(0, 4)))
         except Exception:  # whatever a user's own code raises: it takes other arguments, say
@@ -238,12 +240,42 @@ def try_training(case: Case, usable: Case, steps: int, seed: int) -> None:
     course = tried(1.0, watched=True)
     case.trial, case.measured = course.trial, course.measured
     case.gradient_norms, case.not_finite = course.gradient_norms, course.not_finite
-    case.slower, case.faster = tried(0.1).trial, tried(10.0).trial
+    case.slower = first_that_differs(tried, course.trial, (0.1, 0.01, 0.001), learned_well)
+    case.faster = first_that_differs(tried, course.trial, (10.0, 100.0, 1000.0), learned_something)
     case.one_batch = trials.on_one_batch(usable, optimizer, seed)
     if not case.one_batch.last < 0.5 * case.one_batch.baseline:
         case.one_batch_adam = trials.on_one_batch(usable, Adam(0.003), seed)
     if not case.not_finite:
         look_at_the_end(case, usable, course.network, known, held, steps, seed)
+
+
+def first_that_differs(
+    tried: Callable[[float], trials.Course],
+    as_it_is: Trial,
+    factors: Sequence[float],
+    enough: Callable[[Trial], bool],
+) -> Trial:
+    """Return the trial of the first factor that does enough; where none does, the best one."""
+    best: Trial | None = None
+    for factor in factors:
+        trial = tried(factor).trial
+        trial.factor = factor
+        if best is None or trial.last < best.last:
+            best = trial
+        if enough(trial) or (factor == factors[0] and enough(as_it_is)):
+            break
+    assert best is not None
+    return best
+
+
+def learned_well(trial: Trial) -> bool:
+    """Whether the loss fell by half."""
+    return trial.last < 0.5 * trial.first
+
+
+def learned_something(trial: Trial) -> bool:
+    """Whether the loss fell by a tenth, or away: a still higher rate will tell no more."""
+    return trial.last < 0.9 * trial.first or trial.last > 1.1 * trial.first
 
 
 def look_at_the_end(

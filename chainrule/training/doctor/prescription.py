@@ -190,7 +190,12 @@ def prescribe(findings: Sequence[Finding], case: Case, rows: Array | None = None
 
 def _rate(plan: Prescription, everything: Sequence[Finding]) -> None:
     """Choose the learning rate by trials, where a finding that was treated asks for it."""
-    if not plan.search:
+    for finding in everything:
+        if finding.id == "learning-rate-too-low":
+            plan.search = "higher"
+        elif finding.id == "learning-rate-too-high":
+            plan.search = plan.search or "any"
+    if not plan.search or not plan.changes:
         return
     factors = RATES_TO_TRY[plan.search]
     steps = max(20, min(TRIAL_STEPS, plan.case.steps or TRIAL_STEPS))

@@ -123,12 +123,11 @@ class Report:
                     steps, ratios = updates.setdefault(p.path, ([], []))
                     steps.append(snapshot.step)
                     ratios.append(p.update_ratio)
-        trials = {
-            "as it is": case.trial,
-            "a tenth of the rate": case.slower,
-            "ten times": case.faster,
-        }
-        losses = {n: tr.losses for n, tr in trials.items() if tr is not None and len(tr.losses)}
+        trials = {} if case.trial is None else {"as it is": case.trial}
+        for other in (case.slower, case.faster):
+            if other is not None:
+                trials[f"rate × {other.factor:g}"] = other
+        losses = {name: t.losses for name, t in trials.items() if len(t.losses)}
         return draw_training_flow(signals, gradients, updates, losses)
 
     def save_html(self, path: str | os.PathLike[str]) -> None:

@@ -37,6 +37,9 @@ SMALL_BATCH, SMALL_BATCH_STEPS = 16, 200
 
 REFERENCE_HIDDEN = 64
 
+NEARLY = 0.05
+"""Rates whose loss ends within this part of the range of losses are as good as the best."""
+
 
 @dataclass
 class Course:
@@ -300,7 +303,11 @@ def reference(
 
 
 def best_rate(case: Case, steps: int, seed: int, factors: tuple[float, ...]) -> float:
-    """Return which factor of the learning rate ends lowest within so many steps."""
+    """Return by which factor the learning rate ends lowest within so many steps, or nearly so.
+
+    Of those that do nearly as well the one nearest to 1 is taken: what is lowest after a few hundred
+    steps is often too high for a thousand.
+    """
     ends = {}
     for factor in factors:
         try:
@@ -313,4 +320,8 @@ def best_rate(case: Case, steps: int, seed: int, factors: tuple[float, ...]) -> 
             continue
         ends[factor] = course.trial.last
     good = {factor: end for factor, end in ends.items() if math.isfinite(end)}
-    return min(good, key=lambda factor: good[factor]) if good else 1.0
+    if not good:
+        return 1.0
+    best, worst = min(good.values()), max(good.values())
+    enough = [factor for factor, end in good.items() if end <= best + NEARLY * (worst - best)]
+    return min(enough, key=lambda factor: abs(math.log(factor)))

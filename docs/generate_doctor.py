@@ -58,6 +58,7 @@ def write(page: Path) -> None:
 
 
 def main(chosen: list[str]) -> None:
+    """Write the pages, all without names."""
     for page in sorted(FOLDER.glob("*.md")):
         if page.stem != "README" and (not chosen or page.stem in chosen):
             write(page)

@@ -10,6 +10,7 @@ import numpy as np
 from chainrule.diagnosis.doctor import thresholds as t
 from chainrule.diagnosis.doctor.case import Case, Trial
 from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
+from chainrule.diagnosis.doctor.steps import update_ratio
 
 VALIDATION = "val_"
 
@@ -52,6 +53,8 @@ def underfitting(case: Case) -> Iterator[Finding]:
         return
     if case.faster is not None and case.faster.last < t.CLEARLY_BETTER * trial.last:
         return  # it is the rate
+    if len(trial.losses) < t.STEPS_TO_JUDGE or update_ratio(case) < t.UPDATE_TOO_SMALL:
+        return  # it has hardly moved yet
     if not flat_end(trial.losses) or not surely_above(trial, reference):
         return  # it was still getting better: more steps may do; or it may be chance
     yield Finding(

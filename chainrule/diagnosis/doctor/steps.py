@@ -33,6 +33,13 @@ def origin(trial: Trial) -> float:
     return min(trial.first, guessing) if guessing > 0 else trial.first
 
 
+def update_ratio(case: Case) -> float:
+    """Return by which part of their size a step moves the weights: the median of those measured."""
+    ratios = [p.update_ratio for s in case.measured for p in s.parameters if p.weighs]
+    ratios = [r for r in ratios if math.isfinite(r) and r > 0]
+    return float(np.median(ratios)) if ratios else float("nan")
+
+
 def not_the_rate(case: Case) -> bool:
     """Whether what is wrong was so before a single step, so that no rate is to blame."""
     return exploded_at_the_start(case) or (case.start is not None and cut_off(case.start))
@@ -111,15 +118,13 @@ def learning_rate_too_low(case: Case) -> Iterator[Finding]:
     expected = max(0.0, 1 - (1 - here) * planned)  # if the loss went on to fall as fast
     if not (expected > t.MUCH_LEFT and there < t.CLEARLY_BETTER * here):
         return
-    ratios = [p.update_ratio for s in case.measured for p in s.parameters if p.weighs]
-    ratios = [r for r in ratios if math.isfinite(r) and r > 0]
-    ratio = float(np.median(ratios)) if ratios else float("nan")
+    ratio = update_ratio(case)
     if ratio > t.UPDATE_USUAL:
         return
-    rate = rate_of(case)
+    rate, enough = rate_of(case), len(trial.losses) >= t.STEPS_TO_JUDGE
     yield Finding(
         "learning-rate-too-low",
-        PROBLEM if expected > t.ALL_LEFT else WARNING,
+        PROBLEM if expected > t.ALL_LEFT and (planned <= 2 or enough) else WARNING,
         "the optimizer",
         f"with the rate {rate:.3g} the loss goes from {trial.first:.3g} to {trial.last:.3g} in "
         f"{len(trial.losses)} steps; with {rate * faster.factor:.3g}, to {faster.last:.3g}",

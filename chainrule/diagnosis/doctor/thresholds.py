@@ -67,8 +67,8 @@ SIGNAL_GROWN = 30.0
 without normalisation. Thirty times as large, a softmax or tanh behind it is saturated. (clinic)"""
 
 GAIN_LARGE, GAIN_SMALL = 2.5, 0.4
-"""By what a layer's weights multiply the spread of its input. Kaiming's are drawn for 1.41, Xavier's
-for about 1; only beyond these are they to blame for a signal that grows or dies out."""
+"""By what a layer's weights multiply the spread of its input. Kaiming's are drawn for 1.41,
+Xavier's for about 1; only beyond these are they to blame for a signal that grows or dies out."""
 
 DEEP = 6
 """In chains of more layers than this a signal grows with less, too."""
@@ -159,6 +159,9 @@ training has not arrived, and has hardly begun. (clinic)"""
 
 MUCH_BETTER = 0.3
 """A tenth of the rate that leaves less than this part of what is left proves the rate guilty."""
+
+STEPS_TO_JUDGE = 100
+"""A trial of fewer, where training is to be much longer, gives a warning at most."""
 
 WORTH = 0.1
 """Differences below this part of the loss are not worth a word."""

@@ -305,8 +305,8 @@ def reference(
 def best_rate(case: Case, steps: int, seed: int, factors: tuple[float, ...]) -> float:
     """Return by which factor the learning rate ends lowest within so many steps, or nearly so.
 
-    Of those that do nearly as well the one nearest to 1 is taken: what is lowest after a few hundred
-    steps is often too high for a thousand.
+    Of those that do nearly as well the one nearest to 1 is taken: what is lowest after a few
+    hundred steps is often too high for a thousand.
     """
     ends = {}
     for factor in factors:

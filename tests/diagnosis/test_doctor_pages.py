@@ -1,0 +1,40 @@
+"""Every page of the guide to the doctor: its sick run is named first, and its code runs."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from chainrule.diagnosis.doctor import causes
+from chainrule.plots.figures import figure_class
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+GENERATOR = runpy.run_path(str(ROOT / "docs" / "generate_doctor.py"))
+FOLDER = ROOT / "docs" / "doctor"
+PAGES = {page.stem: page for page in sorted(FOLDER.glob("*.md")) if page.stem != "README"}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_sick_run_of_a_page_is_named_first(name):
+    sick, *cure = GENERATOR["blocks"](PAGES[name])
+    names = {"__name__": "page"}
+    printed = GENERATOR["run"](sick, names)
+    report = names["report"]
+    assert report.findings[0].id == name
+    first_screen = printed.splitlines()[:24]
+    assert any(name in line for line in first_screen)
+    for block in cure:
+        GENERATOR["run"](block, names)
+    assert isinstance(names["figure"], figure_class())
+
+
+def test_there_is_a_page_for_each_condition():
+    assert set(PAGES) == set(causes.ROOTS) - {"refused"}
+
+
+def test_pages_hold_what_their_code_printed():
+    for page in PAGES.values():
+        for _, printed in GENERATOR["BLOCK"].findall(page.read_text("utf-8")):
+            assert len(printed.splitlines()) <= GENERATOR["MOST_LINES"] + 1
+    assert "PROBLEM  dead-relu" in PAGES["dead-relu"].read_text("utf-8")
+    assert all(page.with_suffix(".png").exists() for page in PAGES.values())

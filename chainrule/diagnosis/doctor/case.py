@@ -27,6 +27,8 @@ class Trial:
     losses: Array
     held_out_losses: Array | None = None
     """The loss of each row that had no part in it."""
+    start: float = float("nan")
+    """The loss of many samples before the first step."""
     factor: float = 1.0
     """What the learning rate was multiplied with."""
     baseline: float = float("nan")
@@ -39,7 +41,9 @@ class Trial:
 
     @property
     def first(self) -> float:
-        """The loss at the start: of the first step."""
+        """The loss at the start: of many samples where it was measured, or of the first step."""
+        if self.start > 0:
+            return self.start
         return float(self.losses[0]) if len(self.losses) else float("nan")
 
     @property

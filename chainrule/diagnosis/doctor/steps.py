@@ -27,10 +27,13 @@ def left(trial: Trial | None, floor: float, first: float) -> float:
     return (trial.last - floor) / (first - floor)
 
 
-def origin(trial: Trial) -> float:
-    """Return the loss that there is to lower: the first one, or that of guessing if it is less."""
+def origin(trial: Trial, floor: float) -> float:
+    """Return the loss that there is to lower: the first one, or that of guessing if it is less.
+
+    Where no trial came below guessing, what there was to lower is the first one.
+    """
     guessing = trial.baseline
-    return min(trial.first, guessing) if guessing > 0 else trial.first
+    return min(trial.first, guessing) if guessing > floor else trial.first
 
 
 def update_ratio(case: Case) -> float:
@@ -59,7 +62,7 @@ def learning_rate_too_high(case: Case) -> Iterator[Finding]:
         yield from _diverged(case, trial)
         return
     floor = _floor(case)
-    first = origin(trial)
+    first = origin(trial, floor)
     here, there = left(trial, floor, first), left(slower, floor, first)
     swings = oscillation(trial)
     diverged = trial.last > t.DIVERGED * trial.first or not math.isfinite(trial.last)
@@ -112,7 +115,7 @@ def learning_rate_too_low(case: Case) -> Iterator[Finding]:
     if trial is None or faster is None or not math.isfinite(trial.last):
         return
     floor = _floor(case)
-    first = origin(trial)
+    first = origin(trial, floor)
     here, there = left(trial, floor, first), left(faster, floor, first)
     planned = max(1.0, case.steps / max(1, len(trial.losses)))
     expected = max(0.0, 1 - (1 - here) * planned)  # if the loss went on to fall as fast

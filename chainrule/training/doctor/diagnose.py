@@ -233,9 +233,11 @@ def try_training(case: Case, usable: Case, steps: int, seed: int) -> None:
     }
 
     def tried(rate: float, watched: bool = False) -> trials.Course:
-        return trials.run(
+        course = trials.run(
             case.network, case.loss, optimizer, X, y, rate=rate, watched=watched, **options
         )
+        course.trial.start = math.nan if case.start is None else case.start.loss
+        return course
 
     course = tried(1.0, watched=True)
     case.trial, case.measured = course.trial, course.measured

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.plots.figures import new_panels
+from chainrule.plots.figures import new_figure
 
 MOST_LINES = 10
 """Of more parameters, those are drawn that are spread evenly over the network."""
@@ -36,7 +36,8 @@ def draw_training_flow(
     -------
     matplotlib.figure.Figure
     """
-    figure, panels = new_panels("Drawing a report", 4, 5.2, 4.2)
+    figure = new_figure("Drawing a report", 10.4, 8.4)
+    panels = figure.subplots(2, 2).ravel()
     _by_layer(panels[0], signals, "signal: deviation over the samples")
     _by_layer(panels[1], gradients, "gradient at the output")
     chosen = list(updates)[:: max(1, -(-len(updates) // MOST_LINES))]

@@ -224,8 +224,10 @@ def _correlation(a: Array, b: Array) -> float:
 
 def _coded(column: Array, labels: Array) -> float:
     """Return how purely a column that is as good as a code, a value a class, tells the class."""
-    values, places = np.unique(np.round(column, 9), return_inverse=True)
     classes = np.unique(labels)
+    if len(np.unique(column[:200])) > 2 * len(classes):  # most columns: no code at a glance
+        return 0.0
+    values, places = np.unique(np.round(column, 9), return_inverse=True)
     if not 2 <= len(values) <= 2 * len(classes):
         return 0.0
     counts = np.zeros((len(values), int(labels.max()) + 1))

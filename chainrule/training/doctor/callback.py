@@ -33,6 +33,12 @@ from chainrule.training.doctor.report import Report
 from chainrule.training.run import Run
 from chainrule.watching import watch
 
+SHARE = 0.01
+"""Passes at the beginning and the end have at most so many samples as a part of all that training
+goes through, so that they cost no more than a few per cent of it."""
+
+LEAST = 64
+
 EARLY = (1, 10)
 """Steps that are watched besides every k-th one: most that goes wrong does so at once."""
 
@@ -86,13 +92,15 @@ class Doctor(Callback):
 
     def _begin(self, trainer: Run) -> Case:
         network, optimizer = self._trainer_first
-        X, y, self._rows = samples_of(trainer.source)
-        held = None if trainer.validation is None else samples_of(trainer.validation)[:2]
-        steps = trainer.epochs * trainer.batches_per_epoch
-        size = trainer.batch_size
+        steps, size = trainer.epochs * trainer.batches_per_epoch, trainer.batch_size
+        self._budget = max(LEAST, int(SHARE * steps * size))
+        X, y, self._rows = samples_of(trainer.source, min(MOST_SAMPLES, 4 * self._budget))
+        held = None
+        if trainer.validation is not None:
+            held = samples_of(trainer.validation, min(MOST_SAMPLES, 4 * self._budget))[:2]
         case = Case(network, trainer.loss, optimizer, X, y, held, size, steps, trainer.clip_norm)
         case.planned_epochs = trainer.epochs
-        probe = slice(0, trials.PROBE)
+        probe = self._probe()
         with contextlib.suppress(ChainruleError):
             case.start, recorder = trials.examine(
                 network, trainer.loss, take(X, probe), take(y, probe), 0
@@ -151,18 +159,23 @@ class Doctor(Callback):
 
     def _look_at_the_end(self, network: Network) -> None:
         case = self._case
-        probe = slice(0, trials.PROBE)
+        probe = self._probe()
         X, y = take(case.X, probe), take(case.y, probe)
         case.end, _ = trials.examine(network, case.loss, X, y, self._steps)
         case.gaps = trials.gaps(network, case.loss, X, y)
         measure_samples(case, network)
 
+    def _probe(self) -> slice:
+        """Return the samples of a pass that is looked at as a whole."""
+        return slice(0, min(trials.PROBE, self._budget))
 
-def samples_of(source: Source) -> tuple[Nested, Nested, Array | None]:
-    """Return some of a source's samples, spread evenly over them, and which; or its first batch."""
+
+def samples_of(source: Source, most: int) -> tuple[Nested, Nested, Array | None]:
+    """Return some of a source's samples, drawn at random, and which; or its first batch."""
     if isinstance(source, ArraySource):
-        count = min(MOST_SAMPLES, len(source.rows))
-        rows = source.rows[np.linspace(0, len(source.rows) - 1, count).astype(np.intp)]
+        rows = source.rows
+        if len(rows) > most:
+            rows = rows[np.random.default_rng(0).permutation(len(rows))[:most]]
         return take(source.X, rows), take(source.y, rows), rows
     x, y, _ = source.first()
     return x, y, None

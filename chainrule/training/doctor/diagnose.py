@@ -299,8 +299,10 @@ def look_at_the_end(
     trial = case.trial
     if len(held) and trial is not None:
         X, y = take(usable.X, held), take(usable.y, held)
-        trial.held_out_losses = trials.losses_of_samples(trained, case.loss, X, y)
-        trial.baseline = trials.baseline(case.loss, y, trained.predict(X))
+        with np.errstate(all="ignore"):
+            pred = trained.predict(X)
+        trial.held_out_losses = trials.losses_of_samples(case.loss, pred, y)
+        trial.baseline = trials.baseline(case.loss, y, pred)
         case.reference = trials.reference(
             usable, known, held, steps=steps, batch_size=case.batch_size, seed=seed
         )
@@ -308,15 +310,15 @@ def look_at_the_end(
 
 def measure_samples(case: Case, trained: Network) -> None:
     """Measure each sample's loss, and how much of each class is recognised, after training."""
-    case.losses_of_samples = trials.losses_of_samples(trained, case.loss, case.X, case.y)
+    with np.errstate(all="ignore"):
+        pred = trained.predict(case.X)
+    case.losses_of_samples = trials.losses_of_samples(case.loss, pred, case.y)
     labels = case.labels
-    if labels is not None:
-        with np.errstate(all="ignore"):
-            pred = trained.predict(case.X)
-        if isinstance(pred, np.ndarray) and pred.ndim == 2 and np.isfinite(pred).all():
-            half = 0.0 if getattr(case.loss, "from_logits", False) else 0.5
-            chosen = pred.argmax(axis=1) if pred.shape[1] > 1 else (pred[:, 0] > half).astype(int)
-            case.recall = recall_of(labels, chosen)
+    rows = isinstance(pred, np.ndarray) and pred.ndim == 2
+    if labels is not None and rows and np.isfinite(pred).all():
+        half = 0.0 if getattr(case.loss, "from_logits", False) else 0.5
+        chosen = pred.argmax(axis=1) if pred.shape[1] > 1 else (pred[:, 0] > half).astype(int)
+        case.recall = recall_of(labels, chosen)
 
 
 def split_rows(samples: int, seed: int) -> tuple[Array, Array]:

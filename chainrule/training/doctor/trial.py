@@ -200,15 +200,12 @@ def gaps(network: Network, loss: Loss, X: Nested, y: Nested) -> tuple[float, flo
         return train, loss.forward(y, network.predict(X))
 
 
-def losses_of_samples(network: Network, loss: Loss, X: Nested, y: Any) -> Array | None:
-    """Return the loss of each sample in prediction, where a sample is one row of the output."""
-    if not isinstance(y, np.ndarray):
+def losses_of_samples(loss: Loss, pred: Any, y: Any) -> Array | None:
+    """Return the loss of each sample, where a sample is one row of the output."""
+    if not isinstance(y, np.ndarray) or not isinstance(pred, np.ndarray) or pred.ndim > 2:
         return None
     try:
         with np.errstate(all="ignore"):
-            pred = network.predict(X)
-            if not isinstance(pred, np.ndarray) or pred.ndim > 2:
-                return None
             return np.asarray(loss.losses(*loss.rows(y, pred)), dtype=np.float64)
     except ChainruleError:
         return None

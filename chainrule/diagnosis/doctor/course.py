@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.diagnosis.doctor import thresholds as t
 from chainrule.diagnosis.doctor.case import Case, Trial
 from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
-from chainrule.diagnosis.doctor.steps import update_ratio
+from chainrule.diagnosis.doctor.steps import a_higher_rate_helps, update_ratio
 
 VALIDATION = "val_"
 
@@ -51,8 +51,8 @@ def underfitting(case: Case) -> Iterator[Finding]:
     done = reference_share = theirs / base
     if mine < t.UNDERFITTED * theirs + 0.05 * base or done > 0.7:
         return
-    if case.faster is not None and case.faster.last < t.CLEARLY_BETTER * trial.last:
-        return  # it is the rate
+    if a_higher_rate_helps(case):
+        return
     if len(trial.losses) < t.STEPS_TO_JUDGE or update_ratio(case) < t.UPDATE_TOO_SMALL:
         return  # it has hardly moved yet
     if not flat_end(trial.losses) or not surely_above(trial, reference):

@@ -12,8 +12,7 @@ from chainrule.diagnosis.doctor.case import Case
 from chainrule.diagnosis.doctor.endings import REGRESSION
 from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
 from chainrule.diagnosis.doctor.snapshot import LayerNumbers
-
-INTERQUARTILE_FAR = 20.0
+from chainrule.diagnosis.doctor.start import cut_off
 
 
 def flow(case: Case) -> tuple[float, list[LayerNumbers]]:
@@ -28,9 +27,9 @@ def flow(case: Case) -> tuple[float, list[LayerNumbers]]:
 def vanishing_gradients(case: Case) -> Iterator[Finding]:
     """Find gradients that are as good as 0 when they come to the first layers."""
     ratio, layers = flow(case)
-    if not 0 < ratio < t.VANISHING:
+    if case.start is None or not 0 < ratio < t.VANISHING or cut_off(case.start):
         return
-    squashing = sum(layer.kind in ("Sigmoid", "Tanh") for layer in case.start.layers)  # type: ignore[union-attr]
+    squashing = sum(layer.kind in ("Sigmoid", "Tanh") for layer in case.start.layers)
     yield Finding(
         "vanishing-gradients",
         PROBLEM if ratio < t.VANISHED else WARNING,

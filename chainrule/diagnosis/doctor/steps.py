@@ -48,6 +48,21 @@ def not_the_rate(case: Case) -> bool:
     return exploded_at_the_start(case) or (case.start is not None and cut_off(case.start))
 
 
+def left_of_both(case: Case, trial: Trial, other: Trial) -> tuple[float, float]:
+    """Return what is left of the loss after the trial as it is, and after another."""
+    floor = _floor(case)
+    first = origin(trial, floor)
+    return left(trial, floor, first), left(other, floor, first)
+
+
+def a_higher_rate_helps(case: Case) -> bool:
+    """Whether the trial with a higher rate left clearly less of the loss."""
+    if case.trial is None or case.faster is None:
+        return False
+    here, there = left_of_both(case, case.trial, case.faster)
+    return there < t.CLEARLY_BETTER * here
+
+
 def rate_of(case: Case) -> float:
     """Return the learning rate that training begins with."""
     return case.optimizer.current_learning_rate() if case.optimizer is not None else float("nan")
@@ -61,9 +76,7 @@ def learning_rate_too_high(case: Case) -> Iterator[Finding]:
     if slower is None:
         yield from _diverged(case, trial)
         return
-    floor = _floor(case)
-    first = origin(trial, floor)
-    here, there = left(trial, floor, first), left(slower, floor, first)
+    here, there = left_of_both(case, trial, slower)
     swings = oscillation(trial)
     diverged = trial.last > t.DIVERGED * trial.first or not math.isfinite(trial.last)
     better = there < t.CLEARLY_BETTER * here and here - there > t.WORTH
@@ -114,9 +127,7 @@ def learning_rate_too_low(case: Case) -> Iterator[Finding]:
     trial, faster = case.trial, case.faster
     if trial is None or faster is None or not math.isfinite(trial.last):
         return
-    floor = _floor(case)
-    first = origin(trial, floor)
-    here, there = left(trial, floor, first), left(faster, floor, first)
+    here, there = left_of_both(case, trial, faster)
     planned = max(1.0, case.steps / max(1, len(trial.losses)))
     expected = max(0.0, 1 - (1 - here) * planned)  # if the loss went on to fall as fast
     if not (expected > t.MUCH_LEFT and there < t.CLEARLY_BETTER * here):
@@ -155,6 +166,8 @@ def _floor(case: Case) -> float:
     """Return the lowest loss that any of the trials saw, or a little below."""
     trials = [case.trial, case.slower, case.faster]
     ends = [trial.last for trial in trials if trial is not None and math.isfinite(trial.last)]
+    if case.reference is not None and math.isfinite(case.reference.held_out):
+        ends.append(case.reference.held_out)  # what can be had from these data
     lowest = min(ends, default=0.0)
     return lowest - 0.02 * abs(lowest) if lowest > 0 else lowest - 1e-9
 

@@ -243,7 +243,7 @@ def try_training(case: Case, usable: Case, steps: int, seed: int) -> None:
     case.trial, case.measured = course.trial, course.measured
     case.gradient_norms, case.not_finite = course.gradient_norms, course.not_finite
     case.slower = first_that_differs(tried, course.trial, (0.1, 0.01, 0.001), learned_well)
-    case.faster = first_that_differs(tried, course.trial, (10.0, 100.0, 1000.0), learned_something)
+    case.faster = first_that_differs(tried, course.trial, (10.0, 100.0, 1000.0), learned_or_left)
     case.one_batch = trials.on_one_batch(usable, optimizer, seed)
     if not case.one_batch.last < 0.5 * case.one_batch.baseline:
         case.one_batch_adam = trials.on_one_batch(usable, Adam(0.003), seed)
@@ -275,9 +275,9 @@ def learned_well(trial: Trial) -> bool:
     return trial.last < 0.5 * trial.first
 
 
-def learned_something(trial: Trial) -> bool:
-    """Whether the loss fell by a tenth, or away: a still higher rate will tell no more."""
-    return trial.last < 0.9 * trial.first or trial.last > 1.1 * trial.first
+def learned_or_left(trial: Trial) -> bool:
+    """Whether the loss fell by half, or rose: a still higher rate will tell no more."""
+    return learned_well(trial) or trial.last > 1.1 * trial.first
 
 
 def look_at_the_end(

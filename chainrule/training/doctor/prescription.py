@@ -31,9 +31,13 @@ from chainrule.training.trainer import Trainer
 RATES_TO_TRY = {
     "lower": (1.0, 0.3, 0.1, 0.03, 0.01, 0.001),
     "higher": (1.0, 3.0, 10.0, 30.0, 100.0, 1000.0),
-    "any": (0.03, 0.1, 0.3, 1.0, 3.0, 10.0),
+    "any": (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 1000.0),
 }
 """What the learning rate is multiplied with in the trials that choose another one."""
+
+NEARLY, SURELY_BETTER = 0.05, 0.2
+"""Rates whose loss ends within this part of the range of losses are as good as the best: of those
+the one nearest to the user's is taken. Where the rate is not the root it takes more to leave it."""
 
 TRIAL_STEPS = 200
 
@@ -191,15 +195,14 @@ def prescribe(findings: Sequence[Finding], case: Case, rows: Array | None = None
 def _rate(plan: Prescription, everything: Sequence[Finding]) -> None:
     """Choose the learning rate by trials, where a finding that was treated asks for it."""
     for finding in everything:
-        if finding.id == "learning-rate-too-low":
-            plan.search = "higher"
-        elif finding.id == "learning-rate-too-high":
+        if finding.id.startswith("learning-rate"):
             plan.search = plan.search or "any"
     if not plan.search or not plan.changes:
         return
     factors = RATES_TO_TRY[plan.search]
     steps = max(20, min(TRIAL_STEPS, plan.case.steps or TRIAL_STEPS))
-    factor = trial.best_rate(plan.current(), steps, 0, factors)
+    enough = SURELY_BETTER if plan.search == "any" else NEARLY
+    factor = trial.best_rate(plan.current(), steps, 0, factors, enough)
     if factor != 1.0:
         trial.scale_rate(plan.optimizer, factor)
         name = next(

@@ -37,9 +37,6 @@ SMALL_BATCH, SMALL_BATCH_STEPS = 16, 200
 
 REFERENCE_HIDDEN = 64
 
-NEARLY = 0.05
-"""Rates whose loss ends within this part of the range of losses are as good as the best."""
-
 
 @dataclass
 class Course:
@@ -299,13 +296,15 @@ def reference(
     return trial
 
 
-def best_rate(case: Case, steps: int, seed: int, factors: tuple[float, ...]) -> float:
+def best_rate(
+    case: Case, steps: int, seed: int, factors: tuple[float, ...], nearly: float
+) -> float:
     """Return by which factor the learning rate ends lowest within so many steps, or nearly so.
 
     Of those that do nearly as well the one nearest to 1 is taken: what is lowest after a few
     hundred steps is often too high for a thousand.
     """
-    ends = {}
+    ends, first = {}, math.inf
     for factor in factors:
         try:
             course = run(
@@ -315,10 +314,11 @@ def best_rate(case: Case, steps: int, seed: int, factors: tuple[float, ...]) -> 
             )  # fmt: skip
         except (ChainruleError, NotFiniteError):
             continue
-        ends[factor] = course.trial.last
+        ends[factor], first = course.trial.last, course.trial.first
     good = {factor: end for factor, end in ends.items() if math.isfinite(end)}
     if not good:
         return 1.0
-    best, worst = min(good.values()), max(good.values())
-    enough = [factor for factor, end in good.items() if end <= best + NEARLY * (worst - best)]
+    best = min(good.values())
+    bound = best + nearly * max(0.0, first - best)
+    enough = [factor for factor, end in good.items() if end <= bound]
     return min(enough, key=lambda factor: abs(math.log(factor)))

@@ -16,7 +16,7 @@ The names below are here, and in the part that they belong to:
     chainrule.data              batches, splits, files; chainrule.augmentation for images
     chainrule.preparation       raw rows to numbers and back, saved with the network
     chainrule.metrics           accuracy, F1, ROC AUC, RMSE ...: how good predictions are
-    chainrule.training          Trainer, callbacks, checkpoints, history
+    chainrule.training          Trainer, callbacks, checkpoints, history; diagnose and Doctor
     chainrule.ensemble          Ensemble: many networks trained at once, predicting together
     chainrule.diagnosis         check_module: is this backward right? And post-mortems
     chainrule.plots             pictures of a network, its predictions and its mistakes
@@ -62,7 +62,7 @@ LATER = {
     "plots": (),
     "training": (
         *("CSVLog", "Callback", "Checkpoint", "Doctor", "EarlyStopping"),
-        *("ExponentialMovingAverage", "Prescription", "Report", "diagnose"),
+        *("ExponentialMovingAverage", "diagnose"),
         *(
             "History",
             "ReduceOnPlateau",

@@ -10,7 +10,8 @@ import numpy as np
 
 from benchmarks.clinic.patients import Patient, healthy, ill
 from benchmarks.clinic.setup import Setup, score, train
-from chainrule import ChainruleError, Report, diagnose
+from chainrule import ChainruleError, diagnose
+from chainrule.training.doctor import Report
 
 Record = dict[str, Any]
 

@@ -3,7 +3,7 @@
 from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.callback import Callback
 from chainrule.training.checkpoint import Checkpoint
-from chainrule.training.doctor import Doctor, Prescription, Report, diagnose
+from chainrule.training.doctor import Doctor, diagnose
 from chainrule.training.early_stopping import EarlyStopping
 from chainrule.training.history import History
 from chainrule.training.interruption import StopFile, StopOnInterrupt
@@ -20,9 +20,7 @@ __all__ = [
     "EarlyStopping",
     "ExponentialMovingAverage",
     "History",
-    "Prescription",
     "ReduceOnPlateau",
-    "Report",
     "StopFile",
     "StopOnInterrupt",
     "TensorBoardLog",

@@ -361,16 +361,17 @@ def test_early_stopping_that_kept_the_best_epoch_is_no_overfitting():
     held = RNG.standard_normal((200, 10))
     truth = (held[:, 0] + RNG.standard_normal(200) > 0).astype(int)
 
-    def ids(*callbacks):
+    def ids(before=(), behind=()):
         doctor = Doctor(show=False)
         Trainer(Network([10, 128, 2], seed=0), LOSS, Adam(0.005), seed=0).fit(
-            x, y, epochs=80, validation_data=(held, truth), callbacks=[doctor, *callbacks],
+            x, y, epochs=80, validation_data=(held, truth), callbacks=[*before, doctor, *behind],
             progress=False,
         )  # fmt: skip
         return doctor.report.ids()
 
     assert "overfitting" in ids()
-    assert "overfitting" not in ids(EarlyStopping(patience=5))
+    assert "overfitting" not in ids([], [EarlyStopping(patience=5)])
+    assert "overfitting" not in ids([EarlyStopping(patience=5)], [])
 
 
 def test_data_are_let_go_of_after_training():
@@ -509,6 +510,42 @@ def test_a_prescription_of_what_is_healthy_changes_nothing():
     assert plan.changes == []
     assert plan.explain() == "Nothing was changed: the doctor found nothing to treat."
     assert "Prescription" in plan._repr_html_()
+
+
+def test_of_several_outputs_what_can_be_is_mended():
+    nodes = {"size": Node(Sequential([Linear(4, 8), ReLU(), Linear(8, 1)]), "x")}
+    network = Network(Graph(inputs=["x"], nodes=nodes, outputs=["size"]), seed=0)
+    x, y = X.copy(), {"size": CURVE.copy()}
+    y["size"][3] = np.nan
+    report = diagnose(network, x, y, loss={"size": MeanSquaredError()}, optimizer=Adam(0.01))
+    assert report.findings[0].id == "not-finite-data"
+    plan = report.prescribe()
+    history = plan.fit(x, y, epochs=2, progress=False)
+    assert np.isfinite(history.epochs["loss"]).all()
+
+
+def test_an_error_outside_of_the_training_is_none_of_its_own():
+    doctor = Doctor(show=False)
+    try:
+        raise ValueError("something else")
+    except ValueError:
+        Trainer(classifier(), LOSS, Adam(0.01), seed=0).fit(
+            X, Y, epochs=2, callbacks=[doctor], progress=False
+        )
+    assert doctor.report.case.end is not None
+
+
+def test_remedies_are_code():
+    sick = [
+        diagnose(classifier(), X * 1000, Y, loss=LOSS),
+        diagnose(classifier(), X, Y + 1, loss=LOSS),
+        diagnose(Network([4, 16, 3], initialization="zero"), X, Y, loss=LOSS, epochs=2),
+        diagnose(classifier(), X, Y, loss=LOGITS, optimizer=Adam(5.0)),
+    ]
+    remedies = [f.remedy for report in sick for f in report.every_finding()]
+    assert len(remedies) > 6
+    for remedy in remedies:
+        compile(remedy, "<remedy>", "exec")
 
 
 def test_what_no_setup_can_mend_is_said():

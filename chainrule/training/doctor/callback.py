@@ -30,6 +30,7 @@ from chainrule.training.doctor.diagnose import (
 )
 from chainrule.training.doctor.prescription import Prescription
 from chainrule.training.doctor.report import Report
+from chainrule.training.early_stopping import EarlyStopping
 from chainrule.training.run import Run
 from chainrule.watching import watch
 
@@ -139,13 +140,13 @@ class Doctor(Callback):
         self._watching.close()
         self._recorder = None
         case, history = self._case, trainer.history
-        error = sys.exception()
+        error = None if trainer.ended_well else sys.exception()
         if isinstance(error, NotFiniteError):
             case.not_finite = str(error)
         case.trial = trial_of(history.steps["loss"], case.not_finite)
         case.gradient_norms = history.steps["gradient_norm"]
         case.epochs, case.stop_reason = history.epochs, history.stop_reason
-        case.kept_epoch = history.kept_epoch
+        case.kept_epoch = kept_epoch(trainer)
         if error is None:
             with contextlib.suppress(ChainruleError):
                 self._look_at_the_end(trainer.network)
@@ -168,6 +169,14 @@ class Doctor(Callback):
     def _probe(self) -> slice:
         """Return the samples of a pass that is looked at as a whole."""
         return slice(0, min(trials.PROBE, self._budget))
+
+
+def kept_epoch(trainer: Run) -> int:
+    """Return the epoch whose weights the network has, or will be given by early stopping."""
+    for callback in trainer.callbacks:
+        if isinstance(callback, EarlyStopping) and callback.restore_best:
+            return callback.best_epoch
+    return trainer.history.kept_epoch
 
 
 def samples_of(source: Source, most: int) -> tuple[Nested, Nested, Array | None]:

@@ -17,7 +17,7 @@ from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, Finding
 from chainrule.display import html_table
 from chainrule.layers import LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from chainrule.loss_functions import CategoricalCrossEntropy, Huber, Loss
-from chainrule.nested import Nested, first_array, take
+from chainrule.nested import Nested, arrays_of, first_array, map_arrays, take
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.parameter import Array
@@ -107,7 +107,7 @@ class Prescription:
 
     def fit(self, X: Nested, y: Nested, **options: Any) -> History:
         """Train, on raw data as they were before; `options` are those of `Trainer.fit`."""
-        X, y = self.prepare(np.asarray(X), np.asarray(y))
+        X, y = self.prepare(map_arrays(np.asarray, X), map_arrays(np.asarray, y))
         validation = options.get("validation_data")
         if validation is not None:
             options["validation_data"] = self.prepare(*validation[:2])
@@ -261,8 +261,8 @@ def drop_rows_not_finite(plan: Prescription, finding: Finding) -> str:
 
     def step(X: Nested, y: Nested) -> tuple[Nested, Nested]:
         good = np.ones(len(first_array(X)), bool)
-        for array in (X, y):
-            if isinstance(array, np.ndarray) and array.dtype.kind == "f":
+        for array in [*arrays_of(X), *arrays_of(y)]:
+            if array.dtype.kind == "f":
                 good &= np.isfinite(array.reshape(len(array), -1)).all(axis=1)
         return take(X, np.flatnonzero(good)), take(y, np.flatnonzero(good))
 

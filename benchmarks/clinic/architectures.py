@@ -121,10 +121,18 @@ def momentum(rate: float) -> Callable[[], Any]:
     return lambda: Momentum(rate)
 
 
+XAVIER = "xavier"
+
 ARCHITECTURES = [
     of("tuning", "table", "relu 32", mlp(32), lambda: Adam(0.01)),
     of("tuning", "table", "relu 64-32", mlp(64, 32), lambda: Adam(0.005)),
-    of("tuning", "table", "tanh 32-32", mlp(32, 32, activation=Tanh, weights="xavier"), lambda: Adam(0.01)),
+    of(
+        "tuning",
+        "table",
+        "tanh 32-32",
+        mlp(32, 32, activation=Tanh, weights=XAVIER),
+        lambda: Adam(0.01),
+    ),
     of("tuning", "table", "relu, 6 deep", mlp(*[32] * 6), lambda: Adam(0.003)),
     of("tuning", "table", "batch norm", mlp(48, 48, norm=BatchNorm), lambda: Adam(0.01)),
     of("tuning", "table", "momentum", mlp(32, 16), momentum(0.01)),
@@ -135,17 +143,31 @@ ARCHITECTURES = [
     of("tuning", "sequence", "relu 64", mlp(64), lambda: Adam(0.005)),
     of("judging", "table", "relu 48-48-24", mlp(48, 48, 24), lambda: Adam(0.004)),
     of("judging", "table", "gelu 64", mlp(64, activation=GELU), lambda: AdamW(0.008)),
-    of("judging", "table", "leaky, 8 deep", mlp(*[24] * 8, activation=LeakyReLU), lambda: Adam(0.003)),
-    of("judging", "table", "tanh, 4 deep", mlp(*[32] * 4, activation=Tanh, weights="xavier"), lambda: Adam(0.005)),
+    of(
+        "judging",
+        "table",
+        "leaky, 8 deep",
+        mlp(*[24] * 8, activation=LeakyReLU),
+        lambda: Adam(0.003),
+    ),
+    of(
+        "judging",
+        "table",
+        "tanh, 4 deep",
+        mlp(*[32] * 4, activation=Tanh, weights=XAVIER),
+        lambda: Adam(0.005),
+    ),
     of("judging", "table", "layer norm", mlp(40, 40, norm=LayerNorm), lambda: RMSprop(0.004)),
     of("judging", "table", "dropout", dropout_mlp, lambda: Adam(0.008)),
     of("judging", "table", "residual", residual, lambda: Adam(0.003)),
-    of("judging", "table", "whole batches", mlp(64), lambda: Adam(0.02), batch_size=256, epochs=200),
+    of(
+        "judging", "table", "whole batches", mlp(64), lambda: Adam(0.02), batch_size=256, epochs=200
+    ),
     of("judging", "image", "relu 96-48", mlp(96, 48), momentum(0.01)),
     of("judging", "image", "cnn, batch norm", cnn(True), lambda: Adam(0.005), epochs=12),
     of("judging", "sequence", "lstm", recurrent(LSTM, 16), lambda: Adam(0.02), epochs=20),
     of("judging", "sequence", "transformer", transformer, lambda: Adam(0.005), epochs=12),
-]  # fmt: skip
+]
 
 
 def ended(layers: Sequence[Module], classes: int) -> list[Module]:

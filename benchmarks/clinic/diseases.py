@@ -30,12 +30,17 @@ Plant = Callable[[Setup, int, np.random.Generator], Setup | None]
 
 @dataclass(frozen=True)
 class Disease:
-    """`names` are the findings that name it; `harms` is False where no score shows it."""
+    """`names` are the findings that name it; `harms` is False where no score shows it.
+
+    `mendable` is False where no set-up brings back what the healthy twin has: rows that are gone,
+    labels that were changed, a backward that is wrong.
+    """
 
     id: str
     plant: Plant
     names: tuple[str, ...]
     harms: bool = True
+    mendable: bool = True
 
 
 # ---------------------------------------------------------------- the data
@@ -397,7 +402,7 @@ DISEASES = [
     Disease("not-finite-data", not_finite, ("not-finite-data",)),
     Disease("labels-out-of-range", shifted_labels, ("labels-out-of-range",)),
     Disease("labels-not-one-hot", broken_one_hot, ("labels-not-one-hot",)),
-    Disease("class-imbalance", rare_class, ("class-imbalance",)),
+    Disease("class-imbalance", rare_class, ("class-imbalance",), mendable=False),
     Disease("validation-overlap", overlap, ("validation-overlap",), harms=False),
     Disease("leaking-column", leak, ("leaking-column",)),
     Disease("dominating-samples", far_targets, ("dominating-samples",)),
@@ -418,8 +423,8 @@ DISEASES = [
     Disease("learning-rate-too-high", high_rate, ("learning-rate-too-high", "not-a-number")),
     Disease("learning-rate-too-low", low_rate, ("learning-rate-too-low",)),
     Disease("small-batches-for-batch-norm", tiny_batches, ("small-batches-for-batch-norm",)),
-    Disease("overfitting", overtrained, ("overfitting",)),
-    Disease("wrong-backward", wrong_backward, ("wrong-backward",)),
+    Disease("overfitting", overtrained, ("overfitting",), mendable=False),
+    Disease("wrong-backward", wrong_backward, ("wrong-backward",), mendable=False),
 ]
 
 BY_ID = {disease.id: disease for disease in DISEASES}

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
@@ -35,6 +35,7 @@ from chainrule.estimators.rows import check_rows, check_weight, folds_of, take
 from chainrule.parameter import Array
 from chainrule.preparation import Preparation, Standardizer, TablePreparation
 from chainrule.preparation.frames import is_frame
+from chainrule.training.doctor import Report, diagnose
 
 PIECE = 1024
 """Rows that are predicted at a time, so that memory stays bounded."""
@@ -268,6 +269,46 @@ class NetworkEstimator(BaseEstimator):
         """Return what is predicted for rows that were not learned from."""
         outputs = self._outputs_of(given.X, every=True)
         return Unseen(given.y, weights_of(given), outputs, member_weights(self.network_))
+
+    # ------------------------------------------------------------ the doctor
+
+    def diagnose(self, X: Any, y: Any, *, seed: int = 0) -> Report:
+        """Tell what is likely to keep a network with these options from learning, and what to do.
+
+        The rows go through the estimator's own preparation; then a network as it would be trained
+        (the first one, of several members) is looked at and tried, as `chainrule.diagnose` does.
+        The estimator is not changed. Weights of rows and of classes are left out.
+
+        Parameters
+        ----------
+        X, y
+            As `fit` takes them.
+        seed : int
+            Where the order of the rows in the trials comes from.
+
+        Returns
+        -------
+        Report
+            ``print(report)``; its `prescribe` is a training of that network on prepared rows.
+        """
+        asked = clone(self)
+        options.check(asked)
+        given = asked._checked(X, y, None, reset=True)
+        rng = asked._generator()
+        targets = asked._targets_of(given.y, None, None, False)
+        course = asked._begin(given, targets, rng, False)
+        rows, plan = prepared(given, course), asked._plan(len(given.y), False)
+        network, loss = course.learner.first_network()
+        return diagnose(
+            network,
+            rows.X,
+            rows.y,
+            loss=loss,
+            optimizer=plan.optimizer(plan.learning_rate, weight_decay=plan.weight_decay),
+            batch_size=plan.batch_size,
+            epochs=plan.epochs,
+            seed=seed,
+        )
 
     # ------------------------------------------------------------ predicting, saving
 

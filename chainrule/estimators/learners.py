@@ -86,6 +86,9 @@ class Outcome:
 class Learner(Protocol):
     """What `NetworkEstimator` asks of it."""
 
+    def first_network(self) -> tuple[Network, Loss]:
+        """Return a single network as it is before it learns, and its loss."""
+
     def train(
         self, rows: Rows, held_out: Rows | list[Fold] | None, plan: Plan, *, go_on: bool
     ) -> Outcome:
@@ -132,6 +135,12 @@ class EnsembleLearner:
             seed=rng,
             dtype=estimator.dtype,
         )
+
+    def first_network(self) -> tuple[Network, Loss]:
+        network = self.ensemble.networks()[0]
+        if getattr(self.loss, "from_logits", False):  # an ensemble learns without its last layer
+            network = Network(network.layers[:-1], dtype=network.dtype)
+        return network, self.loss
 
     def train(
         self, rows: Rows, held_out: Rows | list[Fold] | None, plan: Plan, *, go_on: bool
@@ -250,6 +259,9 @@ class NetworkLearner:
         self.targets = targets
         self.rng = rng
         self.trainer: Trainer | None = None
+
+    def first_network(self) -> tuple[Network, Loss]:
+        return copy.deepcopy(self.network), self.loss
 
     def score(self, y_true: Array, y_pred: Array) -> float:
         """Return the score of the network's outputs: of probabilities, where it gives logits."""

@@ -67,6 +67,7 @@ class Doctor(Callback):
         self.every = check_whole("every", every)
         self.show = check_bool("show", show)
         self._report: Report | None = None
+        self._case: Case | None = None
         self._watching = contextlib.ExitStack()
         self._recorder: Recorder | None = None
 
@@ -84,7 +85,7 @@ class Doctor(Callback):
     # ------------------------------------------------------------ watching
 
     def on_fit_begin(self, trainer: Run) -> None:
-        self._report, self._recorder, self._steps = None, None, 0
+        self._report, self._case, self._recorder, self._steps = None, None, None, 0
         self._trainer_first: tuple[Network, Optimizer] = copy.deepcopy(
             (trainer.network, trainer.optimizer)
         )
@@ -127,9 +128,10 @@ class Doctor(Callback):
     def _note(self, trainer: Run) -> None:
         """Take the numbers of the step that was watched, and watch no longer."""
         self._watching.close()
-        if self._recorder is not None and self._recorder.gradients:
+        case = self._case
+        if case is not None and self._recorder is not None and self._recorder.gradients:
             loss = trainer.history.steps["loss"][-1]
-            self._case.measured.append(
+            case.measured.append(
                 self._recorder.snapshot(trainer.network, self._steps, loss, self._before)
             )
         self._recorder = None
@@ -139,6 +141,8 @@ class Doctor(Callback):
     def on_fit_end(self, trainer: Run) -> None:
         self._watching.close()
         self._recorder = None
+        if self._case is None:
+            return  # training was refused before it began
         case, history = self._case, trainer.history
         error = None if trainer.ended_well else sys.exception()
         if isinstance(error, NotFiniteError):
@@ -149,7 +153,7 @@ class Doctor(Callback):
         case.kept_epoch = kept_epoch(trainer)
         if error is None:
             with contextlib.suppress(ChainruleError):
-                self._look_at_the_end(trainer.network)
+                self._look_at_the_end(case, trainer.network)
         self._report = Report(every_finding(case), case, self._rows)
         told = [f for f in self._report.findings if f.severity != NOTE]
         history.notes += [
@@ -158,8 +162,7 @@ class Doctor(Callback):
         if self.show and told:
             print(self._report)
 
-    def _look_at_the_end(self, network: Network) -> None:
-        case = self._case
+    def _look_at_the_end(self, case: Case, network: Network) -> None:
         probe = self._probe()
         X, y = take(case.X, probe), take(case.y, probe)
         case.end, _ = trials.examine(network, case.loss, X, y, self._steps)

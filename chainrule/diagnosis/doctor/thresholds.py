@@ -11,7 +11,7 @@ WILD = 100.0
 """From this size on inputs are a problem: weights are drawn for inputs of about 1, and with
 numbers a hundred times as large so are the first outputs and the gradients."""
 
-LARGE = 10.0
+LARGE = 30.0
 """From this root mean square on inputs get a warning."""
 
 WILD_RATIO = 1000.0
@@ -45,7 +45,7 @@ IMBALANCE = 10.0
 LOST_RECALL = 0.1
 """A class of which less than this is recognised in the end has been given up."""
 
-TARGET_LARGE, TARGET_WILD = 10.0, 100.0
+TARGET_LARGE, TARGET_WILD = 30.0, 100.0
 """From this root mean square of a regression's targets on, a warning, and a problem: the squared
 error's gradient grows with them, and a bias that moves by 0.001 a step never arrives."""
 

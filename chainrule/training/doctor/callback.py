@@ -38,7 +38,8 @@ SHARE = 0.01
 """Passes at the beginning and the end have at most so many samples as a part of all that training
 goes through, so that they cost no more than a few per cent of it."""
 
-LEAST = 64
+LEAST, LEAST_OF_DATA = 64, 500
+"""But not fewer than these: for a pass, and to look at the data."""
 
 EARLY = (1, 10)
 """Steps that are watched besides every k-th one: most that goes wrong does so at once."""
@@ -96,10 +97,11 @@ class Doctor(Callback):
         network, optimizer = self._trainer_first
         steps, size = trainer.epochs * trainer.batches_per_epoch, trainer.batch_size
         self._budget = max(LEAST, int(SHARE * steps * size))
-        X, y, self._rows = samples_of(trainer.source, min(MOST_SAMPLES, 4 * self._budget))
+        most = min(MOST_SAMPLES, max(LEAST_OF_DATA, 2 * self._budget))
+        X, y, self._rows = samples_of(trainer.source, most)
         held = None
         if trainer.validation is not None:
-            held = samples_of(trainer.validation, min(MOST_SAMPLES, 4 * self._budget))[:2]
+            held = samples_of(trainer.validation, most)[:2]
         case = Case(network, trainer.loss, optimizer, X, y, held, size, steps, trainer.clip_norm)
         case.planned_epochs = trainer.epochs
         probe = self._probe()

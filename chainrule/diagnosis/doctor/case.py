@@ -80,7 +80,7 @@ class Case:
     recall : ndarray or None
         How much of each class is recognised after training.
     losses_of_samples : ndarray or None
-        The loss of every sample in X after training.
+        The loss of the first samples in X after training.
     gradient_norms : sequence of float
         Of every step, before clipping.
     places_per_sample : mapping of str to int

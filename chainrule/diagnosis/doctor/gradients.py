@@ -143,7 +143,7 @@ def dominating_samples(case: Case) -> Iterator[Finding]:
 def mislabelled_rows(case: Case) -> Iterator[Finding]:
     """Find samples that a network which knows the others well is sure are of another class."""
     labels, losses = case.labels, case.losses_of_samples
-    if labels is None or losses is None or len(losses) != len(labels) or len(losses) < 50:
+    if labels is None or losses is None or len(losses) > len(labels) or len(losses) < 50:
         return
     usual = float(np.median(losses))
     if not usual < 0.2:  # it does not know the others well enough to judge

@@ -34,7 +34,7 @@ from chainrule.training.early_stopping import EarlyStopping
 from chainrule.training.run import Run
 from chainrule.watching import watch
 
-SHARE = 0.01
+SHARE = 0.005
 """Passes at the beginning and the end have at most so many samples as a part of all that training
 goes through, so that they cost no more than a few per cent of it."""
 
@@ -169,7 +169,7 @@ class Doctor(Callback):
         X, y = take(case.X, probe), take(case.y, probe)
         case.end, _ = trials.examine(network, case.loss, X, y, self._steps)
         case.gaps = trials.gaps(network, case.loss, X, y)
-        measure_samples(case, network)
+        measure_samples(case, network, 2 * self._budget)
 
     def _probe(self) -> slice:
         """Return the samples of a pass that is looked at as a whole."""

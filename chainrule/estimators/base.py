@@ -153,7 +153,11 @@ class NetworkEstimator(BaseEstimator):
         targets.measure(given.y, given.weight)
         preparation = self._fitted_preparation(given.X, incremental)
         x = given.X if preparation is None else preparation.transform(given.X)
-        return Course(rng, targets, preparation, make_learner(self, x.shape[1:], targets, rng))
+        batch_norm = self.batch_norm
+        if isinstance(batch_norm, str):
+            batch_norm = not incremental and len(x) >= defaults.ROWS_FOR_BATCH_NORM
+        learner = make_learner(self, x.shape[1:], targets, rng, batch_norm=bool(batch_norm))
+        return Course(rng, targets, preparation, learner)
 
     def _generator(self) -> np.random.Generator:
         return np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
@@ -227,7 +231,8 @@ class NetworkEstimator(BaseEstimator):
             return copy.deepcopy(getattr(self.network, "preparation", None))
         if not is_frame(X) and can_be_constant(X, incremental):
             return Standardizer().fit(X)
-        return TablePreparation(dtype=self.dtype).fit(X)
+        n_bins = 0 if incremental else defaults.n_bins(*X.shape)
+        return TablePreparation(n_bins=n_bins, dtype=self.dtype).fit(X)
 
     # ------------------------------------------------------------ what was learned
 
@@ -235,7 +240,7 @@ class NetworkEstimator(BaseEstimator):
         """Return how long to train, and on how much at a time."""
         batch_size = self.batch_size
         if batch_size == "auto":
-            batch_size = min(defaults.BATCH_SIZE, max(32, rows // 4))
+            batch_size = defaults.batch_size(rows)
         stops = isinstance(self.early_stopping, str) or bool(self.early_stopping)
         return Plan(
             epochs=1 if incremental else self.epochs,

@@ -39,8 +39,9 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         ``"mish"``, ``"elu"``, ``"selu"`` or ``"leaky_relu"``.
     dropout : float
         The probability of dropping behind each hidden layer, 0 <= dropout < 1.
-    batch_norm : bool
-        Whether there is a `BatchNorm` before each activation.
+    batch_norm : bool or "auto"
+        Whether there is a `BatchNorm` before each activation. "auto" is True from 50 rows on, and
+        False where learning begins with `partial_fit`, which may bring single rows.
     optimizer : str or callable
         ``"adamw"``, ``"adam"``, ``"sgd"``, ``"momentum"``, ``"nesterov"``, ``"rmsprop"``,
         ``"nadam"``, ``"radam"``, ``"lion"``; or the class of an optimizer, or a function with its
@@ -53,7 +54,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         How often to go through the rows, at most. It is a plan and not a limit: reaching it warns
         of nothing.
     batch_size : int or "auto"
-        Rows in a step; "auto" is a quarter of the rows, from 32 up to 256.
+        Rows in a step; "auto" is a 64th of the rows, from 32 up to 256.
     early_stopping : bool or "auto"
         Whether to hold rows out, keep each member's best epoch on them, and stop a member that gets
         no better. "auto" does so from 50 rows on: with fewer, each is needed to learn from.
@@ -76,9 +77,9 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         each alone, and a temperature found for each alone would make it too unsure.
     preparation : "auto", Preparation or None
         What turns rows into numbers for the network: "auto" is a `TablePreparation`, which takes
-        data frames, categories and missing values; or one of one's own, which is copied. With None
-        rows go in as they are. A ready network is given rows as they are, unless it has a
-        preparation or one is given here.
+        data frames, categories and missing values, with ``n_bins=16`` from 4,000 rows on; or one of
+        one's own, which is copied. With None rows go in as they are. A ready network is given rows
+        as they are, unless it has a preparation or one is given here.
     network : Network or callable, optional
         A ready network, which is copied and never changed, or a function ``(features, outputs) ->
         Network``. It is trained by `Trainer`; what would build one here (`hidden_layers`,
@@ -138,7 +139,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         *,
         activation: str = defaults.ACTIVATION,
         dropout: float = defaults.DROPOUT,
-        batch_norm: bool = False,
+        batch_norm: Any = "auto",
         optimizer: Any = defaults.OPTIMIZER,
         learning_rate: float = defaults.LEARNING_RATE,
         weight_decay: float = defaults.WEIGHT_DECAY,

@@ -99,11 +99,17 @@ class Learner(Protocol):
 
 
 def make_learner(
-    estimator: Any, features: tuple[int, ...], targets: Any, rng: np.random.Generator
+    estimator: Any,
+    features: tuple[int, ...],
+    targets: Any,
+    rng: np.random.Generator,
+    *,
+    batch_norm: bool,
 ) -> Learner:
     """Return what the estimator's options ask for, for rows of so many features."""
-    kind = EnsembleLearner if estimator.network is None else NetworkLearner
-    return kind(estimator, features, targets, rng)
+    if estimator.network is not None:
+        return NetworkLearner(estimator, features, targets, rng)
+    return EnsembleLearner(estimator, features, targets, rng, batch_norm)
 
 
 # ---------------------------------------------------------------- an ensemble
@@ -113,7 +119,12 @@ class EnsembleLearner:
     """Networks built from the estimator's options; one of them is an ensemble of one."""
 
     def __init__(
-        self, estimator: Any, features: tuple[int, ...], targets: Any, rng: np.random.Generator
+        self,
+        estimator: Any,
+        features: tuple[int, ...],
+        targets: Any,
+        rng: np.random.Generator,
+        batch_norm: bool,
     ) -> None:
         if isinstance(targets, Numbers):
             output, self.loss = "linear", options.regression_loss(estimator.loss)
@@ -127,7 +138,7 @@ class EnsembleLearner:
             [*features, *options.sizes_of(estimator.hidden_layers), targets.outputs],
             members,
             activation=options.ACTIVATIONS[estimator.activation],
-            batch_norm=bool(estimator.batch_norm),
+            batch_norm=batch_norm,
             output=output,
             seed=rng,
             dtype=estimator.dtype,

@@ -2,14 +2,16 @@
 
 With the knots b_0 < b_1 < ... < b_T, a number x becomes T columns,
 
-    e_t = min(1, max(0, (x - b_{t-1}) / (b_t - b_{t-1}))) - ½
+    e_t = min(1, max(0, (x - b_{t-1}) / (b_t - b_{t-1})))
+    z_t = (2 e_t - 1) / √T
 
-which are -½ in the bins above x, ½ in those below, and between them in its own. A linear layer on
+where e_t is 0 in the bins above x, 1 in those below, and between them in its own. A linear layer on
 them is a piecewise linear function of x that bends at the knots. A network learns steps and
 thresholds from it that it learns slowly, or never, from x alone.
 
 Gorishniy, Rubachev, Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning", 2022,
-section 3.2, with quantiles as knots.
+section 3.2, with quantiles as knots. That z is centred, and never longer than 1 however many bins
+there are, is ours: so it does not drown the number that it stands beside.
 """
 
 from __future__ import annotations
@@ -40,4 +42,5 @@ def piecewise_linear(x: Array, knots: Sequence[float]) -> Array:
     bins = np.arange(len(knots) - 1.0)
     # in which bin, and how far through it; halved, so that no difference overflows
     passed = np.interp(x / 2, np.divide(knots, 2), np.arange(float(len(knots))))
-    return (passed[:, np.newaxis] - bins).clip(0, 1) - 0.5
+    e = (passed[:, np.newaxis] - bins).clip(0, 1)
+    return (2 * e - 1) / np.sqrt(len(bins))

@@ -18,8 +18,8 @@ def test_it_is_the_formula_of_the_paper():
     for row, number in enumerate(x):
         for t in range(3):
             share = (number - knots[t]) / (knots[t + 1] - knots[t])
-            expected[row, t] = min(1, max(0, share)) - 0.5
-    np.testing.assert_allclose(piecewise_linear(x, knots), expected)
+            expected[row, t] = min(1, max(0, share))
+    np.testing.assert_allclose(piecewise_linear(x, knots), (2 * expected - 1) / np.sqrt(3))
 
 
 def test_each_bin_holds_about_as_many_numbers():
@@ -55,7 +55,7 @@ def test_numbers_of_every_size_are_encoded_between_the_ends(x, later):
     if knots:
         assert np.all(np.array(knots[1:]) > knots[:-1])
         encoded = piecewise_linear(np.array(later), knots)
-        assert (np.abs(encoded) <= 0.5).all()
+        assert (np.linalg.norm(encoded, axis=1) <= 1 + 1e-12).all()
         assert (encoded[:, :-1] >= encoded[:, 1:]).all()  # bins are passed one after the other
 
 
@@ -75,7 +75,7 @@ def test_in_a_table_it_stands_beside_the_number_and_a_gap_is_nothing():
     names = ["size", "size_bin0", "size_bin1", "missingindicator_size", "garden"]
     assert preparation.get_feature_names_out() == names
     out = preparation.transform({"size": [1.5, np.nan, 9.0], "garden": [True, True, True]})
-    np.testing.assert_allclose(out[:, 1:3], [[0.0, -0.5], [0.0, 0.0], [0.5, 0.5]])
+    np.testing.assert_allclose(out[:, 1:3] * np.sqrt(2), [[0, -1], [0, 0], [1, 1]], atol=1e-6)
     plain = TablePreparation().fit(table).transform(table)
     np.testing.assert_array_equal(preparation.transform(table)[:, [0, 3, 4]], plain)
 

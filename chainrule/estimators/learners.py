@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -48,6 +48,7 @@ class Plan:
     learning_rate: float
     weight_decay: float
     verbose: bool
+    on_epoch_end: Callable[[int, Mapping[str, Array]], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class EnsembleLearner:
                 metric=self.metric,
                 mode="min" if self.metric == "loss" else "max",
                 patience=None if held_out is None else plan.patience,
-                on_epoch_end=Lines(plan.epochs) if plan.verbose else None,
+                on_epoch_end=plan.on_epoch_end or (Lines(plan.epochs) if plan.verbose else None),
                 **arguments,
             )
         history = self.ensemble.history

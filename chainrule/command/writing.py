@@ -1,0 +1,91 @@
+"""Results into a file, whole or not at all; and predictions into one, piece by piece."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from chainrule.errors import InputError
+from chainrule.extras import require
+from chainrule.storage.archive import write_atomically
+
+COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+KINDS = {".csv": ",", ".tsv": "\t", ".txt": ",", ".parquet": ""}
+"""By the end of a file's name, what separates values."""
+
+
+def check_output(path: str | None, option: str) -> None:
+    """Refuse, before any work is done, a file that could not be written."""
+    if path is None or path == "-":
+        return
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
+        raise InputError(f"The folder {folder} for {option} does not exist; create it first.")
+    if Path(path).is_dir():
+        raise InputError(f"{option} {path} is a folder; give the name of a file in it.")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"{option} {path} cannot be written: {error.strerror}.") from None
+
+
+def check_apart(path: str | None, option: str, *inputs: str) -> None:
+    """Refuse to write over what is read."""
+    for given in inputs:
+        if path and os.path.exists(path) and given != "-" and os.path.exists(given):
+            if os.path.samefile(path, given):
+                raise InputError(f"{option} {path} is the file that is read; give another name.")
+
+
+class Predictions:
+    """A file of predictions, to which one piece after the other is written.
+
+    What kind it is tells the end of its name: .csv, .tsv or .parquet, the first two also with .gz,
+    .bz2 or .zst behind. Standard output, ``-``, is CSV.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        stem, end = os.path.splitext(path)
+        self.compression = COMPRESSIONS.get(end)
+        end = os.path.splitext(stem)[1] if self.compression else end
+        end = ".csv" if path == "-" else end.lower()
+        if end not in KINDS or (end == ".parquet" and self.compression):
+            raise InputError(
+                f"--output {path}: its name must end in .csv, .tsv or .parquet, or in .csv.gz, "
+                ".csv.bz2 or .csv.zst."
+            )
+        self.separator = KINDS[end]
+
+    def write(self, tables: Iterator[Any]) -> None:
+        """Write all tables; the file has its name when the last one is in it, and not before."""
+        if self.path == "-":
+            self._fill(sys.stdout.buffer, tables)
+        else:
+            write_atomically(self.path, lambda file: self._fill(file, tables))
+
+    def _fill(self, file: BinaryIO, tables: Iterator[Any]) -> None:
+        pa = require("pyarrow", "cli", "Writing predictions")
+        with contextlib.ExitStack() as opened:
+            sink: Any = file
+            if self.compression:
+                sink = opened.enter_context(pa.CompressedOutputStream(file, self.compression))
+            write: Callable[[Any], None] | None = None
+            for table in tables:
+                if write is None:
+                    write = opened.enter_context(self._writer(sink, table.schema)).write
+                write(table)
+
+    def _writer(self, sink: Any, schema: Any) -> Any:
+        if not self.separator:
+            parquet = require("pyarrow.parquet", "cli", "Writing predictions")
+            return parquet.ParquetWriter(sink, schema)
+        csv = require("pyarrow.csv", "cli", "Writing predictions")
+        options = csv.WriteOptions(delimiter=self.separator, quoting_style="needed")
+        return csv.CSVWriter(sink, schema, write_options=options)

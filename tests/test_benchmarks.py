@@ -83,7 +83,7 @@ def test_our_side_can_do_all_work(name):
     except Skip as reason:
         pytest.skip(str(reason))
     job.run()
-    assert job.units == 1
+    assert job.units == work.members
 
 
 @pytest.mark.parametrize("side", ["chainrule", "loop"])
@@ -101,7 +101,7 @@ def test_a_convolution_tells_its_scratch_memory():
     assert ours.scratch_memory(lambda: len(bytes(100_000))) >= 100_000
 
 
-@pytest.mark.parametrize("model", ["mlp", "cnn", "conv", "lstm", "transformer"])
+@pytest.mark.parametrize("model", ["mlp", "ensemble", "cnn", "conv", "lstm", "transformer"])
 def test_all_sides_get_the_same_data(model):
     work = small(next(work for work in WORK if work.model == model))
     x, y = inputs(work), targets(work)
@@ -142,6 +142,21 @@ def test_bare_numpy_takes_the_very_same_steps(monkeypatch):
     assert make_job(SIDES["bare"], TINY).units == 2
     with pytest.raises(Skip, match="MLP"):
         make_job(SIDES["bare"], BY_NAME["lstm"])
+
+
+def test_many_networks_at_once_beside_one_alone():
+    work = replace(small(BY_NAME["ensemble-4-10-3"]), members=3)
+    assert inputs(work).shape == (1, 2, 3, 4)
+    assert targets(work).shape == (1, 2, 3)
+    jobs = {side: make_job(SIDES[side], work) for side in ("chainrule", "one", "floor")}
+    assert {side: job.units for side, job in jobs.items()} == {
+        "chainrule": 3, "one": 1, "floor": 3,
+    }  # fmt: skip
+    for job in jobs.values():
+        job.run()
+    assert floor.products(work)[0] == (3, 2, 4, 10)
+    with pytest.raises(Skip, match="beside an ensemble"):
+        make_job(SIDES["one"], TINY)
 
 
 def test_bare_numpy_predicts_the_very_same():

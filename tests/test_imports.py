@@ -171,7 +171,31 @@ def test_optional_packages_are_imported_when_they_are_needed(name):
             node.body = [ast.Pass()]
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
             node.body = [ast.Pass()]
-    assert foreign(name, tree) <= {"numpy"}
+    allowed = {"numpy", "sklearn"} if name.split(".")[0] == "estimators" else {"numpy"}
+    assert foreign(name, tree) <= allowed  # the estimators are classes of scikit-learn's kind
+
+
+@every_file
+def test_the_estimators_alone_import_scikit_learn_as_they_are_loaded(name):
+    if "sklearn" in foreign(name):
+        assert name.split(".")[0] == "estimators"
+
+
+WITHOUT_SCIKIT_LEARN = """
+import sys
+sys.modules["sklearn"] = None  # as if it were not installed
+import chainrule
+try:
+    import {module}
+except chainrule.MissingExtraError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("module", ["chainrule.estimators", "chainrule.estimators.classifier"])
+def test_without_scikit_learn_the_estimators_name_the_extra(module):
+    told = " ".join(in_a_fresh_interpreter(WITHOUT_SCIKIT_LEARN.format(module=module)))
+    assert told == "chainrule.estimators needs sklearn: pip install 'chainrule[sklearn]'."
 
 
 def in_a_fresh_interpreter(code: str) -> list[str]:

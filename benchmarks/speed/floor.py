@@ -17,7 +17,7 @@ Product = tuple[int, int, int, int]
 
 
 def train(work: Work) -> Job:
-    return job(products(work), work.batches)
+    return job(products(work), work.batches, units=work.batches * work.members)
 
 
 def fit(work: Work) -> Job:
@@ -57,6 +57,8 @@ def products(work: Work) -> list[Product]:
     match work.model:
         case "mlp" | "fashion-mnist":
             return chain(rows, sizes)
+        case "ensemble":
+            return [(work.members, *product[1:]) for product in chain(rows, sizes)]
         case "cnn":
             one, two, hidden, classes = sizes
             return [

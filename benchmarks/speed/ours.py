@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import tracemalloc
 from collections.abc import Callable
@@ -14,9 +15,51 @@ from benchmarks.speed.work import LEARNING_RATE, Job, Skip, Work, inputs, sample
 
 def train(work: Work) -> Job:
     """Take steps on batches at hand."""
+    if work.model == "ensemble":
+        return train_ensemble(work)
+    return train_network(work, list(zip(inputs(work), targets(work), strict=True)))
+
+
+def train_one(work: Work) -> Job:
+    """Take the steps of one network alone, beside those of many at once."""
+    if work.model != "ensemble":
+        raise Skip("only beside an ensemble")
+    x, y = (np.ascontiguousarray(array[:, :, 0]) for array in (inputs(work), targets(work)))
+    alone = dataclasses.replace(work, model="mlp")
+    return train_network(alone, list(zip(x, y, strict=True)))
+
+
+def train_ensemble(work: Work) -> Job:
+    """Take steps of all members at once."""
+    from chainrule.ensemble.training import take_step
+
+    part("Ensemble")
+    network = stack(work)
+    loss = chainrule.CategoricalCrossEntropy(from_logits=True)
+    rates = [LEARNING_RATE] * work.members
+    optimizer = chainrule.Adam(1.0, lr_multipliers={"*": rates})
+    y_true = chainrule.one_hot(targets(work), work.sizes[-1])
+    data = list(zip(inputs(work), y_true, strict=True))
+
+    def run() -> None:
+        for x, y in data:
+            take_step(network, loss, optimizer, x, y)
+
+    return Job(run, len(data) * work.members)
+
+
+def stack(work: Work) -> chainrule.Network:
+    """Return an ensemble's members as they learn: without the output layer."""
+    from chainrule.ensemble.shape import part_of
+
+    ensemble = chainrule.Ensemble(work.sizes, work.members, seed=0)
+    everyone = range(work.members)
+    return part_of(ensemble.network, ensemble.shape, ensemble.members, everyone, output=False)
+
+
+def train_network(work: Work, data: list[tuple[np.ndarray, np.ndarray]]) -> Job:
     network, loss = build(work), loss_of(work)
     optimizer = chainrule.Adam(LEARNING_RATE)
-    data = list(zip(inputs(work), targets(work), strict=True))
 
     def run() -> None:
         for x, y in data:
@@ -158,3 +201,4 @@ def units(work: Work) -> int:
 
 JOBS = {"train": train, "fit": fit, "predict": predict, "layer": layer}
 BY_HAND = {"fit": fit_by_hand}
+ONE = {"train": train_one}

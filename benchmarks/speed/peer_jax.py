@@ -32,14 +32,16 @@ def train(work: Work) -> Job:
 
 
 def train_in_a_scan(work: Work) -> Job:
-    """Take the same steps, the whole pass one compiled call."""
-    check(work)
+    """Take the same steps, the whole pass one compiled call; of an ensemble one member's."""
+    check(work, "ensemble")
 
     @jax.jit
     def epoch(state: Any, data: Any) -> Any:
         return jax.lax.scan(step, state, data)
 
-    data = (jnp.asarray(inputs(work)), jnp.asarray(targets(work)))
+    data = tuple(map(jnp.asarray, (inputs(work), targets(work))))
+    if work.model == "ensemble":
+        data = tuple(array[:, :, 0] for array in data)
     state = first_state(work)
 
     def run() -> None:
@@ -48,6 +50,28 @@ def train_in_a_scan(work: Work) -> Job:
         jax.block_until_ready(losses)
 
     return Job(run, work.batches)
+
+
+def train_members_in_a_scan(work: Work) -> Job:
+    """Take the steps of all members of an ensemble at once, mapped over them, in such a call."""
+    if work.model != "ensemble":
+        raise Skip("only an ensemble has members")
+
+    @jax.jit
+    def epoch(state: Any, data: Any) -> Any:
+        return jax.lax.scan(jax.vmap(step), state, data)
+
+    arrays = inputs(work), targets(work)
+    data = tuple(jnp.asarray(np.ascontiguousarray(a.swapaxes(1, 2))) for a in arrays)
+    one = first_state(work)
+    state = jax.tree.map(lambda a: jnp.broadcast_to(a, (work.members, *a.shape)).copy(), one)
+
+    def run() -> None:
+        nonlocal state
+        state, losses = epoch(state, data)
+        jax.block_until_ready(losses)
+
+    return Job(run, work.batches * work.members)
 
 
 def fit_in_a_scan(work: Work) -> Job:
@@ -84,8 +108,8 @@ def predict(work: Work) -> Job:
     return Job(run, len(data))
 
 
-def check(work: Work) -> None:
-    if work.model not in ("mlp", "fashion-mnist"):
+def check(work: Work, *further: str) -> None:
+    if work.model not in ("mlp", "fashion-mnist", *further):
         raise Skip(f"{work.model} is not written for JAX")
 
 
@@ -134,3 +158,4 @@ def step(state: Any, batch: Any) -> Any:
 
 JOBS = {"train": train, "predict": predict}
 SCAN = {"train": train_in_a_scan, "fit": fit_in_a_scan}
+VMAP = {"train": train_members_in_a_scan}

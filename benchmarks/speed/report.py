@@ -264,9 +264,11 @@ COLOURS = {
     "floor": "#999999",
     "bare": "#2ca02c",
     "loop": "#8c564b",
+    "one": "#9467bd",
     "torch": "#d62728",
     "jax": "#1f77b4",
     "jax-scan": "#17becf",
+    "jax-vmap": "#bcbd22",
     "sklearn": "#ff7f0e",
 }
 

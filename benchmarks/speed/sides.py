@@ -64,12 +64,14 @@ SIDES = {
         FLOOR,
         Side("bare", "bare NumPy", "bare", "JOBS", "numpy"),
         Side("loop", "loop by hand", "ours", "BY_HAND", "numpy"),
+        Side("one", "one network", "ours", "ONE", "numpy"),
         Side(
             "torch", "PyTorch", "peer_torch", "JOBS", "torch", "torch",
             "benchmarks/speed/iris_torch.py",
         ),
         Side("jax", "JAX, jit", "peer_jax", "JOBS", "jax", "jax"),
         Side("jax-scan", "JAX, scan", "peer_jax", "SCAN", "jax"),
+        Side("jax-vmap", "JAX, vmap", "peer_jax", "VMAP", "jax"),
         Side(
             "sklearn", "scikit-learn", "peer_sklearn", "JOBS", "sklearn", "sklearn.neural_network"
         ),

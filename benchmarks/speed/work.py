@@ -53,6 +53,8 @@ class Work:
     """By side, how many times our time its time should be, at least."""
     limits: Mapping[str, float] = field(default_factory=dict)
     """By figure of ours (see Measured.figure), what it should be at most."""
+    members: int = 1
+    """Of an ensemble: each has its own batch, (batches, batch, members, ...)."""
 
 
 def mlp(sizes: str, batch: int, batches: int, goals: Mapping[str, float]) -> Work:
@@ -69,6 +71,14 @@ def silu(rows: str, batch: int, batches: int) -> Work:
     )  # fmt: skip
 
 
+def ensemble(sizes: str, members: int, batches: int, goals: Mapping[str, float]) -> Work:
+    widths = tuple(map(int, sizes.split("-")))
+    return Work(
+        f"ensemble-{sizes}", f"{members} MLPs {sizes} at once, batch 32", "train", "ensemble",
+        widths, 32, batches, "member's step", goals, members=members,
+    )  # fmt: skip
+
+
 SMALL = {"torch": 3.0, "sklearn": 1.5, "jax": 1.0}
 
 WORK = [
@@ -76,6 +86,8 @@ WORK = [
     mlp("64-64-10", 32, 100, SMALL),
     mlp("784-256-128-10", 128, 20, {"torch": 1.0, "sklearn": 1.8, "floor": 1 / 1.6}),
     mlp("784-1024-1024-10", 256, 8, {"torch": 1.0, "sklearn": 1.4, "floor": 1 / 1.3}),
+    ensemble("4-10-3", 32, 20, {"one": 5.0, "jax-scan": 1.0, "jax-vmap": 1.0}),
+    ensemble("64-64-10", 32, 10, {"one": 2.5}),
     Work(
         "deep", "MLP, 20 layers of 64, batch 64", "train",
         "mlp", (64,) * 20 + (10,), 64, 50, goals={"torch": 2.0},
@@ -144,6 +156,8 @@ def growing(axis: str) -> dict[int, Work]:
 def inputs(work: Work) -> np.ndarray:
     """Return the pass's inputs, (batches, batch, ...), drawn from the normal distribution."""
     shape = sample_shape(work.model, work.sizes)
+    if work.model == "ensemble":
+        shape = (work.members, *shape)
     rng = np.random.default_rng(0)
     return rng.standard_normal((work.batches, work.batch, *shape), dtype=np.float32)
 
@@ -165,6 +179,8 @@ def targets(work: Work) -> np.ndarray:
     rng = np.random.default_rng(1)
     if work.model == "transformer":
         return rng.standard_normal(inputs(work).shape, dtype=np.float32)
+    if work.model == "ensemble":
+        return rng.integers(0, work.sizes[-1], (work.batches, work.batch, work.members))
     return rng.integers(0, work.sizes[-1], (work.batches, work.batch))
 
 

@@ -11,7 +11,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from chainrule.checks import check_array, check_range, check_seed, check_whole
+from chainrule.checks import (
+    check_array,
+    check_function,
+    check_range,
+    check_seed,
+    check_whole,
+    network_dtype,
+)
 from chainrule.data.sources import ArraySource, make_source, split
 from chainrule.ensemble.members import Member, members_from
 from chainrule.ensemble.objective import MetricFunction, Score, loss_for, loss_of_outputs
@@ -23,7 +30,7 @@ from chainrule.layers import StackedLinear
 from chainrule.loss_functions import Loss
 from chainrule.loss_functions.class_weight import ClassWeight
 from chainrule.module import cast
-from chainrule.network import Network, network_dtype
+from chainrule.network import Network
 from chainrule.optimizers import AdamW, Optimizer
 from chainrule.parameter import Array
 from chainrule.preparation import Preparation
@@ -225,6 +232,8 @@ class Ensemble:
             score,
             on_epoch_end,
         )
+        if schedule is not None:
+            check_function(schedule, "schedule must be a function, such as CosineDecay(1.0, steps)")
         rounds = check_whole("selection_rounds", selection_rounds, least=0)
         if validation_data is not None and validation_split is not None:
             raise ConfigurationError("Give validation_data or validation_split, not both.")
@@ -279,14 +288,13 @@ class Ensemble:
         self._going_on = None
         self._run(self._training(plan), data, validation, rounds)
 
-    def _run(
-        self, training: Training, data: Data, validation: Data | None, rounds: int
-    ) -> None:
+    def _run(self, training: Training, data: Data, validation: Data | None, rounds: int) -> None:
         """Run a training, and take over what it leaves behind."""
         try:
             training.run(data, validation)
         finally:
             self._note(training)
+            self._count(self.weights)
         usable = [k for k in range(len(self)) if k not in training.lost or self.best_epochs[k] >= 0]
         if not usable:
             raise NotFiniteError(
@@ -348,11 +356,14 @@ class Ensemble:
         source = make_source(
             X, y, sample_weight=sample_weight, class_weight=class_weight, called=called
         )
-        if not isinstance(source, ArraySource) or not isinstance(source.y, np.ndarray):
+        if not isinstance(source, ArraySource) or not (
+            isinstance(source.X, np.ndarray) and isinstance(source.y, np.ndarray)
+        ):
             raise InputError(f"An ensemble learns from one array X{called}, and one array y.")
         samples = self._features(source.X, "X" + called)
         outputs = np.zeros((len(samples), self.shape.sizes[-1]), self.network.dtype)
-        targets = loss.rows(source.y, outputs)[0]
+        with np.errstate(over="ignore"):  # told below
+            targets = loss.rows(source.y, outputs)[0]
         if not np.isfinite(targets).all():
             raise InputError(f"y{called} holds numbers too large for {self.shape.dtype}.")
         weight = source.weight
@@ -448,8 +459,8 @@ class Ensemble:
 
     def astype(self, dtype: DTypeLike) -> Self:
         """Return a copy whose numbers are of another type: float64 predicts without rounding."""
-        other = copy.deepcopy(self)
-        other._going_on = None
+        left_behind = {id(self._going_on): None, id(self._predictor): None}
+        other = copy.deepcopy(self, left_behind)
         other.shape = dataclasses.replace(self.shape, dtype=network_dtype(dtype).name)
         cast(other.network, other.shape.dtype)
         other._count(other.weights)

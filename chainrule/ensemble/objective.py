@@ -18,7 +18,9 @@ from chainrule.errors import ConfigurationError
 from chainrule.loss_functions import (
     BinaryCrossEntropy,
     CategoricalCrossEntropy,
+    JointLoss,
     Loss,
+    LossPerOutput,
     MeanSquaredError,
 )
 from chainrule.metrics import accuracy
@@ -39,6 +41,8 @@ def loss_for(output: str, loss: Loss | None, label_smoothing: float) -> Loss:
             raise ConfigurationError("label_smoothing is for classes, and output is 'linear'.")
         return MeanSquaredError()
     check_instance(loss, Loss, "loss must be a Loss, such as MeanSquaredError()")
+    if isinstance(loss, LossPerOutput | JointLoss):
+        raise ConfigurationError(f"An ensemble has one output, and {loss!r} is for several.")
     if label_smoothing:
         raise ConfigurationError("Give label_smoothing to the loss or to fit, not to both.")
     if output != "linear" and not getattr(loss, "from_logits", False):

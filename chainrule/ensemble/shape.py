@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import check_whole_numbers
+from chainrule.checks import check_whole_numbers, network_dtype
 from chainrule.ensemble.members import Member
 from chainrule.errors import ConfigurationError
 from chainrule.initializers import Zero, get_initializer
@@ -37,7 +37,7 @@ from chainrule.layers import (
     Tanh,
 )
 from chainrule.module import walk
-from chainrule.network import Network, network_dtype
+from chainrule.network import Network
 from chainrule.parameter import Array
 
 ACTIVATIONS: dict[str, type[Module]] = {

@@ -1,11 +1,14 @@
 """The loop that trains all members at once.
 
 A member is in the stack while it learns. One that has stopped, because it gets no better or
-because it met NaN, is taken out of the stack and costs nothing any more.
+because it met NaN, is taken out of the stack and costs nothing any more. Building the stack anew
+takes as long as some steps (1.6 ms, beside 0.2 ms for a step of 32 networks 4-10-3); so those that
+get no better wait in it, idle, until they are an eighth of it.
 """
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +21,15 @@ from chainrule.data.sources import batch_bounds
 from chainrule.ensemble.members import Member
 from chainrule.ensemble.objective import Score, losses_and_gradient
 from chainrule.ensemble.shape import Shape, part_of, values_of
+from chainrule.layers import StackedDropout
 from chainrule.loss_functions import Loss
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.parameter import Array
 from chainrule.training.monitor import Monitor
+
+IDLE = 1 / 8
+"""The share of the stack from which on idle members are taken out."""
 
 MakeOptimizer = Callable[..., Optimizer]
 
@@ -97,7 +104,9 @@ class Training:
     Attributes
     ----------
     running : list of int
-        The members that still learn.
+        The members in the stack, in their order there.
+    idle : set of int
+        Those of them that do not learn any more, though what is computed for them moves them.
     lost : dict of int to int
         The epoch in which a member met NaN.
     history : dict of str to list of ndarray
@@ -113,8 +122,9 @@ class Training:
         plan: Plan,
     ) -> None:
         self.network, self.shape, self.members = network, shape, members
-        self.orders, self.plan = orders, plan
+        self.orders, self.plan = list(orders), plan
         self.running = list(range(len(members)))
+        self.idle: set[int] = set()
         self.lost: dict[int, int] = {}
         self.monitors = [
             Monitor(plan.score.name, mode=plan.score.mode, min_delta=plan.min_delta)
@@ -132,7 +142,8 @@ class Training:
         try:
             for epoch in range(self.plan.epochs):
                 row = {"loss": self._epoch(data, epoch)}
-                self._lose(self._finite(), epoch)
+                if self.running:
+                    self._lose(self._finite(), epoch)
                 if validation is not None:
                     row["val_" + self.plan.score.name] = self._validate(validation, epoch)
                 for name, values in row.items():
@@ -141,8 +152,9 @@ class Training:
                 if (hook is not None and hook(epoch, row)) or not self.running:
                     break
         finally:  # Ctrl-C, too, leaves the best values that there are
-            if validation is None:
-                self._keep(self.running)
+            if validation is None and self.running:
+                finite = zip(self.running, self._finite(), strict=True)
+                self._keep([k for k, fine in finite if fine])
             self.network.load_state(self.best)
 
     def _epoch(self, data: Data, epoch: int) -> Array:
@@ -168,6 +180,7 @@ class Training:
                 order = order[:, self._lose(np.isfinite(losses), epoch)]
                 if not self.running:
                     break
+        total[list(self.idle)] = np.nan
         return total / seen
 
     def _validate(self, validation: Data, epoch: int) -> Array:
@@ -178,12 +191,12 @@ class Training:
         outputs = outputs_of(self.learner, self.shape.output_layer(), validation.X)
         own = self.plan.score(validation.y, validation.targets, outputs, validation.weight)
         scores[self.running] = own
+        scores[list(self.idle)] = np.nan
         self._lose(np.isfinite(own), epoch)
-        better = [k for k in self.running if self.monitors[k].update(float(scores[k]), epoch)]
-        self._keep(better)
+        learning = [k for k in self.running if k not in self.idle]
+        self._keep([k for k in learning if self.monitors[k].update(float(scores[k]), epoch)])
         if self.plan.patience is not None:
-            waited = [self.monitors[k].waited for k in self.running]
-            self._go_on_with(np.array(waited) < self.plan.patience)
+            self._stop([k for k in learning if self.monitors[k].waited >= self.plan.patience])
         return scores
 
     # ------------------------------------------------------------ members that stop
@@ -200,9 +213,23 @@ class Training:
         each = [np.isfinite(value).reshape(len(value), -1).all(axis=1) for value in values]
         return np.logical_and.reduce(each)
 
+    def _stop(self, members: Sequence[int]) -> None:
+        """Let these members learn no more; take out the idle ones if there are many."""
+        for k in members:
+            self.idle.add(k)
+            # What is drawn for it from now on is nobody's: its own generators stay where they are.
+            self.orders[k] = copy.deepcopy(self.orders[k])
+            for layer in self.learner:
+                if isinstance(layer, StackedDropout):
+                    place = self.running.index(k)
+                    layer.rngs[place] = copy.deepcopy(layer.rngs[place])
+        if len(self.idle) >= IDLE * len(self.running):
+            self._go_on_with(np.array([k not in self.idle for k in self.running]))
+
     def _lose(self, finite: Array, epoch: int) -> Array:
         """Take out the members whose numbers are not finite; return where those left stood."""
-        self.lost |= {k: epoch for k, fine in zip(self.running, finite, strict=True) if not fine}
+        lost = [k for k, fine in zip(self.running, finite, strict=True) if not fine]
+        self.lost |= {k: epoch for k in lost if k not in self.idle}
         return self._go_on_with(finite)
 
     def _go_on_with(self, wanted: Array) -> Array:
@@ -213,6 +240,7 @@ class Training:
         before, optimizer = self.learner, self.optimizer
         own = [self.members[k] for k in self.running]
         self.running = [self.running[place] for place in places]
+        self.idle &= set(self.running)
         if self.running:
             self.learner = part_of(before, self.shape, own, places.tolist(), output=False)
             self.optimizer = self._optimizer()

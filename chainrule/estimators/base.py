@@ -18,9 +18,14 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.estimators import defaults, options
-from chainrule.estimators.learners import Learner, Outcome, Plan, Rows, member_outputs, member_weights
+from chainrule.estimators.learners import (
+    Learner,
+    Outcome,
+    Plan,
+    Rows,
+    member_outputs,
+)
 from chainrule.estimators.rows import check_rows, check_weight, held_out_rows, take
-from chainrule.network import Network
 from chainrule.parameter import Array
 from chainrule.preparation import Preparation, Standardizer, TablePreparation
 from chainrule.preparation.frames import is_frame
@@ -55,6 +60,8 @@ class Course:
 class NetworkEstimator(BaseEstimator):
     """The parent of `NetworkClassifier` and `NetworkRegressor`; see there."""
 
+    loss_curve_: list[float]
+
     # ------------------------------------------------------------ learning
 
     def _fit(
@@ -79,7 +86,8 @@ class NetworkEstimator(BaseEstimator):
         given, held_out = self._split(given, validation_data, targets, rng, incremental)
         if course is None:
             course = self._begin(given, targets, rng, incremental)
-        rows, validation = prepared(given, course), prepared(held_out, course)
+        rows = prepared(given, course)
+        validation = None if held_out is None else prepared(held_out, course)
         outcome = course.learner.train(
             rows, validation, self._plan(len(given.y), incremental), go_on=incremental
         )
@@ -208,6 +216,7 @@ class NetworkEstimator(BaseEstimator):
         self.n_iter_ = len(self.loss_curve_) if incremental else len(outcome.loss_curve)
         self.loss_ = outcome.loss_curve[outcome.kept_epoch]
         self.validation_scores_ = outcome.scores
+        self.best_validation_score_ = None if outcome.scores is None else max(outcome.scores)
 
     def _finish(self, held_out: Given | None) -> None:
         """Make what predicts out of what has learned, and calibrate it on the held-out rows."""
@@ -217,48 +226,48 @@ class NetworkEstimator(BaseEstimator):
         self.n_outputs_ = course.targets.outputs
         self._note_targets(course.targets)
         self._calibrate(held_out)
-        self.best_validation_score_ = None
-        if held_out is not None:
-            self.best_validation_score_ = course.targets.score(
-                course.targets.encode(held_out.y), self._predicted(held_out.X)
-            )
 
     # ------------------------------------------------------------ predicting, saving
 
-    def _outputs(self, X: Any) -> Array:
-        """Return what every member puts out for rows as they are, (members, N, outputs)."""
-        check_is_fitted(self, "network_")
-        return self._outputs_of(self._check_X(X))
+    def _outputs(self, X: Any, *, every: bool = False) -> Array:
+        """Return the prediction for rows as they come, (N, outputs), in the user's units.
 
-    def _outputs_of(self, X: Any) -> Array:
+        Or that of every member, (members, N, outputs).
+        """
+        check_is_fitted(self, "network_")
+        return self._outputs_of(self._check_X(X), every=every)
+
+    def _outputs_of(self, X: Any, *, every: bool = False) -> Array:
         """Return the same for rows that are checked, computed in pieces."""
         preparation = self._course.preparation
         pieces = []
         for start in range(0, X.shape[0], PIECE):
             rows = take(X, np.arange(start, min(start + PIECE, X.shape[0])))
             x = rows if preparation is None else preparation.transform(rows)
-            pieces.append(member_outputs(self.network_, x))
-        return np.concatenate(pieces, axis=1)
+            y = member_outputs(self.network_, x) if every else self.network_.predict(x)
+            pieces.append(y)
+        return self._in_units(np.concatenate(pieces, axis=1 if every else 0))
 
-    def _mean(self, outputs: Array) -> Array:
-        """Return what the members say together, (N, outputs)."""
-        return np.tensordot(member_weights(self.network_), outputs, axes=1)
+    def _spread(self, outputs: Array, prediction: Array) -> Array:
+        """Return how far members are from the prediction, (N, outputs), the root mean square.
 
-    def _spread(self, outputs: Array) -> Array:
-        """Return the standard deviation between the members, (N, outputs)."""
-        if isinstance(self.network_, Network) or len(self.network_) == 1:
+        All members that have learned something are asked. Were it only those that were chosen to
+        predict, who may be one, they would seem to agree.
+        """
+        if len(outputs) == 1:
             raise ConfigurationError(
                 "return_std=True needs several members to compare; this estimator was fitted "
                 "with one network. Fit it with members=8, for instance."
             )
-        away = (outputs - self._mean(outputs)) ** 2
-        return np.sqrt(np.tensordot(member_weights(self.network_), away, axes=1))
+        return np.sqrt(((outputs - prediction) ** 2).mean(axis=0))
 
     def _can_go_on(self) -> bool:
-        """Whether there is a partial_fit: it holds nothing out, so that nothing could be stopped."""
+        """Whether there is a partial_fit: it holds nothing out, so nothing could stop it."""
         if isinstance(self.early_stopping, str) or not self.early_stopping:
             return True
-        raise AttributeError("partial_fit does not support early_stopping=True; give 'auto' or False.")
+        raise AttributeError(
+            "partial_fit does not support early_stopping=True; give 'auto' or False."
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the trained network, its preparation and the names of classes into one file.
@@ -292,10 +301,8 @@ def can_be_constant(X: Array, incremental: bool) -> bool:
     return bool(np.isfinite(X).all()) and (incremental or not np.ptp(X, axis=0).any())
 
 
-def prepared(given: Given | None, course: Course) -> Rows | None:
+def prepared(given: Given, course: Course) -> Rows:
     """Return rows as the network takes them."""
-    if given is None:
-        return None
     preparation = course.preparation
     x = given.X if preparation is None else preparation.transform(given.X)
     return Rows(x, course.targets.encode(given.y), given.weight)

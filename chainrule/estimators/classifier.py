@@ -109,7 +109,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         What early stopping went by in each epoch, greater being better: minus the loss on the
         held-out rows, a mean over the members that learn. None where nothing was held out.
     best_validation_score_ : float or None
-        The accuracy of what predicts, on the held-out rows.
+        The largest of them.
     temperature_ : float
         What the last layer's input was divided by: above 1, the networks were too sure.
 
@@ -234,13 +234,12 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         With ``return_std=True`` also the standard deviation between the members' probabilities of
         that label, (N,); of several labels, of each of them.
         """
-        outputs = self._outputs(X)
-        probabilities = self._mean(outputs)
+        probabilities = self._outputs(X)
         targets = self._course.targets
         labels = targets.decode(probabilities)
         if not return_std:
             return labels
-        std = self._spread(outputs)
+        std = self._spread(self._outputs(X, every=True), probabilities)
         if isinstance(targets, OneClass):
             std = np.take_along_axis(std, probabilities.argmax(axis=1)[:, None], axis=1)[:, 0]
         return labels, std
@@ -251,9 +250,10 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         With ``return_std=True`` also the standard deviation between the members, shaped alike. Of
         several labels it is the probability that each applies.
         """
-        outputs = self._outputs(X)
-        probabilities = self._mean(outputs)
-        return (probabilities, self._spread(outputs)) if return_std else probabilities
+        probabilities = self._outputs(X)
+        if not return_std:
+            return probabilities
+        return probabilities, self._spread(self._outputs(X, every=True), probabilities)
 
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of `predict_proba`."""
@@ -302,8 +302,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         """Refuse rows of one class, where the weights of all others are zero."""
         if isinstance(targets, OneClass) and len(np.unique(given.y)) < 2:
             raise InputError(
-                f"Only one class, {given.y[0]!r}, is left after rows of weight 0 are taken out; a "
-                "classifier needs at least two."
+                f"Only one class, {given.y[:1].tolist()[0]!r}, is left after rows of weight 0 are "
+                "taken out; a classifier needs at least two."
             )
 
     def _strata(self, targets: ClassTargets, y: Array) -> Array | None:
@@ -331,7 +331,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
                 "layer before a last Softmax or Sigmoid."
             )
         targets = self._course.targets
-        outputs = self._outputs_of(given.X)
+        outputs = self._outputs_of(given.X, every=True)
         counts = member_weights(self.network_)
         weight = np.ones(len(given.y)) if given.weight is None else given.weight
         if isinstance(targets, OneClass):
@@ -342,9 +342,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         cool(self.network_, found)
         self.temperature_ *= found
 
-    def _outputs_of(self, X: Any) -> Array:
-        """Return the probabilities of each member; one output that says yes says no, too."""
-        outputs = super()._outputs_of(X)
+    def _in_units(self, outputs: Array) -> Array:
+        """Return probabilities of every class: one output that says yes says no, too."""
         if isinstance(self._course.targets, OneClass) and outputs.shape[-1] == 1:
             no = np.maximum(1 - outputs, tiny(outputs))
             outputs = np.concatenate([no, outputs], axis=-1)

@@ -22,7 +22,7 @@ from chainrule.estimators import defaults, options
 from chainrule.estimators.targets import Numbers, OneClass
 from chainrule.layers import Linear, Sequential, Sigmoid, Softmax
 from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
-from chainrule.module import Module, cast
+from chainrule.module import Module
 from chainrule.network import Network
 from chainrule.parameter import Array
 from chainrule.training import Callback, EarlyStopping, Trainer
@@ -174,6 +174,7 @@ class NetworkLearner:
         self, estimator: Any, features: tuple[int, ...], targets: Any, rng: np.random.Generator
     ) -> None:
         self.network = own_network(estimator.network, features, targets.outputs)
+        check_outputs(self.network, features, targets)
         self.loss, self.ending = loss_and_ending(self.network, estimator.loss, targets)
         self.targets = targets
         self.rng = rng
@@ -238,6 +239,19 @@ def own_network(given: Any, features: tuple[int, ...], outputs: int) -> Network:
     return built
 
 
+def check_outputs(network: Network, features: tuple[int, ...], targets: Any) -> None:
+    """Refuse a network that puts out something else than there is to learn."""
+    found = getattr(network.predict(np.zeros((2, *features))), "shape", None)
+    wanted = targets.outputs
+    answers = isinstance(targets, OneClass) and wanted == 2 and found == (2, 1)
+    if found != (2, wanted) and not answers:
+        told = f"{found[1]} numbers" if found is not None and len(found) == 2 else repr(found)
+        raise ConfigurationError(
+            f"The network puts out {told} for a row, and there are {wanted} "
+            f"{'numbers' if isinstance(targets, Numbers) else 'classes or labels'} to learn."
+        )
+
+
 def loss_and_ending(network: Network, loss: Any, targets: Any) -> tuple[Loss, Module | None]:
     """Return what to train by, and what makes probabilities of the network's outputs, if needed."""
     if isinstance(targets, Numbers):
@@ -270,15 +284,21 @@ def as_tuple(rows: Rows) -> tuple[Array, ...]:
 
 
 def member_outputs(model: Ensemble | Network, x: Array) -> Array:
-    """Return what each member that counts puts out, (K, N, outputs); of a network, what it does."""
+    """Return what each usable member puts out, (K, N, outputs); of a network, what it does."""
     if isinstance(model, Ensemble):
-        return np.moveaxis(model.predict_members(x), 1, 0)[np.flatnonzero(model.weights)]
+        return np.moveaxis(model.predict_members(x), 1, 0)[usable(model)]
     return model.predict(x)[np.newaxis]
 
 
 def member_weights(model: Ensemble | Network) -> Array:
-    """Return how much each of these members counts, (K,), summing to 1."""
-    return model.weights[model.weights > 0] if isinstance(model, Ensemble) else np.ones(1)
+    """Return how much each of these members counts, (K,), summing to 1; some may not at all."""
+    return model.weights[usable(model)] if isinstance(model, Ensemble) else np.ones(1)
+
+
+def usable(ensemble: Ensemble) -> Array:
+    """Return which members have learned something, whether they were chosen to predict or not."""
+    measured = ensemble.best_epochs >= 0
+    return np.flatnonzero(measured if measured.any() else ensemble.weights)
 
 
 def cool(model: Ensemble | Network, temperature: float) -> None:
@@ -300,7 +320,9 @@ def can_cool(model: Ensemble | Network) -> bool:
         return True
     chain = flattened(model)
     return (
-        len(chain) > 1 and isinstance(chain[-1], Softmax | Sigmoid) and isinstance(chain[-2], Linear)
+        len(chain) > 1
+        and isinstance(chain[-1], Softmax | Sigmoid)
+        and isinstance(chain[-2], Linear)
     )
 
 

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from chainrule import loss_functions, optimizers
-from chainrule.checks import check_range, check_whole, check_whole_numbers, is_whole
+from chainrule.checks import check_range, check_whole, check_whole_numbers, is_whole, network_dtype
 from chainrule.errors import ConfigurationError
 from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
-from chainrule.network import Network, network_dtype
+from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.preparation import Preparation
 

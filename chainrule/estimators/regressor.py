@@ -100,7 +100,7 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
         What early stopping went by in each epoch, greater being better: minus the loss on the
         held-out rows, a mean over the members that learn. None where nothing was held out.
     best_validation_score_ : float or None
-        R² of what predicts, on the held-out rows.
+        The largest of them.
 
     Examples
     --------
@@ -214,10 +214,11 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
         With ``return_std=True`` also the standard deviation between the members: how far they
         disagree. It is no interval for y; `predict_interval` gives one.
         """
-        outputs = self._outputs(X)
+        numbers = self._outputs(X)
         decode = self._course.targets.decode
-        prediction = decode(self._mean(outputs))
-        return (prediction, decode(self._spread(outputs))) if return_std else prediction
+        if not return_std:
+            return decode(numbers)
+        return decode(numbers), decode(self._spread(self._outputs(X, every=True), numbers))
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Array, Array]:
         """Return the ends of an interval for each row's y, each in the shape of `predict`.
@@ -246,13 +247,13 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
                 "were not trained on."
             )
         width = interval_half_width(*self._residuals, coverage)
-        prediction = self._mean(self._outputs(X))
+        prediction = self._outputs(X)
         decode = self._course.targets.decode
         return decode(prediction - width), decode(prediction + width)
 
-    def _outputs_of(self, X: Any) -> Array:
-        """Return what every member predicts, in the units of y."""
-        return self._course.targets.in_units(super()._outputs_of(X))
+    def _in_units(self, outputs: Array) -> Array:
+        """Return what is predicted, in the units of y."""
+        return self._course.targets.in_units(outputs)
 
     # ------------------------------------------------------------ the parts of _fit
 
@@ -289,6 +290,6 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
         self._residuals = None
         if held_out is not None:
             y = held_out.y.reshape(len(held_out.y), -1)
-            residuals = np.abs(y - self._mean(self._outputs_of(held_out.X)))
+            residuals = np.abs(y - self._outputs_of(held_out.X))
             weight = np.ones(len(y)) if held_out.weight is None else held_out.weight
             self._residuals = residuals, weight

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_array, column_or_1d
 
 from chainrule.errors import ConfigurationError, InputError
@@ -47,7 +47,7 @@ class OneClass:
         unknown = self.classes[places] != y
         if unknown.any():
             raise InputError(
-                f"`y` has classes {unique_labels(y[unknown])} that are not in `self.classes_`, "
+                f"`y` has classes {np.unique(y[unknown])} that are not in `self.classes_`, "
                 f"{self.classes}. Name all of them when fitting begins, partial_fit(classes=...)."
             )
         return places
@@ -115,7 +115,7 @@ def class_targets(y: Array, classes: Any = None) -> ClassTargets:
     """Return what kind of classes y holds; `classes` names them where y may not hold all."""
     if type_of_target(y).startswith("multilabel"):
         return YesOrNo(y.shape[1])
-    return OneClass(unique_labels(y) if classes is None else unique_labels(classes))
+    return OneClass(np.unique(y if classes is None else classes))
 
 
 # ---------------------------------------------------------------- numbers

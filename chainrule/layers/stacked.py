@@ -155,9 +155,10 @@ class StackedBatchNorm(BatchNorm):
         lost = ~np.isfinite(variance[:, 0])
         if lost.any():
             x_hat[:, lost] = np.nan
-            # so that the running statistics stay where they are
+            # so that the running statistics stay where they are, but for rounding
+            count = len(channels)
             mean[lost, 0] = self.running_mean.value.reshape(-1)[lost]
-            variance[lost, 0] = self.running_var.value.reshape(-1)[lost]
+            variance[lost, 0] = self.running_var.value.reshape(-1)[lost] * ((count - 1) / count)
         return x_hat, mean, variance, inverse_std
 
 

@@ -101,7 +101,7 @@ class Adam(Optimizer):
         size = np.sqrt(s)
         size += root * self.epsilon
         np.divide(m, size, out=size)
-        size *= learning_rate * root / (1 - self.beta1**self.steps)
+        size *= learning_rate * (root / (1 - self.beta1**self.steps))  # which may be a vector
         w -= size
 
 

@@ -8,6 +8,8 @@ number_column.py     a column of numbers, robustly scaled and smoothly clipped
 category_column.py   a column of categories, one-hot
 report.py            what is odd in new rows
 table.py             TablePreparation: all columns of a table at once
+table_file.py        its columns as arrays, for a file, and back
+texts.py             text as arrays of bytes, for a file, and back
 """
 
 from chainrule.preparation.base import Preparation

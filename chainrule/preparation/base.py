@@ -7,6 +7,7 @@ their names in a table, are built from it; a file never causes an import.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any, ClassVar, Self
 
 from chainrule.errors import ChainruleError, ConfigurationError, FileFormatError, InputError
@@ -19,7 +20,8 @@ class Preparation:
 
     A subclass writes `fit`, `transform` and, where there is a way back, `inverse_transform`;
     `describe` and `from_description` are what it needs to be saved with a network. Constructor
-    arguments are kept as attributes of the same name, as modules do it.
+    arguments are kept as attributes of the same name, as modules do it. It can stand in a pipeline
+    of scikit-learn's.
 
     Attributes
     ----------
@@ -42,15 +44,18 @@ class Preparation:
         """Whether `fit` was called, so that rows can be transformed."""
         raise NotImplementedError(f"{type(self).__name__} does not say whether it is fitted.")
 
-    def fit(self, X: Any) -> Self:
-        """Measure what `transform` needs on the training rows, and return itself."""
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Measure what `transform` needs on the training rows, and return itself.
+
+        `y` is there for scikit-learn's pipelines, and is not looked at.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no fit(X).")
 
     def transform(self, X: Any) -> Array:
         """Return rows as the numbers that a network takes."""
         raise NotImplementedError(f"{type(self).__name__} has no transform(X).")
 
-    def fit_transform(self, X: Any) -> Array:
+    def fit_transform(self, X: Any, y: Any = None) -> Array:
         """Fit on X, and return it transformed."""
         return self.fit(X).transform(X)
 
@@ -69,6 +74,22 @@ class Preparation:
     def from_description(cls, description: dict[str, Any], arrays: Mapping[str, Array]) -> Self:
         """Return the preparation that `describe` described; refuse what it never describes."""
         raise NotImplementedError(f"{cls.__name__} has no from_description(...).")
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the constructor's arguments by name, as scikit-learn asks for them."""
+        return {name: getattr(self, name, None) for name in signature(type(self)).parameters}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set constructor's arguments, as scikit-learn does; what was fitted stays as it is."""
+        unknown = sorted(set(params) - set(self.get_params()))
+        if unknown:
+            raise ConfigurationError(
+                f"{type(self).__name__} has no arguments {unknown}; it has "
+                f"{sorted(self.get_params())}."
+            )
+        for name, value in type(self)(**{**self.get_params(), **params}).get_params().items():
+            setattr(self, name, value)
+        return self
 
     def require_fit(self) -> None:
         """Raise InputError before the first `fit`."""

@@ -65,7 +65,8 @@ class CategoryColumn:
             kept = {text: -negative for negative, text in order[: max_categories - 1]}
         rare = [text for text in counts if text not in kept]
         remembered = sorted(rare) if len(rare) <= MOST_RARE else []
-        return cls(sorted(kept), remembered, bool(rare), missing)
+        sometimes = missing and bool(counts)  # always missing is no more than never
+        return cls(sorted(kept), remembered, bool(rare), sometimes)
 
     @property
     def groups(self) -> int:

@@ -47,16 +47,6 @@ def _checked_names(names: Any) -> list[Name]:
     return names
 
 
-def are_names(names: Any, count: int) -> bool:
-    """Whether something in a file is a list of so many names of columns."""
-    return (
-        isinstance(names, list)
-        and len(names) == count
-        and all(type(name) in (str, int) for name in names)
-        and len(set(names)) == count
-    )
-
-
 def check_columns(names: Sequence[Name], wanted: Sequence[Name]) -> None:
     """Raise InputError unless every column that is wanted is there."""
     there = set(names)

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.checks import check_numbers
-from chainrule.errors import ConfigurationError, FileFormatError, InputError
+from chainrule.errors import ConfigurationError, InputError
 from chainrule.parameter import Array
 from chainrule.preparation.base import Preparation
-from chainrule.preparation.frames import are_names, column_names, in_order
+from chainrule.preparation.frames import column_names, in_order
+from chainrule.preparation.texts import expect, pack_names, unpack_names
 
 CURE = "encode text and dates, and fill what is missing, first"
 
@@ -73,7 +74,7 @@ class Standardizer(Preparation):
     def fitted(self) -> bool:
         return hasattr(self, "mean")
 
-    def fit(self, X: ArrayLike) -> Self:
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Measure the mean and standard deviation of each feature over the samples.
 
         Raises
@@ -104,19 +105,20 @@ class Standardizer(Preparation):
         """Return standardised data in its original units."""
         return self._checked(X) * self.std + self.mean
 
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return nothing: mean and std are what `fit` measures, which a clone begins without."""
+        return {}
+
     def describe(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        return {"feature_names_in_": self.feature_names_in_}, {"mean": self.mean, "std": self.std}
+        return {}, {"mean": self.mean, "std": self.std, **pack_names(self.feature_names_in_)}
 
     @classmethod
     def from_description(cls, description: dict[str, Any], arrays: Mapping[str, Array]) -> Self:
-        if set(arrays) != {"mean", "std"} or set(description) != {"feature_names_in_"}:
-            raise FileFormatError("it holds other things than chainrule writes.")
+        names = {name for name in arrays if name.startswith("names/")}
+        expect(not description and set(arrays) - names == {"mean", "std"})
         made = cls(arrays["mean"], arrays["std"])
-        names = description["feature_names_in_"]
-        fits = names is None or (made.mean.ndim == 1 and are_names(names, len(made.mean)))
-        if not fits:
-            raise FileFormatError("its names of columns do not fit.")
-        made.feature_names_in_ = names
+        expect(made.mean.ndim == 1 or not names)
+        made.feature_names_in_ = unpack_names(arrays, made.mean.size)
         return made
 
     def _checked(self, X: ArrayLike) -> Array:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from chainrule.checks import check_whole, network_dtype
-from chainrule.errors import ConfigurationError, FileFormatError, InputError
+from chainrule.errors import ConfigurationError, InputError
 from chainrule.parameter import Array
 from chainrule.preparation.base import Preparation
 from chainrule.preparation.category_column import CategoryColumn
 from chainrule.preparation.frames import (
     Name,
     Table,
-    are_names,
     as_table,
     check_columns,
     is_categorical,
@@ -24,9 +23,9 @@ from chainrule.preparation.frames import (
 )
 from chainrule.preparation.number_column import NumberColumn
 from chainrule.preparation.report import Finding, TableReport
+from chainrule.preparation.table_file import ARRAYS, Column, columns_from_arrays, columns_to_arrays
+from chainrule.preparation.texts import expect, pack, pack_names, unpack, unpack_names
 from chainrule.preparation.values import holds_numbers
-
-Column: TypeAlias = NumberColumn | CategoryColumn
 
 
 class TablePreparation(Preparation):
@@ -95,17 +94,16 @@ class TablePreparation(Preparation):
         min_frequency: int = 1,
         dtype: DTypeLike = "float32",
     ) -> None:
-        if isinstance(categorical_features, str) or not all(
-            isinstance(name, str | int) for name in categorical_features
-        ):
+        listed = isinstance(categorical_features, list | tuple)
+        if not listed or not all(isinstance(name, str | int) for name in categorical_features):
             raise ConfigurationError(
-                "categorical_features must be a sequence of names or places of columns, got "
+                "categorical_features must be a list of names or places of columns, got "
                 f"{categorical_features!r}."
             )
         self.categorical_features = tuple(categorical_features)
         self.max_categories = check_whole("max_categories", max_categories, least=2)
         self.min_frequency = check_whole("min_frequency", min_frequency)
-        self.dtype = network_dtype(dtype).name
+        self.dtype = "float64" if network_dtype(dtype) == np.float64 else "float32"
 
     @property
     def fitted(self) -> bool:
@@ -113,7 +111,7 @@ class TablePreparation(Preparation):
 
     # ------------------------------------------------------------ fit, transform, report
 
-    def fit(self, X: Any) -> Self:
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Measure every column of the training rows.
 
         Raises
@@ -144,7 +142,8 @@ class TablePreparation(Preparation):
 
     def _fit_column(self, values: Any, key: Name) -> tuple[Column, list[str]]:
         array = values_of(values, key)
-        numbers = not is_categorical(values) and holds_numbers(array, key)
+        told = is_categorical(values) and array.dtype.kind not in "Mm"  # and not to be looked at
+        numbers = not told and holds_numbers(array, key)
         if numbers and key not in self.categorical_features:
             column: Column = NumberColumn.fit(array, key)
         else:
@@ -220,40 +219,32 @@ class TablePreparation(Preparation):
     # ------------------------------------------------------------ in a file
 
     def describe(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        figures = [
-            (column.center, column.scale, column.low, column.high)
-            for column in self.columns_
-            if isinstance(column, NumberColumn)
-        ]
-        description = {
-            "settings": {
-                "categorical_features": list(self.categorical_features),
-                "max_categories": self.max_categories,
-                "min_frequency": self.min_frequency,
-                "dtype": self.dtype,
-            },
-            "feature_names_in_": self.feature_names_in_,
-            "columns": [_describe(column) for column in self.columns_],
-            "notes": self.notes_,
+        settings = {
+            "categorical_features": list(self.categorical_features),
+            "max_categories": self.max_categories,
+            "min_frequency": self.min_frequency,
+            "dtype": self.dtype,
         }
-        return description, {"numbers": np.array(figures, np.float64).reshape(-1, 4)}
+        arrays = columns_to_arrays(self.columns_)
+        arrays |= pack_names(self.feature_names_in_) | pack("notes", self.notes_)
+        return {"settings": settings}, arrays
 
     @classmethod
     def from_description(cls, description: dict[str, Any], arrays: Mapping[str, Array]) -> Self:
-        _expect(set(description) == {"settings", "feature_names_in_", "columns", "notes"})
-        _expect(set(arrays) == {"numbers"} and _has_keys(description["settings"], SETTINGS))
+        settings = description.get("settings")
+        expect(set(description) == {"settings"} and isinstance(settings, dict))
         made = cls(**description["settings"])
-        names, described = description["feature_names_in_"], description["columns"]
-        _expect(isinstance(described, list) and len(described) > 0)
-        _expect(names is None or are_names(names, len(described)))
-        _expect(_are_texts(description["notes"]))
-        made.columns_ = _built(described, _figures(arrays["numbers"]))
-        made.feature_names_in_, made.n_features_in_ = names, len(described)
-        made.notes_ = description["notes"]
+        expect(set(settings or {}) == set(made.get_params()))
+        known = {*ARRAYS, "notes/bytes", "notes/lengths"}
+        expect(set(arrays) - NAMES == known and set(arrays) & NAMES in (set(), NAMES))
+        made.columns_ = columns_from_arrays(arrays)
+        made.n_features_in_ = len(made.columns_)
+        made.feature_names_in_ = unpack_names(arrays, made.n_features_in_)
+        made.notes_ = unpack("notes", arrays)
         return made
 
 
-SETTINGS = ("categorical_features", "max_categories", "min_frequency", "dtype")
+NAMES = {"names/bytes", "names/lengths", "names/whole"}
 
 
 def _notes(column: Column, name: Name, rows: int) -> Iterator[str]:
@@ -286,64 +277,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-# ---------------------------------------------------------------- a file's description
-
-
-def _describe(column: Column) -> dict[str, Any]:
-    if isinstance(column, NumberColumn):
-        return {"kind": "number", "missing": column.missing}
-    return {"kind": "category", **{name: getattr(column, name) for name in OF_CATEGORIES}}
-
-
-OF_CATEGORIES = ("categories", "rare", "grouped", "missing")
-
-
-def _built(described: list[Any], figures: list[list[float]]) -> list[Column]:
-    columns: list[Column] = []
-    remaining = iter(figures)
-    for plain in described:
-        _expect(isinstance(plain, dict) and isinstance(plain.get("missing"), bool))
-        if plain.get("kind") == "number":
-            _expect(_has_keys(plain, ("kind", "missing")))
-            center, scale, low, high = next(remaining, (0.0, 0.0, 0.0, 0.0))
-            _expect(scale > 0)
-            columns.append(NumberColumn(center, scale, low, high, plain["missing"]))
-        else:
-            columns.append(_category(plain))
-    _expect(next(remaining, None) is None)
-    _expect(any(column.width for column in columns))
-    return columns
-
-
-def _category(plain: dict[str, Any]) -> CategoryColumn:
-    _expect(plain.get("kind") == "category" and _has_keys(plain, ("kind", *OF_CATEGORIES)))
-    _expect(_are_texts(plain["categories"]) and _are_texts(plain["rare"]))
-    every = plain["categories"] + plain["rare"]
-    _expect(len(set(every)) == len(every) and isinstance(plain["grouped"], bool))
-    _expect(plain["grouped"] or not plain["rare"])
-    return CategoryColumn(*(plain[name] for name in OF_CATEGORIES))
-
-
-def _figures(numbers: Array) -> list[list[float]]:
-    """Return center, scale, low and high of each column of numbers; low and high may be NaN."""
-    _expect(numbers.ndim == 2 and numbers.shape[1] == 4 and numbers.dtype == np.float64)
-    _expect(bool(np.isfinite(numbers[:, :2]).all() and (numbers[:, 1] > 0).all()))
-    low, high = numbers[:, 2], numbers[:, 3]
-    never = np.isnan(low) & np.isnan(high)
-    _expect(bool((never | (np.isfinite(low) & np.isfinite(high) & (low <= high))).all()))
-    return numbers.tolist()
-
-
-def _are_texts(texts: Any) -> bool:
-    return isinstance(texts, list) and all(isinstance(text, str) for text in texts)
-
-
-def _has_keys(plain: Any, names: Sequence[str]) -> bool:
-    return isinstance(plain, dict) and set(plain) == set(names)
-
-
-def _expect(right: bool) -> None:
-    if not right:
-        raise FileFormatError("it is not what chainrule writes.")

@@ -28,6 +28,11 @@ def is_missing_type(kind: type) -> bool:
     return kind.__name__ in MISSING_TYPES
 
 
+def is_number_type(kind: type) -> bool:
+    """Whether values of this type are numbers that a float can hold, truth values among them."""
+    return issubclass(kind, NUMBER_TYPES) and not issubclass(kind, np.complexfloating)
+
+
 def holds_numbers(array: Array, name: Name) -> bool:
     """Whether a column holds numbers; False for categories. Anything else is refused."""
     if array.dtype.kind in "fiub":
@@ -42,13 +47,12 @@ def holds_numbers(array: Array, name: Name) -> bool:
     for kind in types:
         if issubclass(kind, DATE_TYPES) or kind.__name__ == "Period":
             raise InputError(_advice_on_dates(name))
-        known = issubclass(kind, (str, bytes, *NUMBER_TYPES))
-        if not known or issubclass(kind, np.complexfloating):
+        if not (issubclass(kind, str | bytes) or is_number_type(kind)):
             raise InputError(
                 f"Column {name!r} holds values of the type {kind.__name__}; numbers, text and "
                 "truth values are taken. Make columns of numbers or text out of it first."
             )
-    return all(issubclass(kind, NUMBER_TYPES) for kind in types)
+    return all(map(is_number_type, types))
 
 
 def _advice_on_dates(name: Name) -> str:
@@ -63,10 +67,10 @@ def numbers_in(array: Array, name: Name) -> Array:
     """Return a column's numbers in float64, NaN for what is missing; refuse anything else."""
     if array.dtype.kind in "fiub":
         numbers = array.astype(np.float64)
-    elif array.dtype.kind == "O":
-        numbers = _from_objects(array.tolist(), name)
+    elif array.dtype.kind in "Mm":
+        raise InputError(_advice_on_dates(name))
     else:
-        raise InputError(_no_number(array.tolist(), name))
+        numbers = _from_objects(array.tolist(), name)
     infinite = np.isinf(numbers)
     if infinite.any():
         raise InputError(
@@ -79,7 +83,7 @@ def numbers_in(array: Array, name: Name) -> Array:
 def _from_objects(values: list[Any], name: Name) -> Array:
     types = set(map(type, values))
     absent = {kind for kind in types if is_missing_type(kind)}
-    if not all(issubclass(kind, NUMBER_TYPES) for kind in types - absent):
+    if not all(map(is_number_type, types - absent)):
         raise InputError(_no_number(values, name))
     if absent:
         values = [math.nan if type(value) in absent else value for value in values]
@@ -100,7 +104,7 @@ def _no_number(values: list[Any], name: Name) -> str:
     row, value = next(
         (row, value)
         for row, value in enumerate(values)
-        if not isinstance(value, NUMBER_TYPES) and not is_missing_type(type(value))
+        if not is_number_type(type(value)) and not is_missing_type(type(value))
     )
     told = f"the text {str(value)[:40]!r}" if isinstance(value, str | bytes) else f"{value!r:.60}"
     return (

@@ -50,6 +50,27 @@ def normal(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape)
 
 
+class SeveralDropouts(Module):
+    """A module whose generators stand in a list, as those of a stack do."""
+
+    def __init__(self):
+        self.rngs = [np.random.default_rng(seed) for seed in range(2)]
+
+    def forward(self, x, training=True):
+        masks = [rng.random(x.shape) > 0.5 for rng in self.rngs] if training else [1]
+        self.save_for_backward(sum(masks), training=training)
+        return x * sum(masks)
+
+    def backward(self, dy):
+        (mask,) = self.saved_values()
+        return dy * mask
+
+
+def test_generators_in_a_list_are_put_back_too():
+    report = check_module(SeveralDropouts(), normal(4, 3))
+    assert report.passed, str(report)
+
+
 class Affine(Module):
     """A layer as a student writes it; the bugs below replace one of its three gradients."""
 

@@ -20,6 +20,7 @@ from chainrule import (
     Standardizer,
     Trainer,
 )
+from chainrule.preparation.texts import pack_names
 from chainrule.storage.archive import read_archive, write_archive
 
 rng = np.random.default_rng(0)
@@ -185,8 +186,16 @@ def forge(path, described, arrays):
     write_archive(path, "module", {**own, **arrays}, {**description, "preparations": described})
 
 
-GOOD = {"class": "Standardizer", "feature_names_in_": None}
+GOOD = {"class": "Standardizer"}
 FIGURES = {"preparations/preparation/mean": X[0], "preparations/preparation/std": np.ones(4)}
+
+
+def names_of(names, whole):
+    """Return the arrays that a file holds of the names of columns."""
+    arrays = pack_names(names)
+    if whole is not None:
+        arrays["names/whole"] = whole
+    return {f"preparations/preparation/{name}": array for name, array in arrays.items()}
 
 
 def test_the_forger_writes_what_is_right(path):
@@ -204,13 +213,19 @@ def test_the_forger_writes_what_is_right(path):
         ({"preparation": {"class": ["Standardizer"]}}, FIGURES, "needs the preparation"),
         ({"preparation": {"class": "Network"}}, FIGURES, "needs the preparation 'Network'"),
         ({"__class__": GOOD}, {}, r"holds preparations \['__class__'\]"),
-        ({"preparation": {"class": "Standardizer"}}, FIGURES, "Standardizer .* cannot be built"),
         ({"preparation": {**GOOD, "more": 1}}, FIGURES, "Standardizer .* cannot be built"),
         ({"preparation": GOOD}, {}, "Standardizer .* cannot be built"),
         *(
-            ({"preparation": {**GOOD, "feature_names_in_": names}}, FIGURES, "names of columns")
-            for names in ("abcd", ["a"], ["a", "b", "c", None], ["a", "b", "c", "c"], {"a": 1})
+            ({"preparation": GOOD}, {**FIGURES, **names_of(*names)}, "be built")
+            for names in (
+                (["a"], None),
+                (["a", "b", "c", "c"], None),
+                (["a", "b", "c", "d"], np.ones(4, bool)),
+                (["a", "b", "c", "d"], np.zeros(3, bool)),
+                (["a", "b", "c", "d"], np.zeros(4)),
+            )
         ),
+        ({"preparation": GOOD}, {**FIGURES, "preparations/preparation/names/whole": X[0]}, "built"),
         *(
             ({"preparation": GOOD}, {**FIGURES, "preparations/preparation/std": std}, "be built")
             for std in (np.zeros(4), np.full(4, np.nan), np.ones(3), np.array(1.0), -np.ones(4))

@@ -54,7 +54,7 @@ class LateGroup(click.Group):
         """Return a subcommand, or None where there is none of that name."""
         if cmd_name not in SUBCOMMANDS:
             return None
-        return getattr(importlib.import_module(f"chainrule.command.{cmd_name}"), "command")
+        return importlib.import_module(f"chainrule.command.{cmd_name}").command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of subcommands."""

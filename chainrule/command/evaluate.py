@@ -63,7 +63,9 @@ def _compared(
     from chainrule.command.progress import FileBar
     from chainrule.command.targets import known_targets
 
-    true, outputs, unknown = [], [], dict[str, int]()
+    true: list[Any] = []
+    outputs: list[Any] = []
+    unknown: dict[str, int] = {}
     with FileBar(source.size, quiet=quiet) as bar:
         for piece in predicted_pieces(
             loaded,
@@ -73,7 +75,7 @@ def _compared(
             findings=findings,
             progress=bar.update,
         ):
-            before = sum(map(len, true))
+            before = sum(len(rows) for rows in true)
             values = piece.table.column(loaded.schema.target)
             true.append(known_targets(values, loaded.schema, source.form, before, unknown))
             outputs.append(piece.outputs)

@@ -16,10 +16,10 @@ from pathlib import Path
 import click
 import numpy as np
 
-from chainrule.extras import require
+from chainrule.command.writing import write_text
 from chainrule.errors import ConfigurationError
+from chainrule.extras import require
 from chainrule.machine import ROUNDS, WIDE_KERNEL, WORTH_SAYING, environment
-from chainrule.storage.archive import write_atomically
 
 OFF = "CHAINRULE_AS_IT_IS"
 """Where this variable is set, nothing is measured and nothing started anew."""
@@ -138,7 +138,7 @@ def _remember(measured: Fastest) -> None:
     kept = {"settings": measured.settings, "gain": measured.gain}
     text = json.dumps({machine_key(): kept}, indent=1)
     try:
-        write_atomically(cache_file(), lambda file: file.write(text.encode()))
+        write_text(cache_file(), text)
     except OSError:
         click.echo(f"chainrule: {cache_file()} cannot be written; it is measured again.", err=True)
 

@@ -95,7 +95,7 @@ def learn(
     train, held_out = _split(task, options)
     estimator = _estimator(task, options, on_epoch)
     on_stage("training")
-    estimator.fit(table.X.iloc[train], task.y[train])
+    _fit(estimator, table.X.iloc[train], task.y[train])
     X_held, y_held = table.X.iloc[held_out], task.y[held_out]
     on_stage("measuring")
     if task.kind == "regression" and estimator._residuals is None:
@@ -176,6 +176,15 @@ def _estimator(task: Task, options: Options, on_epoch: Callable[[int, Any], Any]
     return kind(preparation=preparation, random_state=options.seed, verbose=on_epoch, **wanted)
 
 
+def _fit(estimator: Any, X: Any, y: Array) -> None:
+    """Fit; a Ctrl-C that the estimator took for a wish to end early ends the command as well."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        estimator.fit(X, y)
+    if any("interrupted" in str(warning.message) for warning in told):
+        raise KeyboardInterrupt
+
+
 # ---------------------------------------------------------------- measuring
 
 
@@ -236,10 +245,11 @@ def _half_widths(estimator: Any) -> dict[str, float]:
     """Return how far intervals reach, for as many percent as the held-out rows can promise."""
     from chainrule.estimators.calibration import interval_half_width
 
+    residuals, weight = estimator._residuals
     widths = {}
     for percent in range(1, 100):
         try:
-            width = interval_half_width(*estimator._residuals, percent / 100)
+            width = interval_half_width(residuals, weight, percent / 100)
         except InputError:  # so few rows cannot promise so much
             break
         widths[str(percent)] = float(width[0])

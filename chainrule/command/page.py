@@ -11,9 +11,9 @@ from typing import Any
 from chainrule import __version__
 from chainrule.command.learning import Trained
 from chainrule.command.pictures import figures_of
-from chainrule.command.report import by_importance, described, target_described, verdict
+from chainrule.command.report import by_importance, described, signed, target_described, verdict
 from chainrule.command.scores import MEANINGS, names_shown, rounded
-from chainrule.storage.archive import write_atomically
+from chainrule.command.writing import write_text
 
 STYLE = """
 :root { color-scheme: light; }
@@ -26,16 +26,16 @@ th, td { padding: .3rem .9rem .3rem 0; text-align: left; vertical-align: top;
          border-bottom: 1px solid #e3e7ec; overflow-wrap: anywhere; }
 th { font-weight: 600; color: #55606d; } td.number, th.number { text-align: right; }
 td.best { font-weight: 700; } .quiet { color: #66717e; font-size: .9rem; }
-.pictures { display: flex; flex-wrap: wrap; gap: 1.5rem 2rem; align-items: flex-start; }
-figure { margin: 0; max-width: 100%; } figcaption { font-weight: 600; margin-bottom: .4rem; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr));
+            gap: 1.8rem 2.5rem; align-items: start; }
+figure { margin: 0; min-width: 0; } figcaption { font-weight: 600; margin-bottom: .4rem; }
 img { max-width: 100%; height: auto; display: block; }
 """
 
 
 def write_page(trained: Trained, path: str, source: str) -> None:
     """Write the page, atomically."""
-    page = page_of(trained, source).encode()
-    write_atomically(path, lambda file: file.write(page))
+    write_text(path, page_of(trained, source))
 
 
 def page_of(trained: Trained, source: str) -> str:
@@ -74,11 +74,14 @@ def page_of(trained: Trained, source: str) -> str:
 def architecture(ensemble: Any) -> str:
     """Return what the network is, in a sentence."""
     shape, counting = ensemble.shape, int((ensemble.weights > 0).sum())
-    return (
-        f"{len(ensemble)} networks {'-'.join(map(str, shape.sizes))} with {shape.activation} "
-        f"behind each hidden layer, of which {counting} predict together; their mean is the "
-        f"prediction. {parameter_count(ensemble):,} numbers were learned."
-    )
+    sizes, several = "-".join(map(str, shape.sizes)), len(ensemble) > 1
+    told = f"{len(ensemble)} networks {sizes}" if several else f"a network {sizes}"
+    told += f", {shape.activation} behind each hidden layer" if len(shape.sizes) > 2 else ""
+    if several and counting == 1:
+        told += "; the one that did best on the validation rows predicts"
+    elif several:
+        told += f"; the {counting} that do best together predict, by their mean"
+    return f"{told}. {parameter_count(ensemble):,} numbers were learned."
 
 
 def parameter_count(ensemble: Any) -> int:
@@ -115,8 +118,10 @@ def _columns_table(trained: Trained) -> str:
     columns = by_importance(trained.schema.columns) or trained.schema.columns
     rows = []
     for column in columns:
-        importance = "" if column.importance is None else f"{column.importance:+.3f}"
-        cells = [f"<td>{_safe(text)}</td>" for text in (column.name, column.kind, described(column))]
+        importance = "" if column.importance is None else signed(column.importance)
+        cells = [
+            f"<td>{_safe(text)}</td>" for text in (column.name, column.kind, described(column))
+        ]
         rows.append([*cells, f'<td class="number">{importance}</td>'])
     head = "<th>column</th><th>kind</th><th>what it held</th>"
     return _table([head, '<th class="number">importance</th>'], rows)
@@ -129,5 +134,6 @@ def _picture(title: str, figure: Any) -> str:
     width = round(figure.get_figwidth() * 80)
     return (
         f"<figure><figcaption>{_safe(title)}</figcaption>"
-        f'<img alt="{_safe(title)}" width="{width}" src="data:image/svg+xml;base64,{data}"></figure>'
+        f'<img alt="{_safe(title)}" width="{width}" src="data:image/svg+xml;base64,{data}">'
+        "</figure>"
     )

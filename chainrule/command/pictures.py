@@ -31,7 +31,9 @@ def figures_of(trained: Trained) -> dict[str, Any]:
                 trained.outputs[known],
                 class_names=[short(label) for label in schema.classes],
             )
-        figures["Are predictions as sure as they are right?"] = plot_reliability(trained.reliability)
+        figures["Are predictions as sure as they are right?"] = plot_reliability(
+            trained.reliability
+        )
     else:
         figures["Predicted and true"] = plot_predicted(trained)
     if by_importance(schema.columns):
@@ -44,7 +46,7 @@ def plot_importance(columns: Sequence[ColumnInfo], task: str) -> Any:
     """Draw by how much the score falls where a column is shuffled, the most important on top."""
     ranked = by_importance(columns)[:MOST_BARS][::-1]
     values = [column.importance or 0 for column in ranked]
-    figure = new_figure("Drawing importance", 6.4, 1.0 + 0.28 * len(ranked))
+    figure = new_figure("Drawing importance", 5.6, 1.0 + 0.28 * len(ranked))
     panel = _plain(figure)
     panel.barh([short(column.name, 30) for column in ranked], values, color=BLUE, height=0.7)
     panel.axvline(0, color="0.3", linewidth=0.8)
@@ -94,7 +96,7 @@ def plot_predicted(trained: Trained) -> Any:
 
 def plot_curves(curves: dict[str, list[float]]) -> Any:
     """Draw the loss of each epoch, a mean over the networks that still learned."""
-    figure = new_figure("Drawing learning curves", 6.4, 3.2)
+    figure = new_figure("Drawing learning curves", 5.6, 3.4)
     panel = _plain(figure)
     for (name, curve), colour in zip(curves.items(), (GREY, BLUE), strict=False):
         panel.plot(range(1, len(curve) + 1), curve, color=colour, label=name)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from chainrule.command.options import on_unknown_option, quiet_option, table_options
+from chainrule.extras import require
 
 HELP = """Predict the rows of a table.
 
@@ -137,8 +138,7 @@ class Columns:
 
     def tables(self, pieces: Iterator[Any]) -> Iterator[Any]:
         """Yield what is written for each piece, as a pyarrow.RecordBatch."""
-        import pyarrow as pa
-
+        pa = require("pyarrow", "cli", "Writing predictions")
         for piece in pieces:
             columns = {name: piece.table.column(name) for name in self.kept}
             columns |= {n: pa.array(values) for n, values in self._predicted(piece).items()}

@@ -76,9 +76,18 @@ def importance_table(columns: Sequence[ColumnInfo]) -> list[str]:
     for column in ranked[:MOST_SHOWN]:
         value = column.importance or 0
         bar = "█" * round(20 * max(value, 0) / most) if most > 0 else ""
-        rows.append([short(column.name), f"{value:+.3f}", bar.ljust(20)])
+        rows.append([short(column.name), signed(value), bar.ljust(20)])
     more = len(ranked) - MOST_SHOWN
     return grid(rows) + ([f"  and {more} more"] if more > 0 else [])
+
+
+def signed(value: float) -> str:
+    """Return a number with its sign, and zero without one.
+
+    >>> signed(0.0123), signed(-0.0001)
+    ('+0.012', '0.000')
+    """
+    return "0.000" if abs(value) < 0.0005 else f"{value:+.3f}"
 
 
 def described(column: ColumnInfo) -> str:
@@ -91,7 +100,8 @@ def described(column: ColumnInfo) -> str:
     else:
         told = f"{column.low:g} to {column.high:g}" + (f" {column.unit}" * bool(column.unit))
     if column.missing:
-        told += f" (missing in {column.missing:,} rows)"
+        rows = "row" if column.missing == 1 else "rows"
+        told += f" (missing in {column.missing:,} {rows})"
     return told if column.used else f"{told} (left out)"
 
 
@@ -99,7 +109,9 @@ def target_described(schema: Schema) -> str:
     """Return what is predicted, in a few words."""
     if schema.task == "regression":
         unit = f" {schema.target_unit}" if schema.target_unit else ""
-        return f"{schema.target}, a number from {schema.target_low:g} to {schema.target_high:g}{unit}"
+        return (
+            f"{schema.target}, a number from {schema.target_low:g} to {schema.target_high:g}{unit}"
+        )
     shown = ", ".join(short(label) for label in schema.classes[:MOST_SHOWN])
     more = ", ..." if len(schema.classes) > MOST_SHOWN else ""
     return f"{schema.target}, one of {len(schema.classes)} classes: {shown}{more}"
@@ -112,15 +124,22 @@ def verdict(schema: Schema) -> str:
         return "The held-out target never changes, so that there is nothing to compare."
     ours, *others = [of_model[name] for of_model in schema.scores.values()]
     linear, simple = others
-    figure = f"{ours:.1%} of the held-out rows are right" if name == "accuracy" else f"R² is {ours:.3f}"
+    figure = (
+        f"{ours:.1%} of the held-out rows are right" if name == "accuracy" else f"R² is {ours:.3f}"
+    )
     if ours <= simple:
         return (
             f"{figure}: no better than always saying the same. These columns, or so few rows, do "
             "not tell the target."
         )
     if ours < linear:
-        return f"{figure}; a linear model is better here, and simpler."
-    return f"{figure}, against {_as(name, linear)} by a linear model and {_as(name, simple)} by always saying the same."
+        return f"{figure}; a linear model is better here ({_as(name, linear)}), and simpler."
+    if ours == linear:
+        return f"{figure}; a linear model does as well here, and is simpler."
+    return (
+        f"{figure}, against {_as(name, linear)} by a linear model and {_as(name, simple)} by always "
+        "saying the same."
+    )
 
 
 def _as(name: str, value: float) -> str:
@@ -129,5 +148,6 @@ def _as(name: str, value: float) -> str:
 
 def interval_line(percent: int, half_width: float, covered: float | None, unit: str) -> str:
     """Return what an interval promises, and what it held."""
-    told = f"  {percent} % intervals reach {rounded(half_width)}{' ' + unit if unit else ''} to each side"
+    reach = rounded(half_width) + (f" {unit}" if unit else "")
+    told = f"  {percent} % intervals reach {reach} to each side"
     return told if covered is None else f"{told}; they hold {covered:.1%} of the held-out rows"

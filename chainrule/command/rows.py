@@ -176,7 +176,9 @@ def _as_floats(values: Any) -> Array:
 
 def _is_text(kind: Any) -> bool:
     pa, _ = _arrow()
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
 
 
 def _arrow() -> tuple[Any, Any]:

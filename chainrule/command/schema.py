@@ -126,7 +126,7 @@ def read_schema(metadata: Any, path: str) -> Schema:
     """Return the schema in a file's metadata, of which nothing is trusted."""
     if KEY not in metadata:
         raise FileFormatError(
-            f"{path} is a chainrule file, but not a model of a table: `chainrule train` makes those."
+            f"{path} is a chainrule file, but no model of a table: `chainrule train` makes those."
         )
     try:
         plain = dict(metadata[KEY])

@@ -22,6 +22,7 @@ MEANINGS = {
     "r2": "1: perfect; 0: no better than the mean",
     "rmse": "root of the mean squared error",
     "mae": "mean absolute error",
+    "coverage": "share of rows in the 90 % interval",
 }
 """By name, in the order in which they are shown."""
 
@@ -91,9 +92,9 @@ def expected_calibration_error(true: Array, p: Array) -> float:
     Naeini, Cooper, Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning",
     2015; Guo et al., "On Calibration of Modern Neural Networks", 2017.
     """
-    return sum(
-        bin["rows"] * abs(bin["right"] - bin["sure"]) for bin in reliability(true, p)
-    ) / len(true)
+    return sum(bin["rows"] * abs(bin["right"] - bin["sure"]) for bin in reliability(true, p)) / len(
+        true
+    )
 
 
 def number_scores(true: Array, predicted: Array) -> dict[str, float]:
@@ -112,7 +113,7 @@ def coverage(true: Array, predicted: Array, half_width: float) -> float:
 
 
 def confusion(true: Array, p: Array) -> Array:
-    """Return counts (C, C), row = true class, column = predicted class, of rows of known classes."""
+    """Return counts (C, C), row = true class, column = predicted class, of known classes."""
     from chainrule.metrics import confusion_matrix
 
     known = true >= 0

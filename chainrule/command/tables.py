@@ -146,7 +146,9 @@ class Source:
             raise InputError(f"{self.label} is UTF-16 text: give --encoding utf-16.")
         text = line.removeprefix(codecs.BOM_UTF8).decode().lstrip("\ufeff").strip("\r\n")
         if not text.strip():
-            raise InputError(f"{self.label} is empty: a line with the names of the columns is expected.")
+            raise InputError(
+                f"{self.label} is empty: a line with the names of the columns is expected."
+            )
         separator = self.form.separator or max(SEPARATORS, key=text.count)
         return [name.strip() for name in next(csv.reader([text], delimiter=separator))], separator
 
@@ -236,8 +238,8 @@ class Source:
             row = self._ragged
             return (
                 f"{self.label} has a row of {row.actual_columns} values where the first line names "
-                f"{row.expected_columns} columns: {row.text[:80]!r}. Values that hold the separator "
-                "must stand in quotation marks."
+                f"{row.expected_columns} columns: {row.text[:80]!r}. Values that hold the "
+                "separator must stand in quotation marks."
             )
         text = str(error)
         if isinstance(error, UnicodeError) or "invalid UTF8" in text:
@@ -245,7 +247,10 @@ class Source:
         if "Empty CSV" in text:
             return f"{self.label} has no rows below the names of its columns."
         if "straddling" in text:
-            return f"{self.label} has a row of more than {PIECE >> 20} MB, or a quotation mark that is never closed."
+            return (
+                f"{self.label} has a row of more than {PIECE >> 20} MB, or a quotation mark that is "
+                "never closed."
+            )
         return f"{self.label} cannot be read: {' '.join(text.split())[:200]}"
 
     def _not_text(self, name: str) -> str:
@@ -329,5 +334,3 @@ def _explained(source: Source) -> Iterator[None]:
         if error.filename:
             raise
         raise InputError(source.explain(error)) from error
-
-

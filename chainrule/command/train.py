@@ -33,13 +33,17 @@ The same table, options and seed give the same model, to the last bit, on the sa
 @click.argument("table")
 @click.option("--target", required=True, metavar="COLUMN", help="What is to be predicted.")
 @click.option("--output", "-o", required=True, metavar="MODEL.npz", help="The model's file.")
-@click.option("--report", metavar="PAGE.html", help="Write the report as a page with pictures, too.")
+@click.option(
+    "--report", metavar="PAGE.html", help="Write the report as a page with pictures, too."
+)
 @click.option(
     "--task",
     type=click.Choice(["classification", "regression"]),
     help="What the target is, where it would be decided wrong.",
 )
-@click.option("--drop", multiple=True, metavar="COLUMN", help="A column to leave out, such as an id.")
+@click.option(
+    "--drop", multiple=True, metavar="COLUMN", help="A column to leave out, such as an id."
+)
 @click.option(
     "--categories",
     multiple=True,
@@ -52,7 +56,9 @@ The same table, options and seed give the same model, to the last bit, on the sa
     help="Leave out columns that nothing can be learned from, and rows without a target, instead "
     "of refusing the table.",
 )
-@click.option("--balanced", is_flag=True, help="Let all classes count the same, as rare as they are.")
+@click.option(
+    "--balanced", is_flag=True, help="Let all classes count the same, as rare as they are."
+)
 @click.option(
     "--holdout",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -62,9 +68,7 @@ The same table, options and seed give the same model, to the last bit, on the sa
 )
 @click.option("--epochs", type=click.IntRange(1), help="How often to go through the rows at most.")
 @click.option("--members", type=click.IntRange(1), help="How many networks predict together.")
-@click.option(
-    "--hidden", metavar="SIZES", help="The sizes of the hidden layers, such as 128,128."
-)
+@click.option("--hidden", metavar="SIZES", help="The sizes of the hidden layers, such as 128,128.")
 @click.option(
     "--importance/--no-importance",
     default=True,

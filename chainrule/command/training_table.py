@@ -99,8 +99,8 @@ def _check_names(source: Source, wishes: Wishes) -> None:
         )
     if rest > MOST_COLUMNS:
         raise InputError(
-            f"{source.label} has {rest:,} columns to learn from; {MOST_COLUMNS:,} are the most that "
-            "a table's network is made for. Keep those that matter, or combine them first."
+            f"{source.label} has {rest:,} columns to learn from; {MOST_COLUMNS:,} are the most "
+            "that a table's network is made for. Keep those that matter, or combine them first."
         )
 
 

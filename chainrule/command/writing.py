@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import os
 import sys
 import tempfile
@@ -37,10 +39,20 @@ def check_output(path: str | None, option: str) -> None:
 
 def check_apart(path: str | None, option: str, *inputs: str) -> None:
     """Refuse to write over what is read."""
+    if path is None or not os.path.exists(path):
+        return
     for given in inputs:
-        if path and os.path.exists(path) and given != "-" and os.path.exists(given):
-            if os.path.samefile(path, given):
-                raise InputError(f"{option} {path} is the file that is read; give another name.")
+        if os.path.exists(given) and os.path.samefile(path, given):
+            raise InputError(f"{option} {path} is the file that is read; give another name.")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text, whole or not at all."""
+
+    def write(file: BinaryIO) -> None:
+        file.write(text.encode())
+
+    write_atomically(path, write)
 
 
 class Predictions:
@@ -83,9 +95,38 @@ class Predictions:
                 write(table)
 
     def _writer(self, sink: Any, schema: Any) -> Any:
-        if not self.separator:
-            parquet = require("pyarrow.parquet", "cli", "Writing predictions")
-            return parquet.ParquetWriter(sink, schema)
-        csv = require("pyarrow.csv", "cli", "Writing predictions")
-        options = csv.WriteOptions(delimiter=self.separator, quoting_style="needed")
-        return csv.CSVWriter(sink, schema, write_options=options)
+        if self.separator:
+            return contextlib.nullcontext(SeparatedValues(sink, schema.names, self.separator))
+        parquet = require("pyarrow.parquet", "cli", "Writing predictions")
+        return parquet.ParquetWriter(sink, schema)
+
+
+class SeparatedValues:
+    """Writes tables as separated values, with quotation marks where something needs them."""
+
+    def __init__(self, sink: Any, names: list[str], separator: str) -> None:
+        self._sink, self._separator = sink, separator
+        head = io.StringIO()
+        csv.writer(head, delimiter=separator, lineterminator="\n").writerow(names)
+        sink.write(head.getvalue().encode())
+
+    def write(self, table: Any) -> None:
+        """Write some rows."""
+        writing = require("pyarrow.csv", "cli", "Writing predictions")
+        options = writing.WriteOptions(
+            include_header=False,
+            delimiter=self._separator,
+            quoting_style="needed" if self._needs_quotes(table) else "none",
+        )
+        writing.write_csv(table, self._sink, options)
+
+    def _needs_quotes(self, table: Any) -> bool:
+        """Whether any text holds the separator, a quotation mark or a line break."""
+        pa = require("pyarrow", "cli", "Writing predictions")
+        compute = require("pyarrow.compute", "cli", "Writing predictions")
+        pattern = f'[{self._separator}"\\r\\n]'
+        return any(
+            compute.any(compute.match_substring_regex(column, pattern)).as_py()
+            for column in table.columns
+            if pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        )

@@ -8,11 +8,13 @@ train.py evaluate.py predict.py inspect.py environment.py run.py   the subcomman
 options.py       the options that several of them share
 
 tables.py        files of every kind as tables: whole, or piece by piece
+standard_input.py   standard input that Ctrl-C ends
 training_table.py   what may be learned from: the door of `train`
 task.py          classes or numbers, and why
 schema.py        what a model's file knows about the table that it learned from
 rows.py          pieces of a table as the model takes them, and what is odd in them
 model.py         a model's file, opened: rows in, predictions out
+targets.py       the true values of a table that is measured on
 writing.py       predictions into a file, whole or not at all
 
 learning.py      the estimator, the held-out rows, the models beside it
@@ -20,6 +22,7 @@ scores.py        how good predictions are, in numbers
 report.py        the report as text
 pictures.py      the report's pictures
 page.py          the report as one page for a browser
+progress.py      bars on standard error
 kernels.py       which kernels and threads are fastest here, measured once
 """
 

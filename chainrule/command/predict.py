@@ -32,7 +32,7 @@ appears when it is complete.
     "-o",
     default="-",
     metavar="FILE",
-    help="Where to: .csv, .tsv or .parquet (.csv.gz, .csv.zst ...).  [default: standard output]",
+    help="Where to: .csv, .tsv or .parquet (.csv.gz, .csv.xz ...).  [default: standard output]",
 )
 @click.option("--keep", multiple=True, metavar="COLUMN", help="A column to copy, such as an id.")
 @click.option("--keep-all", is_flag=True, help="Copy all columns.")

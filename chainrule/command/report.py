@@ -137,8 +137,8 @@ def verdict(schema: Schema) -> str:
     if ours == linear:
         return f"{figure}; a linear model does as well here, and is simpler."
     return (
-        f"{figure}, against {_as(name, linear)} by a linear model and {_as(name, simple)} by always "
-        "saying the same."
+        f"{figure}, against {_as(name, linear)} by a linear model and {_as(name, simple)} by "
+        "always saying the same."
     )
 
 

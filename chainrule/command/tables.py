@@ -11,12 +11,12 @@ import csv
 import io
 import lzma
 import os
-import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Self
 
+from chainrule.command.standard_input import standard_input
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.extras import require
 
@@ -248,10 +248,10 @@ class Source:
             return f"{self.label} has no rows below the names of its columns."
         if "straddling" in text:
             return (
-                f"{self.label} has a row of more than {PIECE >> 20} MB, or a quotation mark that is "
-                "never closed."
+                f"{self.label} has a row of more than {PIECE >> 20} MB, or a quotation mark that "
+                "is never closed."
             )
-        return f"{self.label} cannot be read: {' '.join(text.split())[:200]}"
+        return f"{self.label} cannot be read: {' '.join(text.split())[:200].rstrip('.')}."
 
     def _not_text(self, name: str) -> str:
         where = f" (column {name!r})" if name else ""
@@ -264,9 +264,9 @@ class Source:
 # ---------------------------------------------------------------- opening
 
 
-def _opened(path: str) -> BinaryIO:
+def _opened(path: str) -> Any:
     if path == "-":
-        return sys.stdin.buffer
+        return standard_input()
     if os.path.isdir(path):
         raise InputError(f"{path} is a folder; a file with a table is expected.")
     try:
@@ -314,7 +314,8 @@ def _decoded(stream: Any, encoding: str) -> Any:
     if codecs.lookup(encoding).name == "utf-8":
         return stream
     pa = require("pyarrow", "cli", "Reading a table")
-    return io.BufferedReader(pa.transcoding_input_stream(stream, encoding, "utf-8"))
+    file = pa.PythonFile(stream, mode="r")
+    return io.BufferedReader(pa.transcoding_input_stream(file, encoding, "utf-8"))
 
 
 @contextlib.contextmanager

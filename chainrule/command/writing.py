@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import importlib
 import io
 import os
 import sys
@@ -16,7 +17,9 @@ from chainrule.errors import InputError
 from chainrule.extras import require
 from chainrule.storage.archive import write_atomically
 
-COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
+"""By the end of a file's name, the module of Python's that compresses."""
+
 KINDS = {".csv": ",", ".tsv": "\t", ".txt": ",", ".parquet": ""}
 """By the end of a file's name, what separates values."""
 
@@ -59,7 +62,7 @@ class Predictions:
     """A file of predictions, to which one piece after the other is written.
 
     What kind it is tells the end of its name: .csv, .tsv or .parquet, the first two also with .gz,
-    .bz2 or .zst behind. Standard output, ``-``, is CSV.
+    .bz2 or .xz behind. Standard output, ``-``, is CSV.
     """
 
     def __init__(self, path: str) -> None:
@@ -71,7 +74,7 @@ class Predictions:
         if end not in KINDS or (end == ".parquet" and self.compression):
             raise InputError(
                 f"--output {path}: its name must end in .csv, .tsv or .parquet, or in .csv.gz, "
-                ".csv.bz2 or .csv.zst."
+                ".csv.bz2 or .csv.xz."
             )
         self.separator = KINDS[end]
 
@@ -83,11 +86,11 @@ class Predictions:
             write_atomically(self.path, lambda file: self._fill(file, tables))
 
     def _fill(self, file: BinaryIO, tables: Iterator[Any]) -> None:
-        pa = require("pyarrow", "cli", "Writing predictions")
         with contextlib.ExitStack() as opened:
             sink: Any = file
             if self.compression:
-                sink = opened.enter_context(pa.CompressedOutputStream(file, self.compression))
+                compressed = importlib.import_module(self.compression).open(file, "wb")
+                sink = opened.enter_context(compressed)
             write: Callable[[Any], None] | None = None
             for table in tables:
                 if write is None:

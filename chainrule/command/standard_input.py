@@ -6,26 +6,26 @@ import io
 import os
 import select
 import signal
-import sys
 from typing import Any
 
 
-def standard_input() -> Any:
-    """Return standard input as a buffered stream of bytes."""
+def interruptible(file: Any) -> Any:
+    """Return a pipe as a buffered stream of bytes that Ctrl-C ends."""
     if os.name == "nt":  # select() knows sockets alone there
-        return sys.stdin.buffer
-    return io.BufferedReader(InterruptibleInput(sys.stdin.fileno()), 1 << 20)
+        return file
+    return io.BufferedReader(InterruptibleInput(file), 1 << 20)
 
 
 class InterruptibleInput(io.RawIOBase):
-    """Bytes of a file descriptor; a signal ends the waiting for more.
+    """The bytes of a pipe; a signal ends the waiting for more.
 
     pyarrow reads in a thread of its own, while the main thread waits for it outside of Python, where
     no signal is noticed: with a pipe into which nothing comes that would be for ever.
     """
 
-    def __init__(self, descriptor: int) -> None:
-        self._input = descriptor
+    def __init__(self, file: Any) -> None:
+        self._file = file  # kept, so that it is not closed
+        self._input = file.fileno()
         self._signalled, write = os.pipe()
         os.set_blocking(write, False)
         signal.set_wakeup_fd(write, warn_on_full_buffer=False)

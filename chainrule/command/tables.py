@@ -11,12 +11,14 @@ import csv
 import io
 import lzma
 import os
+import stat
+import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Self
 
-from chainrule.command.standard_input import standard_input
+from chainrule.command.standard_input import interruptible
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.extras import require
 
@@ -104,8 +106,7 @@ class Source:
     def __init__(self, path: str, form: Format) -> None:
         self.path, self.form = path, form
         self.label = "standard input" if path == "-" else path
-        self._file = _opened(path)
-        self.size = None if path == "-" else os.fstat(self._file.fileno()).st_size
+        self._file, self.size = _opened(path)
         with _explained(self):
             stream, kind = _decompressed(self._file, self.label)
             self._parquet: Any = None
@@ -264,15 +265,20 @@ class Source:
 # ---------------------------------------------------------------- opening
 
 
-def _opened(path: str) -> Any:
+def _opened(path: str) -> tuple[Any, int | None]:
+    """Return a file and how many bytes it has, where that is known: of a pipe it is not."""
     if path == "-":
-        return standard_input()
+        return interruptible(sys.stdin.buffer), None
     if os.path.isdir(path):
         raise InputError(f"{path} is a folder; a file with a table is expected.")
     try:
-        return open(path, "rb")
+        file = open(path, "rb")  # noqa: SIM115  the Source closes it
     except FileNotFoundError:
         raise InputError(f"There is no file {path}.") from None
+    found = os.fstat(file.fileno())
+    if stat.S_ISREG(found.st_mode):
+        return file, found.st_size
+    return interruptible(file), None
 
 
 def _decompressed(file: Any, label: str) -> tuple[Any, str]:

@@ -19,6 +19,7 @@ The names below are here, and in the part that they belong to:
     chainrule.training          Trainer, callbacks, checkpoints, history
     chainrule.ensemble          Ensemble: many networks trained at once, predicting together
     chainrule.diagnosis         check_module: is this backward right? And post-mortems
+    chainrule.estimators        for scikit-learn: NetworkClassifier, NetworkRegressor
     chainrule.plots             pictures of what a network takes for what
 """
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks import estimators_speed
 from benchmarks.speed import bare, command, floor, ours, report
 from benchmarks.speed.growth import Growth
 from benchmarks.speed.measure import Measured, make_job, measure
@@ -262,3 +263,17 @@ def test_options():
     for wrong in (["no-such-row"], ["--rounds", "0"], ["--peers", "nobody"]):
         with pytest.raises(SystemExit):
             command.arguments(wrong)
+
+
+def test_an_estimator_beside_scikit_learns_mlp(monkeypatch, capsys):
+    rows = np.random.default_rng(0).standard_normal((40, 3))
+    tiny = [
+        ("tiny classes", rows, (rows[:, 0] > 0).astype(int), (4,), 2, 8),
+        ("tiny numbers", rows, rows[:, 0], (4,), 2, 8),
+    ]
+    monkeypatch.setattr(estimators_speed, "works", lambda: tiny)
+    monkeypatch.setattr(sys, "argv", ["estimators_speed.py", "1"])
+    estimators_speed.main()
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) == 5
+    assert told[1].startswith("tiny classes")

@@ -894,3 +894,13 @@ def test_a_loss_without_its_methods_says_so():
     for method, name in ((Loss().forward, "losses"), (Loss().backward, "gradients")):
         with pytest.raises(NotImplementedError, match=f"Loss has no {name}"):
             method([1.0], [1.0])
+
+
+@pytest.mark.parametrize("loss", [CategoricalCrossEntropy(from_logits=True), MeanSquaredError()])
+def test_columns_that_lie_together_in_memory_give_the_same(loss):
+    rng = np.random.default_rng(0)
+    true, pred = rng.dirichlet(np.ones(4), 50), rng.standard_normal((50, 4))
+    by_rows = loss.losses_and_gradients(true, pred)
+    by_columns = loss.losses_and_gradients(np.asfortranarray(true), np.asfortranarray(pred))
+    for expected, found in zip(by_rows, by_columns, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-13)

@@ -485,7 +485,13 @@ class Ensemble:
         They predict what `predict_members` does, but for the order in which products are summed:
         some units in the last place.
         """
-        return [apart(self.network, self.shape, member, k) for k, member in enumerate(self.members)]
+        networks = []
+        for k, member in enumerate(self.members):
+            network = apart(self.network, self.shape, member, k)
+            network.preparation = self.preparation
+            network.target_preparation = self.target_preparation
+            networks.append(network)
+        return networks
 
     def save(
         self,

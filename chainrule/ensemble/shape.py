@@ -38,7 +38,7 @@ from chainrule.layers import (
 )
 from chainrule.module import walk
 from chainrule.network import Network
-from chainrule.parameter import Array
+from chainrule.parameter import Array, Buffer, Parameter
 
 ACTIVATIONS: dict[str, type[Module]] = {
     "elu": ELU,
@@ -170,9 +170,14 @@ def shape_from(
 # ---------------------------------------------------------------- together, and apart
 
 
+def holders_of(network: Network) -> dict[str, Parameter | Buffer]:
+    """Return every parameter and buffer by its path."""
+    return {path: thing for path, thing in walk(network) if not isinstance(thing, Module)}
+
+
 def values_of(network: Network) -> dict[str, Array]:
     """Return every value by its path: the arrays themselves, not copies."""
-    return {path: t.value for path, t in walk(network) if not isinstance(t, Module)}
+    return {path: holder.value for path, holder in holders_of(network).items()}
 
 
 def stacked(shape: Shape, members: Sequence[Member], networks: Sequence[Network]) -> Network:

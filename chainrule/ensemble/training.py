@@ -20,7 +20,7 @@ from chainrule.checks import all_finite
 from chainrule.data.sources import batch_bounds
 from chainrule.ensemble.members import Member
 from chainrule.ensemble.objective import Score, losses_and_gradient
-from chainrule.ensemble.shape import Shape, part_of, values_of
+from chainrule.ensemble.shape import Shape, holders_of, part_of
 from chainrule.layers import StackedDropout
 from chainrule.loss_functions import Loss
 from chainrule.network import Network
@@ -132,7 +132,7 @@ class Training:
         ]
         self.history: dict[str, list[Array]] = {"loss": []}
         self.best = network.state()
-        self.learner = part_of(network, shape, members, self.running, output=False)
+        self._learn(part_of(network, shape, members, self.running, output=False))
         self.optimizer = self._optimizer()
 
     # ------------------------------------------------------------ the loop
@@ -204,12 +204,12 @@ class Training:
     def _keep(self, members: Sequence[int]) -> None:
         """Take the present values of these members as their best."""
         places = [self.running.index(k) for k in members]
-        for name, value in values_of(self.learner).items():
-            self.best[name][members] = value[places]
+        for name, holder in self.holders.items():
+            self.best[name][members] = holder.value[places]
 
     def _finite(self) -> Array:
         """Return whether all values of each member that learns are finite."""
-        values = values_of(self.learner).values()
+        values = [holder.value for holder in self.holders.values()]
         each = [np.isfinite(value).reshape(len(value), -1).all(axis=1) for value in values]
         return np.logical_and.reduce(each)
 
@@ -242,10 +242,15 @@ class Training:
         self.running = [self.running[place] for place in places]
         self.idle &= set(self.running)
         if self.running:
-            self.learner = part_of(before, self.shape, own, places.tolist(), output=False)
+            self._learn(part_of(before, self.shape, own, places.tolist(), output=False))
             self.optimizer = self._optimizer()
             self.optimizer.load_state(state_of_members(optimizer, before, places))
         return places
+
+    def _learn(self, stack: Network) -> None:
+        """Take this stack as the one that learns."""
+        self.learner = stack
+        self.holders = holders_of(stack)  # found once: the walk takes as long as a step
 
     def _optimizer(self) -> Optimizer:
         """Return an optimizer with the rate and the decay of each member that learns."""

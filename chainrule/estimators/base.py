@@ -6,8 +6,11 @@ and learned from, and what was learned becomes the attributes.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -76,25 +79,42 @@ class NetworkEstimator(BaseEstimator):
     ) -> Self:
         """Learn: anew, or (`incremental`, `warm_start`) on from where it stands."""
         options.check(self)
-        course: Course | None = getattr(self, "_course", None)
-        if not (incremental or self.warm_start):
-            course = None
-        given = self._checked(X, y, sample_weight, reset=course is None)
-        rng = self._generator() if course is None else course.rng
-        targets = self._targets_of(given.y, classes, course, incremental)
-        given = self._counted(given, targets, incremental)
-        given, held_out = self._split(given, validation_data, targets, rng, incremental)
-        if course is None:
-            course = self._begin(given, targets, rng, incremental)
-        rows = prepared(given, course)
-        validation = None if held_out is None else prepared(held_out, course)
-        outcome = course.learner.train(
-            rows, validation, self._plan(len(given.y), incremental), go_on=incremental
-        )
-        self._course = course
-        self._note(outcome, incremental)
-        self._finish(held_out)
+        with self._as_before_if_it_fails():
+            course: Course | None = getattr(self, "_course", None)
+            if not (incremental or self.warm_start):
+                course = None
+            given = self._checked(X, y, sample_weight, reset=course is None)
+            rng = self._generator() if course is None else course.rng
+            targets = self._targets_of(given.y, classes, course, incremental)
+            given = self._counted(given, targets, incremental)
+            given, held_out = self._split(given, validation_data, targets, rng, incremental)
+            if course is None:
+                course = self._begin(given, targets, rng, incremental)
+            rows = prepared(given, course)
+            validation = None if held_out is None else prepared(held_out, course)
+            plan = self._plan(len(given.y), incremental)
+            outcome = course.learner.train(rows, validation, plan, go_on=incremental)
+            self._course = course
+            self._note(outcome, incremental)
+            self._finish(held_out)
+        if outcome.interrupted:
+            warnings.warn(
+                f"Training was interrupted after {self.n_iter_} of {self.epochs} epochs; the "
+                "estimator has what was learned until then.",
+                stacklevel=3,
+            )
         return self
+
+    @contextlib.contextmanager
+    def _as_before_if_it_fails(self) -> Iterator[None]:
+        """Put every attribute back where an error ends this, names and number of columns too."""
+        before = dict(self.__dict__)
+        try:
+            yield
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
 
     def _begin(
         self, given: Given, targets: Any, rng: np.random.Generator, incremental: bool

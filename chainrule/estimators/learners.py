@@ -7,10 +7,12 @@ way and now that.
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import dataclasses
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,12 +22,13 @@ from chainrule.ensemble import Ensemble
 from chainrule.errors import ConfigurationError
 from chainrule.estimators import defaults, options
 from chainrule.estimators.targets import Numbers, OneClass
-from chainrule.layers import Linear, Sequential, Sigmoid, Softmax
+from chainrule.layers import Graph, Linear, Sequential, Sigmoid, Softmax
 from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
+from chainrule.loss_functions.cross_entropy import BinaryLoss
 from chainrule.module import Module
 from chainrule.network import Network
 from chainrule.parameter import Array
-from chainrule.training import Callback, EarlyStopping, Trainer
+from chainrule.training import Callback, EarlyStopping, StopOnInterrupt, Trainer
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class Outcome:
     loss_curve: list[float]
     scores: list[float] | None
     kept_epoch: int
+    interrupted: bool
 
 
 class Learner(Protocol):
@@ -94,6 +98,7 @@ class EnsembleLearner:
             output = "softmax" if isinstance(targets, OneClass) else "sigmoid"
             self.loss = options.class_loss(estimator.loss, output)
         self.metric = "loss" if defaults.METRIC == "loss" else targets.score
+        self.rates = estimator.learning_rate, estimator.weight_decay
         members = defaults.members(estimator, rng)
         self.ensemble = Ensemble(
             [*features, *options.sizes_of(estimator.hidden_layers), targets.outputs],
@@ -112,42 +117,81 @@ class EnsembleLearner:
             "sample_weight": rows.weight,
             "optimizer": plan.optimizer,
         }
+        epoch_end = EpochEnd(plan)
+        self._follow(plan.learning_rate, plan.weight_decay)
         if go_on:
             self.ensemble.partial_fit(rows.X, rows.y, **arguments)
         else:
-            self.ensemble.fit(
-                rows.X,
-                rows.y,
-                epochs=plan.epochs,
-                validation_data=None if held_out is None else as_tuple(held_out),
-                metric=self.metric,
-                mode="min" if self.metric == "loss" else "max",
-                patience=None if held_out is None else plan.patience,
-                on_epoch_end=plan.on_epoch_end or (Lines(plan.epochs) if plan.verbose else None),
-                **arguments,
-            )
+            with epoch_end.stopping_on_interrupt():
+                self.ensemble.fit(
+                    rows.X,
+                    rows.y,
+                    epochs=plan.epochs,
+                    validation_data=None if held_out is None else as_tuple(held_out),
+                    metric=self.metric,
+                    mode="min" if self.metric == "loss" else "max",
+                    patience=None if held_out is None else plan.patience,
+                    on_epoch_end=epoch_end,
+                    **arguments,
+                )
         history = self.ensemble.history
         losses = [mean_of_running(row) for row in history["loss"][-1 if go_on else 0 :]]
         watched = [column for name, column in history.items() if name.startswith("val_")]
         sign = -1 if self.metric == "loss" else 1
         scores = [sign * mean_of_running(row) for row in watched[0]] if watched else None
-        return Outcome(history, losses, scores, len(losses) - 1)
+        return Outcome(history, losses, scores, len(losses) - 1, epoch_end.interrupted)
+
+    def _follow(self, learning_rate: float, weight_decay: float) -> None:
+        """Let the members' own rates follow the estimator's, where they were changed meanwhile."""
+        faster = learning_rate / self.rates[0]
+        before = self.rates[1]
+        self.rates = learning_rate, weight_decay
+        self.ensemble.members = tuple(
+            dataclasses.replace(
+                member,
+                learning_rate=member.learning_rate * faster,
+                weight_decay=member.weight_decay * (weight_decay / before)
+                if before
+                else weight_decay,
+            )
+            for member in self.ensemble.members
+        )
 
     def finished(self) -> Ensemble:
         return self.ensemble.astype("float64")
 
 
-class Lines:
-    """Prints a line after each epoch, to standard error, as `Trainer` does."""
+class EpochEnd:
+    """Tells of each epoch on standard error, as `Trainer` does, and ends training on Ctrl-C."""
 
-    def __init__(self, epochs: int) -> None:
-        self.epochs = epochs
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.interrupted = False
 
-    def __call__(self, epoch: int, row: Mapping[str, Array]) -> None:
-        numbers = "  ".join(f"{name} {mean_of_running(of):.4f}" for name, of in row.items())
-        running = int(np.isfinite(row["loss"]).sum())
-        members = "" if len(row["loss"]) == 1 else f"  {running} members"
-        print(f"epoch {epoch + 1}/{self.epochs}  {numbers}{members}", file=sys.stderr, flush=True)
+    def __call__(self, epoch: int, row: Mapping[str, Array]) -> bool:
+        if self.plan.on_epoch_end is not None:
+            self.plan.on_epoch_end(epoch, row)
+        elif self.plan.verbose:
+            numbers = "  ".join(f"{name} {mean_of_running(of):.4f}" for name, of in row.items())
+            running = int(np.isfinite(row["loss"]).sum())
+            members = "" if len(row["loss"]) == 1 else f"  {running} members"
+            print(f"epoch {epoch + 1}/{self.plan.epochs}  {numbers}{members}", file=sys.stderr)
+        return self.interrupted
+
+    def stop(self, reason: str) -> None:
+        """Let the present epoch be the last."""
+        self.interrupted = True
+
+    @contextlib.contextmanager
+    def stopping_on_interrupt(self) -> Iterator[None]:
+        """Let Ctrl-C stop training after the epoch, for the length of a `with` block."""
+        handler = StopOnInterrupt()
+        run: Any = self  # all that is asked of it is `stop`
+        handler.on_fit_begin(run)
+        try:
+            yield
+        finally:
+            handler.on_fit_end(run)
 
 
 def mean_of_running(row: Array) -> float:
@@ -215,7 +259,9 @@ class NetworkLearner:
         )
         sign = -1 if by_loss else 1
         scores = None if held_out is None else [sign * v for v in history.epochs[watched]]
-        return Outcome(history, list(history.epochs["loss"]), scores, history.kept_epoch)
+        interrupted = history.stop_reason == "Ctrl-C"
+        losses = list(history.epochs["loss"])
+        return Outcome(history, losses, scores, history.kept_epoch, interrupted)
 
     def finished(self) -> Network:
         body = copy.deepcopy(self.network.body)
@@ -257,22 +303,27 @@ def loss_and_ending(network: Network, loss: Any, targets: Any) -> tuple[Loss, Mo
     if isinstance(targets, Numbers):
         return options.regression_loss(loss), None
     last = last_layer(network)
-    ends = isinstance(last, Softmax | Sigmoid)
-    one_output = getattr(last, "out_features", None) == 1
-    yes_or_no = isinstance(last, Sigmoid) or one_output or not isinstance(targets, OneClass)
     if isinstance(loss, Loss):
         ends = not getattr(loss, "from_logits", False)
-        yes_or_no = not isinstance(loss, CategoricalCrossEntropy) and yes_or_no
+        yes_or_no = isinstance(loss, BinaryLoss)
     else:
+        ends = isinstance(last, Softmax | Sigmoid)
+        yes_or_no = isinstance(last, Sigmoid) or getattr(last, "out_features", None) == 1
+        yes_or_no = yes_or_no or not isinstance(targets, OneClass)
         kind = BinaryCrossEntropy if yes_or_no else CategoricalCrossEntropy
+        options.one_of("loss", loss, {"log_loss": kind}, ", or a loss on probabilities")
         loss = kind(from_logits=not ends)
     ending = None if ends else Sigmoid() if yes_or_no else Softmax()
     return loss, ending
 
 
 def last_layer(module: Module) -> Module:
-    """Return the module that puts out what a chain of modules does."""
-    return flattened(module)[-1]
+    """Return the module that puts out what a chain of modules, or a graph, does."""
+    last = flattened(module)[-1]
+    if not isinstance(last, Graph):
+        return last
+    name = last.outputs if isinstance(last.outputs, str) else last.outputs[0]
+    return last_layer(last.nodes[name].module)
 
 
 # ---------------------------------------------------------------- both

@@ -72,7 +72,8 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
         What it learns in. Predictions are computed in float64 from what was learned, so that
         those for a row do not depend on the rows beside it.
     warm_start : bool
-        Whether `fit` goes on from where the last one ended.
+        Whether `fit` goes on from where the last one ended, with the networks and the preparation
+        that there are. A changed learning rate or weight decay is followed.
     random_state : int, RandomState or None
         The same whole number gives the same estimator, to the last bit.
     verbose : bool or callable

@@ -37,15 +37,23 @@ def check_rows(estimator: Any, X: Any, *, reset: bool, missing: bool, tables: bo
                 "minimum of 1 is required."
             )
         return X
-    X = validate_data(
-        estimator,
-        X,
-        reset=reset,
-        accept_sparse=("csr", "csc"),
-        dtype=(np.float64, np.float32),
-        ensure_all_finite="allow-nan" if missing else True,
-        allow_nd=not tables,
-    )
+    try:
+        X = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            accept_sparse=("csr", "csc"),
+            dtype=(np.float64, np.float32),
+            ensure_all_finite="allow-nan" if missing else True,
+            allow_nd=not tables,
+        )
+    except ValueError as error:
+        if "convert string" in str(error) and tables:
+            raise InputError(
+                f"X holds text ({error}). Give it as a data frame, pandas.DataFrame(X) for "
+                "instance: its columns of text are taken for categories."
+            ) from error
+        raise
     return X.toarray() if hasattr(X, "toarray") else X
 
 

@@ -15,6 +15,7 @@ from chainrule.loss_functions.base import (
     as_probabilities,
     check_finite,
     class_rows,
+    dot_of_rows,
     same_rows,
 )
 from chainrule.loss_functions.class_weight import (
@@ -110,7 +111,7 @@ class CategoricalCrossEntropy(ClassLoss):
         return y_true
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
-        return -np.vecdot(self.target(y_true), self.log_probabilities(y_pred))
+        return -dot_of_rows(self.target(y_true), self.log_probabilities(y_pred))
 
     def gradients(self, y_true: Array, y_pred: Array) -> Array:
         target = self.target(y_true)
@@ -120,7 +121,7 @@ class CategoricalCrossEntropy(ClassLoss):
 
     def losses_and_gradients(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
         target, log_p = self.target(y_true), self.log_probabilities(y_pred)
-        losses = -np.vecdot(target, log_p)
+        losses = -dot_of_rows(target, log_p)
         if self.from_logits:
             return losses, np.exp(log_p) * target.sum(axis=1, keepdims=True) - target
         return losses, -target / y_pred

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from chainrule.checks import check_range
 from chainrule.errors import InputError
 from chainrule.layers.activations import tiny
-from chainrule.loss_functions.base import Loss
+from chainrule.loss_functions.base import Loss, dot_of_rows
 from chainrule.parameter import Array
 
 __all__ = [
@@ -28,7 +28,7 @@ class MeanSquaredError(Loss):
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
         error = y_pred - y_true
-        return np.vecdot(error, error) / error.shape[1]
+        return dot_of_rows(error, error) / error.shape[1]
 
     def gradients(self, y_true: Array, y_pred: Array) -> Array:
         return (y_pred - y_true) * (2 / y_pred.shape[1])

@@ -38,6 +38,13 @@ def test_a_file_keeps_both_preparations(regression, tmp_path):
     np.testing.assert_array_equal(loaded.predict_raw(X), regression.predict_raw(X))
 
 
+def test_single_networks_know_it_too(regression):
+    wide = regression.astype("float64")
+    singles = [network.predict_raw(X) for network in wide.networks()]
+    mean = np.tensordot(wide.weights, np.stack(singles), axes=1)
+    np.testing.assert_allclose(mean, wide.predict_raw(X), rtol=1e-12)
+
+
 def test_without_a_preparation_raw_rows_are_refused():
     with pytest.raises(ConfigurationError, match=r"Set ensemble\.preparation"):
         Ensemble([4, 3], 2).predict_raw(X)

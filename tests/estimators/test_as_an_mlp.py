@@ -1,6 +1,8 @@
 """What scikit-learn asks of its own MLP, and any such estimator can be asked for."""
 
+import _thread
 import pickle
+import threading
 import warnings
 
 import joblib
@@ -17,6 +19,7 @@ from sklearn.datasets import (
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import MinMaxScaler, scale
 
+from chainrule import Network
 from chainrule.errors import InputError, NotFiniteError
 from chainrule.estimators import NetworkClassifier, NetworkRegressor
 
@@ -240,6 +243,17 @@ def test_warm_start_goes_on_and_runs_all_its_epochs(kind, iris):
     assert len(held_out.validation_scores_) == held_out.n_iter_
 
 
+def test_warm_start_follows_a_changed_learning_rate(iris):
+    X, y = iris
+    options = {"warm_start": True, "early_stopping": False, "random_state": 0}
+    classifier = NetworkClassifier(8, members=2, epochs=3, weight_decay=0.0, **options).fit(X, y)
+    before = classifier.network_.members
+    classifier.set_params(learning_rate=classifier.learning_rate / 10, weight_decay=0.5).fit(X, y)
+    for old, new in zip(before, classifier.network_.members, strict=True):
+        assert new.learning_rate == pytest.approx(old.learning_rate / 10)
+        assert new.weight_decay == 0.5
+
+
 def test_warm_start_needs_the_same_classes(iris):
     X, y = iris
     classifier = NetworkClassifier(4, members=2, epochs=2, warm_start=True).fit(X, y)
@@ -372,6 +386,24 @@ def test_diverging_is_told():
         ).fit(X, y)
 
 
+@pytest.mark.parametrize("go_on", [False, True])
+@pytest.mark.parametrize("network", [None, Network([4, 5, 3], seed=0)])
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was(iris, go_on, network):
+    X, y = iris
+    options = {"optimizer": "sgd", "epochs": 3, "preparation": None, "random_state": 0}
+    classifier = NetworkClassifier(4, members=1, warm_start=go_on, network=network, **options)
+    before = classifier.fit(X, y).predict_proba(X)
+    attributes = dict(vars(classifier))
+    classifier.set_params(learning_rate=1e30, epochs=4)
+    with pytest.raises(NotFiniteError):
+        classifier.fit(X, y)
+    with pytest.raises(ValueError, match=r"inconsistent numbers|2 features"):
+        classifier.fit(X[:, :2], y[:-1])
+    classifier.set_params(learning_rate=attributes["learning_rate"], epochs=3)
+    assert vars(classifier) == attributes
+    np.testing.assert_array_equal(classifier.predict_proba(X), before)
+
+
 def test_huge_numbers_are_prepared():
     rng = np.random.RandomState(0)
     X = np.finfo(np.float64).max * rng.uniform(size=(60, 2))
@@ -390,6 +422,18 @@ def test_verbose_tells_of_every_epoch(capsys, iris, members):
     assert "val_loss" in told[0]
     NetworkClassifier(4, members=members, epochs=3).fit(*iris)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("network", [None, Network([4, 5, 3], seed=0)])
+def test_ctrl_c_keeps_what_was_learned(iris, network):
+    classifier = NetworkClassifier(4, members=2, epochs=10**6, patience=10**6, network=network)
+    interruption = threading.Timer(0.7, _thread.interrupt_main)
+    interruption.start()
+    with pytest.warns(UserWarning, match="Training was interrupted after .* of 1000000 epochs"):
+        classifier.fit(*iris)
+    interruption.join()
+    assert 0 < classifier.n_iter_ < 10**6
+    assert classifier.predict(iris[0]).shape == (150,)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -16,7 +16,7 @@ from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from chainrule import Linear, Network, ReLU
+from chainrule import CategoricalCrossEntropy, Graph, Linear, Network, Node, ReLU, Softmax
 from chainrule.estimators import NetworkClassifier, NetworkRegressor
 
 QUICK = {"hidden_layers": (8,), "members": 2, "epochs": 15, "learning_rate": 0.03}
@@ -180,6 +180,26 @@ def test_one_output_says_yes_or_no(iris):
         assert p.shape == (100, 2)
         np.testing.assert_allclose(p.sum(axis=1), 1)
         assert classifier.score(X, y) > 0.95
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_graph_with_and_without_a_softmax(iris, ends):
+    nodes = {"hidden": Node(Linear(4, 8), "x"), "active": Node(ReLU(), "hidden")}
+    nodes["out"] = Node(Linear(8, 3), "active")
+    if ends:
+        nodes["p"] = Node(Softmax(), "out")
+    graph = Graph(inputs="x", nodes=nodes, outputs="p" if ends else "out")
+    options = {"epochs": 40, "learning_rate": 0.03, "random_state": 0, "early_stopping": False}
+    classifier = NetworkClassifier(network=Network(graph, seed=0), **options).fit(*iris)
+    p = classifier.predict_proba(iris[0])
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    assert classifier.score(*iris) > 0.9
+    assert p.max() > 0.9  # a softmax of a softmax would never exceed e / (e + 2)
+    smooth = CategoricalCrossEntropy(from_logits=not ends, label_smoothing=0.3)
+    other = NetworkClassifier(network=Network(graph, seed=0), loss=smooth, **options).fit(*iris)
+    assert other.predict_proba(iris[0]).max() < p.max()
+    with pytest.raises(ValueError, match="loss must be one of 'log_loss'"):
+        NetworkClassifier(network=Network(graph, seed=0), loss="hinge").fit(*iris)
 
 
 def test_a_ready_network_of_numbers(diabetes):

@@ -5,7 +5,7 @@ import datetime
 import numpy as np
 import pytest
 
-from chainrule import Ensemble, Standardizer, TablePreparation
+from chainrule import Ensemble, Network, Standardizer, TablePreparation
 from chainrule.estimators import NetworkClassifier, NetworkRegressor
 
 pd = pytest.importorskip("pandas")
@@ -126,3 +126,47 @@ def test_a_column_that_is_constant_at_first_is_learned_from_later():
     for _ in range(40):
         regressor.partial_fit(X, X[:, 1])
     assert regressor.score(X, X[:, 1]) > 0.5
+
+
+def test_text_in_an_array_is_told_what_to_do():
+    X = np.array([["red", 1.0], ["blue", 2.0]] * 30, dtype=object)
+    with pytest.raises(ValueError, match=r"X holds text .*red.* as a data frame"):
+        NetworkRegressor(**QUICK).fit(X, np.arange(60.0))
+    NetworkRegressor(**QUICK).fit(pd.DataFrame(X), np.arange(60.0))
+
+
+def test_columns_of_pandas_own_types():
+    table = pd.DataFrame(
+        {
+            "count": pd.array([1, 2, None, 4] * 20, dtype="Int64"),
+            "share": pd.array([0.5, None, 1.5, 2.5] * 20, dtype="Float64"),
+            "open": pd.array([True, None, False, True] * 20, dtype="boolean"),
+            "kind": pd.Series(["a", "b", None, "a"] * 20, dtype="string"),
+            "group": pd.Categorical([1, 2, 3, 1] * 20),
+        }
+    )
+    labels = pd.Series(["x", "y", "z", "x"] * 20, dtype="string")
+    classifier = NetworkClassifier(**QUICK, random_state=0).fit(table, labels)
+    assert classifier.score(table, labels) == 1.0
+    assert classifier.score(table[::2], pd.Categorical(labels[::2])) == 1.0
+
+
+def test_a_ready_network_prepares_rows_if_it_has_a_preparation():
+    table = frame("pandas", columns())
+    preparation = TablePreparation().fit(table)
+    network = Network([len(preparation.get_feature_names_out()), 8, 2], seed=0)
+    options = {"epochs": 25, "learning_rate": 0.03, "random_state": 0}
+    with pytest.raises(ValueError, match="could not convert string"):
+        NetworkClassifier(network=network, **options).fit(table, target(table))
+    network.preparation = preparation
+    classifier = NetworkClassifier(network=network, **options).fit(table, target(table))
+    assert classifier.score(table, target(table)) > 0.95
+    np.testing.assert_allclose(
+        classifier.network_.predict_raw(table), classifier.predict_proba(table), rtol=1e-12
+    )
+    given = NetworkClassifier(network=build, preparation=TablePreparation(), **options)
+    assert given.fit(table, target(table)).score(table, target(table)) > 0.95
+
+
+def build(features, outputs):
+    return Network([features, 8, outputs], seed=0)

@@ -75,7 +75,8 @@ def command() -> None:
 
 def run_command(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return the exit code; every failure is one sentence on stderr."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         command.main(args=arguments, prog_name="chainrule", standalone_mode=False)
     except click.exceptions.Exit as ended:
@@ -96,7 +97,7 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
 
 
 def _interrupt(number: int, frame: Any) -> None:
-    """Treat a request to end as Ctrl-C, so that temporary files are removed."""
+    """End at once, removing temporary files; with a handler of its own training goes not on."""
     raise KeyboardInterrupt
 
 

@@ -33,10 +33,13 @@ def command(measure: bool, as_json: bool) -> None:
     fastest = kernels.measure() if measure else kernels.remembered()
     if as_json:
         plain = {"chainrule": __version__, **dataclasses.asdict(found)}
-        plain["fastest"] = None if fastest is None else dataclasses.asdict(fastest)
+        plain["gains"] = None if fastest is None else dataclasses.asdict(fastest)
         click.echo(json.dumps(plain, indent=1))
         return
     click.echo(f"chainrule {__version__}\n{found}")
-    told = "not measured yet (chainrule environment --measure)" if fastest is None else str(fastest)
-    click.echo(f"fastest  {told}")
+    if fastest is None:
+        click.echo("fastest  not measured yet (chainrule environment --measure)")
+    else:
+        click.echo(f"train    {fastest.told(fastest.for_training)}")
+        click.echo(f"run      {fastest.told(fastest.for_scripts)}")
     click.echo(f"kept in  {kernels.cache_file()}")

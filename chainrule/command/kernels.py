@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import click
@@ -19,7 +19,7 @@ import numpy as np
 from chainrule.command.writing import write_text
 from chainrule.errors import ConfigurationError
 from chainrule.extras import require
-from chainrule.machine import ROUNDS, WIDE_KERNEL, WORTH_SAYING, environment
+from chainrule.machine import ROUNDS, TIMED_PRODUCT, WIDE_KERNEL, WORTH_SAYING, environment
 
 OFF = "CHAINRULE_AS_IT_IS"
 """Where this variable is set, nothing is measured and nothing started anew."""
@@ -31,73 +31,101 @@ import time
 import numpy as np
 x = np.ones((8, 256, 128), np.float32)
 w = np.ones((8, 128, 128), np.float32)
-wide, v = np.ones((128, 784), np.float32), np.ones((784, 256), np.float32)
 seconds = []
-for _ in range(60):
+for _ in range(40):
     start = time.perf_counter()
-    x @ w, x.transpose(0, 2, 1) @ x, wide @ v
+    x @ w, x.transpose(0, 2, 1) @ x
     seconds.append(time.perf_counter() - start)
 print(np.median(seconds))
 """
-"""The products of a step: a stack of eight networks 128-128, and a layer 784-256."""
+"""The products of a hidden layer in a step of `train`: eight networks 128-128, 256 rows."""
 
 
 @dataclass(frozen=True)
 class Fastest:
-    """What was measured.
+    """What was measured: 1 where there was nothing to choose.
 
     Attributes
     ----------
-    settings : dict of str to str
-        Variables to set before Python starts; empty where it is fastest as it is.
-    gain : float
-        How many times faster the products of a training step are with them.
+    kernel : float
+        How many times faster a large product is with OpenBLAS's kernel for AVX-512.
+    thread_in_steps : float
+        How many times faster the small products of a training step are with one thread.
+    thread_in_products : float
+        How many times faster a large product is with one thread: less than 1, most often.
     """
 
-    settings: dict[str, str]
-    gain: float
+    kernel: float = 1.0
+    thread_in_steps: float = 1.0
+    thread_in_products: float = 1.0
 
-    def __str__(self) -> str:
-        if not self.settings:
-            return "this machine is fastest as it is"
-        told = " ".join(f"{name}={value}" for name, value in self.settings.items())
-        return f"{told}, {self.gain:.1f} times as fast here"
+    @property
+    def for_training(self) -> dict[str, str]:
+        """Variables for `train`, whose products are small."""
+        return (
+            self._kernel() | {THREADS: "1"} if self._worth(self.thread_in_steps) else self._kernel()
+        )
+
+    @property
+    def for_scripts(self) -> dict[str, str]:
+        """Variables for programs of any kind: one thread where it gains more than it may lose."""
+        both = self.thread_in_steps * self.thread_in_products
+        return self._kernel() | {THREADS: "1"} if self._worth(both) else self._kernel()
+
+    def _kernel(self) -> dict[str, str]:
+        return {KERNEL: WIDE_KERNEL} if self._worth(self.kernel) else {}
+
+    @staticmethod
+    def _worth(gain: float) -> bool:
+        return gain >= WORTH_SAYING
+
+    def told(self, settings: dict[str, str]) -> str:
+        """Return in a few words what variables do."""
+        if not settings:
+            return "fastest as it is"
+        gains = {
+            KERNEL: f"large products {self.kernel:.1f} times as fast",
+            THREADS: f"small products {self.thread_in_steps:.1f} times as fast",
+        }
+        return ", ".join(f"{n}={value} ({gains[n]})" for n, value in settings.items())
 
 
-def fastest() -> tuple[Fastest, bool]:
-    """Return the fastest settings, and whether they had to be measured now."""
+def fastest() -> Fastest:
+    """Return what is fastest: as it was measured earlier, or is now."""
     kept = remembered()
     if kept is not None:
-        return kept, False
+        return kept
     click.echo("chainrule: measuring once which kernels and threads are fastest here ...", err=True)
-    return measure(), True
+    return measure()
 
 
 def measure() -> Fastest:
-    """Measure, remember and return the fastest settings."""
+    """Measure, remember and return what is fastest."""
     found = environment(measure=True)
-    settings = {KERNEL: WIDE_KERNEL} if found.advice else {}
+    measured = Fastest(kernel=found.wide_kernel_gain or 1.0)
     if "openblas" in found.blas and found.cores > 1:
-        one = {**settings, THREADS: "1"}
-        if gain_of(one, over=settings) >= WORTH_SAYING:
-            settings = one
-    gain = gain_of(settings, over={}) if settings else 1.0
-    measured = Fastest(settings, gain) if gain >= WORTH_SAYING else Fastest({}, 1.0)
+        several = measured.for_training
+        one = {**several, THREADS: "1"}
+        measured = replace(
+            measured,
+            thread_in_steps=gain_of(TIMED_STEP, one, over=several),
+            thread_in_products=gain_of(TIMED_PRODUCT, one, over=several),
+        )
     _remember(measured)
     return measured
 
 
-def gain_of(settings: dict[str, str], over: dict[str, str]) -> float:
-    """Return how many times faster a step's products are, the two taking turns."""
-    turns = [seconds_of_a_step(over) / seconds_of_a_step(settings) for _ in range(ROUNDS)]
+def gain_of(program: str, settings: dict[str, str], over: dict[str, str]) -> float:
+    """Return how many times faster a program finds itself with variables, the two taking turns."""
+    turns = [seconds_of(program, over) / seconds_of(program, settings) for _ in range(ROUNDS)]
     return float(np.median(turns))
 
 
-def seconds_of_a_step(settings: dict[str, str]) -> float:
-    """Return the time of a step's products in a fresh process with these variables alone."""
+def seconds_of(program: str, settings: dict[str, str]) -> float:
+    """Return the seconds that a program prints, in a fresh process with these variables alone."""
     plain = {name: value for name, value in os.environ.items() if name not in (KERNEL, THREADS)}
     done = subprocess.run(
-        [sys.executable, "-c", TIMED_STEP],
+        [sys.executable, "-c", program],
         env={**plain, **settings},
         capture_output=True,
         text=True,
@@ -125,19 +153,16 @@ def remembered() -> Fastest | None:
     """Return what was measured earlier on this machine; None if nothing was."""
     try:
         kept = json.loads(cache_file().read_text("utf-8"))[machine_key()]
-        settings, gain = dict(kept["settings"]), float(kept["gain"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return Fastest(**{name: float(gain) for name, gain in kept.items()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    if not all(name in (KERNEL, THREADS) and isinstance(settings[name], str) for name in settings):
-        return None
-    return Fastest(settings, gain)
 
 
 def _remember(measured: Fastest) -> None:
     """Write it down; where that is not allowed it will be measured again."""
-    kept = {"settings": measured.settings, "gain": measured.gain}
-    text = json.dumps({machine_key(): kept}, indent=1)
+    text = json.dumps({machine_key(): asdict(measured)}, indent=1)
     try:
+        cache_file().parent.mkdir(parents=True, exist_ok=True)
         write_text(cache_file(), text)
     except OSError:
         click.echo(f"chainrule: {cache_file()} cannot be written; it is measured again.", err=True)
@@ -146,22 +171,22 @@ def _remember(measured: Fastest) -> None:
 # ---------------------------------------------------------------- used
 
 
-def settings_to_add() -> dict[str, str]:
-    """Return the variables to set; what the user has set stays as it is."""
-    found, _ = fastest()
-    return {name: value for name, value in found.settings.items() if name not in os.environ}
+def not_set(settings: dict[str, str]) -> dict[str, str]:
+    """Return the variables that are not set yet; what the user has set stays as it is."""
+    return {name: value for name, value in settings.items() if name not in os.environ}
 
 
 def restart_with_fastest() -> None:
-    """Start this program anew with the fastest settings, unless it has them already.
+    """Start this program anew with what is fastest for training, unless it has it already.
 
     The program that is started finds the variables set, so it goes on and starts no other.
     """
-    if OFF in os.environ or not sys.orig_argv:
+    if OFF in os.environ or KERNEL in os.environ or THREADS in os.environ:
         return
-    settings = settings_to_add()
+    found = fastest()
+    settings = found.for_training
     if settings:
-        click.echo(f"chainrule: started anew with {fastest()[0]}", err=True)
+        click.echo(f"chainrule: {found.told(settings)}; measured once", err=True)
         start([sys.executable, *sys.orig_argv[1:]], settings)
 
 

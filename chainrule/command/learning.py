@@ -95,7 +95,7 @@ def learn(
     train, held_out = _split(task, options)
     estimator = _estimator(task, options, on_epoch)
     on_stage("training")
-    _fit(estimator, table.X.iloc[train], task.y[train])
+    estimator.fit(table.X.iloc[train], task.y[train])
     X_held, y_held = table.X.iloc[held_out], task.y[held_out]
     on_stage("measuring")
     if task.kind == "regression" and estimator._residuals is None:
@@ -174,15 +174,6 @@ def _estimator(task: Task, options: Options, on_epoch: Callable[[int, Any], Any]
     kind = NetworkClassifier if task.kind == "classification" else NetworkRegressor
     preparation = TablePreparation(categorical_features=options.categories)
     return kind(preparation=preparation, random_state=options.seed, verbose=on_epoch, **wanted)
-
-
-def _fit(estimator: Any, X: Any, y: Array) -> None:
-    """Fit; a Ctrl-C that the estimator took for a wish to end early ends the command as well."""
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        estimator.fit(X, y)
-    if any("interrupted" in str(warning.message) for warning in told):
-        raise KeyboardInterrupt
 
 
 # ---------------------------------------------------------------- measuring

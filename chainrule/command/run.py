@@ -36,11 +36,11 @@ def command(arguments: tuple[str, ...]) -> None:
     script = arguments[0]
     if not script.startswith("-") and not os.path.isfile(script):
         raise InputError(f"There is no script {script}.")
-    settings = {}
+    settings: dict[str, str] = {}
     if kernels.OFF not in os.environ:
-        found, _ = kernels.fastest()
-        settings = {n: v for n, v in found.settings.items() if n not in os.environ}
-        kept = [n for n in found.settings if n in os.environ]
-        told = f"{found}" + (f" ({', '.join(kept)} as set already)" if kept else "")
-        click.echo(f"chainrule: {told} (measured once)", err=True)
+        found = kernels.fastest()
+        settings = kernels.not_set(found.for_scripts)
+        kept = [name for name in found.for_scripts if name not in settings]
+        told = found.told(settings) if settings or not kept else f"{', '.join(kept)} as you set it"
+        click.echo(f"chainrule: {told}; measured once", err=True)
     kernels.start([sys.executable, *arguments], settings)

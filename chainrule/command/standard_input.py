@@ -19,8 +19,8 @@ def interruptible(file: Any) -> Any:
 class InterruptibleInput(io.RawIOBase):
     """The bytes of a pipe; a signal ends the waiting for more.
 
-    pyarrow reads in a thread of its own, while the main thread waits for it outside of Python, where
-    no signal is noticed: with a pipe into which nothing comes that would be for ever.
+    pyarrow reads in a thread of its own, while the main thread waits for it outside of Python,
+    where no signal is noticed: with a pipe into which nothing comes that would be for ever.
     """
 
     def __init__(self, file: Any) -> None:

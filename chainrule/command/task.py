@@ -63,6 +63,8 @@ def decide(target: Any, wanted: Kind | None = None) -> Task:
             )
         return Task(kind, f"Regression: {why}.", values.astype(np.float64))
     _check_classes(name, values, distinct)
+    if values.dtype.kind == "f":  # numbers with fractions as classes: by their text
+        values = np.array([str(value) for value in values.tolist()])
     return Task(kind, f"Classification: {why}.", values)
 
 

@@ -63,7 +63,7 @@ def fruit(count, seed):
         colour = ("red", "green", "yellow, with spots")[(kind + (rng.random() < 0.2)) % 3]
         ripe = bool(rng.random() < 0.5)
         price = 2 * length + (3 if ripe else 0) + rng.normal()
-        cells = [f"{n:04d}", f"{length:.3f}", colour, ripe, ("apple", "pear", "plum")[kind]]
+        cells = [f"{n:04d}", f"{length:.3f}", colour, str(ripe), ("apple", "pear", "plum")[kind]]
         cells += [f"{price:.2f}"]
         if rng.random() < 0.05:
             cells[1] = ""

@@ -124,7 +124,7 @@ def _report(schema: Any, found: dict[str, Any], rows: int, unknown: dict[str, in
         if width is not None:
             covered = found["scores"]["coverage"]
             line = report.interval_line(COVERAGE, width, covered, schema.target_unit)
-            lines += ["", line.replace("the held-out rows", "these rows")]
+            lines += ["", line]
         return lines
     lines += ["", "Which class is taken for which:"]
     lines += report.confusion_table(np.array(found["confusion"]), schema.classes)

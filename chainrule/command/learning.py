@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chainrule.command.schema import KEY, Schema, describe_columns, unit_of
-from chainrule.command.scores import class_scores, confusion, coverage, number_scores, reliability
+from chainrule.command.scores import class_scores, confusion, number_scores, reliability
 from chainrule.command.tables import Format
 from chainrule.command.task import Task
 from chainrule.command.training_table import TrainingTable
@@ -98,15 +98,14 @@ def learn(
     estimator.fit(table.X.iloc[train], task.y[train])
     X_held, y_held = table.X.iloc[held_out], task.y[held_out]
     on_stage("measuring")
-    if task.kind == "regression" and estimator._residuals is None:
-        estimator.calibrate(X_held, y_held)
     true, outputs = _measured(estimator, task, X_held, y_held)
     scores = {"network": _scores(task, true, outputs)}
     scores |= _simple_models(estimator, table.X, task, train, held_out, true, options.seed)
-    half_widths = _half_widths(estimator) if task.kind == "regression" else {}
-    if str(COVERAGE) in half_widths:
-        width = half_widths[str(COVERAGE)]
-        scores["network"]["coverage"] = coverage(true, outputs[:, 0], width)
+    half_widths: dict[str, float] = {}
+    if task.kind == "regression":
+        residuals = np.abs(true - outputs[:, 0])
+        half_widths = _half_widths(residuals)
+        scores["network"] |= _coverage(residuals, options.seed)
     preparation = estimator.network_.preparation
     columns = describe_columns(table.X.iloc[train], [c.width > 0 for c in preparation.columns_])
     if options.importance and table.X.shape[1] <= MOST_IMPORTANCE_COLUMNS:
@@ -232,19 +231,39 @@ def _simple_models(
     return scores
 
 
-def _half_widths(estimator: Any) -> dict[str, float]:
-    """Return how far intervals reach, for as many percent as the held-out rows can promise."""
+def _half_widths(residuals: Array, percents: Iterable[int] = range(1, 100)) -> dict[str, float]:
+    """Return how far intervals reach, for as many percent as so many held-out rows can promise.
+
+    These rows had no part in training, not even in its early stopping, so that the promise holds
+    (see `interval_half_width`).
+    """
     from chainrule.estimators.calibration import interval_half_width
 
-    residuals, weight = estimator._residuals
     widths = {}
-    for percent in range(1, 100):
+    for percent in percents:
         try:
-            width = interval_half_width(residuals, weight, percent / 100)
+            width = interval_half_width(
+                residuals[:, np.newaxis], np.ones(len(residuals)), percent / 100
+            )
         except InputError:  # so few rows cannot promise so much
             break
         widths[str(percent)] = float(width[0])
     return widths
+
+
+def _coverage(residuals: Array, seed: int) -> dict[str, float]:
+    """Return which share of the held-out rows lies in intervals measured on the others.
+
+    Each half of them is measured with the intervals of the other half: with its own, the share
+    would be what was asked for by construction. Nothing where halves are too few rows.
+    """
+    order = np.random.default_rng(seed).permutation(len(residuals))
+    halves = np.array_split(residuals[order], 2)
+    widths = [_half_widths(half, [COVERAGE]).get(str(COVERAGE)) for half in halves]
+    if None in widths:
+        return {}
+    inside = [half <= width for half, width in zip(halves, reversed(widths), strict=True)]
+    return {"coverage": float(np.concatenate(inside).mean())}
 
 
 def _importance(estimator: Any, X: Any, y: Array, seed: int) -> Array:

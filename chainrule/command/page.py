@@ -23,7 +23,7 @@ h1 { font-size: 1.7rem; margin: 0 0 .3rem; } h2 { font-size: 1.2rem; margin: 2.2
 .verdict { font-size: 1.15rem; border-left: 4px solid #2f6db3; padding: .3rem 0 .3rem 1rem; }
 table { border-collapse: collapse; font-size: .92rem; }
 th, td { padding: .3rem .9rem .3rem 0; text-align: left; vertical-align: top;
-         border-bottom: 1px solid #e3e7ec; overflow-wrap: anywhere; }
+         border-bottom: 1px solid #e3e7ec; overflow-wrap: break-word; max-width: 34rem; }
 th { font-weight: 600; color: #55606d; } td.number, th.number { text-align: right; }
 td.best { font-weight: 700; } .quiet { color: #66717e; font-size: .9rem; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr));

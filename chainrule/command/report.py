@@ -150,4 +150,8 @@ def interval_line(percent: int, half_width: float, covered: float | None, unit: 
     """Return what an interval promises, and what it held."""
     reach = rounded(half_width) + (f" {unit}" if unit else "")
     told = f"  {percent} % intervals reach {reach} to each side"
-    return told if covered is None else f"{told}; they hold {covered:.1%} of the held-out rows"
+    return (
+        told
+        if covered is None
+        else f"{told}; they hold {covered:.1%} of rows that they were not measured on"
+    )

@@ -183,7 +183,7 @@ def report(trained: Any) -> list[str]:
         lines += ["", "Calibration: are predictions as sure as they are right?"]
         lines += text.calibration_table(trained.reliability)
     elif str(COVERAGE) in schema.half_widths:
-        width, covered = schema.half_widths[str(COVERAGE)], schema.scores["network"]["coverage"]
+        width, covered = schema.half_widths[str(COVERAGE)], schema.scores["network"].get("coverage")
         lines += ["", text.interval_line(COVERAGE, width, covered, schema.target_unit)]
     if text.by_importance(schema.columns):
         lost = "accuracy" if schema.task == "classification" else "R²"

@@ -163,6 +163,17 @@ def test_help_teaches_with_an_example(name, capsys):
     assert max(map(len, told.splitlines())) <= 100
 
 
+def test_the_page_teaches_every_option():
+    from chainrule.command.application import LateGroup
+
+    page = (ROOT / "docs" / "command.md").read_text("utf-8")
+    group = LateGroup("chainrule")
+    for name in group.list_commands(None):
+        for parameter in group.get_command(None, name).params:
+            longest = max([*parameter.opts, *parameter.secondary_opts], key=len)
+            assert longest in page or not longest.startswith("--"), f"{name} {longest}"
+
+
 def test_without_its_extra_the_command_says_what_to_install():
     program = (
         "import sys; sys.modules['click'] = None; import chainrule.command as c; exit(c.main())"

@@ -185,3 +185,29 @@ def test_what_is_interrupted_leaves_nothing_behind(folder, tmp_path, number):
         assert b"Interrupted; nothing was written." in running.stderr.read()
     assert os.listdir(tmp_path) == ["p.csv"]
     assert (tmp_path / "p.csv").read_text() == "from before\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals there")
+def test_a_terminal_sees_a_bar_and_a_file_does_not(folder, new):
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    command = [sys.executable, "-m", "chainrule", "predict", folder / "kind.npz", new]
+    with os.fdopen(slave, "wb") as terminal:
+        done = subprocess.run(
+            [*map(str, command)],
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+            env=as_it_is(),
+            check=True,
+        )
+        drawn = os.read(master, 10_000).decode()
+    os.close(master)
+    assert "100%|" in drawn
+    assert "25 rows" in drawn
+    assert len(done.stdout.splitlines()) == 26
+    assert predict(folder, "kind.npz", new).stderr == ""

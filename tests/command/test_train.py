@@ -8,6 +8,7 @@ import pytest
 from command.running import HEADER, QUICK, chainrule, fruit, write_csv
 
 from chainrule import Ensemble
+from chainrule.command.task import decide
 
 
 def train(folder, table, *options, target="kind", output="model.npz", **given):
@@ -172,30 +173,40 @@ def test_training_takes_them_too(folder, tmp_path, kind):
 
 
 @pytest.mark.parametrize(
-    ("target", "options", "task"),
+    ("values", "wanted", "kind"),
     [
-        ([f"{n % 3}" for n in range(60)], (), "classification"),
-        ([f"{n % 3}" for n in range(60)], ("--task", "regression"), "regression"),
-        ([f"{n}" for n in range(60)], (), "regression"),
-        ([f"{n % 3}.5" for n in range(60)], (), "regression"),
-        ([f"{n % 3}.5" for n in range(60)], ("--task", "classification"), "classification"),
-        (["true" if n % 3 else "false" for n in range(60)], (), "classification"),
+        ([n % 3 for n in range(60)], None, "classification"),
+        ([n % 3 for n in range(60)], "regression", "regression"),
+        (list(range(60)), None, "regression"),
+        ([n % 3 + 0.5 for n in range(60)], None, "regression"),
+        ([float(n % 3) for n in range(60)], None, "classification"),
+        ([n % 3 == 0 for n in range(60)], None, "classification"),
+        (["a", "b", "c"] * 20, None, "classification"),
     ],
-    ids=["few numbers", "as numbers", "many numbers", "fractions", "as classes", "truth values"],
+    ids=["few", "as numbers", "many", "fractions", "whole", "truth values", "text"],
 )
-def test_classes_or_numbers(tmp_path, target, options, task):
-    rng = np.random.default_rng(0)
-    rows = [[f"{x:.3f}", y] for x, y in zip(rng.normal(size=60), target, strict=True)]
+def test_classes_or_numbers(values, wanted, kind):
+    import pandas as pd
+
+    task = decide(pd.Series(values, name="y"), wanted)
+    assert task.kind == kind
+    assert task.why.lower().startswith(f"{kind}: ")
+    assert task.y.dtype.kind == ("f" if kind == "regression" else task.y.dtype.kind)
+
+
+@pytest.mark.parametrize("labels", ["0.5 1.5 2.5", "true false", "7 8 9"])
+def test_labels_of_any_kind_are_found_again(tmp_path, labels):
+    labels = labels.split()
+    noise = np.random.default_rng(0).normal(size=60)
+    rows = [[f"{x:.3f}", labels[n % len(labels)]] for n, x in enumerate(noise)]
     write_csv(tmp_path / "t.csv", "xy", rows)
-    arguments = ("train", "t.csv", "--target", "y", "-o", "m.npz", *QUICK, *options)
-    done = chainrule(*arguments, cwd=tmp_path)
+    arguments = ("train", "t.csv", "--target", "y", "-o", "m.npz", *QUICK)
+    done = chainrule(*arguments, "--task", "classification", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.lower().startswith(f"{task}: ")
-    done = chainrule("evaluate", "m.npz", "t.csv", "--json", cwd=tmp_path)
-    told = json.loads(done.stdout)
+    told = json.loads(chainrule("evaluate", "m.npz", "t.csv", "--json", cwd=tmp_path).stdout)
     assert told["rows"] == 60
-    assert told.get("rows_of_unknown_classes") == 0
-    assert ("accuracy" in told["scores"]) == (task == "classification")
+    assert told["rows_of_unknown_classes"] == 0
+    assert np.array(told["confusion"]).sum() == 60
 
 
 def test_text_that_means_missing_and_numbers_that_are_names(tmp_path):

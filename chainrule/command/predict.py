@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from chainrule.command.options import on_unknown_option, quiet_option, table_options
+from chainrule.errors import InputError
 from chainrule.extras import require
 
 HELP = """Predict the rows of a table.
@@ -141,7 +142,14 @@ class Columns:
         pa = require("pyarrow", "cli", "Writing predictions")
         for piece in pieces:
             columns = {name: piece.table.column(name) for name in self.kept}
-            columns |= {n: pa.array(values) for n, values in self._predicted(piece).items()}
+            made = self._predicted(piece)
+            twice = [name for name in made if name in columns]
+            if twice:
+                raise InputError(
+                    f"The column {twice[0]!r} that is to be kept has the name of one that is "
+                    "predicted; rename it first."
+                )
+            columns |= {name: pa.array(values) for name, values in made.items()}
             self.rows += piece.table.num_rows
             yield pa.RecordBatch.from_pydict(columns)
 

@@ -70,6 +70,7 @@ def decide(target: Any, wanted: Kind | None = None) -> Task:
 
 def _values(target: Any) -> Array:
     """Return the target as text, whole numbers, numbers or truth values."""
+    target = target.infer_objects()  # truth values beside gaps, now left out, are objects
     if target.dtype.kind in "Mm":
         raise InputError(
             f"The target {target.name!r} holds dates or times; predict a number made of them, such "

@@ -294,6 +294,13 @@ def test_evaluating_without_the_target(folder, tmp_path):
     refused(done, "'kind' is missing in row 21")
 
 
+def test_a_kept_column_that_has_the_name_of_a_prediction(folder, tmp_path):
+    rows = [[*row, "x"] for row in fruit(20, 5)]
+    write_csv(tmp_path / "t.csv", [*HEADER, "predicted_kind"], rows)
+    done = chainrule("predict", folder / "kind.npz", "t.csv", "--keep-all", cwd=tmp_path)
+    refused(done, "'predicted_kind'", "rename it")
+
+
 def test_no_such_script(tmp_path):
     refused(chainrule("run", "nothing.py", cwd=tmp_path), "no script nothing.py")
 

@@ -181,14 +181,24 @@ def test_training_takes_them_too(folder, tmp_path, kind):
         ([n % 3 + 0.5 for n in range(60)], None, "regression"),
         ([float(n % 3) for n in range(60)], None, "classification"),
         ([n % 3 == 0 for n in range(60)], None, "classification"),
+        ([None, *(n % 3 == 0 for n in range(60))], None, "classification"),
         (["a", "b", "c"] * 20, None, "classification"),
     ],
-    ids=["few", "as numbers", "many", "fractions", "whole", "truth values", "text"],
+    ids=[
+        "few",
+        "as numbers",
+        "many",
+        "fractions",
+        "whole",
+        "truth values",
+        "truth values and gaps",
+        "text",
+    ],
 )
 def test_classes_or_numbers(values, wanted, kind):
     import pandas as pd
 
-    task = decide(pd.Series(values, name="y"), wanted)
+    task = decide(pd.Series(values, name="y").dropna(), wanted)
     assert task.kind == kind
     assert task.why.lower().startswith(f"{kind}: ")
     assert task.y.dtype.kind == ("f" if kind == "regression" else task.y.dtype.kind)

@@ -15,12 +15,12 @@ The names below are here, and in the part that they belong to:
     chainrule.initializers      how weights begin
     chainrule.data              batches, splits, files; chainrule.augmentation for images
     chainrule.preparation       raw rows to numbers and back, saved with the network
-    chainrule.metrics           accuracy and the like
+    chainrule.metrics           accuracy, F1, ROC AUC, RMSE ...: how good predictions are
     chainrule.training          Trainer, callbacks, checkpoints, history
     chainrule.ensemble          Ensemble: many networks trained at once, predicting together
     chainrule.diagnosis         check_module: is this backward right? And post-mortems
+    chainrule.plots             pictures of a network, its predictions and its mistakes
     chainrule.estimators        for scikit-learn: NetworkClassifier, NetworkRegressor
-    chainrule.plots             pictures of what a network takes for what
 """
 
 import importlib
@@ -61,8 +61,16 @@ LATER = {
     "machine": ("Environment", "environment"),
     "plots": (),
     "training": (
-        *("CSVLog", "Callback", "Checkpoint", "EarlyStopping", "History", "ReduceOnPlateau"),
-        *("StopFile", "StopOnInterrupt", "TensorBoardLog", "Trainer", "find_learning_rate"),
+        *("CSVLog", "Callback", "Checkpoint", "EarlyStopping", "ExponentialMovingAverage"),
+        *(
+            "History",
+            "ReduceOnPlateau",
+            "StopFile",
+            "StopOnInterrupt",
+            "TensorBoardLog",
+            "Trainer",
+            "find_learning_rate",
+        ),
     ),
 }
 """Parts that are loaded when one of their names is first wanted: a network that only predicts

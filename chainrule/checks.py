@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from chainrule.errors import ConfigurationError, InputError
+
+Choice = TypeVar("Choice")
 
 # ---------------------------------------------------------------- whole numbers
 
@@ -35,9 +37,16 @@ def check_whole(name: str, value: int, least: int | None = 1, most: int | None =
     raise ConfigurationError(f"{name} must be a whole number{_bounds(least, most)}, got {value!r}.")
 
 
+LARGEST_SIZE = 100_000_000
+"""A larger number of features, channels or rows is a mistake, such as a class number of 10⁹."""
+
+
 def check_sizes(**sizes: int) -> tuple[int, ...]:
-    """Return every size as an int; refuse what is no whole number of at least 1."""
-    return tuple(check_whole(name, size) for name, size in sizes.items())
+    """Return every size as an int; refuse what is no whole number from 1 to `LARGEST_SIZE`."""
+    for name, size in sizes.items():
+        if check_whole(name, size) > LARGEST_SIZE:
+            raise ConfigurationError(f"{name} must be at most {LARGEST_SIZE:,}, got {size:,}.")
+    return tuple(int(size) for size in sizes.values())
 
 
 def check_whole_numbers(name: str, values: Sequence[int], least: int | None = 1) -> tuple[int, ...]:
@@ -107,6 +116,8 @@ def check_range(
 def check_seed(seed: int | np.random.Generator | None) -> np.random.Generator:
     """Return the random generator that a seed stands for; a generator is returned as it is."""
     try:
+        if isinstance(seed, bool):
+            raise TypeError("True and False are no seeds")
         return np.random.default_rng(seed)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
@@ -141,6 +152,26 @@ def check_function(value: object, expected: str) -> None:
         raise ConfigurationError(_refusal(expected, value))
 
 
+def check_choice(
+    name: str, value: Any, choices: Mapping[str, Choice], otherwise: str = ""
+) -> Choice:
+    """Return what a word stands for; refuse one that is not among the choices.
+
+    `otherwise` tells what else may be given.
+    """
+    if isinstance(value, str) and value in choices:
+        return choices[value]
+    words = ", ".join(repr(word) for word in choices)
+    raise ConfigurationError(f"{name} must be one of {words}{otherwise}; got {value!r}.")
+
+
+def check_bool(name: str, value: bool) -> bool:
+    """Return True or False, NumPy's too; refuse anything else, such as "no"."""
+    if not isinstance(value, bool | np.bool_):
+        raise ConfigurationError(f"{name} must be True or False, got {value!r}.")
+    return bool(value)
+
+
 def _refusal(expected: str, value: object) -> str:
     forgotten = " Did you forget the ()?" if isinstance(value, type) else ""
     return f"{expected}; got {value!r}.{forgotten}"
@@ -160,7 +191,17 @@ def check_array(name: str, values: ArrayLike) -> np.ndarray:
     try:
         return values if isinstance(values, np.memmap) else np.asarray(values)
     except ValueError as error:
-        raise InputError(f"The rows of {name} differ in length ({error}).") from error
+        raise InputError(
+            f"The rows of {name} differ in length ({_lengths(values) or error})."
+        ) from error
+
+
+def _lengths(values: Any) -> str:
+    """Return which row is the first of another length, in words."""
+    flat = isinstance(values, list | tuple) and all(hasattr(row, "__len__") for row in values)
+    lengths = [len(row) for row in values] if flat else []
+    other = next((n for n, length in enumerate(lengths) if length != lengths[0]), None)
+    return "" if other is None else f"row 0 has {lengths[0]}, row {other} has {lengths[other]}"
 
 
 def check_numbers(name: str, values: ArrayLike, cure: str) -> np.ndarray:
@@ -169,12 +210,18 @@ def check_numbers(name: str, values: ArrayLike, cure: str) -> np.ndarray:
     `cure` ends the message: what to do about text.
     """
     array = check_array(name, values)
+    if array.dtype.kind in "US" and isinstance(values, list | tuple):
+        array = np.array(values, object)  # NumPy has made text of the numbers beside it
     if array.dtype.kind == "O":
         array = _unboxed(array)
     if array.dtype.kind in "fiub":
         return array
-    begin = name[0].upper() + name[1:] if name.startswith("the ") else name
+    begin = _at_the_beginning(name)
     raise InputError(f"{begin} must hold numbers, got {_offender(array, values)}; {cure}.")
+
+
+def _at_the_beginning(name: str) -> str:
+    return name[0].upper() + name[1:] if name.startswith("the ") else name
 
 
 def _unboxed(array: np.ndarray) -> np.ndarray:
@@ -210,8 +257,9 @@ def _refuse_masked(name: str, values: np.ndarray) -> None:
     hidden = np.ma.getmaskarray(values)
     if hidden.any():
         first = tuple(int(i) for i in np.argwhere(hidden)[0])
+        begin = _at_the_beginning(name)
         raise InputError(
-            f"{name} has {np.count_nonzero(hidden)} masked value(s), the first at index {first}. "
+            f"{begin} has {np.count_nonzero(hidden)} masked value(s), the first at index {first}. "
             "Fill them first, values.filled(...), or drop those rows."
         )
 

@@ -9,24 +9,30 @@ below find them, in the order in which they were assigned, and name them by thei
 from __future__ import annotations
 
 import inspect
+import math
 import os
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import cache
 from traceback import walk_tb
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from chainrule.door import put_in_front
 from chainrule.errors import BackwardError, FileFormatError, ModuleError, ShapeError, StateError
+from chainrule.hints import OF_MODULES, hinting, missing
 from chainrule.parameter import Array, Buffer, Initializer, Parameter
-from chainrule.storage.architecture import arguments
+from chainrule.storage.architecture import arguments, constructor_arguments
 from chainrule.storage.module_file import Described, read_module, write_module
 
 NO_FORWARD = (
     "there is no forward pass for this backward. Call forward(x) first; each forward pass allows "
     "one backward, and predict(x) or training=False keeps nothing for it."
 )
+
+MOST_PROBLEMS, LONGEST_PROBLEM = 20, 200
+"""How many reasons, of how many characters, are told why values do not fit a module."""
 
 WATCHED_METHODS = ("forward", "backward", "backward_parameters")
 """What `chainrule.watching` puts itself in front of."""
@@ -68,15 +74,28 @@ class Module:
     joins = False
     """True where the input is a tuple of arrays, as of a sum; backward returns a tuple then."""
 
+    hands_on = False
+    """True where the input goes on to the modules inside as it is, which may take several."""
+
     library_classes: ClassVar[dict[str, type[Any]]] = {}
     """chainrule's own modules (and a graph's nodes) by name: what a file may ask for."""
 
     _saved: tuple[Any, ...] | None = None
 
     def __init_subclass__(cls) -> None:
-        """Note a module of chainrule's own, for `load`."""
+        """Note a module of chainrule's own, for `load`; give a layer its door."""
         if cls.__module__.startswith("chainrule."):
             Module.library_classes[cls.__name__] = cls
+        if cls.__module__.startswith("chainrule.layers."):
+            put_in_front(cls)
+            if "__init__" in vars(cls):
+                cls.__init__ = hinting(vars(cls)["__init__"])  # type: ignore[method-assign]
+
+    if not TYPE_CHECKING:  # so that mypy still knows which attributes there are
+
+        def __getattr__(self, name: str) -> Any:
+            """Tell what habits from elsewhere are here."""
+            raise missing(self, name, OF_MODULES)
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """Do what `forward` does: ``layer(x)``."""
@@ -168,22 +187,10 @@ class Module:
         ------
         StateError
             Names are missing or too many, a shape differs, or a value is not a finite number. The
-            message lists them all.
+            message lists them.
         """
-        places = {path: t for path, t in walk(self) if not isinstance(t, Module)}
-        problems = [f"missing: {name}" for name in places if name not in state]
-        problems += [f"not in this network: {name}" for name in state if name not in places]
-        arrays = {name: np.asarray(state[name]) for name in places if name in state}
-        for name, array in arrays.items():
-            problem = _misfit(array, places[name].value)
-            if problem:
-                problems.append(f"{name}: {problem}")
-        if problems:
-            raise StateError(
-                "The saved values do not fit; nothing was loaded.\n  " + "\n  ".join(problems)
-            )
-        for name, array in arrays.items():
-            places[name].value = array
+        for name, place in places_for(state, self).items():
+            place.value = state[name]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the module into one ``.npz`` file: its architecture and all its values.
@@ -225,7 +232,7 @@ class Module:
         if not isinstance(module, cls):
             raise FileFormatError(f"{path} holds a {type(module).__name__}, not a {cls.__name__}.")
         kinds = {array.dtype for array in values.values() if array.dtype.kind == "f"}
-        if len(kinds) == 1:
+        if len(kinds) == 1 and kinds <= {np.dtype(np.float32), np.dtype(np.float64)}:
             cast(module, kinds.pop())
         module.load_state(values)
         return module, metadata, preparations
@@ -238,7 +245,7 @@ class Module:
     def __repr__(self) -> str:
         required = [
             name
-            for name, argument in inspect.signature(type(self)).parameters.items()
+            for name, argument in constructor_arguments(type(self)).items()
             if argument.default is argument.empty and argument.kind != argument.KEYWORD_ONLY
         ]
         shown = (
@@ -375,16 +382,48 @@ def _redrawn(value: Any, rng: np.random.Generator) -> Any:
     return value
 
 
-def _misfit(array: Array, target: Array) -> str:
-    """Return why `array` cannot be written into `target`, or nothing if it can."""
+def places_for(state: Mapping[str, Array], root: Module) -> dict[str, Parameter | Buffer]:
+    """Return every parameter and buffer by its path, if these values can be written into them.
+
+    Raises
+    ------
+    StateError
+        Names are missing or too many, a shape differs, or a value is not a finite number. The
+        message lists them.
+    """
+    places = {path: t for path, t in walk(root) if not isinstance(t, Module)}
+    problems = [f"missing: {name}" for name in places if name not in state]
+    problems += [f"not in this network: {name}" for name in state if name not in places]
+    for name, place in places.items():
+        if name in state:
+            array = np.asarray(state[name])
+            problem = misfit(array, place.value) or _not_finite(array, place.value.dtype)
+            problems += [f"{name}: {problem}"] if problem else []
+    if problems:
+        told = [problem[:LONGEST_PROBLEM] for problem in problems[:MOST_PROBLEMS]]
+        if len(problems) > MOST_PROBLEMS:
+            told.append(f"and {len(problems) - MOST_PROBLEMS} more")
+        raise StateError("The saved values do not fit; nothing was loaded.\n  " + "\n  ".join(told))
+    return places
+
+
+def misfit(array: Array, target: Array) -> str:
+    """Return why `array` is not of the form of `target`, or nothing if it is."""
     if array.shape != target.shape:
         return f"has shape {array.shape}, expected {target.shape}"
     if array.dtype.kind not in "fiub":
         return f"holds {array.dtype}, expected numbers"
-    with np.errstate(over="ignore"):  # too large for the target's type becomes infinity
-        if not (np.isfinite(array).all() and np.isfinite(array.astype(target.dtype)).all()):
-            return f"holds NaN, infinity or numbers too large for {target.dtype}"
+    if not np.can_cast(array.dtype, target.dtype, "same_kind"):
+        return f"holds {array.dtype}, expected {target.dtype}"
     return ""
+
+
+def _not_finite(array: Array, dtype: np.dtype[Any]) -> str:
+    """Return what is wrong with numbers that NaN or infinity are among; nothing if they are not."""
+    with np.errstate(over="ignore"):  # too large for the target's type becomes infinity
+        if np.isfinite(array).all() and np.isfinite(array.astype(dtype)).all():
+            return ""
+    return f"holds NaN, infinity or numbers too large for {dtype}"
 
 
 # ---------------------------------------------------------------- errors, told with their place
@@ -399,7 +438,11 @@ def check_features(module: Module, x: Array, features: int) -> None:
             module,
         )
     if x.shape[-1] != features:
-        raise ShapeError(f"expected {features} features, got an input of shape {x.shape}.", module)
+        flat = math.prod(x.shape[1:])
+        hint = f" Flatten() before it makes rows of {flat} numbers of them." if x.ndim > 3 else ""
+        raise ShapeError(
+            f"expected {features} features, got an input of shape {x.shape}.{hint}", module
+        )
 
 
 def locate(error: Exception, root: Module) -> None:

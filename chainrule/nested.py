@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import InputError
+from chainrule.errors import FileFormatError, InputError
 from chainrule.parameter import Array
 
 Nested = Any
@@ -114,9 +114,14 @@ def as_dict(data: Nested) -> dict[str, Array]:
     return {"array": data}
 
 
-def from_dict(arrays: Mapping[str, Array]) -> Nested:
-    """Return what `as_dict` was given."""
-    if "array" in arrays:
+def from_dict(arrays: Mapping[str, Array], where: str) -> Nested:
+    """Return what `as_dict` was given; anything else is a FileFormatError, told with `where`."""
+    if set(arrays) == {"array"}:
         return arrays["array"]
+    kinds = {name.partition("/")[0] for name in arrays}
     values = {name.partition("/")[2]: array for name, array in arrays.items()}
-    return tuple(values.values()) if next(iter(arrays)).startswith("tuple/") else values
+    if kinds == {"dict"}:
+        return values
+    if kinds == {"tuple"} and list(values) == [str(place) for place in range(len(values))]:
+        return tuple(values.values())
+    raise FileFormatError(f"{where} should be one array, a tuple or a dict, got {sorted(arrays)}.")

@@ -6,6 +6,7 @@ import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -18,9 +19,11 @@ from chainrule.checks import (
     check_numbers,
     check_range,
     check_seed,
-    check_sizes,
+    check_whole,
     network_dtype,
 )
+from chainrule.display import Shown
+from chainrule.door import inside
 from chainrule.errors import (
     BackwardError,
     ConfigurationError,
@@ -28,6 +31,7 @@ from chainrule.errors import (
     InputError,
     ShapeError,
 )
+from chainrule.hints import hinting
 from chainrule.initializers import get_initializer
 from chainrule.layers.activations import ReLU, Sigmoid, Softmax
 from chainrule.layers.containers import (
@@ -45,7 +49,7 @@ from chainrule.nested import Nested, is_tuple, shapes
 from chainrule.parameter import Array, FlatParameters, Initializer
 from chainrule.preparation.base import Preparation, read_preparation, write_preparation
 from chainrule.storage.module_file import write_module
-from chainrule.summary import summarize
+from chainrule.summary import html_of_network, summarize
 
 PREPARATIONS = ("preparation", "target_preparation")
 """The attributes that hold them; a file uses the same names."""
@@ -89,6 +93,11 @@ class Network(Module):
     What shares a module or a parameter has to share it before the network is built.
     """
 
+    @partial(
+        hinting,
+        positional="takes its layers, or sizes, as one list: Network([Linear(4, 8), ReLU()]), "
+        "Network([4, 8, 3]).",
+    )
     def __init__(
         self,
         layers: Sequence[Any] | Module,
@@ -151,12 +160,15 @@ class Network(Module):
         if training:
             self._output = None  # should this pass fail halfway, no backward may mix two batches
         x, inputs = self._validate(x, inputs)
+        token = inside.set(True)  # layers need not look at what was looked at here
         try:
             with np.errstate(all="ignore"):  # what overflows becomes infinity, as in any formula
                 y = self.body.forward(x, training, **inputs)
         except Exception as error:
             tree.locate(error, self)
             raise
+        finally:
+            inside.reset(token)
         if training:
             self._output = shapes(y)
         return y
@@ -182,12 +194,15 @@ class Network(Module):
             raise BackwardError(NO_FORWARD, self)
         dy = self._checked_gradient(dy, self._output)  # a call that is refused here loses nothing
         self._output = None
+        token = inside.set(True)
         try:
             with np.errstate(all="ignore"):
                 dx = back(dy)
         except Exception as error:
             tree.locate(error, self)
             raise
+        finally:
+            inside.reset(token)
         self._has_gradient = True
         return dx
 
@@ -333,6 +348,7 @@ class Network(Module):
             self._flat = FlatParameters(self.named_parameters())
         return self._flat
 
+    @hinting
     def update(self, learning_rate: float) -> None:
         """Take one step of plain gradient descent: w ← w - learning_rate · gradient."""
         self.require_gradient()
@@ -424,11 +440,12 @@ class Network(Module):
             setattr(network, name, read_preparation(*parts))
         return network
 
-    def summary(self, sample_shape: Any = None) -> str:
+    def summary(self, sample_shape: Any = None) -> Shown:
         """Return a table of layers, output shapes, parameters and memory.
 
-        `sample_shape` is one sample's shape, without the batch axis, or a dict of them for
-        several inputs; a first layer that has `in_features` makes it needless.
+        It is a string, which a notebook shows as a table. `sample_shape` is one sample's shape,
+        without the batch axis, or a dict of them for several inputs; a first layer that has
+        `in_features` makes it needless.
         """
         return summarize(self, sample_shape)
 
@@ -445,6 +462,9 @@ class Network(Module):
         if isinstance(self.layers, Module):
             return super().__repr__()
         return one_module_a_line(self, "layers")
+
+    def _repr_html_(self) -> str:
+        return html_of_network(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave a half-done pass and the flat vectors behind; a copy makes vectors of its own."""
@@ -486,9 +506,9 @@ def classifier_layers(sizes: Sequence[Any]) -> list[Module]:
         raise ConfigurationError(
             f"A network needs the size of its input and of its output, got {list(sizes)}."
         )
-    check_sizes(**{f"size {place}": size for place, size in enumerate(sizes)})
+    checked = (check_whole(f"size {place}", size) for place, size in enumerate(sizes))
     layers: list[Module] = []
-    for in_features, out_features in itertools.pairwise(sizes):
-        layers += [Linear(int(in_features), int(out_features)), ReLU()]
+    for in_features, out_features in itertools.pairwise(checked):
+        layers += [Linear(in_features, out_features), ReLU()]
     layers[-1] = Sigmoid() if sizes[-1] == 1 else Softmax()
     return layers

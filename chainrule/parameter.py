@@ -42,7 +42,7 @@ class Parameter:
     def __init__(
         self, value: ArrayLike, *, decay: bool = True, initializer: Initializer | None = None
     ) -> None:
-        array = np.array(value)  # a copy of its own
+        array = _owned(value)
         if array.dtype.kind in "iub":
             array = array.astype(np.float32)
         if array.dtype.kind != "f":
@@ -63,8 +63,7 @@ class Parameter:
         decay: bool = True,
     ) -> Parameter:
         """Return a float32 parameter of this shape, its first value drawn by `initializer`."""
-        _count_against_limit(shape)
-        parameter = cls(np.zeros(shape, np.float32), decay=decay, initializer=initializer)
+        parameter = cls(filled(shape, 0.0), decay=decay, initializer=initializer)
         parameter.initialize(rng)
         return parameter
 
@@ -115,10 +114,17 @@ class Parameter:
         return self._value.dtype
 
     def initialize(self, rng: np.random.Generator, initializer: Initializer | None = None) -> None:
-        """Draw a new value, from `initializer` or else from the parameter's own."""
+        """Draw a new value, from `initializer` or else from the parameter's own.
+
+        Nothing is drawn while a module is built from a file: its values come from there.
+        """
         initializer = initializer or self.initializer
-        if initializer is not None:
-            self.value = initializer(self.shape, rng)
+        if initializer is not None and _bytes_left.get() is None:
+            self.value = self.drawn(initializer, rng)
+
+    def drawn(self, initializer: Initializer, rng: np.random.Generator) -> Array:
+        """Return a first value; a subclass may draw it part by part."""
+        return initializer(self.shape, rng)
 
     def cast(self, dtype: DTypeLike) -> None:
         """Change the floating-point type; a parameter of that type already is left alone."""
@@ -146,11 +152,25 @@ class Parameter:
         return f"Parameter(shape={self.shape}, dtype={self.dtype})"
 
 
+MOST_NUMBERS = 500_000_000
+"""A parameter of more, 2 GB in float32, is a mistake in its sizes, not a layer for NumPy."""
+
+
+def refuse_huge_shape(shape: tuple[int, ...]) -> None:
+    """Raise ConfigurationError before memory is taken for a parameter of this shape."""
+    numbers = math.prod(shape)
+    if numbers > MOST_NUMBERS:
+        raise ConfigurationError(
+            f"A parameter of the shape {shape} would hold {numbers:,} numbers; there may be "
+            f"{MOST_NUMBERS:,}. Look at the sizes of this layer."
+        )
+
+
 class Buffer:
     """An array that belongs to the model but is not learned, such as a running mean."""
 
     def __init__(self, value: ArrayLike) -> None:
-        self._value: Array = np.array(value)
+        self._value: Array = _owned(value)
 
     @property
     def value(self) -> Array:
@@ -175,33 +195,57 @@ class Buffer:
         return f"Buffer(shape={self.shape}, dtype={self._value.dtype})"
 
 
-# ---------------------------------------------------------------- sizes out of a file
+# ---------------------------------------------------------------- first values, and their memory
 
-_numbers_left: ContextVar[list[int] | None] = ContextVar("_numbers_left", default=None)
+ARRAY = 128
+"""Bytes that an array counts for besides its numbers, so that very many small ones count too."""
+
+SPARE = 1 << 20
+"""Bytes that a module built from a file may take beyond what the file justifies."""
+
+_bytes_left: ContextVar[list[int] | None] = ContextVar("_bytes_left", default=None)
+
+
+def filled(shape: tuple[int, ...], value: float) -> Array:
+    """Return float32 numbers that are all the same, to begin a Parameter or a Buffer with.
+
+    They take no memory; the Parameter or Buffer does, once it has been counted.
+    """
+    refuse_huge_shape(shape)
+    return np.broadcast_to(np.float32(value), shape)
+
+
+def bytes_of(array: Array) -> int:
+    """Return what an array counts for where memory is limited."""
+    return array.nbytes + ARRAY
 
 
 @contextlib.contextmanager
-def limited_size(numbers: int) -> Iterator[None]:
-    """Refuse, in this block and thread, to draw parameters of more than about so many numbers.
+def limited_memory(held: int) -> Iterator[None]:
+    """Refuse, in this block and thread, parameters and buffers of more than a file has values for.
 
-    For building what a file describes: a few bytes can ask for terabytes. There is room for
-    twice the count and a million, since a constructor may throw a first choice away.
+    For building what a file describes: a few bytes can ask for terabytes. `held` is what the
+    file's arrays count for. There is room for twice as much and a little more: a constructor may
+    throw a first choice away, or begin in float64 what is saved in float32.
     """
-    token = _numbers_left.set([2 * numbers + 1_000_000])
+    token = _bytes_left.set([2 * held + SPARE])
     try:
         yield
     finally:
-        _numbers_left.reset(token)
+        _bytes_left.reset(token)
 
 
-def _count_against_limit(shape: tuple[int, ...]) -> None:
-    left = _numbers_left.get()
+def _owned(value: ArrayLike) -> Array:
+    """Return the value as an array of its own, after it has been counted: no other way leads in."""
+    array = np.asarray(value)
+    left = _bytes_left.get()
     if left is not None:
-        left[0] -= math.prod(shape)
+        left[0] -= bytes_of(array)
         if left[0] < 0:
             raise ConfigurationError(
-                f"A parameter of shape {shape} is more than the file has values for."
+                f"An array of shape {array.shape} is more than the file has values for."
             )
+    return np.array(array)
 
 
 class FlatParameters:

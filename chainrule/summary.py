@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.display import Shown, html_table
 from chainrule.layers.containers import Sequential
 from chainrule.layers.graph import Graph
 from chainrule.module import Module
@@ -15,8 +16,11 @@ from chainrule.watching import Watcher, watch
 
 Row = tuple[str, str, str, str]
 
+HEAD: Row = ("layer", "output", "parameters", "memory")
+NOTE = "memory: parameters and their gradients; output: per batch of N"
 
-def summarize(network: Any, sample_shape: Any) -> str:
+
+def summarize(network: Any, sample_shape: Any) -> Shown:
     """Return the table for a network; shapes are found by sending one sample of zeros through.
 
     Parameters
@@ -27,14 +31,25 @@ def summarize(network: Any, sample_shape: Any) -> str:
         One sample's shape, without the batch axis; by name for several inputs. Without it the
         first layer's `in_features` is taken, or else the column of shapes stays empty.
     """
-    shapes = output_shapes(network, sample_shape)
-    rows: list[Row] = [("layer", "output", "parameters", "memory")]
-    rows += layer_rows(network.body, shapes)
-    rows.append(("total", "", *_sizes(network)))
-    rules = "-" * len(_table(rows).split("\n")[0])
-    head, *body, total = _table(rows).split("\n")
-    note = "memory: parameters and their gradients; output: per batch of N"
-    return "\n".join([head, rules, *body, rules, total, note])
+    rows = table_rows(network, output_shapes(network, sample_shape))
+    head, *body, total = _table([HEAD, *rows]).split("\n")
+    rules = "-" * len(head)
+    text = "\n".join([head, rules, *body, rules, total, NOTE])
+    last = len(rows) - 1
+    return Shown(text, html_table(HEAD, rows, notes=[NOTE], numbers=(2, 3), bold=[last]))
+
+
+def html_of_network(network: Any) -> str:
+    """Return the table without the outputs' shapes, for which the network would have to run."""
+    rows = [(name, count, size) for name, _, count, size in table_rows(network, {})]
+    title = f"{type(network).__name__}, {network.dtype}"
+    head, last = (HEAD[0], *HEAD[2:]), len(rows) - 1
+    return html_table(head, rows, title=title, numbers=(1, 2), bold=[last])
+
+
+def table_rows(network: Any, shapes: dict[int, list[str]]) -> list[Row]:
+    """Return the rows of the table, the total being the last."""
+    return [*layer_rows(network.body, shapes), ("total", "", *_sizes(network))]
 
 
 def output_shapes(network: Any, sample_shape: Any) -> dict[int, list[str]]:

@@ -43,7 +43,7 @@ def made_up(count, seed):
 
 
 def main():
-    """Train with the lengths and without, and compare."""
+    """Train without the lengths and with them, and compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=15)
     options = parser.parse_args()
@@ -51,8 +51,8 @@ def main():
     x, lengths, y = made_up(400, seed=0)
     x_new, lengths_new, y_new = made_up(400, seed=1)
     for name, X, X_new in (
-        ("with lengths", {"x": x, "lengths": lengths}, {"x": x_new, "lengths": lengths_new}),
         ("without", x, x_new),
+        ("with lengths", {"x": x, "lengths": lengths}, {"x": x_new, "lengths": lengths_new}),
     ):
         network = Network([LSTM(1, 16), LastStep(), Linear(16, 2), Softmax()], seed=0)
         trainer = Trainer(network, CategoricalCrossEntropy(), Adam(0.02), seed=0)

@@ -1,6 +1,7 @@
 """Checks that several files share."""
 
 import inspect
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from chainrule import (
 from chainrule.checks import (
     all_finite,
     check_array,
+    check_bool,
     check_function,
     check_instance,
     check_number,
@@ -178,8 +180,12 @@ def test_a_function_and_not_the_class_of_one():
 
 
 def test_ragged_rows_are_no_array():
+    with pytest.raises(
+        InputError, match=r"The rows of X differ in length \(row 0 has 2, row 2 has 1\)"
+    ):
+        check_array("X", [[1, 2], [3, 4], [5]])
     with pytest.raises(InputError, match=r"The rows of X differ in length \("):
-        check_array("X", [[1, 2], [3]])
+        check_array("X", [[1, 2], 3])
     given = np.ones(3)
     assert check_array("X", given) is given
     np.testing.assert_array_equal(check_array("X", [[1, 2], [3, 4]]), [[1, 2], [3, 4]])
@@ -196,7 +202,7 @@ def test_a_mapped_array_stays_mapped(tmp_path):
 FAMILIES = {
     chainrule.Loss: {"delta", "gamma", "losses", "margin", "quantile"},
     chainrule.Optimizer: {"learning_rate"},
-    chainrule.Callback: {"folder", "monitor", "path"},
+    chainrule.Callback: {"decay", "folder", "monitor", "path"},
 }
 
 
@@ -275,3 +281,52 @@ def test_python_numbers_of_several_kinds_are_numbers():
     mixed = check_numbers("X", np.array([[1, 2.5], [True, np.float32(3)]], object), "encode it")
     np.testing.assert_array_equal(mixed, [[1, 2.5], [1, 3]])
     assert mixed.dtype == np.float64
+
+
+# ---------------------------------------------------------------- sizes beyond any machine
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: chainrule.Network([10, 10**9, 3]),
+        lambda: chainrule.Network([10**9, 2]),
+        lambda: chainrule.Linear(10, 10**9),
+        lambda: chainrule.Linear(10**5, 10**5),
+        lambda: chainrule.Linear(1, 2**70),
+        lambda: chainrule.Embedding(10**9, 16),
+        lambda: chainrule.Embedding(10**7, 10**3),
+        lambda: chainrule.LSTM(10, 10**6),
+        lambda: chainrule.Conv2d(10**6, 10**6, 3),
+        lambda: chainrule.MultiHeadAttention(10**6, 2),
+        lambda: chainrule.BatchNorm(10**10, affine=False),
+        lambda: chainrule.LayerNorm(10**10),
+        lambda: chainrule.LayerNorm((10**5, 10**5)),
+        lambda: chainrule.GroupNorm(2, 10**10),
+        lambda: chainrule.RMSNorm(10**10),
+        lambda: chainrule.PReLU(10**10),
+        lambda: chainrule.data.one_hot([0, 10**9], 10**9 + 1),
+    ],
+)
+def test_huge_sizes_are_refused_before_memory_is_taken(build):
+    tracemalloc.start()
+    try:
+        with pytest.raises(ConfigurationError, match=r"at most 100,000,000|there may be 500,000"):
+            build()
+        assert tracemalloc.get_traced_memory()[1] < 10e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_true_and_false():
+    assert check_bool("shuffle", np.True_) is True
+    for value in ("no", 0, None):
+        with pytest.raises(ConfigurationError, match="shuffle must be True or False, got"):
+            check_bool("shuffle", value)
+    with pytest.raises(ConfigurationError, match=r"seed must be .* got True"):
+        check_seed(True)
+
+
+def test_text_among_numbers_in_a_list_is_found():
+    with pytest.raises(InputError, match="got the text 'a' in row 1; encode"):
+        check_numbers("y", [1, "a", 2], "encode it")

@@ -896,6 +896,34 @@ def test_a_loss_without_its_methods_says_so():
             method([1.0], [1.0])
 
 
+# ---------------------------------------------------------------- the wrong way round
+
+
+def test_truth_and_predictions_that_are_swapped():
+    p = np.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1]])
+    rows = np.array([[0, 1, 0], [0, 0, 1]])
+    with pytest.raises(InputError, match=r"swapped. The truth comes first"):
+        CategoricalCrossEntropy().forward(p, rows)
+    with pytest.raises(InputError, match=r"\(2,\), and y_true \(N, classes\): the truth comes"):
+        CategoricalCrossEntropy().forward(p, [1, 2])
+    with pytest.raises(InputError, match=r"swapped. The truth comes first"):
+        BinaryCrossEntropy().value_and_gradient(p[0], rows[0])
+    # who is sure of each class, and whose truth is sure too, may be
+    assert np.isfinite(CategoricalCrossEntropy().forward(rows, rows))
+    assert CategoricalCrossEntropy()([1, 2], p) == CategoricalCrossEntropy().forward(rows, p)
+
+
+@pytest.mark.parametrize("kind", [CategoricalCrossEntropy, MeanSquaredError, Huber, Hinge])
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 3e38), ("float64", 1e300)])
+def test_no_warning_escapes_where_numbers_overflow(kind, dtype, size):
+    loss = kind(from_logits=True) if kind is CategoricalCrossEntropy else kind()
+    p = (np.array([[1, -1, 1], [-1, 1, 1]]) * size).astype(dtype)
+    y = np.array([1, 2]) if kind is CategoricalCrossEntropy else np.sign(-p)
+    loss.forward(y, p)
+    loss.backward(y, p)
+    loss.value_and_gradient(y, p)
+
+
 @pytest.mark.parametrize("loss", [CategoricalCrossEntropy(from_logits=True), MeanSquaredError()])
 def test_columns_that_lie_together_in_memory_give_the_same(loss):
     rng = np.random.default_rng(0)

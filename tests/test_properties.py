@@ -42,6 +42,8 @@ def problems(draw):
     """Draw a network in float64, its loss, and a batch: (network, loss, x, y)."""
     sizes = draw(st.lists(st.integers(1, 5), min_size=2, max_size=4))
     kind = draw(st.sampled_from([*ENDS, "logits of classes", "logits of yes or no"]))
+    if kind in (CategoricalCrossEntropy, "logits of classes"):
+        sizes[-1] = max(sizes[-1], 2)  # one output is no choice between classes
     seed = draw(st.integers(0, 2**32 - 1))
     layers = []
     for inputs, outputs in itertools.pairwise(sizes):

@@ -65,9 +65,41 @@ def test_every_block_runs_and_prints_what_stands_below_it():
         assert without_rounding(text) in without_rounding(printed), printed
 
 
+ORIGINAL = """
+import numpy as np
+from network import Network
+from loss_functions import CategoricalCrossEntropy
+X_train = np.random.randn(64, 4)
+y_train = np.eye(3)[np.random.randint(0, 3, size=64)]
+net = Network([4, 8, 3])            # Linear -> ReLU -> Linear -> Softmax
+preds = net.forward(X_train)
+loss_fn = CategoricalCrossEntropy()
+loss = loss_fn.forward(y_train, preds)
+grad = loss_fn.backward(y_train, preds)
+net.backward(grad)
+net.update(learning_rate=0.01)
+"""
+
+
+def test_the_first_example_prints_its_loss_which_falls():
+    example = blocks()[0].strip()
+    assert example.startswith(ORIGINAL.strip())
+    before, after = re.findall(r"\d\.\d{5}", run(example))
+    assert 0.5 < float(after) < float(before) < 10
+
+
+def test_the_others_learn_what_is_there_to_be_learned():
+    printed = run(RUN % [(code, quoted_file(code)) for code in blocks()])
+    reached = [
+        float(number) for number in re.findall(r"(?:accuracy|macro)[': ]+(\d\.\d+)", printed)
+    ]
+    assert len(reached) == 4, printed
+    assert min(reached) > 0.9, printed
+
+
 def test_the_first_example_needs_numpy_alone():
     loaded = "\nprint(*{name.split('.')[0] for name in set(sys.modules) - before})"
     script = "import sys, numpy, numpy.random\nbefore = set(sys.modules)\n" + blocks()[0].strip()
     own = {"numpy", "chainrule", "network", "loss_functions"}
     assert "from network import Network" in script
-    assert set(run(script + loaded).split()) - set(sys.stdlib_module_names) <= own
+    assert set(run(script + loaded).splitlines()[-1].split()) - set(sys.stdlib_module_names) <= own

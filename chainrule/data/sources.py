@@ -146,12 +146,16 @@ class IterableSource:
     """
 
     def __init__(
-        self, iterable: Iterable[Any], class_weight: ClassWeight | str | None, epochs: int
+        self,
+        iterable: Iterable[Any],
+        class_weight: ClassWeight | str | None,
+        epochs: int,
+        called: str = "",
     ) -> None:
         if isinstance(iterable, Iterator) and epochs > 1:
             raise ConfigurationError(
-                f"This {type(iterable).__name__} can be gone through only once, not for {epochs} "
-                "epochs. Give a list of batches or an object whose __iter__ begins anew."
+                f"This {type(iterable).__name__}{called} can be gone through only once, not for "
+                f"{epochs} epochs. Give a list of batches or an object whose __iter__ begins anew."
             )
         if isinstance(class_weight, str):
             raise ConfigurationError(
@@ -160,6 +164,7 @@ class IterableSource:
             )
         self.samples = self.batch_size = 0  # nobody knows
         self.drop_last = False
+        self.called = called
         self.iterable = iterable
         self.class_weight = class_weight
 
@@ -180,6 +185,18 @@ class IterableSource:
             taken.append(fingerprint(x=x, y=y, weight=weight))
         return taken[0] if taken[0] == taken[1] else CHANGING
 
+    def first(self) -> Batch:
+        """Return the first batch, looked at; none is lost by it."""
+        if isinstance(self.iterable, Iterator):
+            taken = list(itertools.islice(self.iterable, 1))
+            self.iterable = itertools.chain(taken, self.iterable)
+            batch = next(self._looked_at(taken), None)
+        else:
+            batch = next(self._checked(0), None)
+        if batch is None:
+            raise InputError(f"The iterable{self.called} yielded no batch.")
+        return batch
+
     def order(self, rng: np.random.Generator | None) -> Array:
         """Return no order: the iterable has its own."""
         return np.empty(0, np.intp)
@@ -192,7 +209,7 @@ class IterableSource:
         batches = last_one_joined(self._checked(epoch))
         first = next(batches, None)
         if first is None:
-            raise InputError("The iterable yielded no batch.")
+            raise InputError(f"The iterable{self.called} yielded no batch.")
         yield from itertools.islice(itertools.chain([first], batches), start, None)
 
     def _checked(self, epoch: int) -> Iterator[Batch]:
@@ -200,13 +217,17 @@ class IterableSource:
         set_epoch = getattr(self.iterable, "set_epoch", None)
         if set_epoch is not None:
             set_epoch(epoch)
-        for batch in self.iterable:
+        return self._looked_at(self.iterable)
+
+    def _looked_at(self, batches: Iterable[Any]) -> Iterator[Batch]:
+        for batch in batches:
             if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
                 raise InputError(
-                    "Expected batches (x, y) or (x, y, weight) from the iterable, "
+                    f"Expected batches (x, y) or (x, y, weight) from the iterable{self.called}, "
                     f"got {_described(batch)}."
                 )
-            x, y = as_arrays(batch[0], "x"), as_arrays(batch[1], "y")
+            x = as_arrays(batch[0], "x", self.called)
+            y = as_arrays(batch[1], "y", self.called)
             check_lengths(*arrays_of(x), *arrays_of(y))
             given = batch[2] if len(batch) == 3 else None
             yield x, y, sample_weights(y, given, self.class_weight)
@@ -269,7 +290,7 @@ def make_source(
     if y is None:
         if not isinstance(X, Iterable) or isinstance(X, np.ndarray | Mapping) or is_tuple(X):
             raise InputError(
-                "Give X and y, or as X an iterable of batches (x, y); "
+                f"Give X and y{called}, or an iterable of batches (x, y); "
                 f"got {_described(X)} without y."
             )
         if sample_weight is not None:
@@ -278,13 +299,14 @@ def make_source(
             raise ConfigurationError(
                 "drop_last is for arrays; an iterable yields only the batches that are wanted."
             )
-        return IterableSource(X, class_weight, epochs)
-    X, y = as_arrays(X, "X"), as_arrays(y, "y")
-    check_lengths(*arrays_of(X), *arrays_of(y))
+        return IterableSource(X, class_weight, epochs, called)
+    columns = getattr(X, "columns", None)  # of a data frame
+    X, y = as_arrays(X, "X", called), as_arrays(y, "y", called)
+    refuse_other_lengths(X, y, called)
     for name, array in (named_arrays(X, "X") | named_arrays(y, "y")).items():
-        refuse_not_finite(array, name + called)
+        refuse_not_finite(array, name + called, columns if name == "X" else None)
     weight = sample_weights(y, sample_weight, class_weight)
-    if isinstance(class_weight, Mapping):
+    if class_weight is not None and not isinstance(class_weight, str):
         refuse_absent_classes(y, class_weight)
     rows = np.arange(len(first_array(X)))
     if weight is not None:  # a sample that counts for nothing is left out
@@ -292,10 +314,20 @@ def make_source(
     return ArraySource(X, y, weight, rows, batch_size, drop_last)
 
 
-def as_arrays(data: Nested, name: str) -> Any:
+def as_arrays(data: Nested, name: str, called: str = "") -> Any:
     """Return the data with every part of it as an array; see `as_array`."""
     names = iter(named_arrays(data, name))
-    return map_arrays(lambda values: as_array(values, next(names)), data)
+    return map_arrays(lambda values: as_array(values, next(names) + called), data)
+
+
+def refuse_other_lengths(X: Nested, y: Nested, called: str) -> None:
+    """Raise InputError unless all arrays hold as many samples, and some."""
+    arrays = named_arrays(X, "X") | named_arrays(y, "y")
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        raise InputError(f"X and y{called} must have the same number of samples: {told}.")
+    check_lengths(*arrays.values())
 
 
 def as_array(values: Any, name: str) -> Array:
@@ -306,7 +338,7 @@ def as_array(values: Any, name: str) -> Array:
     return array
 
 
-def refuse_not_finite(array: Array, name: str) -> None:
+def refuse_not_finite(array: Array, name: str, columns: Any = None) -> None:
     """Raise InputError where an array in memory holds NaN or infinity; it is looked at in parts.
 
     A mapped array is not read through for this: each batch is checked when it comes.
@@ -317,9 +349,12 @@ def refuse_not_finite(array: Array, name: str) -> None:
     for start in range(0, len(array), step):
         finite = np.isfinite(array[start : start + step])
         if not finite.all():
-            first = int(np.argwhere(~finite)[0][0]) + start
+            row, *rest = (int(place) for place in np.argwhere(~finite)[0])
+            column = f", column {rest[0]}" if len(rest) == 1 else ""
+            column += f" ({columns[rest[0]]!r})" if column and columns is not None else ""
             raise InputError(
-                f"{name} holds NaN or infinity, first in row {first}. Fill or drop those rows."
+                f"{name} holds NaN or infinity, first in row {row + start}{column}. Fill or drop "
+                "those rows."
             )
 
 
@@ -362,11 +397,16 @@ def weight_of_labels(labels: Array, class_weight: ClassWeight | str) -> Array:
     return weight_of_classes(class_weight, int(classes[-1]) + 1)[labels]
 
 
-def refuse_absent_classes(y: Array, class_weight: Mapping[int, float]) -> None:
-    """Raise InputError where a weight is given to a class that no sample has."""
+def refuse_absent_classes(y: Array, class_weight: ClassWeight) -> None:
+    """Raise InputError where a weight is given to a class that no sample has.
+
+    A sequence has a weight for each class up to the last one that is there.
+    """
     labels = class_labels(y)
     held = set() if labels is None else set(np.unique(labels).tolist())
-    absent = sorted(set(class_weight) - held)
+    absent = sorted(set(class_weight) - held) if isinstance(class_weight, Mapping) else []
+    if labels is not None and not isinstance(class_weight, Mapping):
+        absent = list(range(max(held) + 1, len(class_weight)))
     if labels is not None and absent:
         raise InputError(
             f"class_weight names the classes {absent}, which no sample has; y holds "

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.data.sources import Batch
-from chainrule.errors import ChainruleError
+from chainrule.display import html_table
+from chainrule.errors import ChainruleError, FileFormatError, StateError
 from chainrule.loss_functions import Loss
-from chainrule.module import Module, named_generators, named_modules, walk
+from chainrule.module import Module, misfit, named_generators, named_modules, walk
 from chainrule.nested import (
     Nested,
     arrays_of,
@@ -35,6 +36,7 @@ from chainrule.parameter import Array, Parameter
 from chainrule.storage.archive import read_archive
 from chainrule.storage.names import without_prefix
 from chainrule.storage.rng_state import from_plain_state
+from chainrule.storage.schema import anything, dict_of, list_of, number, record, text, whole
 from chainrule.watching import Watcher, watch
 
 
@@ -62,10 +64,18 @@ class Finding:
 
     def __str__(self) -> str:
         where = f" of {self.layer} ({self.path or 'the network'})" if self.layer else ""
-        rows = ", ".join(map(str, self.rows[:10])) + (" ..." if len(self.rows) > 10 else "")
-        return f"{self.direction}: {self.array}{where}, " + (
-            f"from row {rows} of the batch" if self.rows else "from no single row of the batch"
-        )
+        return f"{self.direction}: {self.array}{where}, from {self._rows_in_words()} of the batch"
+
+    def _rows_in_words(self) -> str:
+        if not self.rows:
+            return "no single row"
+        return f"row {', '.join(map(str, self.rows[:10]))}" + (" ..." if self.rows[10:] else "")
+
+    def _repr_html_(self) -> str:
+        module = f"{self.layer} ({self.path or 'the network'})" if self.layer else ""
+        row = (self.direction, self.array, module, self._rows_in_words())
+        head = ("where", "array", "module", "came from")
+        return html_table(head, [row], title="The first array that was not finite")
 
 
 class _Found(Exception):
@@ -268,6 +278,16 @@ def _guilty_rows(step: _Step, batch: Batch) -> list[int]:
 # ---------------------------------------------------------------- from a file
 
 
+DESCRIPTION = record(
+    finding=record(direction=text, array=text, path=text, layer=text, rows=list_of(whole())),
+    losses=list_of(number()),
+    epoch=whole(),
+    batch=whole(),
+    step=whole(),
+    rng_states=dict_of(dict_of(anything)),
+)
+
+
 def replay(
     path: str | os.PathLike[str],
     network: Network,
@@ -281,13 +301,42 @@ def replay(
     helped, as long as its parameters have the same names and shapes.
     """
     arrays, saved = read_archive(path, "post-mortem")
+    where = os.fspath(path)
+    DESCRIPTION(saved, where)
     network, optimizer = copy.deepcopy((network, optimizer))
-    for name, thing in walk(network):
-        if not isinstance(thing, Module) and f"network/{name}" in arrays:
-            thing.value = arrays[f"network/{name}"]
+    _load_what_fits(network, without_prefix("network", arrays), where)
     if optimizer is not None:
         optimizer.load_state(without_prefix("optimizer", arrays))
-    x, y = (from_dict(without_prefix(name, arrays)) for name in ("x", "y"))
-    batch = x, y, arrays.get("weight")
-    rng_states = {name: from_plain_state(state) for name, state in saved["rng_states"].items()}
-    return investigate(network, loss, batch, optimizer, clip_norm, rng_states)
+    x, y = (from_dict(without_prefix(name, arrays), f"{where}: {name}") for name in ("x", "y"))
+    weight = arrays.get("weight")
+    _check_batch([*arrays_of(x), *arrays_of(y), *([] if weight is None else [weight])], where)
+    rng_states = {
+        name: from_plain_state(saved["rng_states"][name], generator.bit_generator.state, where)
+        for name, generator in named_generators(network).items()
+        if name in saved["rng_states"]
+    }
+    try:
+        return investigate(network, loss, (x, y, weight), optimizer, clip_norm, rng_states)
+    except ChainruleError as error:
+        raise StateError(
+            f"The step in {where} cannot be done with this network: {error}"
+        ) from error
+
+
+def _load_what_fits(network: Network, values: Mapping[str, Array], where: str) -> None:
+    """Write those values into the network whose names it has; NaN too, which is looked for."""
+    for name, place in walk(network):
+        if not isinstance(place, Module) and name in values:
+            problem = misfit(values[name], place.value)
+            if problem:
+                raise StateError(f"{where}: {name} does not fit this network: it {problem}.")
+            with np.errstate(over="ignore"):  # too large for the network's type becomes infinity
+                place.value = values[name]
+
+
+def _check_batch(parts: list[Array], where: str) -> None:
+    """Refuse what are not as many samples of everything, one at least."""
+    counts = {part.shape[0] if part.ndim else 0 for part in parts}
+    if len(counts) != 1 or counts == {0}:
+        told = [part.shape for part in parts]
+        raise FileFormatError(f"{where} should hold the rows of one batch, got the shapes {told}.")

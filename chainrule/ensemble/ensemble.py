@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -20,6 +20,7 @@ from chainrule.checks import (
     network_dtype,
 )
 from chainrule.data.sources import ArraySource, make_source, split
+from chainrule.ensemble.folds import Fold, folds_from, side_by_side
 from chainrule.ensemble.members import Member, members_from
 from chainrule.ensemble.objective import MetricFunction, Score, loss_for, loss_of_outputs
 from chainrule.ensemble.selection import greedy_choice
@@ -91,6 +92,9 @@ class Ensemble:
         member had stopped.
     best_epochs : ndarray of int, shape (K,)
         The epoch, counted from 0, whose weights each member has; -1 where none was the best.
+    out_of_fold : ndarray, shape (N, outputs), or None
+        With `cv`, what those members predict for each sample of the last `fit` that had held it
+        out, their mean; samples of weight 0 are left out. NaN where there is no such member.
     notes : list of str
         What happened to members that did not end well.
     metadata : dict
@@ -132,6 +136,7 @@ class Ensemble:
         self._orders = [np.random.default_rng([member.seed, 1]) for member in self.members]
         self.history: dict[str, Array] = {}
         self.best_epochs = np.full(len(self.members), -1)
+        self.out_of_fold: Array | None = None
         self.notes: list[str] = []
         self.metadata: dict[str, Any] = {}
         self._going_on: Training | None = None
@@ -148,6 +153,7 @@ class Ensemble:
         batch_size: int = 32,
         validation_data: tuple[Any, ...] | None = None,
         validation_split: float | None = None,
+        cv: int | Sequence[Any] | None = None,
         metric: str | MetricFunction = "loss",
         mode: str | None = None,
         patience: int | None = None,
@@ -180,6 +186,12 @@ class Ensemble:
             weights of its best epoch. Without validation it keeps its last, and all count alike.
         validation_split : float, optional
             Or: the share of X and y to hold out for that, at random, classes stratified.
+        cv : int, or sequence of pairs of row numbers, optional
+            Or: into how many parts to split X and y. Member k learns from all but the k-th of
+            them, counted round, on which it is measured: so no sample is lost to learning, and
+            `out_of_fold` holds a prediction for each by members that have not seen it. All members
+            count alike. Classes, or small and large numbers, are spread evenly. Instead of a
+            number, the folds themselves: ``(rows to learn from, rows to be measured on)`` each.
         metric : str or callable
             What is watched there: ``"loss"``, ``"accuracy"``, ``"rmse"``, or a function ``(y_true,
             y_pred) -> float``. The members that predict are chosen by it too.
@@ -222,33 +234,39 @@ class Ensemble:
         several = self.shape.output == "sigmoid"
         score = Score(metric, mode, loss_of_outputs(objective), several)
         plan = Plan(
-            objective,
-            checked_optimizer(optimizer),
-            schedule,
-            check_whole("epochs", epochs),
-            check_whole("batch_size", batch_size),
-            None if patience is None else check_whole("patience", patience),
-            check_range("min_delta", min_delta),
-            score,
-            on_epoch_end,
+            loss=objective,
+            make_optimizer=checked_optimizer(optimizer),
+            score=score,
+            schedule=schedule,
+            epochs=check_whole("epochs", epochs),
+            batch_size=check_whole("batch_size", batch_size),
+            patience=None if patience is None else check_whole("patience", patience),
+            min_delta=check_range("min_delta", min_delta),
+            on_epoch_end=on_epoch_end,
         )
         if schedule is not None:
             check_function(schedule, "schedule must be a function, such as CosineDecay(1.0, steps)")
         rounds = check_whole("selection_rounds", selection_rounds, least=0)
-        if validation_data is not None and validation_split is not None:
-            raise ConfigurationError("Give validation_data or validation_split, not both.")
+        if sum(way is not None for way in (validation_data, validation_split, cv)) > 1:
+            raise ConfigurationError("Give one of validation_data, validation_split and cv.")
         data = self._data(objective, X, y, sample_weight, class_weight)
         validation = None
         if validation_data is not None:
             validation = self._validation_data(objective, validation_data)
         if validation_split is not None:
             data, validation = self._split(data, validation_split)
-        if patience is not None and validation is None:
+        if isinstance(cv, Iterable) and len(data) < len(X):
+            raise InputError(
+                "cv holds row numbers, and some samples have the weight 0, which are left out: "
+                "leave them out of X, y and cv."
+            )
+        folds = None if cv is None else folds_from(cv, data.y, len(self), self._rng)
+        if patience is not None and validation is None and folds is None:
             raise ConfigurationError(
-                "patience needs something to watch: give validation_split=0.2 or "
+                "patience needs something to watch: give validation_split=0.2, cv=5 or "
                 "validation_data=(X, y)."
             )
-        self._train(plan, data, validation, rounds)
+        self._train(plan, data, validation, folds, rounds)
         return self
 
     def partial_fit(
@@ -272,26 +290,42 @@ class Ensemble:
         if self._going_on is None:
             several = self.shape.output == "sigmoid"
             score = Score("loss", None, loss_of_outputs(objective), several)
-            maker = checked_optimizer(optimizer)
-            plan = Plan(objective, maker, None, 1, 1, None, 0.0, score, None)
+            plan = Plan(loss=objective, make_optimizer=checked_optimizer(optimizer), score=score)
             self._going_on = self._training(plan)
         going_on = self._going_on
         size = check_whole("batch_size", batch_size)
         going_on.plan = dataclasses.replace(going_on.plan, batch_size=size)
-        self._run(going_on, data, None, 0)
+        self._run(going_on, data, None, None, 0)
         return self
 
     def _training(self, plan: Plan) -> Training:
         return Training(self.network, self.shape, self.members, self._orders, plan)
 
-    def _train(self, plan: Plan, data: Data, validation: Data | None, rounds: int) -> None:
+    def _train(
+        self,
+        plan: Plan,
+        data: Data,
+        validation: Data | None,
+        folds: list[Fold] | None,
+        rounds: int,
+    ) -> None:
         self._going_on = None
-        self._run(self._training(plan), data, validation, rounds)
+        self._run(self._training(plan), data, validation, folds, rounds)
+        if folds is not None:
+            self.out_of_fold = self._out_of_fold(data.X, folds)
 
-    def _run(self, training: Training, data: Data, validation: Data | None, rounds: int) -> None:
+    def _run(
+        self,
+        training: Training,
+        data: Data,
+        validation: Data | None,
+        folds: list[Fold] | None,
+        rounds: int,
+    ) -> None:
         """Run a training, and take over what it leaves behind."""
+        self.out_of_fold = None
         try:
-            training.run(data, validation)
+            training.run(data, validation, folds)
         finally:
             self._note(training)
             self._count(self.weights)
@@ -330,6 +364,18 @@ class Ensemble:
             return score(validation.y, validation.targets, outputs, validation.weight)
 
         return greedy_choice(outputs, scored, score, rounds)
+
+    def _out_of_fold(self, X: Array, folds: Sequence[Fold]) -> Array:
+        """Return the mean of the members that held a sample out, (N, outputs); NaN without one."""
+        rows = [held_out for _, held_out in folds]
+        outputs = outputs_of(self.network, None, X.take(side_by_side(rows), axis=0))
+        total = np.zeros((len(X), outputs.shape[-1]), outputs.dtype)
+        counts = np.zeros((len(X), 1), outputs.dtype)
+        for k, own in enumerate(rows):
+            if self.weights[k]:
+                total[own] += outputs[: len(own), k]
+                counts[own] += 1
+        return np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
 
     def _count(self, weights: Array) -> None:
         """Let the members count like this."""
@@ -430,12 +476,15 @@ class Ensemble:
         rows, targets = self.preparation, self.target_preparation
         if rows is None and targets is None:
             raise ConfigurationError(NO_PREPARATION)
-        mean, spread = self.predict(X if rows is None else rows.transform(X), return_std=True)
-        if targets is not None:
-            centre = targets.inverse_transform(mean)
-            spread = np.abs(targets.inverse_transform(mean + spread) - centre)
-            mean = centre
-        return (mean, spread) if return_std else mean
+        x = X if rows is None else rows.transform(X)
+        if not return_std:
+            mean = self.predict(x)
+            return mean if targets is None else targets.inverse_transform(mean)
+        mean, spread = self.predict(x, return_std=True)
+        if targets is None:
+            return mean, spread
+        centre = targets.inverse_transform(mean)
+        return centre, np.abs(targets.inverse_transform(mean + spread) - centre)
 
     @property
     def preparation(self) -> Preparation | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import check_whole_numbers, network_dtype
+from chainrule.checks import check_choice, check_whole_numbers, network_dtype
 from chainrule.ensemble.members import Member
 from chainrule.errors import ConfigurationError
 from chainrule.initializers import Zero, get_initializer
@@ -139,13 +139,8 @@ def shape_from(
         raise ConfigurationError(
             f"An ensemble needs the size of its input and of its output, got {list(sizes)}."
         )
-    for name, value, known in (
-        ("activation", activation, ACTIVATIONS),
-        ("output", output, OUTPUTS),
-    ):
-        if value not in known:
-            names = ", ".join(repr(one) for one in known)
-            raise ConfigurationError(f"{name} must be one of {names}; got {value!r}.")
+    check_choice("activation", activation, ACTIVATIONS)
+    check_choice("output", output, OUTPUTS)
     if output == "softmax" and sizes[-1] == 1:
         raise ConfigurationError(
             "A softmax over one output is always 1. For two classes give output='sigmoid', or a "

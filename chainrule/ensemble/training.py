@@ -18,6 +18,7 @@ import numpy as np
 
 from chainrule.checks import all_finite
 from chainrule.data.sources import batch_bounds
+from chainrule.ensemble.folds import Fold, side_by_side
 from chainrule.ensemble.members import Member
 from chainrule.ensemble.objective import Score, losses_and_gradient
 from chainrule.ensemble.shape import Shape, holders_of, part_of
@@ -54,17 +55,17 @@ class Data:
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train."""
+    """How to train; one epoch, unless more is said."""
 
     loss: Loss
     make_optimizer: MakeOptimizer
-    schedule: Any  # None, or step -> factor
-    epochs: int
-    batch_size: int
-    patience: int | None
-    min_delta: float
     score: Score
-    on_epoch_end: Callable[[int, Mapping[str, Array]], Any] | None
+    schedule: Any = None  # or step -> factor
+    epochs: int = 1
+    batch_size: int = 1
+    patience: int | None = None
+    min_delta: float = 0.0
+    on_epoch_end: Callable[[int, Mapping[str, Array]], Any] | None = None
 
 
 def take_step(
@@ -137,33 +138,50 @@ class Training:
 
     # ------------------------------------------------------------ the loop
 
-    def run(self, data: Data, validation: Data | None) -> None:
-        """Train until all epochs are done, or no member learns any more."""
+    def run(self, data: Data, validation: Data | None, folds: Sequence[Fold] | None = None) -> None:
+        """Train until all epochs are done, or no member learns any more.
+
+        Each member is measured on `validation`, or on the part of `data` that its fold holds out.
+        """
+        everything = np.arange(len(data))
+        rows = [everything] * len(self.members) if folds is None else [train for train, _ in folds]
         try:
             for epoch in range(self.plan.epochs):
-                row = {"loss": self._epoch(data, epoch)}
+                row = {"loss": self._epoch(data, rows, epoch)}
                 if self.running:
                     self._lose(self._finite(), epoch)
-                if validation is not None:
-                    row["val_" + self.plan.score.name] = self._validate(validation, epoch)
+                if validation is not None or folds is not None:
+                    scores = np.full(len(self.members), np.nan)
+                    if self.running:
+                        scores[self.running] = (
+                            self._scores(validation)
+                            if validation is not None
+                            else self._scores_of_folds(data, folds or ())
+                        )
+                    row["val_" + self.plan.score.name] = self._judge(scores, epoch)
                 for name, values in row.items():
                     self.history.setdefault(name, []).append(values)
                 hook = self.plan.on_epoch_end
                 if (hook is not None and hook(epoch, row)) or not self.running:
                     break
         finally:  # Ctrl-C, too, leaves the best values that there are
-            if validation is None and self.running:
+            if validation is None and folds is None and self.running:
                 finite = zip(self.running, self._finite(), strict=True)
                 self._keep([k for k, fine in finite if fine])
             self.network.load_state(self.best)
 
-    def _epoch(self, data: Data, epoch: int) -> Array:
-        """Go once through the data, each member in its own order; return the mean losses."""
-        order = np.stack([self.orders[k].permutation(len(data)) for k in self.running], axis=1)
+    def _epoch(self, data: Data, rows_of: Sequence[Array], epoch: int) -> Array:
+        """Go once through each member's rows, in its own order; return the mean losses.
+
+        Where one has fewer rows than another, all take as many as that one has.
+        """
+        count = min(len(rows_of[k]) for k in self.running)
+        orders = [self.orders[k].permutation(rows_of[k])[:count] for k in self.running]
+        order = np.stack(orders, axis=1)
         outputs_first = np.ascontiguousarray(data.targets.T)  # as rows_of wants them
         total, seen = np.full(len(self.members), np.nan), 0
         total[self.running] = 0
-        bounds = batch_bounds(len(data), self.plan.batch_size).tolist()
+        bounds = batch_bounds(count, self.plan.batch_size).tolist()
         for start, stop in itertools.pairwise(bounds):
             rows = order[start:stop]  # (batch, members)
             losses = take_step(
@@ -183,16 +201,28 @@ class Training:
         total[list(self.idle)] = np.nan
         return total / seen
 
-    def _validate(self, validation: Data, epoch: int) -> Array:
-        """Measure all that learn; keep what got better, stop what has not for too long."""
-        scores = np.full(len(self.members), np.nan)
-        if not self.running:
-            return scores
+    def _scores(self, validation: Data) -> Array:
+        """Return how good each member in the stack is on the validation part."""
         outputs = outputs_of(self.learner, self.shape.output_layer(), validation.X)
-        own = self.plan.score(validation.y, validation.targets, outputs, validation.weight)
-        scores[self.running] = own
+        return self.plan.score(validation.y, validation.targets, outputs, validation.weight)
+
+    def _scores_of_folds(self, data: Data, folds: Sequence[Fold]) -> Array:
+        """Return how good each member in the stack is on the rows that its own fold holds out."""
+        held_out = [folds[k][1] for k in self.running]
+        x = data.X.take(side_by_side(held_out), axis=0)  # (n, members in the stack, features)
+        outputs = outputs_of(self.learner, self.shape.output_layer(), x)
+        scores = []
+        for place, rows in enumerate(held_out):
+            own = data.part(rows)
+            its_outputs = outputs[: len(rows), [place]]
+            scores.append(self.plan.score(own.y, own.targets, its_outputs, own.weight)[0])
+        return np.array(scores)
+
+    def _judge(self, scores: Array, epoch: int) -> Array:
+        """Keep what got better, stop what has not for too long; return the scores, (K,)."""
+        finite = np.isfinite(scores[self.running])
         scores[list(self.idle)] = np.nan
-        self._lose(np.isfinite(own), epoch)
+        self._lose(finite, epoch)
         learning = [k for k in self.running if k not in self.idle]
         self._keep([k for k in learning if self.monitors[k].update(float(scores[k]), epoch)])
         if self.plan.patience is not None:
@@ -282,9 +312,10 @@ def state_of_members(optimizer: Optimizer, network: Network, places: Array) -> d
 
 
 def outputs_of(learner: Network, last: Any, X: Array, batch_size: int = 256) -> Array:
-    """Return the outputs of a stack for samples (N, features), (N, K, outputs).
+    """Return the outputs of a stack for samples (N, features) or (N, K, features).
 
-    `last` is the output layer, which a learner goes without; where it is none, it is left out.
+    They are (N, K, outputs). `last` is the output layer, which a learner goes without; where it is
+    none, it is left out.
     """
     parts = []
     with np.errstate(all="ignore"):

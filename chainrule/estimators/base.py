@@ -26,6 +26,7 @@ from chainrule.estimators.learners import (
     Outcome,
     Plan,
     Rows,
+    make_learner,
     member_outputs,
 )
 from chainrule.estimators.rows import check_rows, check_weight, held_out_rows, take
@@ -123,7 +124,7 @@ class NetworkEstimator(BaseEstimator):
         targets.measure(given.y, given.weight)
         preparation = self._fitted_preparation(given.X, incremental)
         x = given.X if preparation is None else preparation.transform(given.X)
-        return Course(rng, targets, preparation, self._make_learner(x.shape[1:], targets, rng))
+        return Course(rng, targets, preparation, make_learner(self, x.shape[1:], targets, rng))
 
     def _generator(self) -> np.random.Generator:
         return np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
@@ -249,24 +250,35 @@ class NetworkEstimator(BaseEstimator):
 
     # ------------------------------------------------------------ predicting, saving
 
-    def _outputs(self, X: Any, *, every: bool = False) -> Array:
-        """Return the prediction for rows as they come, (N, outputs), in the user's units.
-
-        Or that of every member, (members, N, outputs).
-        """
+    def _outputs(self, X: Any) -> Array:
+        """Return the prediction for rows as they come, (N, outputs), in the user's units."""
         check_is_fitted(self, "network_")
-        return self._outputs_of(self._check_X(X), every=every)
+        return self._outputs_of(self._check_X(X))
 
     def _outputs_of(self, X: Any, *, every: bool = False) -> Array:
-        """Return the same for rows that are checked, computed in pieces."""
+        """Return the same for rows that are checked; or that of every member, (members, N, ...)."""
+        if every:
+            pieces = [member_outputs(self.network_, x) for x in self._pieces(X)]
+            return self._in_units(np.concatenate(pieces, axis=1))
+        return self._in_units(np.concatenate([self.network_.predict(x) for x in self._pieces(X)]))
+
+    def _outputs_and_spread(self, X: Any) -> tuple[Array, Array]:
+        """Return the prediction for rows as they come, and how far the members are from it."""
+        check_is_fitted(self, "network_")
+        predictions, members = [], []
+        for x in self._pieces(self._check_X(X)):
+            predictions.append(self.network_.predict(x))
+            members.append(member_outputs(self.network_, x))
+        prediction = self._in_units(np.concatenate(predictions))
+        outputs = self._in_units(np.concatenate(members, axis=1))
+        return prediction, self._spread(outputs, prediction)
+
+    def _pieces(self, X: Any) -> Iterator[Array]:
+        """Yield rows that are checked as the network takes them, some at a time."""
         preparation = self._course.preparation
-        pieces = []
         for start in range(0, X.shape[0], PIECE):
             rows = take(X, np.arange(start, min(start + PIECE, X.shape[0])))
-            x = rows if preparation is None else preparation.transform(rows)
-            y = member_outputs(self.network_, x) if every else self.network_.predict(x)
-            pieces.append(y)
-        return self._in_units(np.concatenate(pieces, axis=1 if every else 0))
+            yield rows if preparation is None else preparation.transform(rows)
 
     def _spread(self, outputs: Array, prediction: Array) -> Array:
         """Return how far members are from the prediction, (N, outputs), the root mean square.

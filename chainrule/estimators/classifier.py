@@ -13,7 +13,7 @@ from chainrule.errors import ConfigurationError, InputError
 from chainrule.estimators import defaults
 from chainrule.estimators.base import Course, Given, NetworkEstimator
 from chainrule.estimators.calibration import fit_binary_temperature, fit_temperature
-from chainrule.estimators.learners import Learner, can_cool, cool, make_learner, member_weights
+from chainrule.estimators.learners import can_cool, cool, member_weights
 from chainrule.estimators.options import check_truth
 from chainrule.estimators.rows import weighted_by_class
 from chainrule.estimators.targets import ClassTargets, OneClass, check_labels, class_targets
@@ -235,15 +235,14 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         With ``return_std=True`` also the standard deviation between the members' probabilities of
         that label, (N,); of several labels, of each of them.
         """
-        probabilities = self._outputs(X)
-        targets = self._course.targets
-        labels = targets.decode(probabilities)
         if not return_std:
-            return labels
-        std = self._spread(self._outputs(X, every=True), probabilities)
+            probabilities = self._outputs(X)
+            return self._course.targets.decode(probabilities)
+        probabilities, std = self._outputs_and_spread(X)
+        targets = self._course.targets
         if isinstance(targets, OneClass):
             std = np.take_along_axis(std, probabilities.argmax(axis=1)[:, None], axis=1)[:, 0]
-        return labels, std
+        return targets.decode(probabilities), std
 
     def predict_proba(self, X: Any, return_std: bool = False) -> Any:
         """Return the probability of each class, (N, classes), in the order of ``classes_``.
@@ -251,10 +250,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         With ``return_std=True`` also the standard deviation between the members, shaped alike. Of
         several labels it is the probability that each applies.
         """
-        probabilities = self._outputs(X)
-        if not return_std:
-            return probabilities
-        return probabilities, self._spread(self._outputs(X, every=True), probabilities)
+        return self._outputs_and_spread(X) if return_std else self._outputs(X)
 
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of `predict_proba`."""
@@ -309,11 +305,6 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
 
     def _strata(self, targets: ClassTargets, y: Array) -> Array | None:
         return targets.encode(y) if isinstance(targets, OneClass) else None
-
-    def _make_learner(
-        self, features: tuple[int, ...], targets: ClassTargets, rng: np.random.Generator
-    ) -> Learner:
-        return make_learner(self, features, targets, rng)
 
     def _note_targets(self, targets: ClassTargets) -> None:
         self.classes_ = targets.classes

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from chainrule.checks import check_choice
 from chainrule.ensemble import Ensemble
 from chainrule.errors import ConfigurationError
 from chainrule.estimators import defaults, options
@@ -311,7 +312,7 @@ def loss_and_ending(network: Network, loss: Any, targets: Any) -> tuple[Loss, Mo
         yes_or_no = isinstance(last, Sigmoid) or getattr(last, "out_features", None) == 1
         yes_or_no = yes_or_no or not isinstance(targets, OneClass)
         kind = BinaryCrossEntropy if yes_or_no else CategoricalCrossEntropy
-        options.one_of("loss", loss, {"log_loss": kind}, ", or a loss on probabilities")
+        check_choice("loss", loss, {"log_loss": kind}, ", or a loss on probabilities")
         loss = kind(from_logits=not ends)
     ending = None if ends else Sigmoid() if yes_or_no else Softmax()
     return loss, ending

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from chainrule import loss_functions, optimizers
-from chainrule.checks import check_range, check_whole, check_whole_numbers, is_whole, network_dtype
+from chainrule.checks import (
+    check_choice,
+    check_range,
+    check_whole,
+    check_whole_numbers,
+    is_whole,
+    network_dtype,
+)
 from chainrule.errors import ConfigurationError
 from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
 from chainrule.network import Network
@@ -44,29 +51,19 @@ REGRESSION_LOSSES: Mapping[str, type[Loss]] = {
     "huber": loss_functions.Huber,
 }
 
-Choice = TypeVar("Choice")
-
-
-def one_of(name: str, value: Any, choices: Mapping[str, Choice], otherwise: str) -> Choice:
-    """Return what a word stands for; refuse one that is not among the choices."""
-    if isinstance(value, str) and value in choices:
-        return choices[value]
-    words = ", ".join(repr(word) for word in choices)
-    raise ConfigurationError(f"{name} must be one of {words}{otherwise}; got {value!r}.")
-
 
 def optimizer_maker(optimizer: Any) -> MakeOptimizer:
     """Return what makes an optimizer: a class, or a function that takes the same arguments."""
     if callable(optimizer) and not isinstance(optimizer, Optimizer):
         return optimizer
-    return one_of("optimizer", optimizer, OPTIMIZERS, ", or the class of one, such as Adam")
+    return check_choice("optimizer", optimizer, OPTIMIZERS, ", or the class of one, such as Adam")
 
 
 def regression_loss(loss: Any) -> Loss:
     """Return the loss on numbers."""
     if isinstance(loss, Loss):
         return copy.deepcopy(loss)
-    return one_of("loss", loss, REGRESSION_LOSSES, ", or a loss such as Huber()")()
+    return check_choice("loss", loss, REGRESSION_LOSSES, ", or a loss such as Huber()")()
 
 
 def class_loss(loss: Any, output: str) -> Loss:
@@ -81,7 +78,8 @@ def class_loss(loss: Any, output: str) -> Loss:
         loss.from_logits = True
         return loss
     usual = CategoricalCrossEntropy if output == "softmax" else BinaryCrossEntropy
-    one_of("loss", loss, {"log_loss": usual}, ", or a loss such as CategoricalFocalCrossEntropy()")
+    otherwise = ", or a loss such as CategoricalFocalCrossEntropy()"
+    check_choice("loss", loss, {"log_loss": usual}, otherwise)
     return usual(from_logits=True)
 
 
@@ -98,7 +96,7 @@ def sizes_of(hidden_layers: Any) -> tuple[int, ...]:
 def check(estimator: Any) -> None:
     """Raise ConfigurationError where an estimator's option makes no sense, naming it."""
     sizes_of(estimator.hidden_layers)
-    one_of("activation", estimator.activation, ACTIVATIONS, "")
+    check_choice("activation", estimator.activation, ACTIVATIONS)
     check_range("dropout", estimator.dropout, high=1)
     check_truth("batch_norm", estimator.batch_norm)
     optimizer_maker(estimator.optimizer)

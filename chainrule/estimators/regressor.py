@@ -13,7 +13,6 @@ from chainrule.errors import ConfigurationError
 from chainrule.estimators import defaults
 from chainrule.estimators.base import Course, Given, NetworkEstimator
 from chainrule.estimators.calibration import interval_half_width
-from chainrule.estimators.learners import Learner, make_learner
 from chainrule.estimators.targets import Numbers, check_numbers
 from chainrule.parameter import Array
 
@@ -215,11 +214,11 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
         With ``return_std=True`` also the standard deviation between the members: how far they
         disagree. It is no interval for y; `predict_interval` gives one.
         """
-        numbers = self._outputs(X)
-        decode = self._course.targets.decode
         if not return_std:
-            return decode(numbers)
-        return decode(numbers), decode(self._spread(self._outputs(X, every=True), numbers))
+            numbers = self._outputs(X)
+            return self._course.targets.decode(numbers)
+        numbers, spread = self._outputs_and_spread(X)
+        return self._course.targets.decode(numbers), self._course.targets.decode(spread)
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Array, Array]:
         """Return the ends of an interval for each row's y, each in the shape of `predict`.
@@ -265,7 +264,7 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
         self, y: Array, classes: Any, course: Course | None, incremental: bool
     ) -> Numbers:
         if course is None:
-            return Numbers(y, counts=isinstance(self.loss, str) and self.loss == "poisson")
+            return Numbers(y)
         course.targets.encode(y)
         return course.targets
 
@@ -277,11 +276,6 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
 
     def _strata(self, targets: Numbers, y: Array) -> None:
         return None
-
-    def _make_learner(
-        self, features: tuple[int, ...], targets: Numbers, rng: np.random.Generator
-    ) -> Learner:
-        return make_learner(self, features, targets, rng)
 
     def _note_targets(self, targets: Numbers) -> None:
         self.network_.target_preparation = targets.scaler

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_array, column_or_1d
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.parameter import Array
 from chainrule.preparation import Standardizer
+from chainrule.preparation.standardizer import or_one
 
 # ---------------------------------------------------------------- classes
 
@@ -128,29 +129,18 @@ class Numbers:
     ----------
     one_column : bool
         Whether y is (N,), and predictions too.
-    counts : bool
-        Whether they are counts, which cannot be negative.
     scaler : Standardizer or None
         What they are standardised with, measured on the rows that are learned from.
     """
 
-    def __init__(self, y: Array, *, counts: bool = False) -> None:
+    def __init__(self, y: Array) -> None:
         self.one_column = y.ndim == 1
         self.outputs = 1 if y.ndim == 1 else y.shape[1]
-        self.counts = counts
         self.scaler: Standardizer | None = None
 
     def measure(self, y: Array, weight: Array | None) -> None:
-        """Standardise by these rows from now on; a row of weight two counts as if given twice.
-
-        Counts are only divided by their mean: they stay at or above zero.
-        """
-        y = y.reshape(len(y), -1)
-        if self.counts:
-            mean = np.average(y, axis=0, weights=weight)
-            self.scaler = Standardizer(np.zeros_like(mean), np.where(mean > 0, mean, 1.0))
-        else:
-            self.scaler = weighted_standardizer(y, weight)
+        """Standardise by these rows from now on; a row of weight two counts as if given twice."""
+        self.scaler = weighted_standardizer(y.reshape(len(y), -1), weight)
 
     def encode(self, y: Array) -> Array:
         """Return what is trained on, (N, outputs)."""
@@ -196,5 +186,4 @@ def weighted_standardizer(y: Array, weight: Array | None) -> Standardizer:
         return Standardizer().fit(y)
     mean = np.average(y, axis=0, weights=weight)
     std = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weight))
-    constant = np.ptp(y, axis=0) <= 1e-15 * np.abs(mean)
-    return Standardizer(mean, np.where(constant | (std == 0), 1.0, std))
+    return Standardizer(mean, or_one(std, mean, np.ptp(y, axis=0)))

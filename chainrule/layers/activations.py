@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import check_number, check_whole
+from chainrule.checks import check_number, check_sizes, check_whole
 from chainrule.errors import ShapeError
 from chainrule.initializers import Constant
 from chainrule.module import Module
-from chainrule.parameter import Array, Parameter
+from chainrule.parameter import Array, Parameter, filled
 
 __all__ = [
     "HardSigmoid",
@@ -92,9 +92,9 @@ class PReLU(Module):
     """
 
     def __init__(self, num_parameters: int = 1, *, init: float = 0.25) -> None:
-        self.num_parameters = check_whole("num_parameters", num_parameters)
+        (self.num_parameters,) = check_sizes(num_parameters=num_parameters)
         self.init = check_number("init", init)
-        first = np.full(self.num_parameters, self.init, np.float32)
+        first = filled((self.num_parameters,), self.init)
         self.weight = Parameter(first, decay=False, initializer=Constant(self.init))
 
     def forward(self, x: Array, training: bool = True) -> Array:
@@ -237,6 +237,12 @@ def log_softmax(x: Array, axis: int = -1) -> Array:
     return x
 
 
+def check_axis(module: Module, x: Array, axis: int) -> None:
+    """Raise ShapeError unless `x` has this axis."""
+    if not -x.ndim <= axis < x.ndim:
+        raise ShapeError(f"expected an axis {axis}, got an input of shape {x.shape}.", module)
+
+
 class Softmax(Module):
     """y_i = exp(x_i) / Σ_j exp(x_j) along `axis`: numbers become probabilities.
 
@@ -251,6 +257,7 @@ class Softmax(Module):
         self.axis = check_whole("axis", axis, least=None)
 
     def forward(self, x: Array, training: bool = True) -> Array:
+        check_axis(self, x, self.axis)
         y = softmax(x, self.axis)
         np.maximum(y, tiny(y), out=y)
         self.save_for_backward(y, training=training)
@@ -272,6 +279,7 @@ class LogSoftmax(Module):
         self.axis = check_whole("axis", axis, least=None)
 
     def forward(self, x: Array, training: bool = True) -> Array:
+        check_axis(self, x, self.axis)
         y = log_softmax(x, self.axis)
         self.save_for_backward(y, training=training)
         return y

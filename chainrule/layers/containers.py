@@ -29,6 +29,8 @@ class Container(Module):
     them through a `Pass`.
     """
 
+    hands_on = True
+
     _parts: tuple[Module, ...]
     _sharing: Sharing
 
@@ -203,6 +205,8 @@ class Residual(Container):
         What brings x to the shape of the body's output, where the body changes it: a `Linear`, or
         a convolution with a kernel of 1. Without it x itself is added.
     """
+
+    hands_on = False  # the input is added to, so it is one array
 
     def __init__(self, body: Module, shortcut: Module | None = None) -> None:
         check_instance(body, Module, "Residual's body must be a Module, such as Linear(4, 4)")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.checks import check_seed, check_sizes, check_whole
+from chainrule.checks import check_array, check_seed, check_sizes, check_whole
 from chainrule.errors import InputError, ShapeError
 from chainrule.initializers import Random
 from chainrule.module import Module
-from chainrule.parameter import Array, Initializer, Parameter
+from chainrule.parameter import Array, Initializer, Parameter, filled
 
 __all__ = ["Embedding"]
 
@@ -74,7 +74,7 @@ class Embedding(Module):
 
     def _checked(self, x: ArrayLike) -> Array:
         """Return the indices as integers that NumPy can count with; refuse what is none."""
-        indices = np.asarray(x)
+        indices = check_array("the input of Embedding", x)
         if indices.dtype.kind not in "iu":
             raise InputError(
                 f"Embedding takes whole numbers, got {indices.dtype}; x.astype(int) makes them of "
@@ -100,7 +100,7 @@ class Table(Parameter):
     """The rows of an Embedding: whoever draws them anew, the padding's row is zero again."""
 
     def __init__(self, shape: tuple[int, ...], padding_idx: int | None) -> None:
-        super().__init__(np.zeros(shape, np.float32), initializer=Random(std=1.0))
+        super().__init__(filled(shape, 0.0), initializer=Random(std=1.0))
         self.padding_idx = padding_idx
 
     def initialize(self, rng: np.random.Generator, initializer: Initializer | None = None) -> None:

@@ -126,6 +126,8 @@ class Graph(Module):
         the message names them.
     """
 
+    hands_on = True
+
     def __init__(
         self,
         inputs: str | Sequence[str],
@@ -142,7 +144,7 @@ class Graph(Module):
         self._plan = [self.nodes[name] for name in self.order]
         self._sharing = Sharing([node.module for node in self._plan])
         self._learns = self._find_learners()
-        self._kinds = {name: self._kind(name) for name in self._inputs}
+        self._kinds = self._find_kinds()
         self.joins = len(self._inputs) > 1
         indices = tuple(self._kinds[name] == "indices" for name in self._inputs)
         self.takes_indices = indices if self.joins else indices[0]
@@ -259,19 +261,22 @@ class Graph(Module):
         """
         return self._kinds
 
-    def _kind(self, name: str) -> str:
-        kinds = set()
+    def _find_kinds(self) -> dict[str, str]:
+        """Return for each input what is made of it; see `input_kinds`."""
+        kinds: dict[str, set[str]] = {name: set() for name in self._inputs}
         for node in self.nodes.values():
             for place, source in enumerate(node.inputs):
-                indices = node.module.takes_indices
-                is_index = indices[place] if isinstance(indices, tuple) else indices
-                kinds |= {"indices" if is_index else "floats"} if source == name else set()
-        if len(kinds) > 1:
-            raise ConfigurationError(
-                f"The input {name!r} goes both into a module that takes indices and into one that "
-                "takes numbers; give each an input of its own."
-            )
-        return kinds.pop() if kinds else "further"
+                if source in kinds:
+                    indices = node.module.takes_indices
+                    is_index = indices[place] if isinstance(indices, tuple) else indices
+                    kinds[source].add("indices" if is_index else "floats")
+        for name, found in kinds.items():
+            if len(found) > 1:
+                raise ConfigurationError(
+                    f"The input {name!r} goes both into a module that takes indices and into one "
+                    "that takes numbers; give each an input of its own."
+                )
+        return {name: found.pop() if found else "further" for name, found in kinds.items()}
 
     def _find_learners(self) -> dict[str, bool]:
         """Return of every name whether a parameter stands there or before it."""
@@ -329,13 +334,13 @@ def check_wiring(inputs: Sequence[str], nodes: Mapping[str, Node], outputs: Sequ
     twice = [name for name in inputs if name in nodes]
     if twice:
         raise ConfigurationError(f"{twice[0]!r} is the name both of an input and of a node.")
-    known = [*inputs, *nodes]
+    known = dict.fromkeys([*inputs, *nodes])
     for name, node in nodes.items():
         for source in node.sources:
             if source not in known:
                 raise ConfigurationError(
                     f"The node {name!r} takes {source!r}, which is neither an input nor a node. "
-                    f"There are {known}."
+                    f"There are {list(known)}."
                 )
         _check_count(name, node)
     for name in outputs:
@@ -366,8 +371,9 @@ def _check_count(name: str, node: Node) -> None:
 
 def in_order(inputs: Sequence[str], nodes: Mapping[str, Node]) -> list[str]:
     """Return the nodes' names so that each comes after what it takes; refuse circles."""
+    outside = set(inputs)
     before = {
-        name: [source for source in node.sources if source not in inputs]
+        name: [source for source in node.sources if source not in outside]
         for name, node in nodes.items()
     }
     try:

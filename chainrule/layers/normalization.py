@@ -38,7 +38,7 @@ from chainrule.checks import (
 from chainrule.errors import ConfigurationError, InputError, ShapeError
 from chainrule.initializers import Constant
 from chainrule.module import Module
-from chainrule.parameter import Array, Buffer, Parameter
+from chainrule.parameter import Array, Buffer, Parameter, filled, refuse_huge_shape
 
 __all__ = ["BatchNorm", "GroupNorm", "InstanceNorm", "LayerNorm", "RMSNorm"]
 
@@ -141,11 +141,12 @@ def gain_and_bias(
     shape: tuple[int, ...], affine: bool
 ) -> tuple[Parameter | None, Parameter | None]:
     """Return γ = 1 and β = 0, which weight decay leaves alone; or None for both."""
+    refuse_huge_shape(shape)
     if not affine:
         return None, None
     return (
-        Parameter(np.ones(shape, np.float32), decay=False, initializer=Constant(1.0)),
-        Parameter(np.zeros(shape, np.float32), decay=False, initializer=Constant(0.0)),
+        Parameter(filled(shape, 1.0), decay=False, initializer=Constant(1.0)),
+        Parameter(filled(shape, 0.0), decay=False, initializer=Constant(0.0)),
     )
 
 
@@ -183,14 +184,14 @@ class BatchNorm(Module):
         momentum: float = 0.1,
         affine: bool = True,
     ) -> None:
-        num_features = check_whole("num_features", num_features)
+        (num_features,) = check_sizes(num_features=num_features)
         self.num_features = num_features
         self.epsilon = check_range("epsilon", epsilon, inclusive=False)
         self.momentum = check_range("momentum", momentum, high=1, high_inclusive=True)
         self.affine = affine
         self.weight, self.bias = gain_and_bias(self.channels, affine)
-        self.running_mean = Buffer(np.zeros(self.channels, np.float32))
-        self.running_var = Buffer(np.ones(self.channels, np.float32))
+        self.running_mean = Buffer(filled(self.channels, 0.0))
+        self.running_var = Buffer(filled(self.channels, 1.0))
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -217,8 +218,8 @@ class BatchNorm(Module):
         if count == 1:
             raise ShapeError(
                 "expected more than one value per channel in training, got an input of shape "
-                f"{shape}: one value has no variance. Use a larger batch, drop the last one if it "
-                "is of one sample, or use LayerNorm or GroupNorm.",
+                f"{shape}: one value has no variance. Train on more than one sample at once "
+                "(a larger batch_size or micro_batch_size), or use LayerNorm or GroupNorm.",
                 self,
             )
         x_hat, mean, variance, inverse_std = self.statistics(channels)
@@ -451,7 +452,7 @@ def as_shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
 
 def check_channels(module: Module, x: Array, channels: int) -> None:
     """Raise ShapeError unless x is (N, channels, ...)."""
-    if x.ndim < 2 or x.shape[1] != channels:
+    if x.ndim < 2 or x.shape[1] != channels or x.size == 0:
         raise ShapeError(
             f"expected {channels} channels (N, {channels}, ...), got an input of shape {x.shape}.",
             module,

@@ -290,7 +290,7 @@ def with_length(x: Array, axis: int, length: int) -> tuple[int, ...]:
 
 def flatten_channels(module: Module, x: Array) -> Array:
     """Return x (N, C, ...) as (N, C, values of the channel); refuse one without such axes."""
-    if x.ndim < 3:
+    if x.ndim < 3 or x.size == 0:
         raise ShapeError(
             f"expected (N, C, T), (N, C, H, W) or more axes, got an input of shape {x.shape}.",
             module,

@@ -5,6 +5,7 @@ What a single step computes is in recurrent_cells.py; this file runs the cells.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -87,9 +88,12 @@ class Recurrent(Module):
         self.bidirectional = bidirectional
         rng = check_seed(seed)
         directions = 2 if bidirectional else 1
-        widths = [self.input_size] + [self.hidden_size * directions] * (self.num_layers - 1)
+        between = range(self.num_layers - 1)
+        widths = itertools.chain(
+            [self.input_size], (self.hidden_size * directions for _ in between)
+        )
         self.cells = [self.make_cell(width, rng) for width in widths for _ in range(directions)]
-        self.dropouts = [Dropout(dropout, seed=rng.spawn(1)[0]) for _ in widths[1:]]
+        self.dropouts = [Dropout(dropout, seed=rng.spawn(1)[0]) for _ in between]
 
     def make_cell(self, input_size: int, rng: np.random.Generator) -> Cell:
         """Return one direction of one layer, for inputs of this size."""

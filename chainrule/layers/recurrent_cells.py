@@ -20,7 +20,7 @@ import numpy as np
 
 from chainrule.initializers import KaimingNormal, Zero
 from chainrule.module import Module
-from chainrule.parameter import Array, Initializer, Parameter
+from chainrule.parameter import Array, Initializer, Parameter, refuse_huge_shape
 
 SIGMOID = 0.5
 TANH = 1.0
@@ -40,6 +40,7 @@ class Cell(Module):
 
     def __init__(self, input_size: int, hidden_size: int, rng: np.random.Generator) -> None:
         width = len(self.gates) * hidden_size
+        refuse_huge_shape((hidden_size, width))
         keeping_variance = KaimingNormal(gain=1.0)
         self.hidden_size = hidden_size
         self.weight_ih = Parameter.from_initializer((input_size, width), keeping_variance, rng)

@@ -30,11 +30,9 @@ __all__ = ["StackedBatchNorm", "StackedDropout", "StackedLinear"]
 class StackedParameter(Parameter):
     """A parameter of every member, (K, ...): each draws its first values as one alone would."""
 
-    def initialize(self, rng: np.random.Generator, initializer: Initializer | None = None) -> None:
-        initializer = initializer or self.initializer
-        if initializer is not None:
-            members, *shape = self.shape
-            self.value = np.stack([initializer(tuple(shape), rng) for _ in range(members)])
+    def drawn(self, initializer: Initializer, rng: np.random.Generator) -> Array:
+        members, *shape = self.shape
+        return np.stack([initializer(tuple(shape), rng) for _ in range(members)])
 
 
 class StackedLinear(Module):
@@ -149,6 +147,8 @@ class StackedBatchNorm(BatchNorm):
 
     def check(self, x: Array) -> None:
         check_members(self, x, self.members, self.num_features)
+        if not len(x):
+            raise ShapeError(f"expected some samples, got an input of shape {x.shape}.", self)
 
     def statistics(self, channels: Array) -> tuple[Array, Array, Array, Array]:
         x_hat, mean, variance, inverse_std = standardize_plainly(channels, self.epsilon)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -38,12 +41,6 @@ class PositionalEncoding(Module):
         embed_dim, max_length = check_sizes(embed_dim=embed_dim, max_length=max_length)
         self.embed_dim = embed_dim
         self.max_length = max_length
-        time = np.arange(max_length)[:, np.newaxis]
-        even = np.arange(0, embed_dim, 2)
-        angle = time / 10000 ** (even / embed_dim)  # (max_length, embed_dim / 2)
-        self.table = np.empty((max_length, embed_dim))
-        self.table[:, 0::2] = np.sin(angle)
-        self.table[:, 1::2] = np.cos(angle[:, : embed_dim // 2])
 
     def forward(self, x: Array, training: bool = True) -> Array:
         if x.ndim != 3 or x.shape[2] != self.embed_dim or x.shape[1] > self.max_length:
@@ -53,11 +50,29 @@ class PositionalEncoding(Module):
                 self,
             )
         self.save_for_backward(training=training)
-        return x + self.table[: x.shape[1]].astype(x.dtype)
+        return x + waves(x.shape[1], self.embed_dim, x.dtype)
 
     def backward(self, dy: Array) -> Array:
         self.saved_values()
         return dy
+
+
+@lru_cache(maxsize=8)
+def waves(length: int, embed_dim: int, dtype: np.dtype[Any]) -> Array:
+    """Return p (length, embed_dim) of PositionalEncoding, read-only.
+
+    Made when it is needed, as long as it is needed: a layer for sequences of up to a million costs
+    no memory. Kept for the next batch: computing 128 positions of 64 takes 0.1 ms, as long as a
+    small attention.
+    """
+    time = np.arange(length)[:, np.newaxis]
+    even = np.arange(0, embed_dim, 2)
+    angle = time / 10000 ** (even / embed_dim)  # (length, embed_dim / 2)
+    p = np.empty((length, embed_dim), dtype)
+    p[:, 0::2] = np.sin(angle)
+    p[:, 1::2] = np.cos(angle[:, : embed_dim // 2])
+    p.flags.writeable = False
+    return p
 
 
 class TransformerBlock(Module):

@@ -163,9 +163,19 @@ def check_images(module: Module, x: Array, axes: int, channels: int | None = Non
         lengths = "T" if axes == 1 else "H, W"
         raise ShapeError(
             f"expected (N, {'C' if channels is None else channels}, {lengths}), "
-            f"got an input of shape {x.shape}.",
+            f"got an input of shape {x.shape}.{_hint(x, axes, channels)}",
             module,
         )
+
+
+def _hint(x: Array, axes: int, channels: int | None) -> str:
+    """Return what helps where the channels stand last, as in Keras, or are left out."""
+    if x.ndim == 2 + axes and x.shape[-1] == channels:
+        order = ", ".join(map(str, (0, axes + 1, *range(1, axes + 1))))
+        return f" Channels come first here: x.transpose({order})."
+    if x.ndim == 1 + axes and channels in (None, 1):
+        return " x[:, None] gives each sample its one channel."
+    return ""
 
 
 def check_fit(module: Module, window: Window, x: Array) -> None:

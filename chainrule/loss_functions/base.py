@@ -8,12 +8,15 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from chainrule.checks import all_finite, check_array, check_numbers
+from chainrule.checks import all_finite, check_array, check_numbers, check_sizes
 from chainrule.errors import InputError
 from chainrule.layers.activations import tiny
 from chainrule.parameter import Array
 
 Weights = float | Array
+
+LARGEST_WEIGHT = 1e200
+"""What the weights of a batch may sum to: 10¹⁰⁸ such batches still have a sum."""
 
 
 class Loss:
@@ -26,6 +29,12 @@ class Loss:
     The loss is the mean over the rows, and the gradient is that of this mean. With weights w it
     is Σ w_n loss_n / Σ w_n, so a weight of two is the same as giving the sample twice.
     """
+
+    def __call__(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Do what `forward` does: ``loss(y_true, y_pred)``."""
+        return self.forward(y_true, y_pred, sample_weight)
 
     def forward(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
@@ -43,22 +52,25 @@ class Loss:
             that is left out.
         """
         true, pred, weights = self._validate(y_true, y_pred, sample_weight)
-        return _mean(self.losses(true, pred), weights)
+        with np.errstate(all="ignore"):  # what overflows becomes infinity, as in any formula
+            return _mean(self.losses(true, pred), weights)
 
     def backward(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Array:
         """Return the gradient of the loss at `y_pred`, shaped and typed like it."""
         true, pred, weights = self._validate(y_true, y_pred, sample_weight)
-        return _of_mean(self.gradients(true, pred), weights).reshape(np.shape(y_pred))
+        with np.errstate(all="ignore"):
+            return _of_mean(self.gradients(true, pred), weights).reshape(np.shape(y_pred))
 
     def value_and_gradient(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> tuple[float, Array]:
         """Return what `forward` and `backward` return, after checking the input only once."""
         true, pred, weights = self._validate(y_true, y_pred, sample_weight)
-        losses, gradients = self.losses_and_gradients(true, pred)
-        return _mean(losses, weights), _of_mean(gradients, weights).reshape(np.shape(y_pred))
+        with np.errstate(all="ignore"):
+            losses, gradients = self.losses_and_gradients(true, pred)
+            return _mean(losses, weights), _of_mean(gradients, weights).reshape(np.shape(y_pred))
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
         """Return each row's loss, (N,), for y_true and y_pred of shape (N, outputs)."""
@@ -192,12 +204,27 @@ def check_finite(y_pred: Array) -> None:
         )
 
 
-def as_probabilities(y_pred: Array, last_layer: str) -> Array:
+def refuse_swapped(y_true: Array, y_pred: Array) -> None:
+    """Raise InputError where the predictions are one-hot and the truth is not: it is the other way.
+
+    Softmax and Sigmoid never give an exact 0, and who knows classes for sure has no doubts.
+    """
+    sure = [bool(((y == 0) | (y == 1)).all()) for y in (y_true, y_pred)]
+    if sure == [False, True]:
+        raise InputError(
+            "y_pred holds only zeros and ones, and y_true numbers between: the two seem to be "
+            "swapped. The truth comes first: loss.forward(y_true, y_pred)."
+        )
+
+
+def as_probabilities(y_true: Array, y_pred: Array, last_layer: str) -> Array:
     """Return predictions kept from vanishing (see Softmax); refuse all but probabilities.
 
     A little rounding below 0 or above 1 is let through.
     """
     low, high = y_pred.min(), y_pred.max()
+    if low == 0 and high == 1:
+        refuse_swapped(y_true, y_pred)
     if not (low >= -1e-3 and high <= 1 + 1e-3):  # nor is it where there is a NaN
         check_finite(y_pred)
         raise InputError(
@@ -215,8 +242,10 @@ def same_rows(true: Array, pred: Array) -> tuple[Array, Array]:
     """Return both as (N, outputs), in the predictions' type; refuse shapes that differ."""
     one_output = true.shape + (1,) == pred.shape or pred.shape + (1,) == true.shape
     if true.shape != pred.shape and not one_output:  # (N,) and (N, 1) are the same thing
+        classes = true.ndim == 1 and pred.ndim == 2 and true.dtype.kind in "iub"
         raise InputError(
             f"y_true has the shape {true.shape} and y_pred {pred.shape}; they must be equal."
+            + (" Class numbers go with CategoricalCrossEntropy." if classes else "")
         )
     outputs = pred.shape[-1] if pred.ndim > 1 else 1
     true = true.astype(pred.dtype, copy=False)
@@ -226,14 +255,27 @@ def same_rows(true: Array, pred: Array) -> tuple[Array, Array]:
 def class_rows(true: Array, pred: Array) -> tuple[Array, Array]:
     """Return both as (N, classes), in the predictions' type; labels become one-hot rows."""
     if pred.ndim < 2:
-        raise InputError(f"y_pred must be (N, classes), got the shape {pred.shape}.")
+        swapped = true.ndim == 2 and pred.shape == true.shape[:1]
+        raise InputError(
+            f"y_pred must be (N, classes), got the shape {pred.shape}"
+            + (", and y_true (N, classes): the truth comes first, " if swapped else ".")
+            + ("loss.forward(y_true, y_pred)." if swapped else "")
+        )
     classes = pred.shape[-1]
+    if classes == 1:
+        raise InputError(
+            "One output is no choice between classes. For yes or no take BinaryCrossEntropy, with "
+            "a Sigmoid in the end (Network([4, 8, 1]) has one); or give the network an output for "
+            "each class."
+        )
     if true.shape == pred.shape[:-1]:
         true = one_hot(true, classes, pred.dtype)
     elif true.shape != pred.shape:
+        column = true.shape == (*pred.shape[:-1], 1)
         raise InputError(
             f"y_true has the shape {true.shape} and y_pred {pred.shape}. Give the class of "
             f"each sample, {pred.shape[:-1]}, or one row a sample, {pred.shape}."
+            + (" y.reshape(-1) makes the first of a column." if column else "")
         )
     elif true.min() < 0 or np.abs(true.sum(axis=-1) - 1).max() > 1e-3:
         raise InputError(
@@ -246,6 +288,7 @@ def class_rows(true: Array, pred: Array) -> tuple[Array, Array]:
 def one_hot(labels: ArrayLike, classes: int, dtype: DTypeLike = np.float32) -> Array:
     """Return rows of zeros with a one at each label: (...,) whole numbers to (..., classes)."""
     labels = check_array("labels", labels)
+    (classes,) = check_sizes(classes=classes)
     if labels.dtype.kind not in "iu":
         raise InputError(
             f"Class labels are whole numbers from 0 to {classes - 1}, got {labels.dtype}."
@@ -281,10 +324,10 @@ def weight_of_rows(sample_weight: ArrayLike, shape: tuple[int, ...]) -> Array:
 
 
 def refuse_huge_weights(weight: Array) -> None:
-    """Raise InputError where the sum of the weights, by which a mean is divided, overflows."""
+    """Raise InputError where the sum of the weights of many batches may overflow."""
     with np.errstate(over="ignore"):
-        if not math.isfinite(weight.sum()):
+        if not weight.sum() < LARGEST_WEIGHT:
             raise InputError(
-                "The sample weights sum to more than a number can hold; only how they compare "
-                "matters, so divide them by the largest."
+                "The sample weights sum to more than a number can hold, over many batches; only "
+                "how they compare matters, so divide them by the largest."
             )

@@ -42,7 +42,7 @@ class ClassLoss(Loss):
         if self.from_logits:
             check_finite(pred)
             return true, pred
-        return true, as_probabilities(pred, "Softmax")
+        return true, as_probabilities(true, pred, "Softmax")
 
     def log_probabilities(self, y_pred: Array) -> Array:
         """Return log p, (N, C)."""
@@ -173,7 +173,7 @@ class BinaryLoss(Loss):
         if self.from_logits:
             check_finite(pred)
             return true, pred
-        return true, as_probabilities(pred, "Sigmoid")
+        return true, as_probabilities(true, pred, "Sigmoid")
 
 
 class BinaryCrossEntropy(BinaryLoss):

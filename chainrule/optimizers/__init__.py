@@ -8,12 +8,10 @@ base.py         Optimizer: the step, weight decay, lr_multipliers and freezing, 
 descent.py      one learning rate for all weights: SGD, Momentum, Nesterov, Lion
 adaptive.py     one for each: AdaGrad, RMSprop, Adam and its kin
 clipping.py     gradients kept within bounds
-averaging.py    an average of the weights, for evaluation
 schedules.py    the learning rate as a function of the step
 """
 
 from chainrule.optimizers.adaptive import AdaGrad, Adam, AdamW, NAdam, RAdam, RMSprop
-from chainrule.optimizers.averaging import ExponentialMovingAverage
 from chainrule.optimizers.base import Optimizer
 from chainrule.optimizers.clipping import clip_by_global_norm, clip_by_value, gradient_norm
 from chainrule.optimizers.descent import SGD, Lion, Momentum, Nesterov
@@ -36,7 +34,6 @@ __all__ = [
     "CosineDecay",
     "CosineRestarts",
     "ExponentialDecay",
-    "ExponentialMovingAverage",
     "LinearWarmup",
     "Lion",
     "Momentum",

@@ -6,14 +6,16 @@ import fnmatch
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.checks import check_function, check_range
+from chainrule.checks import check_function, check_instance, check_range
 from chainrule.errors import ConfigurationError, StateError
+from chainrule.hints import OF_OPTIMIZERS, hinting, missing
 from chainrule.network import Network
-from chainrule.parameter import Array, FlatParameters
+from chainrule.parameter import Array, FlatParameters, Parameter
+from chainrule.storage.schema import array, whole
 
 BLOCK = 32_768
 """How many values are updated at a time.
@@ -21,6 +23,11 @@ BLOCK = 32_768
 Measured with Adam over 1.9 million float32 values: a training step of 784-1024-1024-10 took
 14.5 ms with blocks of this size and 17.0 ms with the whole vector at once.
 """
+
+NO_PARAMETERS = (
+    "an optimizer is not given the parameters: Adam(0.01), and then optimizer.step(network), or "
+    "Trainer(network, loss, optimizer)."
+)
 
 LearningRate = float | Callable[[int], float]
 
@@ -86,12 +93,25 @@ class Optimizer:
         self._blocks: list[tuple[slice, float | Array]] = []
         self._decays: Array | None = None  # where weight decay differs from entry to entry
 
+    def __init_subclass__(cls) -> None:
+        """Let every optimizer tell what its options are called here."""
+        if "__init__" in vars(cls):
+            init = hinting(vars(cls)["__init__"], f"takes options by name; {NO_PARAMETERS}")
+            cls.__init__ = init  # type: ignore[method-assign]
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Tell what habits from elsewhere are here."""
+            raise missing(self, name, OF_OPTIMIZERS)
+
     def step(self, network: Network) -> None:
         """Move the network's parameters once, by the gradients of the last backward pass.
 
         They stay until the next backward pass sets them: a second step without one moves the
         parameters again by the same gradients.
         """
+        check_instance(network, Network, "step takes the network: optimizer.step(network)")
         network.require_gradient()
         self._bind(network)
         flat = network.flat
@@ -150,30 +170,38 @@ class Optimizer:
         StateError
             The names are not this optimizer's, or a vector does not fit its network.
         """
-        begun = len(state) > 1 or int(state.get("steps", 0)) > 0
+        steps = checked_steps(state)
+        begun = len(state) > 1 or steps > 0
         expected = {"steps", *self.state_names} if begun else {"steps"}
         if set(state) != expected:
             raise StateError(
                 f"{type(self).__name__} remembers {sorted(expected)}, got {sorted(state)}."
             )
         vectors = {name: np.array(state[name]) for name in self.state_names if name in state}
+        for name, vector in vectors.items():
+            array("f", axes=1)(vector, f"The optimizer's {name}")
         if self._network is not None:
             vectors = self._fitting(vectors, self._network)
         self.state_vectors = vectors
-        self.steps = int(state["steps"])
+        self.steps = steps
+
+    def check_network(self, network: Network) -> None:
+        """Raise ConfigurationError where a step of this network would be refused."""
+        if self._network is not None and self._network is not network:
+            raise ConfigurationError(
+                f"This {type(self).__name__} has the state of another network; build one for each."
+            )
+        check_patterns(network, self.lr_multipliers)
 
     def _bind(self, network: Network) -> None:
         """Begin the state at the first step; from then on it belongs to that network."""
         if self._network is network:
             return
-        if self._network is not None:
-            raise ConfigurationError(
-                f"This {type(self).__name__} has the state of another network; build one for each."
-            )
+        self.check_network(network)
         blocks = list(blocks_of(network, self.lr_multipliers))
         if isinstance(self.weight_decay, tuple):
-            whole = dict.fromkeys(network.flat.slices, self.weight_decay)
-            self._decays = along_first_axis("weight_decay", whole, network)
+            of_all = dict.fromkeys(network.flat.slices, self.weight_decay)
+            self._decays = along_first_axis("weight_decay", of_all, network)
             self._decays *= network.flat.decay
         self.state_vectors = self._fitting(self.state_vectors, network)
         self._network, self._blocks = network, blocks
@@ -199,12 +227,32 @@ class Optimizer:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
 
+def checked_steps(state: Mapping[str, Array]) -> int:
+    """Return how many steps a saved state is of."""
+    steps = np.asarray(state.get("steps", 0))
+    array("iu", axes=0)(steps, "The number of steps")
+    whole()(steps.item(), "The number of steps")
+    return int(steps)
+
+
 def check_learning_rate(name: str, value: LearningRate) -> LearningRate:
     """Return a positive number as a float, and a schedule as it is; refuse anything else."""
+    if isinstance(value, Network | Parameter | list | tuple | Iterator):
+        raise ConfigurationError(f"{name} comes first; {NO_PARAMETERS}")
     if not callable(value):
         return check_range(name, value, inclusive=False)
     check_function(value, f"{name} must be a number or a schedule such as CosineDecay(0.01, 1000)")
     return value
+
+
+def check_patterns(network: Network, lr_multipliers: Multipliers) -> None:
+    """Raise ConfigurationError for a pattern that no parameter's name fits."""
+    names = list(network.named_parameters())
+    for pattern in lr_multipliers:
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
+            raise ConfigurationError(
+                f"No parameter's name fits the pattern {pattern!r}; there are {names}."
+            )
 
 
 def check_per_entry(name: str, value: PerEntry, above_0: bool = False) -> float | tuple[float, ...]:
@@ -251,11 +299,6 @@ def blocks_of(network: Network, lr_multipliers: Multipliers) -> Iterator[tuple[s
     none of them.
     """
     places = network.flat.slices
-    for pattern in lr_multipliers:
-        if not any(fnmatch.fnmatchcase(name, pattern) for name in places):
-            raise ConfigurationError(
-                f"No parameter's name fits the pattern {pattern!r}; there are {list(places)}."
-            )
 
     def multiplier_of(name: str) -> float | tuple[float, ...]:
         fitting = [m for pattern, m in lr_multipliers.items() if fnmatch.fnmatchcase(name, pattern)]

@@ -1,60 +1,21 @@
-"""Pictures of a classifier's mistakes: which classes it confuses, and the worst single cases.
-
-Learning curves are `History.plot`.
-"""
+"""Pictures of a classifier's mistakes: the worst single cases."""
 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.checks import check_array, check_whole
+from chainrule.checks import check_numbers, check_whole
 from chainrule.errors import InputError
-from chainrule.metrics import accuracy, class_indices, confusion_matrix
+from chainrule.metrics import class_indices
 from chainrule.parameter import Array
 from chainrule.plots.figures import new_figure
-
-
-def plot_confusion(
-    y_true: ArrayLike, y_pred: ArrayLike, *, class_names: Sequence[str] | None = None
-) -> Any:
-    """Draw how often each class (a row) is taken for each other one (a column).
-
-    The colour is the share of the row, so that rare classes are seen as well as common ones; the
-    numbers are counts. A perfect classifier has all of them on the diagonal.
-
-    Parameters
-    ----------
-    y_true, y_pred : array_like
-        Classes as indices (N,), or as rows of scores (N, C), where the largest counts.
-    class_names : sequence of str, optional
-        What to call the classes; otherwise their numbers.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    counts = confusion_matrix(
-        y_true, y_pred, classes=None if class_names is None else len(class_names)
-    )
-    names = class_names or [str(number) for number in range(len(counts))]
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure = new_figure("Drawing a confusion matrix", 2.2 + 0.62 * len(names))
-    panel = figure.subplots()
-    panel.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for row, column in zip(*counts.nonzero(), strict=True):
-        colour = "white" if shares[row, column] > 0.5 else "black"
-        count = f"{counts[row, column]}"
-        panel.text(column, row, count, ha="center", va="center", color=colour, fontsize=9)
-    places = range(len(names))
-    panel.set_xticks(places, names, rotation=45, ha="right", rotation_mode="anchor")
-    panel.set_yticks(places, names)
-    panel.set(xlabel="taken for", ylabel="is", title=f"accuracy {accuracy(y_true, y_pred):.4f}")
-    return figure
+from chainrule.plots.inputs import class_labels, finite_numbers
 
 
 def worst_mistakes(y_true: ArrayLike, probabilities: ArrayLike, *, count: int = 25) -> Array:
@@ -65,7 +26,7 @@ def worst_mistakes(y_true: ArrayLike, probabilities: ArrayLike, *, count: int = 
     may be fewer than `count`.
     """
     count = check_whole("count", count)
-    true, p = class_indices(y_true), check_array("probabilities", probabilities)
+    true, p = class_indices(y_true), finite_numbers("probabilities", probabilities)
     if p.ndim != 2 or len(p) != len(true) or not 0 <= true.min() <= true.max() < p.shape[1]:
         raise InputError(
             f"Expected a row of probabilities (N, C) for each of the {len(true)} labels, got an "
@@ -85,7 +46,7 @@ def plot_mistakes(
 ) -> Any:
     """Draw the pictures that were wrong with the most certainty; see `worst_mistakes`.
 
-    Above each stands what it was taken for, with that probability, and what it is.
+    Above each stands what was predicted, with that probability, and what is true.
 
     Parameters
     ----------
@@ -104,29 +65,41 @@ def plot_mistakes(
     -------
     matplotlib.figure.Figure
     """
-    true, p = class_indices(y_true), check_array("probabilities", probabilities)
+    true, p = class_indices(y_true), finite_numbers("probabilities", probabilities)
     rows = worst_mistakes(true, p, count=count)
     pictures = [as_picture(image) for image in same_length(images, true)[rows]]
-    names = class_names or [str(number) for number in range(p.shape[1])]
+    names = class_labels(class_names, p.shape[1])
+    titles = [
+        wrapped(f"predicted: {names[p[row].argmax()]} ({p[row].max():.0%})")
+        + "\n"
+        + wrapped(f"true: {names[true[row]]}")
+        for row in rows
+    ]
+    lines = max((title.count("\n") + 1 for title in titles), default=0)
     wide = max(math.ceil(math.sqrt(len(rows))), 1)
     high = max(math.ceil(len(rows) / wide), 1)
-    figure = new_figure("Drawing mistakes", 1.9 * wide, 2.1 * high)
+    figure = new_figure("Drawing mistakes", 2.1 * wide, (1.8 + 0.15 * lines) * high)
     panels = figure.subplots(high, wide, squeeze=False).ravel()
-    for panel in panels:
+    for panel in panels[len(rows) :]:
         panel.axis("off")
-    for panel, row, picture in zip(panels, rows, pictures, strict=False):
-        taken = p[row].argmax()
+    for panel, picture, title in zip(panels, pictures, titles, strict=False):
         panel.imshow(picture, cmap="gray_r")
-        title = f"{names[taken]} {p[row, taken]:.0%}\nis: {names[true[row]]}"
         panel.set_title(title, fontsize=8)
+        panel.set(xticks=[], yticks=[])
+        panel.spines[:].set_color("0.8")
     if not len(rows):
         figure.suptitle("no mistakes")
     return figure
 
 
+def wrapped(line: str) -> str:
+    """Return a line in several, so that it is no wider than a picture is at 8 points."""
+    return "\n".join(textwrap.wrap(line, 30))
+
+
 def same_length(images: ArrayLike, labels: Array) -> Array:
     """Return the images as an array; raise InputError unless there is one for each label."""
-    array = check_array("images", images)
+    array = check_numbers("images", images, "pictures are what is drawn")
     if array.ndim not in (3, 4) or len(array) != len(labels):
         raise InputError(
             f"Expected {len(labels)} images (N, H, W) or (N, C, H, W), got {array.shape}."
@@ -138,6 +111,7 @@ def same_length(images: ArrayLike, labels: Array) -> Array:
 
 def as_picture(image: Array) -> Array:
     """Return one image as matplotlib draws it: (H, W), or (H, W, 3) from 0 to 1."""
+    image = finite_numbers("one of the images to draw", image)
     if image.ndim == 2 or len(image) == 1:
         return image.reshape(image.shape[-2:])
     low, high = image.min(), image.max()

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 from chainrule.errors import ChainruleError, ConfigurationError, FileFormatError, InputError
 from chainrule.parameter import Array
 from chainrule.storage.architecture import arguments
+from chainrule.storage.schema import shortly
 
 
 class Preparation:
@@ -126,8 +127,8 @@ def read_preparation(description: Any, arrays: Mapping[str, Array]) -> Preparati
     kind = Preparation.library_classes.get(name) if isinstance(name, str) else None
     if kind is None:
         raise FileFormatError(
-            f"The file needs the preparation {name!r}. This chainrule has none of that name; a "
-            "newer one may."
+            f"The file needs the preparation {shortly(name)}. This chainrule has none of that "
+            "name; a newer one may."
         )
     rest = {key: value for key, value in description.items() if key != "class"}
     try:

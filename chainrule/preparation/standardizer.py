@@ -91,9 +91,7 @@ class Standardizer(Preparation):
             mean, std, spread = X.mean(axis=0), X.std(axis=0), np.ptp(X, axis=0)
         if not np.isfinite(std).all():
             raise InputError("The data holds numbers too large to square; divide them first.")
-        # Relative to the values, which may be as small as a capacitance in farads.
-        constant = spread <= 1e-15 * np.abs(mean)
-        self.mean, self.std = mean, np.where(constant | (std == 0), 1.0, std)
+        self.mean, self.std = mean, or_one(std, mean, spread)
         self.feature_names_in_ = names
         return self
 
@@ -139,6 +137,16 @@ class Standardizer(Preparation):
         if len(fitted) == 1 and len(shape) == 2:
             return f"Fitted on rows of {fitted[0]} columns, got rows of {shape[1]} columns."
         return f"Fitted on samples of the shape {fitted}, got samples of the shape {shape[1:]}."
+
+
+def or_one(std: Array, mean: Array, spread: Array) -> Array:
+    """Return what to divide by: the deviation, or 1 of a feature that never changes.
+
+    `spread` is the largest value minus the smallest, and told by the size of the values, which may
+    be as small as a capacitance in farads.
+    """
+    constant = spread <= 1e-15 * np.abs(mean)
+    return np.where(constant | (std == 0), 1.0, std)
 
 
 def _numbers(X: ArrayLike, name: str = "X") -> Array:

@@ -12,8 +12,9 @@ for the new one.
 from __future__ import annotations
 
 import contextlib
-import io
+import glob
 import os
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -22,15 +23,27 @@ import numpy as np
 
 from chainrule.errors import ConfigurationError, FileFormatError
 from chainrule.parameter import Array
+from chainrule.storage import schema
+from chainrule.storage.npy import read_member
 
 if TYPE_CHECKING:
-    from zipfile import ZipFile, ZipInfo
+    from zipfile import ZipInfo
 
 # zipfile, json and hashlib are imported where they are used: together they would add
 # a fifth to the time that `import chainrule` takes.
 
 DESCRIPTION = "chainrule"
 FORMAT = 1
+
+HEAD = schema.record(
+    format=schema.whole(FORMAT, FORMAT),
+    kind=schema.text,
+    sha256=schema.text,
+    description=schema.text,
+)
+
+LONGEST_NAME = 255
+"""Bytes that a file's name may have on the file systems in use."""
 
 
 def write_archive(
@@ -56,6 +69,11 @@ def write_archive(
     head = json.dumps(
         {"format": FORMAT, "kind": kind, "sha256": checksum(arrays, text), "description": text}
     )
+    if containers(head) > most_containers(len(arrays)):
+        raise ConfigurationError(
+            f"{path} would hold more lists and dicts ({containers(head):,}) than can be read back; "
+            f"{most_containers(len(arrays)):,} are the most beside {len(arrays)} arrays."
+        )
     arrays[DESCRIPTION] = np.frombuffer(head.encode(), np.uint8)
 
     def write(file: BinaryIO) -> None:
@@ -88,23 +106,69 @@ def checksum(arrays: Mapping[str, Array], text: str) -> str:
     return digest.hexdigest()
 
 
+def containers(text: str) -> int:
+    """Return about how many lists and dicts a description in JSON has; brackets in words count too.
+
+    Each takes some 200 bytes once it is read, though two characters may stand for it.
+    """
+    return text.count("[") + text.count("{")
+
+
+def most_containers(arrays: int) -> int:
+    """Return how many of them are read in a file of so many arrays.
+
+    A network's description has about four for each array. Enough for any metadata, and read in a
+    fraction of a second.
+    """
+    return 20_000 + 10 * arrays
+
+
+# ---------------------------------------------------------------- writing, all or nothing
+
+
 def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, then give it the name in one step."""
+    """Let `write` fill a temporary file beside `path`, then give it the name in one step.
+
+    A file that is replaced leaves its mode to the new one; where there is none, the umask says
+    what it is. A symbolic link stays, and what it points to is replaced.
+    """
     import secrets
 
-    path = Path(path)
+    path = _target(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{_short(path.name)}.{secrets.token_hex(4)}.tmp")
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
     try:
-        with open(temporary, "xb") as file:
+        with open(temporary, "xb", opener=None if mode is None else _open_privately) as file:
             write(file)
             file.flush()
+            if mode is not None:
+                os.chmod(temporary, mode)
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     _flush_folder(path.parent)
+
+
+def _open_privately(path: str, flags: int) -> int:
+    """Open a new file that nobody else can read, until it has the mode of the old one."""
+    return os.open(path, flags, 0o600)
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    """Return where a path leads, through symbolic links."""
+    return Path(os.path.realpath(path))
+
+
+def _short(name: str) -> str:
+    """Return the name, or another one of its own where it leaves no room for the temporary one."""
+    import hashlib
+
+    encoded = os.fsencode(name)
+    fits = len(encoded) + len("..0123abcd.tmp") <= LONGEST_NAME
+    return name if fits else hashlib.sha256(encoded).hexdigest()
 
 
 def _flush_folder(folder: Path) -> None:
@@ -117,9 +181,11 @@ def _flush_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def remove_leftovers(path: Path) -> None:
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
     """Remove the temporary files that a killed program left while it was writing `path`."""
-    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+    path = _target(path)
+    pattern = f".{glob.escape(_short(path.name))}.{'[0-9a-f]' * 8}.tmp"
+    for leftover in path.parent.glob(pattern):
         leftover.unlink(missing_ok=True)
 
 
@@ -145,19 +211,26 @@ def read_archive(
     if DESCRIPTION not in arrays:
         raise FileFormatError(f"{path} is not a chainrule file: it has no {DESCRIPTION!r} in it.")
     try:
-        head = json.loads(arrays.pop(DESCRIPTION).tobytes())
-        version, found, text = head["format"], head["kind"], head["description"]
-        intact = head["sha256"] == checksum(arrays, text)
-        description = dict(json.loads(text))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        head = arrays.pop(DESCRIPTION).tobytes().decode()
+        if containers(head) > most_containers(len(arrays)):
+            raise FileFormatError(
+                f"{path} holds more lists and dicts ({containers(head):,}) than chainrule writes "
+                f"beside {len(arrays)} arrays."
+            )
+        parts = json.loads(head)
+        _refuse_other_format(parts, path)
+        HEAD(parts, f"{path}: the description")
+        found, text = parts["kind"], parts["description"]
+        intact = parts["sha256"] == checksum(arrays, text)
+        description = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, FileFormatError):
+            raise
         raise FileFormatError(
             f"The description in {path} cannot be read ({type(error).__name__}: {error})."
         ) from error
-    if version != FORMAT:
-        raise FileFormatError(
-            f"{path} has the format {version!r}; this chainrule reads {FORMAT}. A newer one may "
-            "read it."
-        )
+    if not isinstance(description, dict):
+        schema.refuse(f"{path}: the description", "a dict", description)
     if not intact:
         raise FileFormatError(f"{path} is damaged: its content does not match its checksum.")
     if found != kind:
@@ -165,7 +238,17 @@ def read_archive(
     return arrays, description
 
 
+def _refuse_other_format(parts: Any, path: str | os.PathLike[str]) -> None:
+    version = parts.get("format", FORMAT) if isinstance(parts, dict) else FORMAT
+    if version != FORMAT:
+        raise FileFormatError(
+            f"{path} has the format {schema.shortly(version)}; this chainrule reads {FORMAT}. A "
+            "newer one may read it."
+        )
+
+
 def _members(file: BinaryIO, path: str | os.PathLike[str]) -> dict[str, Array]:
+    import struct
     import zipfile
     import zlib
 
@@ -174,13 +257,13 @@ def _members(file: BinaryIO, path: str | os.PathLike[str]) -> dict[str, Array]:
         with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
             _check_members(infos, size)
-            return {info.filename[:-4]: _array(archive, info) for info in infos}
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError) as error:
+            return {info.filename[:-4]: read_member(archive, info.filename) for info in infos}
+    except (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError) as error:
         if isinstance(error, FileFormatError):
             raise FileFormatError(f"{path}: {error}") from None
         raise FileFormatError(
             f"{path} is truncated, damaged, or not a chainrule file "
-            f"({type(error).__name__}: {error})."
+            f"({type(error).__name__}: {str(error)[:200]})."
         ) from error
     except (NotImplementedError, RuntimeError) as error:  # compression and encryption unknown here
         raise FileFormatError(f"{path} is not a file that chainrule writes ({error}).") from error
@@ -193,34 +276,12 @@ def _check_members(infos: list[ZipInfo], size: int) -> None:
         raise FileFormatError("a name stands in it twice.")
     for info in infos:
         if not info.filename.endswith(".npy"):
-            raise FileFormatError(f"it holds {info.filename!r}, which is not an array.")
+            raise FileFormatError(
+                f"it holds {schema.shortly(info.filename)}, which is not an array."
+            )
         if info.compress_type != 0 or info.file_size != info.compress_size:
-            raise FileFormatError(f"{info.filename!r} is compressed; chainrule never does that.")
+            raise FileFormatError(
+                f"{schema.shortly(info.filename)} is compressed; chainrule never does that."
+            )
     if sum(info.file_size for info in infos) > size:
         raise FileFormatError("its members claim to be larger than the file.")
-
-
-def _array(archive: ZipFile, info: ZipInfo) -> Array:
-    """Return one member as an array, after a look at what its header claims."""
-    data = io.BytesIO(archive.read(info))  # checks the CRC
-    version = np.lib.format.read_magic(data)
-    read_header = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(version)
-    if read_header is None:
-        raise FileFormatError(f"{info.filename!r} has the unknown npy version {version}.")
-    shape, fortran, dtype = read_header(data)
-    if dtype.kind not in "fiub":
-        raise FileFormatError(f"{info.filename!r} holds {dtype}; only numbers are loaded.")
-    count = 1
-    for length in shape:
-        count *= max(length, -1)
-    held = info.file_size - data.tell()
-    if min(shape, default=0) < 0 or count * dtype.itemsize != held:
-        raise FileFormatError(
-            f"{info.filename!r} claims the shape {shape} of {dtype} and has {held} bytes."
-        )
-    values = np.frombuffer(data.getbuffer()[data.tell() :], dtype, count)
-    values = values.reshape(shape, order="F" if fortran else "C")
-    return values.astype(dtype.newbyteorder("="), order="C")

@@ -6,6 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.storage.schema import anything, list_of, record, refuse, text, whole
+
+LARGEST = {"pos": 624, "buffer_pos": 4, "has_uint32": 1, "uinteger": 2**32 - 1}
+"""The largest values of those parts of a state that are places in a table, or smaller numbers."""
+
 
 def to_plain_state(state: Any) -> Any:
     """Return a bit generator's state as JSON can say it."""
@@ -16,10 +21,34 @@ def to_plain_state(state: Any) -> Any:
     return int(state) if isinstance(state, np.integer) else state
 
 
-def from_plain_state(state: Any) -> Any:
-    """Return what `to_plain_state` was given."""
-    if isinstance(state, dict):
-        if set(state) == {"array", "dtype"}:
-            return np.array(state["array"], state["dtype"])
-        return {name: from_plain_state(value) for name, value in state.items()}
+def from_plain_state(state: Any, like: Any, where: str, largest: int = 2**128 - 1) -> Any:
+    """Return what `to_plain_state` was given, out of a file that nobody vouches for.
+
+    `like` is a present state of the generator that it is for: the same parts of the same kind are
+    taken and nothing else. NumPy would believe any place in a table, also one behind its end.
+
+    Raises
+    ------
+    FileFormatError
+        It is no state of such a generator; the message begins with `where`.
+    """
+    if isinstance(like, dict):
+        record(**dict.fromkeys(like, anything))(state, where)
+        return {
+            name: from_plain_state(
+                state[name], part, f"{where}: {name}", LARGEST.get(name, largest)
+            )
+            for name, part in like.items()
+        }
+    if isinstance(like, np.ndarray):
+        limits = np.iinfo(like.dtype)
+        record(array=list_of(whole(limits.min, limits.max)), dtype=text)(state, where)
+        if state["dtype"] != like.dtype.name or len(state["array"]) != like.size:
+            refuse(where, f"{like.size} numbers of {like.dtype.name}", state["array"])
+        return np.array(state["array"], like.dtype)
+    if isinstance(like, str):
+        if state != like:
+            refuse(where, repr(like), state)
+        return state
+    whole(0, largest)(state, where)
     return state

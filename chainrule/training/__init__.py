@@ -1,5 +1,6 @@
 """Training for real: progress, early stopping, checkpoints, and a post-mortem where it fails."""
 
+from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.callback import Callback
 from chainrule.training.checkpoint import Checkpoint
 from chainrule.training.early_stopping import EarlyStopping
@@ -15,6 +16,7 @@ __all__ = [
     "Callback",
     "Checkpoint",
     "EarlyStopping",
+    "ExponentialMovingAverage",
     "History",
     "ReduceOnPlateau",
     "StopFile",

@@ -154,7 +154,8 @@ def about_the_inputs(network: Network, source: ArraySource) -> Iterator[str]:
     places = np.linspace(0, len(source.rows) - 1, count).astype(np.intp)
     x = X.take(source.rows[places], axis=0).astype(np.float64)
     largest = np.abs(x).max()
-    std = x.std(axis=0) if x.ndim == 2 else np.empty(0)
+    with np.errstate(all="ignore"):  # of huge numbers, which are told below
+        std = x.std(axis=0) if x.ndim == 2 else np.empty(0)
     varying = np.flatnonzero(std > 0)
     cure = "Standardizer().fit(X_train) brings all columns to size 1"
     if x.ndim > 2:

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import check_instance, check_range, check_whole
+from chainrule.checks import check_function, check_instance, check_range, check_whole
 from chainrule.errors import ConfigurationError
 from chainrule.loss_functions import Loss, LossPerOutput
 from chainrule.loss_functions.class_weight import ClassWeight
 from chainrule.nested import Nested, by_name
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
+from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.callback import Callback
 from chainrule.training.checkpoint import Checkpoint
 from chainrule.training.interruption import StopOnInterrupt
@@ -24,29 +25,53 @@ from chainrule.training.run import Metric, Run
 def named_metrics(metrics: Any) -> dict[str, Metric]:
     """Return the metrics by name; a function is called what it is called.
 
-    Those of one output, ``{"species": [accuracy]}``, get its name in front: species_accuracy.
+    A partial has its options behind that, ``partial(f1_score, average="macro")`` is f1_score_macro;
+    those of one output, ``{"species": [accuracy]}``, its name in front: species_accuracy.
     """
-    if callable(metrics) or isinstance(metrics, str):
+    if not isinstance(metrics, Mapping | Sequence) or isinstance(metrics, str):
         raise ConfigurationError(f"metrics must be a list, such as [accuracy]; got {metrics!r}.")
     if not isinstance(metrics, Mapping):
-        metrics = {_name_of(metric): metric for metric in metrics}
+        pairs = [(_name_of(metric), metric) for metric in metrics]
+    else:
+        pairs = []
+        for name, metric in metrics.items():
+            if isinstance(metric, list | tuple):
+                pairs += [(f"{name}_{_name_of(m)}", partial(_of_output, m, name)) for m in metric]
+            else:
+                pairs.append((name, metric))
     named: dict[str, Metric] = {}
-    for name, metric in metrics.items():
-        if isinstance(metric, list | tuple):
-            named |= {f"{name}_{_name_of(m)}": partial(_of_output, m, name) for m in metric}
-        else:
-            named[name] = metric
-    for name, metric in named.items():
+    for name, metric in pairs:
+        if name in named:
+            raise ConfigurationError(
+                f"Two metrics are called {name!r}. Give them names, in a dict: "
+                f"metrics={{'first': ..., 'second': ...}}."
+            )
         if not callable(metric) or name in ("loss", "learning_rate", "seconds"):
             raise ConfigurationError(
                 f"A metric is a function (y_true, y_pred) -> float, such as "
                 f"chainrule.metrics.accuracy; got {metric!r} as {name!r}."
             )
+        named[name] = metric
     return named
 
 
 def _name_of(metric: Any) -> str:
-    return getattr(metric, "__name__", type(metric).__name__)
+    """Return what a function is called; of a partial, with its options behind.
+
+    Text is an option's value alone, True its name, and other numbers have the name in front:
+    roc_auc_score_ovo_weighted, balanced_accuracy_score_adjusted, top_k_accuracy_k_3.
+    """
+    if not isinstance(metric, partial):
+        return getattr(metric, "__name__", type(metric).__name__)
+    words = [_name_of(metric.func)]
+    for option, value in metric.keywords.items():
+        if isinstance(value, str):
+            words.append(value)
+        elif value is True:
+            words.append(option)
+        elif value is None or isinstance(value, bool | int | float | np.number):
+            words.append(f"{option}_{value}")
+    return "_".join(words)
 
 
 def _of_output(metric: Metric, name: str, y_true: Nested, y_pred: Nested) -> float:
@@ -63,9 +88,7 @@ def augmented(x: Nested, augment: Any, rng: np.random.Generator) -> Nested:
     """Return the batch changed by `augment`: one function, or one for each input by its name."""
     if not isinstance(augment, Mapping):
         return augment(x, rng)
-    unknown = [name for name in augment if not isinstance(x, Mapping) or name not in x]
-    if unknown:
-        raise ConfigurationError(f"augment names {unknown}, which the data does not have.")
+    refuse_other_names(augment, x)
     return {name: augment[name](a, rng) if name in augment else a for name, a in x.items()}
 
 
@@ -73,13 +96,36 @@ def arranged(progress: Callback | None, callbacks: Sequence[Callback]) -> list[C
     """Return the callbacks in the order to call them: those that write checkpoints come last.
 
     So a checkpoint holds what the others have just decided. And as ends are called in the
-    opposite order, it is written before early stopping brings the best weights back.
+    opposite order, it is written before early stopping brings the best weights back; between the
+    two, an average of the weights takes their place.
     """
+    if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
+        raise ConfigurationError(
+            f"callbacks must be a list, such as [EarlyStopping()]; got {callbacks!r}."
+        )
     for callback in callbacks:
         check_instance(callback, Callback, "callbacks must be objects of subclasses of Callback")
     first: list[Callback] = [] if progress is None else [progress]
-    ordered = sorted(callbacks, key=lambda c: isinstance(c, Checkpoint))
+    last = (ExponentialMovingAverage, Checkpoint)
+    ordered = sorted(callbacks, key=lambda c: [isinstance(c, kind) for kind in reversed(last)])
     return [*first, StopOnInterrupt(), *ordered]
+
+
+def refuse_other_names(augment: Mapping[str, Any], x: Nested) -> None:
+    """Raise ConfigurationError where something is to be changed that is no input."""
+    unknown = [name for name in augment if not isinstance(x, Mapping) or name not in x]
+    if unknown:
+        raise ConfigurationError(f"augment names {unknown}, which the data does not have.")
+
+
+def check_augment(augment: Any, X: Any, y: Any) -> None:
+    """Raise ConfigurationError unless it is a function, one for each of some inputs, or None."""
+    if isinstance(augment, Mapping) and y is not None:  # else batches tell which inputs there are
+        refuse_other_names(augment, X)
+    functions = list(augment.values()) if isinstance(augment, Mapping) else [augment]
+    for function in functions:
+        if augment is not None:
+            check_function(function, "augment must be a function augment(x, rng)")
 
 
 def overridden(callbacks: Sequence[Callback], hook: str) -> list[Callable[[Run], None]]:

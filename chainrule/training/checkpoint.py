@@ -15,15 +15,35 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import check_whole
-from chainrule.errors import StateError
-from chainrule.module import named_generators
+from chainrule.data.sources import ArraySource, Source
+from chainrule.errors import ConfigurationError, FileFormatError, StateError
+from chainrule.module import misfit, named_generators
+from chainrule.nested import first_array, named_arrays, take
 from chainrule.parameter import Array
 from chainrule.storage.archive import read_archive, remove_leftovers, write_archive
 from chainrule.storage.lock import FolderLock
 from chainrule.storage.names import with_prefix, without_prefix
 from chainrule.storage.rng_state import from_plain_state, to_plain_state
+from chainrule.storage.schema import (
+    anything,
+    array,
+    dict_of,
+    list_of,
+    number,
+    optional,
+    record,
+    refuse,
+    text,
+    whole,
+)
 from chainrule.training.callback import Callback
-from chainrule.training.monitor import Monitor, better_is, check_monitored, default_monitor
+from chainrule.training.monitor import (
+    Monitor,
+    better_is,
+    check_monitored,
+    check_name,
+    default_monitor,
+)
 from chainrule.training.run import Run
 from chainrule.training.settings import refuse_other_settings
 
@@ -68,8 +88,12 @@ class Checkpoint(Callback):
     ) -> None:
         if every_steps is not None:
             every_steps = check_whole("every_steps", every_steps)
+        if monitor is not None:
+            check_name(monitor)
         if mode is not None or monitor is not None:
             better_is(monitor or "loss", mode)  # refuses what cannot be told
+        if not isinstance(folder, str | os.PathLike):
+            raise ConfigurationError(f"Checkpoint needs the path of a folder, got {folder!r}.")
         self.folder = Path(folder)
         self.monitor = monitor
         self.every_steps = every_steps
@@ -106,7 +130,8 @@ class Checkpoint(Callback):
             self._monitor = Monitor(name, mode=self.mode)
         if self._monitor.update(history.column(self._monitor.name)[-1], trainer.epoch - 1):
             trainer.note_metrics()
-            trainer.network.save(self.best)
+            with trainer.evaluated_weights() as network:
+                network.save(self.best)
         write(trainer, self.last)
 
     def on_fit_end(self, trainer: Run) -> None:
@@ -120,12 +145,28 @@ class Checkpoint(Callback):
         )
 
     def load_state(self, state: Mapping[str, Any], trainer: Run) -> None:
-        if state:
-            self._monitor = Monitor(state["name"], mode=self.mode)
-            self._monitor.load_state(state)
+        if not state:
+            return
+        name = state.get("name")
+        text(name, "What the checkpoint watched")
+        if name not in trainer.columns:
+            raise StateError(f"The checkpoint watched {name!r}; there is {trainer.columns}.")
+        self._monitor = Monitor(name, mode=self.mode)
+        self._monitor.load_state({k: v for k, v in state.items() if k != "name"}, trainer.epoch)
 
 
 # ---------------------------------------------------------------- the whole of a training
+
+DESCRIPTION = record(
+    settings=dict_of(anything),
+    learning_rate=optional(number(0)),
+    epoch=whole(),
+    batch=whole(),
+    step=whole(),
+    sums=record(weight=number(0), loss=number()),
+    rng_states=dict_of(dict_of(anything)),
+    callbacks=list_of(record(**{"class": text, "state": dict_of(anything)})),
+)
 
 
 def write(trainer: Run, path: str | os.PathLike[str]) -> None:
@@ -163,27 +204,31 @@ def write(trainer: Run, path: str | os.PathLike[str]) -> None:
     write_archive(path, "checkpoint", arrays, description)
 
 
-def restore(trainer: Run, path: str | os.PathLike[str]) -> CallbackStates | None:
+def restore(trainer: Run, path: str | os.PathLike[str], source: Source) -> CallbackStates | None:
     """Put the trainer where the file says, if there is one; return the callbacks' states.
 
-    Whoever calls this puts everything back (`Before`) where it raises StateError.
+    `source` has all samples that the training was given. Whoever calls this puts everything back
+    (`Before`) where it raises StateError.
     """
     if not os.path.exists(path):
         trainer.notes.append(f"no checkpoint at {path} yet: starting from the beginning")
         return None
     arrays, saved = read_archive(path, "checkpoint")
-    rate = saved["learning_rate"]
-    refuse_other_settings(trainer.settings, saved["settings"], rate, path)
-    generators = _generators(trainer)
-    kinds = {name: type(g.bit_generator).__name__ for name, g in generators.items()}
-    if {name: state["bit_generator"] for name, state in saved["rng_states"].items()} != kinds:
-        raise StateError(f"{path} has other random generators than this network and trainer.")
+    where = os.fspath(path)
+    DESCRIPTION(saved, where)
+    _check_arrays(arrays, saved, where)
+    _refuse_another_training(trainer, saved, where)
+    _refuse_another_place(arrays, saved, source, where)
+    rng_states = {
+        name: from_plain_state(saved["rng_states"][name], generator.bit_generator.state, where)
+        for name, generator in _generators(trainer).items()
+    }
     trainer.network.load_state(without_prefix("network", arrays))
-    trainer.optimizer.load_state(without_prefix("optimizer", arrays))
-    if rate is not None:
-        trainer.optimizer.learning_rate = rate
-    for name, generator in generators.items():
-        generator.bit_generator.state = from_plain_state(saved["rng_states"][name])
+    _load_optimizer(trainer, without_prefix("optimizer", arrays), where)
+    if saved["learning_rate"] is not None:
+        trainer.optimizer.learning_rate = saved["learning_rate"]
+    for name, generator in _generators(trainer).items():
+        generator.bit_generator.state = rng_states[name]
     history = trainer.history
     history.steps = {k: v.tolist() for k, v in without_prefix("history/steps", arrays).items()}
     history.epochs = {k: v.tolist() for k, v in without_prefix("history/epochs", arrays).items()}
@@ -191,6 +236,7 @@ def restore(trainer: Run, path: str | os.PathLike[str]) -> CallbackStates | None
     trainer.validation_rows = arrays["validation_rows"].astype(np.intp)
     trainer.epoch, trainer.batch, trainer.step = saved["epoch"], saved["batch"], saved["step"]
     trainer.measurement.load_state(saved["sums"], without_prefix("measured", arrays))
+    _check_measured(trainer, source, where)
     trainer.notes.append(
         f"resumed from {path}: epoch {trainer.epoch + 1}, after batch {trainer.batch}"
     )
@@ -198,6 +244,93 @@ def restore(trainer: Run, path: str | os.PathLike[str]) -> CallbackStates | None
         (entry["class"], {**entry["state"], **without_prefix(f"callbacks/{index}", arrays)})
         for index, entry in enumerate(saved["callbacks"])
     ]
+
+
+def _check_arrays(arrays: Mapping[str, Array], saved: Mapping[str, Any], where: str) -> None:
+    """Refuse arrays of another kind than `write` writes, and tables of another length."""
+    for name in ("order", "validation_rows"):
+        rows = arrays.get(name)
+        array("iu", axes=1)(rows, f"{where}: {name}")
+    for table, length, names in (
+        ("steps", saved["step"], ("loss", "gradient_norm", "learning_rate")),
+        ("epochs", saved["epoch"], ("loss", "learning_rate", "seconds")),
+    ):
+        columns = without_prefix(f"history/{table}", arrays)
+        for name in {*columns, *(names if length else ())}:
+            place = f"{where}: the {name!r} of all {table}"
+            array("fiu", axes=1)(columns.get(name), place)
+            if len(columns[name]) != length and (name in names or len(columns[name]) < length):
+                refuse(place, f"{length} numbers", len(columns[name]))
+
+
+def _refuse_another_training(trainer: Run, saved: Mapping[str, Any], where: str) -> None:
+    """Raise StateError where data, network, settings or generators are not the same."""
+    rate = saved["learning_rate"]
+    refuse_other_settings(trainer.settings, saved["settings"], rate, where)
+    if callable(trainer.optimizer.learning_rate) != (rate is None):
+        raise StateError(f"{where} has a learning rate where there is a schedule here, or not.")
+    kinds = {n: type(g.bit_generator).__name__ for n, g in _generators(trainer).items()}
+    if {n: state.get("bit_generator") for n, state in saved["rng_states"].items()} != kinds:
+        raise StateError(f"{where} has other random generators than this network and trainer.")
+
+
+def _refuse_another_place(
+    arrays: Mapping[str, Array], saved: Mapping[str, Any], source: Source, where: str
+) -> None:
+    """Raise FileFormatError where the file tells of samples and batches that there are not."""
+    if not isinstance(source, ArraySource):  # nobody knows how many there are
+        for name in ("order", "validation_rows"):
+            if arrays[name].size:
+                refuse(f"{where}: {name}", "empty, with an iterable of batches", arrays[name].size)
+        return
+    held_out, order = arrays["validation_rows"], arrays["order"]
+    split = saved["settings"].get("validation_split") is not None
+    training = np.setdiff1d(source.rows, held_out)
+    if len(training) + len(held_out) != source.samples or bool(held_out.size) != split:
+        raise FileFormatError(f"{where}: validation_rows are not rows of these data.")
+    begun = saved["step"] > 0
+    if not np.array_equal(np.sort(order), training if begun else order[:0]):
+        raise FileFormatError(f"{where}: order does not hold each row of these data once.")
+    batches = len(source.part(training, source.batch_size, source.drop_last))
+    whole(0, batches)(saved["batch"], f"{where}: batch")
+    if saved["step"] != saved["epoch"] * batches + saved["batch"]:
+        refuse(f"{where}: step", f"{saved['epoch'] * batches + saved['batch']}", saved["step"])
+
+
+def _check_measured(trainer: Run, source: Source, where: str) -> None:
+    """Raise FileFormatError where the predictions of a half-done epoch are not what they are of."""
+    kept, batch = trainer.measurement, trainer.batch
+    if not kept.truths or not batch or not isinstance(source, ArraySource):
+        return
+    training = source.part(trainer.order, source.batch_size, source.drop_last)
+    y = take(source.y, trainer.order[: training.bounds[batch]])
+    y_pred = trainer.network.predict(take(source.X, slice(0, 1)))
+    truths, predictions = (named_arrays(d[0], "") for d in (kept.truths, kept.predictions))
+    samples = len(first_array(y))
+    same = truths.keys() == named_arrays(y, "").keys() and all(
+        np.array_equal(truths[name], array) for name, array in named_arrays(y, "").items()
+    )
+    fit = predictions.keys() == named_arrays(y_pred, "").keys() and all(
+        predictions[name].shape == (samples, *array.shape[1:])
+        and not misfit(predictions[name][:1], array)
+        and np.isfinite(predictions[name]).all()
+        for name, array in named_arrays(y_pred, "").items()
+    )
+    if not same or not fit:
+        raise FileFormatError(
+            f"{where}: the predictions kept for the metrics are not those of the first {samples} "
+            "samples of the epoch."
+        )
+
+
+def _load_optimizer(trainer: Run, state: Mapping[str, Array], where: str) -> None:
+    size = len(trainer.network.flat)
+    for name, vector in state.items():
+        if name != "steps" and vector.shape != (size,):
+            raise StateError(
+                f"{where} has the optimizer's {name} for {vector.size} values, the network {size}."
+            )
+    trainer.optimizer.load_state(state)
 
 
 def restore_callbacks(trainer: Run, states: CallbackStates) -> None:

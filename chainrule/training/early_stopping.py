@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chainrule.checks import check_whole
+from chainrule.module import places_for
 from chainrule.parameter import Array
 from chainrule.storage.names import with_prefix, without_prefix
 from chainrule.training.callback import Callback
@@ -64,7 +65,8 @@ class EarlyStopping(Callback):
         value = trainer.history.column(self.monitor)[-1]
         if self._monitor.update(value, trainer.epoch - 1):
             if self.restore_best:
-                self._weights = trainer.network.state()
+                with trainer.evaluated_weights() as network:
+                    self._weights = network.state()
         elif self._monitor.waited >= self.patience:
             self._stop(trainer)
 
@@ -81,7 +83,11 @@ class EarlyStopping(Callback):
         return {**self._monitor.state(), **with_prefix("weights", self._weights)}
 
     def load_state(self, state: Mapping[str, Any], trainer: Run) -> None:
-        self._monitor.load_state(state)
-        self._weights = without_prefix("weights", state)
+        weights = without_prefix("weights", state)
+        if weights:
+            places_for(weights, trainer.network)  # refuses what will not fit at the end
+        watched = {k: v for k, v in state.items() if not k.startswith("weights/")}
+        self._monitor.load_state(watched, trainer.epoch)
+        self._weights = weights
         if self._monitor.waited >= self.patience:  # it was killed after it had been stopped
             self._stop(trainer)

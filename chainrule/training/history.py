@@ -7,11 +7,14 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from chainrule.display import html_table
 from chainrule.errors import ConfigurationError, InputError
-from chainrule.extras import require
-from chainrule.training.monitor import VALIDATION, Monitor, default_monitor
+from chainrule.training.monitor import VALIDATION, Monitor, better_is, default_monitor
 
 Table = dict[str, list[float]]
+
+EPOCHS_SHOWN = 5
+"""How many epochs a notebook shows of a long history, at its beginning and at its end."""
 
 
 class History:
@@ -81,33 +84,42 @@ class History:
     def plot(self) -> Any:
         """Draw the loss and every metric over the epochs, training against validation.
 
-        The best epoch is marked. Needs matplotlib (the extra ``plots``); returns the figure, for
-        ``figure.savefig("history.png")``. No window is opened.
+        Two epochs are marked: the one with the lowest validation loss (without validation, the
+        lowest loss), and the one whose weights the network has. A loss that spans two decades
+        or more gets a logarithmic axis.
+
+        Needs matplotlib (the extra ``plots``). Returns the figure, which a notebook shows;
+        elsewhere, ``figure.savefig("history.png")``. No window is opened.
         """
-        figure_class = require("matplotlib.figure", "plots", "Drawing a history").Figure
+        from chainrule.plots.learning_curves import draw_learning_curves
+
         if not self.epochs:
             raise InputError("There is no epoch in this history to draw yet.")
         names = [n for n in self.epochs if not n.startswith(VALIDATION)]
         names = [n for n in names if n not in ("seconds", "learning_rate")]
-        figure = figure_class(figsize=(5.2 * len(names), 3.8), layout="constrained")
-        panels = figure.subplots(1, len(names), squeeze=False)[0]
-        for name, panel in zip(names, panels, strict=True):
-            self._draw(name, panel)
-        return figure
+        metrics = {name: self._curves(name) for name in names}
+        return draw_learning_curves(metrics, [n for n in names if _is_loss(n)], self._marks())
 
-    def _draw(self, name: str, panel: Any) -> None:
-        numbers = range(1, len(self) + 1)
-        marker = "o" if len(self) < 30 else ""
-        panel.plot(numbers, self.epochs[name], marker=marker, markersize=3, label="training")
+    def _curves(self, name: str) -> Table:
+        curves = {"training": self.epochs[name]}
         if VALIDATION + name in self.epochs:
-            column = self.epochs[VALIDATION + name]
-            panel.plot(numbers, column, marker=marker, markersize=3, label="validation")
-        best = self.best_epoch()
-        panel.axvline(best + 1, color="0.6", linestyle=":", label=f"best epoch: {best + 1}")
-        panel.set(xlabel="epoch", ylabel=name, title=name)
-        panel.locator_params(axis="x", integer=True)
-        panel.grid(alpha=0.3)
-        panel.legend(frameon=False)
+            curves["validation"] = self.epochs[VALIDATION + name]
+        return curves
+
+    def _marks(self) -> dict[int, str]:
+        """Return what is worth marking: an epoch, counted from 0, and why."""
+        kept = self._kept()
+        marks = {kept: f"epoch {kept + 1}: the network's weights"}
+        watched = default_monitor(self.epochs)
+        if any(math.isfinite(value) for value in self.column(watched)):
+            best = self.best_epoch()
+            both = " and the network's weights" if best == kept else ""
+            marks = {best: f"epoch {best + 1}: lowest {watched}{both}"} | ({} if both else marks)
+        return marks
+
+    def _kept(self) -> int:
+        """Return the epoch, counted from 0, whose weights the network has."""
+        return self.kept_epoch % len(self)
 
     def to_csv(self, path: str | os.PathLike[str], steps: bool = False) -> None:
         """Write the epochs, or the steps, as a table of comma-separated values."""
@@ -138,12 +150,46 @@ class History:
     def __repr__(self) -> str:
         if not self.epochs:
             return f"History(0 epochs, {len(self.steps['loss'])} steps)"
-        kept = self.kept_epoch % len(self)
-        numbers = ", ".join(f"{name}={value:.4g}" for name, value in self.row(kept).items())
+        numbers = ", ".join(f"{n}={value:.4g}" for n, value in self.row(self._kept()).items())
+        return f"History({self._in_short()}: {numbers})"
+
+    def _in_short(self) -> str:
         return (
-            f"History({len(self)} epochs, {len(self.steps['loss'])} steps; the network's weights "
-            f"are of epoch {kept + 1}: {numbers})"
+            f"{len(self)} epochs, {len(self.steps['loss'])} steps; the network's weights "
+            f"are of epoch {self._kept() + 1}"
         )
+
+    def _repr_html_(self) -> str | None:
+        """Return the epochs as a table; of many, the first and last ones and the one kept."""
+        if not self.epochs:
+            return None
+        head, rows, kept = ["epoch", *self.epochs], [], self._kept()
+        last, bold = -1, []
+        for epoch in self._shown_epochs():
+            if epoch > last + 1:
+                rows.append(["..."] * len(head))
+            if epoch == kept:
+                bold.append(len(rows))
+            numbers = ["" if math.isnan(v) else f"{v:.4g}" for v in self.row(epoch).values()]
+            rows.append([str(epoch + 1), *numbers])
+            last = epoch
+        title = f"History: {self._in_short()}"
+        notes = self.notes + [f"stopped: {self.stop_reason}"] * bool(self.stop_reason)
+        return html_table(head, rows, title=title, notes=notes, numbers=range(len(head)), bold=bold)
+
+    def _shown_epochs(self) -> list[int]:
+        epochs = range(len(self))
+        if len(epochs) <= 2 * EPOCHS_SHOWN + 1:
+            return list(epochs)
+        return sorted({*epochs[:EPOCHS_SHOWN], self._kept(), *epochs[-EPOCHS_SHOWN:]})
+
+
+def _is_loss(name: str) -> bool:
+    """Whether this number becomes small; not so where its name does not tell."""
+    try:
+        return better_is(name) == "min"
+    except ConfigurationError:
+        return False
 
 
 def _or_null(column: list[float]) -> list[float | None]:

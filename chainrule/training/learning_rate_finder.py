@@ -18,11 +18,11 @@ import numpy as np
 from chainrule.checks import check_range, check_whole
 from chainrule.data.sources import Batch, Source, make_source
 from chainrule.errors import InputError, NotFiniteError
-from chainrule.extras import require
 from chainrule.loss_functions import Loss
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.parameter import Array
+from chainrule.plots.figures import new_figure
 from chainrule.training.callback import Callback
 from chainrule.training.run import Run
 from chainrule.training.trainer import Trainer
@@ -53,9 +53,7 @@ class RangeTest:
 
     def plot(self) -> Any:
         """Draw the loss over the learning rate, with the suggestion marked; return the figure."""
-        figure = require("matplotlib.figure", "plots", "Drawing a range test").Figure(
-            figsize=(6, 3.8), layout="constrained"
-        )
+        figure = new_figure("Drawing a range test", 6, 3.8)
         panel = figure.subplots()
         panel.plot(self.learning_rates, self.losses, color="0.8", label="loss")
         panel.plot(self.learning_rates, self.smoothed, label="smoothed")

@@ -1,7 +1,8 @@
 """Measurement: the loss and the metrics over an epoch, out of its batches.
 
-The loss is a mean, added up batch by batch. A metric need not be one: the R² or the F1 of an epoch
-is not the mean of its batches'. So predictions and targets are kept, and measured once at the end.
+The loss is a mean, which moves on with every batch. A metric need not be one: the R² or the F1 of
+an epoch is not the mean of its batches'. So predictions and targets are kept, and measured once at
+the end.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from chainrule.errors import StateError
+from chainrule.errors import FileFormatError
 from chainrule.loss_functions import Loss
 from chainrule.nested import Nested, as_dict, concatenate, from_dict
 from chainrule.parameter import Array
@@ -39,14 +40,15 @@ class Measurement:
         """Take in a batch, whose mean loss is `value`."""
         counts = loss.total_weight(y, y_pred, weight)
         self.weight += counts
-        self.loss += counts * value
+        if counts:  # the mean so far moves towards this batch's: no sum that could overflow
+            self.loss += counts / self.weight * (value - self.loss)
         if self.metrics:
             self.truths.append(y)
             self.predictions.append(y_pred)
 
     def result(self) -> dict[str, float]:
         """Return the mean loss and each metric by their names."""
-        measured = {"loss": self.loss / self.weight}
+        measured = {"loss": self.loss}
         if self.metrics:
             y, y_pred = concatenate(self.truths), concatenate(self.predictions)
             measured |= {name: float(metric(y, y_pred)) for name, metric in self.metrics.items()}
@@ -55,7 +57,7 @@ class Measurement:
     # ------------------------------------------------------------ in a checkpoint
 
     def state(self) -> tuple[dict[str, float], dict[str, Array]]:
-        """Return the sums, and what is kept of an epoch that is half done."""
+        """Return the mean so far and its weight, and what is kept of an epoch that is half done."""
         arrays: dict[str, Array] = {}
         if self.truths:
             arrays |= with_prefix("truth", as_dict(concatenate(self.truths)))
@@ -66,8 +68,11 @@ class Measurement:
         """Take over what `state` returned."""
         self.reset()
         self.weight, self.loss = sums["weight"], sums["loss"]
+        wanted = bool(self.metrics) and self.weight > 0
+        if (wanted and not arrays) or (arrays and not self.metrics):
+            raise FileFormatError("The checkpoint does not hold what this epoch's metrics need.")
         if arrays:
-            kept = [without_prefix(name, arrays) for name in ("truth", "prediction")]
-            if not all(kept):
-                raise StateError("The epoch's predictions come without their targets.")
-            self.truths, self.predictions = [from_dict(kept[0])], [from_dict(kept[1])]
+            self.truths, self.predictions = (
+                [from_dict(without_prefix(name, arrays), f"The epoch's {name}")]
+                for name in ("truth", "prediction")
+            )

@@ -7,21 +7,30 @@ ask the same: which way is better, what is the best so far, and for how long has
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from chainrule.checks import check_range
-from chainrule.errors import ConfigurationError
+from chainrule.errors import ConfigurationError, FileFormatError
+from chainrule.storage.schema import number, optional, record, whole
 
 VALIDATION = "val_"
 """What a metric's name begins with where it was measured on validation data."""
 
 
+DIRECTION = re.compile(
+    r"(loss|error|perplexity|(?<![a-z])(?:mae|mse|rmse)(?![a-z]))"
+    r"|(accuracy|score|precision|recall|f1|(?<![a-z])(?:auc|r2)(?![a-z]))"
+)
+"""Words in a metric's name that tell which way it gets better: downwards, or upwards."""
+
+
 class Monitor:
     """The best value so far of one column of the history.
 
-    A number is better than NaN, and NaN is better than nothing: so an epoch that could not be
-    measured is never the best one, and does not stay the best one either.
+    A number is better than NaN, and NaN never is the best: so an epoch that could not be measured
+    does not stand in the way of those that can.
 
     Parameters
     ----------
@@ -43,7 +52,7 @@ class Monitor:
     """
 
     def __init__(self, name: str, *, mode: str | None = None, min_delta: float = 0.0) -> None:
-        self.name = name
+        self.name = check_name(name)
         self.min_delta = check_range("min_delta", min_delta)
         self._sign = 1 if better_is(name, mode) == "min" else -1
         self.reset()
@@ -69,10 +78,30 @@ class Monitor:
         """Return what `load_state` takes over, in plain numbers."""
         return {"best": self.best, "best_epoch": self.best_epoch, "waited": self.waited}
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Go on where another one was."""
+    def load_state(self, state: Mapping[str, Any], epochs: int) -> None:
+        """Go on where another one was after so many epochs.
+
+        Raises
+        ------
+        FileFormatError
+            It is no state of a monitor then.
+        """
+        record(
+            best=optional(number(infinite=True)),
+            best_epoch=whole(-1, epochs - 1),
+            waited=whole(0, epochs),
+        )(dict(state), f"The state of what watches {self.name!r}")
+        if (state["best"] is None) != (state["best_epoch"] == -1):
+            raise FileFormatError(f"The best {self.name!r} in the file is of no epoch.")
         self.best = None if state["best"] is None else float(state["best"])
-        self.best_epoch, self.waited = int(state["best_epoch"]), int(state["waited"])
+        self.best_epoch, self.waited = state["best_epoch"], state["waited"]
+
+
+def check_name(name: str) -> str:
+    """Return the name of a column of the history; refuse what is no text."""
+    if not isinstance(name, str):
+        raise ConfigurationError(f"monitor must be a name such as 'val_loss', got {name!r}.")
+    return name
 
 
 def default_monitor(columns: Iterable[str]) -> str:
@@ -89,22 +118,29 @@ def check_monitored(name: str, columns: Collection[str]) -> None:
     if name.startswith(VALIDATION) and measured in columns:
         advice = "nothing is validated. Give fit validation_split=0.2 or validation_data=(X, y)"
         advice += f", or watch {measured!r}."
+    elif measured not in ("learning_rate", "seconds"):
+        validated = any(column.startswith(VALIDATION) for column in columns)
+        if name.startswith(VALIDATION) and not validated:
+            advice += " Give fit validation_split=0.2 or validation_data=(X, y), and"
+        else:
+            advice += " Give"
+        advice += " Trainer metrics=[...], such as metrics=[accuracy], for another number."
     raise ConfigurationError(f"There will be no {name!r} in the history to watch: {advice}")
 
 
 def better_is(metric: str, mode: str | None = None) -> str:
     """Return ``"min"`` or ``"max"``: which way this metric gets better.
 
-    Losses and errors get better downwards, accuracies and scores upwards, told by their names;
-    for any other name `mode` has to say it.
+    Losses and errors get better downwards, accuracies and scores upwards. The name tells, and in
+    it the last word that says something: ``error_type_accuracy`` is an accuracy, and
+    ``brier_score_loss`` a loss. For any other name `mode` has to say it.
     """
     if mode in ("min", "max"):
         return mode
-    if mode is None:
-        if any(word in metric for word in ("loss", "error", "perplexity")):
-            return "min"
-        if any(word in metric for word in ("accuracy", "score", "precision", "recall", "f1")):
-            return "max"
+    told = DIRECTION.findall(metric.lower()) if mode is None else []
+    if told:
+        downwards, _ = told[-1]
+        return "min" if downwards else "max"
     raise ConfigurationError(
         f"Is a larger {metric!r} better or worse? Give mode='max' or mode='min', got {mode!r}."
     )

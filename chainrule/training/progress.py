@@ -1,4 +1,4 @@
-"""Progress on the screen or in a log file: plain lines, or a bar where tqdm is installed."""
+"""Progress: plain lines, a bar on a terminal where tqdm is installed, or a bar in a notebook."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any, TextIO
 
+from chainrule.display import NotebookOutput, html_text, notebook
 from chainrule.errors import ConfigurationError
 from chainrule.extras import require
 from chainrule.training.callback import Callback
@@ -16,16 +17,21 @@ from chainrule.training.run import Run
 
 SECONDS_BETWEEN_LINES = 0.5
 SECONDS_WITHOUT_A_LINE = 30.0
+SECONDS_BETWEEN_DRAWINGS = 0.2
 
 
 def make_progress(progress: bool | str) -> Callback | None:
     """Return what shows progress: ``"bar"``, ``"lines"``, ``"auto"`` (or True), or False for none.
 
-    ``"auto"`` is the bar on a terminal where tqdm is installed, and lines otherwise. A bar
-    redraws its line over and over, so into a file or a pipe lines are written in any case.
+    ``"auto"`` is the bar in a notebook and on a terminal where tqdm is installed, and lines
+    otherwise. A bar redraws its line over and over, so into a file or a pipe lines are written
+    in any case.
     """
     if progress is False:
         return None
+    shell = notebook()
+    if shell is not None and (progress is True or progress in ("auto", "bar")):
+        return NotebookBar(NotebookOutput(shell))
     if progress is True or progress == "auto":
         return Bar() if sys.stderr.isatty() and _has_tqdm() else Lines()
     if progress == "lines":
@@ -132,3 +138,44 @@ class Bar(Callback):
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+class NotebookBar(Callback):
+    """A bar over the whole training, the last epoch's numbers below it, redrawn in one place.
+
+    It is plain HTML: unlike tqdm's bar for notebooks it needs no ipywidgets, and it is still there
+    when the notebook is opened again. When training is over the last epoch's line remains.
+    """
+
+    def __init__(self, output: NotebookOutput) -> None:
+        self._output = output
+        self._line = ""
+        self._drawn = -math.inf
+        self._told = 0
+
+    def on_fit_begin(self, trainer: Run) -> None:
+        self._told = tell_notes(trainer, 0, sys.stdout)
+
+    def on_step_end(self, trainer: Run) -> None:
+        if time.monotonic() - self._drawn >= SECONDS_BETWEEN_DRAWINGS:
+            self._draw(trainer)
+            self._drawn = time.monotonic()
+
+    def on_epoch_end(self, trainer: Run) -> None:
+        self._line = epoch_line(trainer)
+
+    def on_fit_end(self, trainer: Run) -> None:
+        if self._line:
+            self._output.show(self._line, html_text(self._line))
+        tell_notes(trainer, self._told, sys.stdout)
+        if trainer.history.stop_reason:
+            print(f"stopped: {trainer.history.stop_reason}")
+
+    def _draw(self, trainer: Run) -> None:
+        batches = trainer.batches_per_epoch
+        done = trainer.epoch + (trainer.batch / batches if batches else 0)
+        of = f"/{batches}" if batches else ""
+        now = f"epoch {trainer.epoch + 1}/{trainer.epochs}, batch {trainer.batch}{of}"
+        bar = f'<progress value="{done:.4f}" max="{trainer.epochs}"></progress>'
+        text = "\n".join([now, self._line]).strip()
+        self._output.show(text, bar + html_text(text))

@@ -63,4 +63,4 @@ class ReduceOnPlateau(Callback):
         return self._monitor.state()
 
     def load_state(self, state: Mapping[str, Any], trainer: Run) -> None:
-        self._monitor.load_state(state)
+        self._monitor.load_state(state, trainer.epoch)

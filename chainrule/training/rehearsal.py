@@ -1,20 +1,22 @@
 """A rehearsal: what does not fit together is told before the first step, not in an epoch's middle.
 
 Some samples go through the network, and with them come the least and the greatest target and index.
-Then every target is shown to the loss, and the metrics are tried. Arrays alone can be looked at so.
+Then every target is shown to the loss, and the metrics are tried. Of an iterable the first batch
+is looked at.
 """
 
 from __future__ import annotations
 
+import copy
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from chainrule.checks import all_finite
-from chainrule.data.sources import ArraySource, Source
+from chainrule.data.sources import ArraySource, Batch, Source
 from chainrule.errors import ChainruleError, ConfigurationError, InputError, ModuleError
 from chainrule.loss_functions import JointLoss, Loss, LossPerOutput
 from chainrule.nested import Nested, arrays_of, by_name, first_array, is_tuple, named_arrays, take
@@ -28,28 +30,68 @@ ROWS = 13
 MOST_NUMBERS = 100_000_000
 """Every target is shown to the loss where that is about so many numbers at most: a second."""
 
+FAR = 1000.0
+"""How far logits are moved: no probability is so far from 0 to 1."""
+
 
 def rehearse(trainer: Run, source: Source, called: str = "") -> None:
     """Raise what the first epoch would raise; `called` says which data it is."""
-    if not isinstance(source, ArraySource):
-        return
+    try:
+        if isinstance(source, ArraySource):
+            rehearse_arrays(trainer, source, called)
+        else:
+            batch = source.first()
+            finite = all(is_finite_in(array, trainer.network) for array in arrays_of(batch[0]))
+            if finite or called:  # else the first step tells, with a report
+                rehearse_batch(trainer, batch)
+    except (ModuleError, InputError) as error:
+        if called and called not in str(error):
+            say(error, lambda text: f"{text} (That is{called}.)")
+        raise
+
+
+def is_finite_in(array: Array, network: Network) -> bool:
+    """Whether an array holds finite numbers still in the network's type."""
+    if array.dtype.kind != "f":
+        return True
+    with np.errstate(over="ignore"):
+        return all_finite(array.astype(network.dtype, copy=False))
+
+
+def rehearse_arrays(trainer: Run, source: ArraySource, called: str) -> None:
+    """Send some samples through, with the least and the greatest target and index among them."""
     network, loss = trainer.network, trainer.loss
     for name, array in (named_arrays(source.X, "X") | named_arrays(source.y, "y")).items():
         refuse_too_large(array, name + called, network.dtype)
     places = np.concatenate([source.extremes(), extreme_indices(network, source)])
     rows = np.resize(places, max(ROWS, len(places)))
     x, y = take(source.X, rows), take(source.y, rows)
-    with np.errstate(all="ignore"):
-        try:
-            y_pred = network.predict(x)
-            if not all(all_finite(array) for array in arrays_of(y_pred)):
-                return  # the first step tells from where
-            loss.forward(y, y_pred)
-        except (ModuleError, InputError) as error:
-            in_users_words(error, len(rows), len(first_array(source.X)))
-            raise
+    try:
+        y_pred = rehearse_batch(trainer, (x, y, None))
+    except (ModuleError, InputError) as error:
+        in_users_words(error, len(rows), len(first_array(source.X)))
+        raise
+    if y_pred is not None:
         show_all_targets(loss, source, y_pred)
-    try_metrics(trainer.metrics, y, y_pred)
+
+
+def rehearse_batch(trainer: Run, batch: Batch) -> Nested | None:
+    """Raise what a batch would raise; return the predictions, or None where they are not finite."""
+    x, y, weight = batch
+    y_pred = trainer.network.predict(x)
+    if not all(all_finite(array) for array in arrays_of(y_pred)):
+        return None  # the first step tells from where
+    with np.errstate(all="ignore"):
+        trainer.loss.forward(y, y_pred, weight)
+    try_metrics(trainer.metrics, y, with_far_logits(trainer.loss, y_pred))
+    return y_pred
+
+
+def rehearse_single_sample(trainer: Run, source: Source) -> None:
+    """Raise what a batch of one sample would raise in training, where there will be one."""
+    if isinstance(source, ArraySource) and 1 in (trainer.micro_batch_size, *np.diff(source.bounds)):
+        with np.errstate(all="ignore"):
+            copy.deepcopy(trainer.network).forward(take(source.X, source.rows[:1]))
 
 
 def refuse_too_large(array: Array, name: str, dtype: np.dtype[Any]) -> None:
@@ -90,6 +132,11 @@ def in_users_words(error: ModuleError | InputError, tried: int, samples: int) ->
     def told(text: str) -> str:
         return re.sub(rf"\({tried}(?=[,)])", f"({samples}", text)
 
+    say(error, told)
+
+
+def say(error: ModuleError | InputError, told: Callable[[str], str]) -> None:
+    """Change the words of an error."""
     if isinstance(error, ModuleError):
         error.detail = told(error.detail)
     error.args = tuple(told(a) if isinstance(a, str) else a for a in error.args)
@@ -114,6 +161,19 @@ def show_all_targets(loss: Loss, source: ArraySource, y_pred: Nested) -> None:
         for start in range(0, source.samples, size):
             rows = source.rows[start : start + size]
             part.rows(true.take(rows, axis=0), np.resize(pred, (len(rows), *pred.shape[1:])))
+
+
+def with_far_logits(loss: Loss, y_pred: Nested) -> Nested:
+    """Return the predictions, those that are logits as far from 0 to 1 as they may come to lie.
+
+    The first ones of all might pass for probabilities. Moving all of them changes no order.
+    """
+    if isinstance(loss, LossPerOutput):
+        if not isinstance(y_pred, Mapping):
+            return y_pred
+        losses = loss.losses_by_output
+        return {name: with_far_logits(losses[name], pred) for name, pred in y_pred.items()}
+    return y_pred - FAR if getattr(loss, "from_logits", False) else y_pred
 
 
 def try_metrics(metrics: Mapping[str, Any], y: Nested, y_pred: Nested) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from chainrule.checks import check_seed
+from chainrule.errors import ConfigurationError
 from chainrule.loss_functions import Loss
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
@@ -84,12 +86,34 @@ class Run:
         self.columns: list[str] = []
         self.settings: dict[str, Any] = {}
         self.ended_well = False
+        self._average: Any = None
         self.generators: dict[str, np.random.Generator] = {}
         self.epoch_began = time.monotonic()
 
     def stop(self, reason: str) -> None:
         """End training after the current step; the reason goes into ``history.stop_reason``."""
         self.history.stop_reason = self.history.stop_reason or reason
+
+    def average_weights_with(self, average: Any) -> None:
+        """Let `evaluated_weights` be those of an `ExponentialMovingAverage`."""
+        if self._average is not None:
+            raise ConfigurationError(
+                f"{self._average!r} and {average!r} cannot both give the network its weights: give "
+                "one of them apply=False."
+            )
+        self._average = average
+
+    @contextmanager
+    def evaluated_weights(self) -> Iterator[Network]:
+        """Give the network, inside a with block, the weights that are validated and kept as best.
+
+        They are its own, unless an `ExponentialMovingAverage` is among the callbacks.
+        """
+        if self._average is None or not self._average.steps:
+            yield self.network
+        else:
+            with self._average.applied(self.network):
+                yield self.network
 
     def note_metrics(self, epoch: int = -1) -> None:
         """Note in the network, for `Network.save`, how good it was after this epoch."""

@@ -1,7 +1,8 @@
 """What must be the same when a training goes on from a checkpoint: data, network, options.
 
 Each has a name, the one under which the user gave it, so that a refusal can tell what differs.
-How many epochs there shall be, the callbacks and what is shown may change.
+How many epochs there shall be, what is shown and callbacks may change; but not an average of the
+weights, which is validated.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from chainrule.data.sources import CHANGING, Source
 from chainrule.errors import StateError
+from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.run import Run
 
 LONGEST = 200
@@ -42,6 +44,7 @@ def settings_of(
         "clip_norm": trainer.clip_norm,
         "micro_batch_size": trainer.micro_batch_size,
         "metrics": dict(trainer.metrics),
+        "average": [repr(c) for c in trainer.callbacks if isinstance(c, ExponentialMovingAverage)],
         **options,
     }
     return {name: plain(value) for name, value in found.items()}

@@ -99,19 +99,21 @@ def set_gradients(network: Network, loss: Loss, batch: Sequence[Batch]) -> tuple
         y_pred = network.forward(x)
         return set_gradients_of_part(network, loss, y, y_pred, weight), y_pred
     gradient = np.zeros_like(network.flat.grads)
-    whole, total, predictions = 0.0, 0.0, []
+    whole, mean, predictions = 0.0, 0.0, []
     for x, y, weight in batch:
         y_pred = network.forward(x)
         predictions.append(y_pred)
         counts = loss.total_weight(y, y_pred, weight)
         if counts > 0:
-            total += counts * set_gradients_of_part(network, loss, y, y_pred, weight)
-            gradient += counts * network.flat.grads
+            value = set_gradients_of_part(network, loss, y, y_pred, weight)
             whole += counts
+            share = counts / whole  # means that move on: no sum that large weights could overflow
+            mean += share * (value - mean)
+            gradient += share * (network.flat.grads - gradient)
     if whole == 0:
         raise InputError("All weights of this batch are 0; at least one sample has to count.")
-    network.flat.grads[...] = gradient / whole
-    return total / whole, concatenate(predictions)
+    network.flat.grads[...] = gradient
+    return mean, concatenate(predictions)
 
 
 def set_gradients_of_part(

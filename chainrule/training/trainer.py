@@ -11,11 +11,11 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.checks import check_whole
+from chainrule.checks import check_bool, check_whole
 from chainrule.data.sources import (
     CHANGING,
     ArraySource,
@@ -23,13 +23,15 @@ from chainrule.data.sources import (
     Source,
     as_arrays,
     make_source,
+    refuse_not_finite,
     split,
 )
-from chainrule.errors import ConfigurationError, InputError
+from chainrule.errors import ConfigurationError, InputError, ModuleError
+from chainrule.hints import OF_TRAINERS, hinting, missing
 from chainrule.loss_functions import Loss
 from chainrule.loss_functions.class_weight import ClassWeight
 from chainrule.module import named_generators
-from chainrule.nested import Nested, concatenate, first_array, take
+from chainrule.nested import Nested, concatenate, first_array, named_arrays, take
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.parameter import Array
@@ -40,6 +42,7 @@ from chainrule.training.arguments import (
     as_loss,
     augmented,
     check_arguments,
+    check_augment,
     named_metrics,
     overridden,
     refuse_two_class_weights,
@@ -49,7 +52,7 @@ from chainrule.training.history import History
 from chainrule.training.measurement import Measurement
 from chainrule.training.monitor import VALIDATION
 from chainrule.training.progress import make_progress
-from chainrule.training.rehearsal import rehearse
+from chainrule.training.rehearsal import in_users_words, rehearse, rehearse_single_sample
 from chainrule.training.run import Metric, Run
 from chainrule.training.settings import settings_of
 from chainrule.training.step import StepFailed, StepResult, take_step
@@ -134,8 +137,15 @@ class Trainer(Run):
             post_mortem_file,
         )
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Tell what habits from elsewhere are here."""
+            raise missing(self, name, OF_TRAINERS)
+
     # ------------------------------------------------------------ training
 
+    @hinting
     def fit(
         self,
         X: Any,
@@ -211,6 +221,8 @@ class Trainer(Run):
             Training met NaN or infinity; the message is a post-mortem.
         """
         epochs = check_whole("epochs", epochs)
+        shuffle, drop_last = check_bool("shuffle", shuffle), check_bool("drop_last", drop_last)
+        check_augment(augment, X, y)
         refuse_two_class_weights(self.loss, class_weight)
         options = {
             "validation_split": validation_split,
@@ -227,7 +239,7 @@ class Trainer(Run):
             source = make_source(X, y, batch_size, sample_weight, class_weight, epochs, drop_last)
             validation = self._validation_source(validation_data, validation_split)
             self._note_settings(source, validation, options, resume)
-            resumed = checkpoint.restore(self, resume) if resume is not None else None
+            resumed = checkpoint.restore(self, resume, source) if resume is not None else None
             if validation_split is not None:
                 source, validation = self._held_out(source, validation_split)
             self._look_at(source, validation)
@@ -298,7 +310,8 @@ class Trainer(Run):
         """Write the epoch's row into the history."""
         row = self.measurement.result()
         if validation is not None:
-            measured = self._measure(validation)
+            with self.evaluated_weights():
+                measured = self._measure(validation)
             row |= {VALIDATION + name: value for name, value in measured.items()}
         now = time.monotonic()
         row["learning_rate"] = self.history.steps["learning_rate"][-1]
@@ -317,7 +330,10 @@ class Trainer(Run):
         if data is None:
             return None
         X, y, weight = (*data, None, None)[:3] if isinstance(data, tuple) else (data, None, None)
-        return make_source(X, y, EVALUATION_BATCH, weight, called=" of validation_data")
+        if isinstance(data, list) and len(data) in (2, 3) and isinstance(data[0], np.ndarray):
+            raise InputError("Give validation_data as a tuple: (X, y), or (X, y, weight).")
+        called = " of validation_data"
+        return make_source(X, y, EVALUATION_BATCH, weight, epochs=self.epochs, called=called)
 
     def _held_out(self, source: Source, share: float) -> tuple[Source, Source]:
         """Return the part of the source to train on, and the part to validate on."""
@@ -353,7 +369,10 @@ class Trainer(Run):
 
     def _look_at(self, source: Source, validation: Source | None) -> None:
         """Tell before the first step what does not fit together, and what is to be expected."""
+        self.optimizer.check_network(self.network)
+        self.optimizer.current_learning_rate()  # a schedule may give what is none
         rehearse(self, source)
+        rehearse_single_sample(self, source)
         if validation is not None:
             rehearse(self, validation, " of validation_data")
         self.notes += advice(self.network, self.loss, source)
@@ -401,7 +420,14 @@ class Trainer(Run):
         """Return the network's output for every sample, computed batch by batch."""
         X = as_arrays(X, "X")
         batch_size = check_whole("batch_size", batch_size)
-        starts = range(0, max(1, len(first_array(X))), batch_size)
-        return concatenate(
-            [self.network.predict(take(X, slice(a, a + batch_size))) for a in starts]
-        )
+        for name, array in named_arrays(X, "X").items():
+            refuse_not_finite(array, name)
+        samples = len(first_array(X))
+        starts = range(0, max(1, samples), batch_size)
+        try:
+            return concatenate(
+                [self.network.predict(take(X, slice(a, a + batch_size))) for a in starts]
+            )
+        except (ModuleError, InputError) as error:
+            in_users_words(error, min(batch_size, samples), samples)
+            raise

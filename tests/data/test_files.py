@@ -1,5 +1,6 @@
 """IDX, npz and CSV: read as they are, refused with a reason where they are not."""
 
+import doctest
 import gzip
 import os
 import zipfile
@@ -68,7 +69,7 @@ def test_a_damaged_gzip_file_is_refused(tmp_path, images):
         (b"\x00\x00\x08\x03\x00\x00", "ends within its header"),
         (b"\x00\x00\x08\x01\x00\x00\x00\x02abc", r"shape \(2,\), which is 2 bytes.*it holds more"),
         (b"\x00\x00\x0e\x01\x00\x00\x00\x02abc", "16 bytes of float64, but it holds 3 of them"),
-        (b"\x00\x00\x0e\xff" + b"\xff" * 4 * 255 + b"abc", "but it holds 3 of them"),
+        (b"\x00\x00\x0e\xff" + b"\xff" * 4 * 255 + b"abc", "claims 255 axes; 64 are the most"),
         (gzip.compress(b"hello", mtime=0), "not an IDX file"),
     ],
 )
@@ -100,7 +101,7 @@ def test_npz_files_that_are_none_or_hold_something_else(tmp_path):
     with pytest.raises(FileFormatError, match="pickled objects"):
         read_npz(path)
     np.savez(path, names=np.array(["a", "b"]))
-    with pytest.raises(FileFormatError, match=r"'names' in .* holds <U1; numbers are expected"):
+    with pytest.raises(FileFormatError, match=r"'names.npy' .* holds <U1; numbers are expected"):
         read_npz(path)
     with open(path, "wb") as file:
         np.save(file, np.ones(3))
@@ -108,7 +109,7 @@ def test_npz_files_that_are_none_or_hold_something_else(tmp_path):
         read_npz(path)
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "hello")
-    with pytest.raises(FileFormatError, match="numbers are expected"):
+    with pytest.raises(FileFormatError, match=r"'readme.txt' cannot be read"):
         read_npz(path)
 
 
@@ -129,6 +130,16 @@ def test_a_table_with_and_without_a_header(tmp_path):
         assert table.dtype == np.float64
     assert names == ["a", "b, c", "d"]
     assert read_csv(csv(tmp_path, text))[1] == []
+
+
+def test_the_example_runs_as_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (example,) = doctest.DocTestFinder().find(read_csv, "read_csv", globs={"read_csv": read_csv})
+    told = []
+    ran = doctest.DocTestRunner().run(example, out=told.append)
+    assert ran.attempted == 6
+    assert ran.failed == 0, "".join(told)
+    assert "SKIP" not in read_csv.__doc__
 
 
 def test_empty_fields_empty_lines_other_delimiters_and_a_mark_at_the_start(tmp_path):
@@ -202,3 +213,38 @@ def test_labels_that_do_not_belong_to_the_images(mnist_like):
     write_idx(folder / "t10k-labels-idx1-ubyte", np.zeros(4, np.uint8))
     with pytest.raises(FileFormatError, match=r"t10k images .* got \(3, 4, 5\) and \(4,\)"):
         read_mnist(folder)
+
+
+def test_an_idx_file_without_numbers_cannot_claim_an_impossible_shape(tmp_path):
+    axes = [2**32 - 1] * 3 + [0]
+    head = b"\0\0\x0e\x04" + b"".join(length.to_bytes(4, "big") for length in axes)
+    (tmp_path / "data").write_bytes(head)
+    with pytest.raises(FileFormatError, match="claims the impossible shape"):
+        read_idx(tmp_path / "data")
+
+
+def test_an_npz_file_that_is_not_there_is_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_npz(tmp_path / "none.npz")
+
+
+def test_a_long_field_is_told_shortly(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n3," + "x" * 100_000)
+    with pytest.raises(FileFormatError, match="line 3, column 2") as caught:
+        read_csv(tmp_path / "t.csv")
+    assert len(str(caught.value)) < 1000
+
+
+def test_damaged_lzma_in_an_npz_file_is_refused(tmp_path):
+    pytest.importorskip("lzma")
+    path = tmp_path / "t.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("x.npy", bytes(range(256)) * 20)
+    whole = path.read_bytes()
+    errors = set()
+    for place in range(45, 200):
+        path.write_bytes(whole[:place] + b"\xff\x00\xff" + whole[place + 3 :])
+        with pytest.raises(FileFormatError) as caught:
+            read_npz(path)
+        errors.add(type(caught.value.__cause__).__name__)
+    assert "LZMAError" in errors

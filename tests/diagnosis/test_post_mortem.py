@@ -25,12 +25,13 @@ from chainrule import (
     ReLU,
     Residual,
     Sequential,
+    StateError,
     Trainer,
     replay,
 )
 from chainrule.diagnosis.post_mortem import Finding, investigate, investigate_prediction
 from chainrule.optimizers import Optimizer
-from chainrule.storage.archive import read_archive
+from chainrule.storage.archive import read_archive, write_archive
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 4)).astype(np.float32)
@@ -433,6 +434,37 @@ def test_the_batch_is_saved_and_can_be_replayed(tmp_path):
     assert replay(file, fresh, loss, Adam(0.01)) == error.finding
     assert replay(file, network(Plant("nowhere"), Dropout(0.4)), loss) is None
     np.testing.assert_array_equal(fresh.flat.values, network().flat.values)
+
+
+def first(arrays, prefix):
+    return next(name for name in arrays if name.startswith(prefix))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a, d: d.pop("rng_states"), r"\['rng_states'\] is missing"),
+        (lambda a, d: a.pop("x/array"), "x should be one array, a tuple or a dict"),
+        (lambda a, d: a.update({"x/array": np.array(1.0)}), "should hold the rows of one batch"),
+        (lambda a, d: a.update({"y/array": a["y/array"][:3]}), "should hold the rows of one batch"),
+        (lambda a, d: a.update({"x/array": np.ones((8, 99))}), "cannot be done with this network"),
+        (
+            lambda a, d: a.update({first(a, "network/"): np.ones(99)}),
+            "does not fit this network",
+        ),
+        (lambda a, d: a.update({"optimizer/steps": np.ones(3)}), "number of steps should be"),
+    ],
+)
+def test_a_file_with_wrong_content_is_refused(tmp_path, change, message):
+    file = tmp_path / "nan.npz"
+    net = network(Plant("forward"), Dropout(0.4))
+    fails(trainer(net, file=file), planted())
+    arrays, saved = read_archive(file, "post-mortem")
+    change(arrays, saved)
+    write_archive(file, "post-mortem", arrays, saved)
+    fresh, loss = network(Plant("forward"), Dropout(0.4)), CategoricalCrossEntropy(from_logits=True)
+    with pytest.raises(StateError, match=message):
+        replay(file, fresh, loss, Adam(0.01))
 
 
 def test_a_file_that_cannot_be_written_does_not_hide_the_error(tmp_path):

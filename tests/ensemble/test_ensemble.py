@@ -555,7 +555,7 @@ HOLES = np.where(np.arange(20)[:, None] == 7, np.nan, X)
         ((X, Y), {"patience": 3}, "patience needs something to watch"),
         ((X, Y), {"patience": 0, "validation_split": 0.2}, "patience must be a whole number"),
         ((X, Y), {"validation_split": 1.0}, "validation_split must be"),
-        ((X, Y), {"validation_split": 0.2, "validation_data": (X, Y)}, "not both"),
+        ((X, Y), {"validation_split": 0.2, "validation_data": (X, Y)}, "Give one of"),
         ((X, Y), {"metric": "magic"}, "metric must be 'loss', 'accuracy', 'rmse'"),
         ((X, Y), {"metric": lambda y, p: 0.0}, "Is a larger '<lambda>' better or worse"),
         ((X, Y), {"selection_rounds": -1}, "selection_rounds must be"),

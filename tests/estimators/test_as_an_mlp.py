@@ -424,6 +424,7 @@ def test_verbose_tells_of_every_epoch(capsys, iris, members):
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("network", [None, Network([4, 5, 3], seed=0)])
 def test_ctrl_c_keeps_what_was_learned(iris, network):
     classifier = NetworkClassifier(4, members=2, epochs=10**6, patience=10**6, network=network)

@@ -36,6 +36,7 @@ WRONG = {
     "input_size": SIZE,
     "kernel_size": WINDOW,
     "max_length": SIZE,
+    "members": SIZE,
     "momentum": (*NUMBER, -0.1, 1.5),
     "negative_slope": NUMBER,
     "normalized_shape": (*SIZE, (), (3, 0), (3, "4"), (True,)),
@@ -90,6 +91,9 @@ RIGHT = {
     "RMSNorm": {"normalized_shape": 3},
     "RNN": {"input_size": 2, "hidden_size": 3, "num_layers": 2},
     "Sequential": {"layers": [chainrule.ReLU()]},
+    "StackedBatchNorm": {"members": 2, "num_features": 3},
+    "StackedDropout": {"p": (0.25, 0.5)},
+    "StackedLinear": {"members": 2, "in_features": 3, "out_features": 2},
     "TransformerBlock": {"embed_dim": 4, "num_heads": 2},
     "Transpose": {"axes": (1, 0)},
 }
@@ -153,8 +157,10 @@ def test_numpy_numbers_are_numbers(kind, right, option):
     if isinstance(given, int):
         given = np.int64(given)
     if isinstance(given, tuple):
-        given = tuple(map(np.int64, given))
-    plain = given if isinstance(given, tuple) else given.item()
+        plain = given
+        given = tuple((np.int64 if isinstance(n, int) else np.float32)(n) for n in given)
+    else:
+        plain = given.item()
     module, expected = kind(**(right | {option: given})), kind(**(right | {option: plain}))
     if option != "kernel_size":
         assert repr(module) == repr(expected).replace("np.int64", "")
@@ -174,6 +180,7 @@ def test_recurrent_layers_are_built_alike(kind):
 
 BY_POSITION = {
     "embed_dim",
+    "members",
     "num_heads",
     *("in_features", "out_features", "in_channels", "out_channels", "kernel_size", "stride"),
     *("input_size", "hidden_size", "num_layers", "num_embeddings", "embedding_dim"),

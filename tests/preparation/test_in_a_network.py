@@ -206,7 +206,7 @@ def test_the_forger_writes_what_is_right(path):
 @pytest.mark.parametrize(
     ("described", "arrays", "told"),
     [
-        (3, FIGURES, "preparations are not what chainrule writes"),
+        (3, FIGURES, "preparations should be a dict"),
         ({"preparation": 3}, FIGURES, "needs the preparation None"),
         ({"preparation": {}}, FIGURES, "needs the preparation None"),
         ({"preparation": {"class": "os.system"}}, FIGURES, "needs the preparation 'os.system'"),
@@ -235,4 +235,14 @@ def test_the_forger_writes_what_is_right(path):
 def test_hostile_preparations_are_refused(path, described, arrays, told):
     forge(path, described, arrays)
     with pytest.raises(FileFormatError, match=told):
+        Network.load(path)
+
+
+def test_a_file_whose_standardizer_would_be_lost_is_refused(tmp_path):
+    path = tmp_path / "old.npz"
+    Network([4, 3], seed=0).save(path)
+    arrays, description = read_archive(path, "module")
+    arrays |= {"standardizer/mean": np.zeros(4), "standardizer/std": np.ones(4)}
+    write_archive(path, "module", arrays, description)
+    with pytest.raises(FileFormatError, match=r"standardizer/.*saved anew, with preparation="):
         Network.load(path)

@@ -1,6 +1,7 @@
 """Network.save and Network.load: the same predictions, bit for bit, and no code out of a file."""
 
 import json
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -9,6 +10,7 @@ from cases import Case, all_cases
 
 import chainrule
 from chainrule import (
+    BatchNorm,
     Buffer,
     ConfigurationError,
     Dropout,
@@ -17,6 +19,7 @@ from chainrule import (
     Module,
     Network,
     Parameter,
+    PositionalEncoding,
     ReLU,
     Residual,
     Sequential,
@@ -235,7 +238,8 @@ def test_what_a_file_claims_to_share_is_looked_at(path, shared):
 @pytest.mark.parametrize("name", ["os.system", "eval", "Module", "__import__", "Adam", 3, None, []])
 def test_no_name_in_a_file_is_imported_or_called(path, name):
     forge(path, network_of(layer(name, command="true")))
-    with pytest.raises(FileFormatError, match="needs the module class"):
+    expected = "needs the module class" if isinstance(name, str) else "not what chainrule writes"
+    with pytest.raises(FileFormatError, match=expected):
         Network.load(path)
 
 
@@ -260,9 +264,11 @@ def test_no_name_in_a_file_is_imported_or_called(path, name):
         (network_of(layer("Node", inputs=["x"])), "needs the module class 'Node'"),
         (network_of(graph(layer("ReLU"), ["y"])), "Nothing uses the input 'x'"),
         (network_of(graph(layer("ReLU"), ["z"])), "neither an input nor a node"),
-        (network_of(graph(layer("ReLU"), "x" * 3)), "takes one input, got 3"),
-        (network_of(graph(layer("ReLU"), [])), "A node cannot be built"),
-        (network_of(graph(layer("ReLU"), 3)), "A node cannot be built"),
+        (network_of(graph(layer("ReLU"), ["x"] * 3)), "takes one input, got 3"),
+        (network_of(graph(layer("ReLU"), "x")), "not what chainrule writes"),
+        (network_of(graph(layer("ReLU"), [])), "Node cannot be built"),
+        (network_of(graph(layer("ReLU"), [3])), "Node cannot be built"),
+        (network_of(graph(layer("ReLU"), 3)), "not what chainrule writes"),
     ],
 )
 def test_hostile_architectures_are_refused(path, architecture, message):
@@ -304,14 +310,21 @@ def test_values_that_do_not_fit_the_architecture_are_refused(path):
 
 
 def test_a_file_without_the_parts_of_a_network_is_refused(path):
-    write_archive(path, "module", {}, {"metadata": {}})
-    with pytest.raises(FileFormatError, match="architecture is not what chainrule writes"):
-        Network.load(path)
     architecture = network_of(layer("ReLU"))
-    whole = {"module": architecture, "shared": []}
-    for description in (whole, {**whole, "metadata": 3}):
-        write_archive(path, "module", {}, description)
-        with pytest.raises(FileFormatError, match="metadata is not what chainrule writes"):
+    whole = {"module": architecture, "shared": [], "metadata": {}}
+    for name in whole:
+        write_archive(path, "module", {}, {k: v for k, v in whole.items() if k != name})
+        with pytest.raises(FileFormatError, match=rf"\['{name}'\] is missing"):
+            Network.load(path)
+    for name, content, message in [
+        ("metadata", 3, "metadata should be a dict, got 3"),
+        ("shared", {}, "shared should be a list, got a dict of 0"),
+        ("shared", [["a", 1]], r"shared\[0\]\[1\] should be text, got 1"),
+        ("shared", [["layers.0.weight", "no"]], "shares a parameter at 'layers.0.weight', where"),
+        ("more", 1, r"\['more'\] is unknown"),
+    ]:
+        write_archive(path, "module", {}, whole | {name: content})
+        with pytest.raises(FileFormatError, match=message):
             Network.load(path)
 
 
@@ -324,3 +337,144 @@ def test_nothing_is_pickled(path):
     arrays, description = read_archive(path, "module")
     assert json.loads(json.dumps(description)) == description
     assert set(arrays) == {"values/layers.0.weight", "values/layers.0.bias"}
+
+
+# ---------------------------------------------------------------- as much as the file justifies
+
+
+GREEDY = [
+    layer("LayerNorm", normalized_shape=10**7),
+    layer("LayerNorm", normalized_shape={"tuple": [10**7, 10**7]}),
+    layer("RMSNorm", normalized_shape=10**7),
+    layer("GroupNorm", num_groups=1, num_channels=10**7),
+    layer("BatchNorm", num_features=10**7),
+    layer("BatchNorm", num_features=10**7, affine=False),
+    layer("PReLU", num_parameters=10**7),
+    layer("Embedding", num_embeddings=10**7, embedding_dim=100),
+    layer("LSTM", input_size=1, hidden_size=1, num_layers=10**7),
+    layer("TransformerBlock", embed_dim=10**4, num_heads=1),
+    {"class": "Network", "arguments": {"layers": [1] * 300_000}},
+]
+
+
+@pytest.mark.parametrize("greedy", GREEDY, ids=lambda module: module["class"])
+def test_a_small_file_cannot_ask_for_much(path, greedy):
+    forge(path, network_of(greedy), {"layers.0.weight": np.zeros(3)})
+    tracemalloc.start()
+    try:
+        with pytest.raises(FileFormatError, match="cannot be built"):
+            Network.load(path)
+        assert tracemalloc.get_traced_memory()[1] < max(16 << 20, 10 * path.stat().st_size)
+    finally:
+        tracemalloc.stop()
+
+
+def test_many_modules_need_many_arrays(path):
+    description = {"module": network_of(*[layer("ReLU")] * 200_000), "shared": [], "metadata": {}}
+    with pytest.raises(ConfigurationError, match="more lists and dicts"):
+        write_archive(path, "module", {}, description)  # so that no reader meets it either
+    shared = [layer("ReLU")] + [{"same": 0}] * 9000
+    for _ in range(3):
+        shared = [layer("Sequential", layers=[{"module": m} for m in shared])]
+        shared += [{"same": len(shared)}] * 50
+    forge(path, network_of(*shared))
+    with pytest.raises(FileFormatError, match="more modules in modules"):
+        Network.load(path)
+
+
+def twice(levels):
+    """Modules that each hold the one before it twice: 2^levels uses of the first."""
+    modules = [layer("ReLU")]
+    for number in range(levels):
+        parts = [{"module": {"same": number}}] * 2
+        modules.append(layer("Sequential", layers={"tuple": parts}))
+    return network_of(*modules)
+
+
+def test_modules_in_modules_at_two_places_are_counted_out(path):
+    forge(path, twice(5))
+    assert len(Network.load(path).layers) == 6
+    forge(path, twice(40))
+    with pytest.raises(FileFormatError, match="more modules in modules"):
+        Network.load(path)
+
+
+def test_what_would_not_be_loaded_is_not_saved(path):
+    module = ReLU()
+    modules = [module]
+    for _ in range(17):
+        modules.append(Sequential([modules[-1]] * 2))
+    with pytest.raises(ConfigurationError, match="cannot be saved: it has more modules"):
+        Network(modules).save(path)
+    assert not path.exists()
+
+
+def test_a_layer_without_arrays_in_the_file_takes_no_memory(path):
+    network = Network([Linear(3, 4), PositionalEncoding(4, max_length=5_000_000)])
+    tracemalloc.start()
+    other = again(network, path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 << 20
+    x = np.ones((1, 7, 3))
+    np.testing.assert_array_equal(other.predict(x), network.predict(x))
+
+
+def test_a_parameter_of_several_modules_may_be_large(path):
+    tied = [Linear(600, 600, bias=False) for _ in range(3)]
+    for linear in tied[1:]:
+        linear.weight = tied[0].weight
+    network = Network(tied)
+    other = again(network, path)
+    assert other.layers[2].weight is other.layers[0].weight
+    np.testing.assert_array_equal(other.layers[0].weight.value, tied[0].weight.value)
+
+
+def test_nothing_is_drawn_for_values_that_the_file_has(path, monkeypatch):
+    network = Network([Linear(3, 4), ReLU(), Linear(4, 2)], seed=0)
+    network.save(path)
+
+    def drawn(*_):
+        raise AssertionError("drawn")
+
+    monkeypatch.setattr("chainrule.initializers.KaimingNormal.__call__", drawn)
+    np.testing.assert_array_equal(
+        Network.load(path).layers[0].weight.value, network[0].weight.value
+    )
+
+
+# ---------------------------------------------------------------- save and load agree
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_are_refused_by_name_before_anything_is_written(path, bad):
+    network = Network([Linear(4, 3), BatchNorm(3)], seed=0)
+    network.save(path)
+    before = path.read_bytes()
+    network.layers[0].bias.value[1] = bad
+    network.layers[1].running_var.value[0] = bad
+    message = (
+        r"NaN or infinity stands in layers\.0\.bias, layers\.1\.running_var; nothing was saved"
+    )
+    with pytest.raises(StateError, match=message):
+        network.save(path)
+    assert path.read_bytes() == before
+    with pytest.raises(StateError, match=r"stands in bias; nothing"):
+        network.layers[0].save(path)
+    assert path.read_bytes() == before
+
+
+def test_counters_are_not_read_from_fractions(path):
+    forge(
+        path,
+        network_of({**layer("Scale", features=4), "custom": True}),
+        {"layers.0.gain": np.ones(4), "layers.0.calls": np.array(1.5)},
+    )
+    with pytest.raises(StateError, match=r"layers\.0\.calls: holds float64, expected int64"):
+        Network.load(path, modules=[Scale])
+
+
+def test_a_network_is_of_no_type_that_networks_have_not(path):
+    values = {"layers.0.weight": np.ones((2, 1), "f2"), "layers.0.bias": np.ones(1, "f2")}
+    forge(path, network_of(layer("Linear", in_features=2, out_features=1)), values)
+    assert Network.load(path).dtype == np.float32

@@ -17,6 +17,7 @@ from chainrule.storage.archive import (
     write_archive,
     write_atomically,
 )
+from chainrule.storage.npy import read_npy
 
 ARRAYS = {
     "float32": np.linspace(0, 1, 7, dtype=np.float32).reshape(7, 1),
@@ -216,15 +217,15 @@ def huge(shape):
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
-        ("a.npy", npy(np.array([Explodes()], object), allow_pickle=True), "holds object"),
-        ("a.npy", npy(np.array(["text"])), "only numbers"),
+        ("a.npy", npy(np.array([Explodes()], object), allow_pickle=True), "holds pickled objects"),
+        ("a.npy", npy(np.array(["text"])), "holds <U4; numbers are expected"),
         ("a.npy", huge((10**12,)), "claims the shape"),
         ("a.npy", huge((2**32, 2**32)), "claims the shape"),
         ("a.npy", huge((-1,)), "claims the shape"),
         ("a.npy", huge((-1, -1)), "claims the shape"),
-        ("a.npy", b"\x93NUMPY\x01\x00\xff\xff{", "truncated, damaged"),
-        ("a.npy", b"\x93NUMPY\x09\x00" + b" " * 100, "unknown npy version"),
-        ("a.npy", b"\x93NUMPY\x01\x00\x10\x00__import__('os')", "truncated, damaged"),
+        ("a.npy", b"\x93NUMPY\x01\x00\xff\xff{", "first line is longer"),
+        ("a.npy", b"\x93NUMPY\x09\x00" + b" " * 100, "a version known here"),
+        ("a.npy", b"\x93NUMPY\x01\x00\x10\x00__import__('os')", "does not tell type"),
         ("a.txt", b"text", "which is not an array"),
         ("../../a.npy", npy(np.zeros(1)), "checksum"),
         ("a.pkl", b"cos\nabort\n(tR.", "which is not an array"),
@@ -281,8 +282,130 @@ def test_an_encrypted_file_is_refused(path):
 )
 def test_a_description_that_is_none_is_refused(tmp_path, text):
     rewrite(tmp_path / "f", {f"{DESCRIPTION}.npy": npy(np.frombuffer(text, np.uint8))})
-    with pytest.raises(FileFormatError, match="cannot be read"):
+    with pytest.raises(FileFormatError, match=r"description.* (cannot|should)|more lists"):
         read_archive(tmp_path / "f", "test")
     rewrite(tmp_path / "f", head(description=text.decode("latin-1") + "}"))
     with pytest.raises(FileFormatError):
         read_archive(tmp_path / "f", "test")
+
+
+# ---------------------------------------------------------------- names, modes, links
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes and links as POSIX systems have them")
+class TestWhereItIsWritten:
+    def test_a_file_keeps_its_mode(self, path):
+        for mode in (0o600, 0o644, 0o660):
+            path.chmod(mode)
+            write_archive(path, "test", ARRAYS, WORDS)
+            assert path.stat().st_mode & 0o777 == mode
+
+    def test_it_is_private_while_it_is_written(self, path):
+        path.chmod(0o600)
+        seen = []
+
+        def write(file):
+            seen.append(os.fstat(file.fileno()).st_mode & 0o777)
+
+        write_atomically(path, write)
+        assert seen == [0o600]
+
+    @pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+    def test_a_new_file_follows_the_umask(self, tmp_path, umask):
+        before = os.umask(umask)
+        try:
+            write_archive(tmp_path / "new", "test", {}, {})
+        finally:
+            os.umask(before)
+        assert (tmp_path / "new").stat().st_mode & 0o777 == 0o666 & ~umask
+
+    def test_a_symbolic_link_stays_and_its_target_is_replaced(self, path, tmp_path):
+        link, second = tmp_path / "link.npz", tmp_path / "second.npz"
+        link.symlink_to(path)
+        second.symlink_to("link.npz")
+        write_archive(second, "test", {}, {"new": 1})
+        assert link.is_symlink()
+        assert second.is_symlink()
+        assert not path.is_symlink()
+        assert read_archive(path, "test")[1] == {"new": 1}
+
+    def test_a_link_to_nothing_is_followed_too(self, tmp_path):
+        (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "file")
+        write_archive(tmp_path / "link", "test", {}, {})
+        assert (tmp_path / "elsewhere" / "file").is_file()
+        assert (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["a" * 251 + ".npz", "é" * 120 + ".npz", "b[0-9]*?.npz"])
+def test_any_name_that_a_file_can_have(tmp_path, name, monkeypatch):
+    path = tmp_path / name
+    for _ in range(2):
+        write_archive(path, "test", ARRAYS, WORDS)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert read_archive(path, "test")[1] == WORDS
+
+    def killed(*_, **__):  # nothing is put away then
+        raise SystemExit
+
+    monkeypatch.setattr(os, "replace", killed)
+    monkeypatch.setattr("pathlib.Path.unlink", killed)
+    with pytest.raises(SystemExit):
+        write_archive(path, "test", ARRAYS, WORDS)
+    monkeypatch.undo()
+    assert len(list(tmp_path.iterdir())) == 2
+    remove_leftovers(path)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def test_leftovers_of_a_file_with_a_longer_name_are_left_alone(path):
+    other = path.with_name(f".{path.name}.more.0123abcd.tmp")
+    other.write_bytes(b"half")
+    remove_leftovers(path)
+    assert other.exists()
+
+
+# ---------------------------------------------------------------- as much as belongs to it
+
+
+def test_what_could_not_be_read_back_is_not_written(tmp_path):
+    many = {"lists": [[]] * 30_000}
+    with pytest.raises(ConfigurationError, match="more lists and dicts"):
+        write_archive(tmp_path / "f", "test", {}, many)
+    assert not list(tmp_path.iterdir())
+    arrays = {str(i): np.zeros(1) for i in range(1100)}
+    write_archive(tmp_path / "f", "test", arrays, many)
+    assert read_archive(tmp_path / "f", "test")[1] == many
+
+
+def test_a_description_of_nothing_but_brackets_is_refused_before_it_is_read(tmp_path):
+    text = "{" + ", ".join(f'"{i}": [[], {{}}]' for i in range(20_000)) + "}"
+    rewrite(tmp_path / "f", head(description=text, sha256=checksum({}, text)))
+    with pytest.raises(FileFormatError, match=r"more lists and dicts \(60,002\)"):
+        read_archive(tmp_path / "f", "test")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (1,)}", ""),
+        ("{'shape': (1,), 'fortran_order': True, 'descr': '<f4', }   \n", ""),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'x': 1}", "does not tell type"),
+        ("{'descr': '<f4', 'descr': '<f4', 'shape': (1,)}", "does not tell type"),
+        ("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "does not tell type"),
+        ("{'descr': '<f3', 'fortran_order': False, 'shape': (1,)}", "holds <f3"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (1-1,)}", "tells no shape"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 9999999999999999999)}", "claims"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (" + "1," * 70 + ")}", "70 axes"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (" + "9" * 5000 + ",)}", "shape"),
+        ("(" * 9000, "does not tell type"),
+        ("{" * 20_000, "longer than it can be"),
+    ],
+)
+def test_a_first_line_is_read_by_a_pattern(line, message):
+    data = b"\x93NUMPY\x01\x00" + len(line).to_bytes(2, "little") + line.encode()
+    data += b"" if "(0," in line else np.ones(1, "<f4").tobytes()
+    if not message:
+        assert read_npy(data).tolist() == [1.0]
+        return
+    with pytest.raises(FileFormatError, match=message):
+        read_npy(data)

@@ -18,11 +18,13 @@ import numpy as np
 
 from chainrule import (
     Adam,
+    BatchNorm,
     Callback,
     CategoricalCrossEntropy,
     Checkpoint,
     Dropout,
     EarlyStopping,
+    ExponentialMovingAverage,
     Linear,
     Network,
     ReduceOnPlateau,
@@ -48,8 +50,9 @@ class KillAt(Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def train(folder: Path, callbacks=()) -> np.ndarray:
-    network = Network([Linear(4, 16), ReLU(), Dropout(0.4), Linear(16, 2)], seed=0)
+def train(folder: Path, callbacks=()) -> None:
+    layers = [Linear(4, 16), BatchNorm(16), ReLU(), Dropout(0.4), Linear(16, 2)]
+    network = Network(layers, seed=0)
     loss = CategoricalCrossEntropy(from_logits=True)
     trainer = Trainer(network, loss, Adam(0.02), metrics=[accuracy], clip_norm=1.0, seed=1)
     checkpoint = Checkpoint(folder, every_steps=3)
@@ -63,6 +66,7 @@ def train(folder: Path, callbacks=()) -> np.ndarray:
         callbacks=[
             checkpoint,
             EarlyStopping("val_accuracy", patience=50),
+            ExponentialMovingAverage(0.9),
             ReduceOnPlateau(patience=1),
             *callbacks,
         ],
@@ -70,9 +74,8 @@ def train(folder: Path, callbacks=()) -> np.ndarray:
         resume=checkpoint.last,
     )
     history = {k: v for k, v in trainer.history.epochs.items() if k != "seconds"}
-    np.savez(folder / "result.npz", weights=network.flat.values)
+    np.savez(folder / "result.npz", **network.state())
     (folder / "history.json").write_text(json.dumps([history, trainer.history.steps]))
-    return network.flat.values.copy()
 
 
 def kill_while_writing(number: int) -> None:
@@ -110,7 +113,7 @@ def main(folder: Path, kills_wanted: int) -> None:
     if not in_a_child(whole):
         sys.exit("the uninterrupted training failed")
     seconds = time.monotonic() - began
-    expected = np.load(whole / "result.npz")["weights"]
+    expected = dict(np.load(whole / "result.npz"))
     steps = len(json.loads((whole / "history.json").read_text())[1]["loss"])
     latest = {"step": steps, "writing": steps, "outside": seconds}
     kills = dict.fromkeys(latest, 0)
@@ -125,7 +128,7 @@ def main(folder: Path, kills_wanted: int) -> None:
                 break
             kills[kind] += 1
         equal.append(
-            np.array_equal(np.load(part / "result.npz")["weights"], expected)
+            all(np.array_equal(v, expected[k]) for k, v in np.load(part / "result.npz").items())
             and (part / "history.json").read_text() == (whole / "history.json").read_text()
             and not list(part.glob(".*.tmp"))
         )

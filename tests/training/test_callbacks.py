@@ -200,14 +200,6 @@ def test_a_stop_file_ends_training_after_the_step_and_is_removed(tmp_path):
     assert not file.exists()
 
 
-@pytest.fixture
-def ctrl_c():
-    """Let Ctrl-C arrive: a job in the background is started with the signal ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_training_after_the_step():
     subject = trainer()

@@ -35,6 +35,7 @@ from chainrule import (
 )
 from chainrule.metrics import accuracy
 from chainrule.module import named_generators
+from chainrule.storage.archive import read_archive, write_archive
 from chainrule.storage.lock import FolderLock
 from chainrule.training import checkpoint
 from chainrule.training.checkpoint import from_plain_state, to_plain_state
@@ -197,7 +198,7 @@ def test_other_generators_are_kept_too(tmp_path):
         assert Same(resumed) == Same(whole)
         state = whole.network.layers[2].rng.bit_generator.state
         np.testing.assert_equal(
-            from_plain_state(json.loads(json.dumps(to_plain_state(state)))), state
+            from_plain_state(json.loads(json.dumps(to_plain_state(state))), state, "a state"), state
         )
 
 
@@ -379,7 +380,7 @@ def test_a_resume_that_is_refused_late_leaves_everything_untouched(tmp_path, at,
         monkeypatch.setattr(subject.optimizer, "state_names", ("other",))
     elif at == "generators":
 
-        def broken(state):
+        def broken(*_):
             raise StateError("no such state")
 
         monkeypatch.setattr(checkpoint, "from_plain_state", broken)
@@ -544,3 +545,168 @@ def test_files_of_the_wrong_kind_are_refused(path):
         Network.load(path)
     np.savez(path, weights=np.ones(3))
     refused("is not a chainrule file", trainer(), resume=path)
+
+
+# ---------------------------------------------------------------- a right checksum, a wrong content
+
+
+def forged(path, change):
+    """Change what is in a checkpoint, and make its checksum right again."""
+    arrays, description = read_archive(path, "checkpoint")
+    change(arrays, description)
+    write_archive(path, "checkpoint", arrays, description)
+
+
+def put(name, value):
+    return lambda arrays, description: arrays.__setitem__(name, value)
+
+
+def say(*keys, value):
+    def change(arrays, description):
+        at = description
+        for key in keys[:-1]:
+            at = at[key]
+        at[keys[-1]] = value
+
+    return change
+
+
+WRONG = [
+    (lambda a, d: d.pop("epoch"), r"\['epoch'\] is missing"),
+    (say("epoch", value="1"), "epoch should be a whole number from 0"),
+    (say("epoch", value=3), "of all epochs should be 3 numbers, got 2"),
+    (say("batch", value=10**6), "batch should be a whole number from 0 to"),
+    (say("step", value=3), "of all steps should be 3 numbers"),
+    (say("sums", value={"loss": 1.0}), r"sums should hold .*\['weight'\] is missing"),
+    (say("sums", "weight", value=float("nan")), "weight should be a finite number of at least 0"),
+    (say("learning_rate", value=None), "has a learning rate where there is a schedule here"),
+    (say("learning_rate", value=[1]), "learning_rate should be a finite number"),
+    (say("callbacks", 0, value={"class": "Watch"}), r"callbacks\[0\] should hold"),
+    (say("rng_states", "trainer", "state", value={"state": 1}), r"trainer.*|\['inc'\] is missing"),
+    (say("rng_states", "trainer", "has_uint32", value=7), "has_uint32 should be a whole number"),
+    (say("rng_states", "trainer", "bit_generator", value="MT19937"), "other random generators"),
+    (put("order", np.zeros(3)), "order should be an array of whole numbers with 1 axes"),
+    (put("order", np.zeros(90, int)), "order does not hold each row of these data once"),
+    (put("validation_rows", np.array([1])), "validation_rows are not rows of these data"),
+    (put("history/steps/loss", np.zeros((2, 2))), "'loss' of all steps should be an array"),
+    (put("network/layers.0.weight", np.zeros(3)), r"layers\.0\.weight: has shape \(3,\)"),
+    (put("optimizer/steps", np.zeros(2, int)), "number of steps should be an array"),
+    (put("optimizer/mean", np.zeros(2)), "the optimizer's mean for 2 values"),
+    (put("optimizer/other", np.zeros(2)), "the optimizer's other for 2 values"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), WRONG, ids=lambda value: str(value)[:40])
+def test_a_checkpoint_with_wrong_content_is_refused_and_changes_nothing(tmp_path, change, message):
+    fit(trainer(), epochs=2, callbacks=[Checkpoint(tmp_path), Callback()])
+    forged(tmp_path / "last.npz", change)
+    subject = trainer()
+    before = everything(subject)
+    with pytest.raises(StateError, match=message):
+        fit(subject, resume=tmp_path / "last.npz")
+    np.testing.assert_equal(everything(subject), before)
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"name": "loss", "best": 1.0, "best_epoch": 0}, r"\['waited'\] is missing"),
+        (
+            {"name": "loss", "best": 1.0, "best_epoch": 9, "waited": 0},
+            "best_epoch should be a whole",
+        ),
+        ({"name": "loss", "best": 1.0, "best_epoch": -1, "waited": 0}, "is of no epoch"),
+        ({"name": "loss", "best": "1", "best_epoch": 0, "waited": 0}, "best should be a number"),
+        ({"name": "x", "best": 1.0, "best_epoch": 0, "waited": 0}, "watched 'x'; there is"),
+        ({"name": 3}, "should be text, got 3"),
+    ],
+)
+def test_a_callbacks_state_is_looked_at(tmp_path, state, message):
+    fit(trainer(), epochs=2, callbacks=[Checkpoint(tmp_path)])
+
+    def change(arrays, description):
+        (entry,) = (e for e in description["callbacks"] if e["class"] == "Checkpoint")
+        entry["state"] = state
+
+    forged(tmp_path / "last.npz", change)
+    with pytest.raises(StateError, match=message):
+        fit(trainer(), callbacks=[Checkpoint(tmp_path / "new")], resume=tmp_path / "last.npz")
+
+
+def test_the_best_weights_have_to_fit(tmp_path):
+    stopping = [EarlyStopping("loss"), Checkpoint(tmp_path)]
+    fit(trainer(), epochs=2, callbacks=stopping)
+
+    def change(arrays, description):
+        (name,) = (n for n in arrays if n.endswith("weights/layers.0.weight"))
+        arrays[name] = arrays[name][:1]
+
+    forged(tmp_path / "last.npz", change)
+    with pytest.raises(StateError, match=r"layers\.0\.weight: has shape"):
+        fit(trainer(), callbacks=[EarlyStopping("loss")], resume=tmp_path / "last.npz")
+
+
+@pytest.mark.parametrize("kind", ["MT19937", "Philox"])
+def test_a_place_behind_the_end_of_a_generators_table_is_refused(kind):
+    state = getattr(np.random, kind)(0).state
+    saved = json.loads(json.dumps(to_plain_state(state)))
+    if kind == "MT19937":
+        saved["state"]["pos"] = 9999
+    else:
+        saved["buffer_pos"] = 9999
+    with pytest.raises(FileFormatError, match="pos should be a whole number from 0 to"):
+        from_plain_state(saved, state, "it")
+    saved = json.loads(json.dumps(to_plain_state(state)))
+    saved["state"]["key"] = {"array": [1], "dtype": "object"}
+    with pytest.raises(FileFormatError, match="key should be"):
+        from_plain_state(saved, state, "it")
+
+
+# ---------------------------------------------------------------- two processes, one folder
+
+RIVAL = """
+import sys
+from pathlib import Path
+import numpy as np
+from chainrule import Adam, CategoricalCrossEntropy, Checkpoint, ConfigurationError
+from chainrule import Network, Trainer
+folder = Path(sys.argv[1])
+X = np.random.default_rng(0).standard_normal((40, 3)).astype(np.float32)
+trainer = Trainer(Network([3, 4, 2], seed=0), CategoricalCrossEntropy(), Adam(0.01), seed=0)
+for number in range(20):
+    print("ready", flush=True)
+    sys.stdin.readline()
+    try:
+        trainer.fit(X, (X[:, 0] > 0).astype(int), epochs=3, progress=False,
+                    callbacks=[Checkpoint(folder / str(number), every_steps=1)])
+        print("trained", flush=True)
+    except ConfigurationError as error:
+        print(f"refused {error}", flush=True)
+"""
+
+
+def test_of_two_processes_in_one_folder_neither_harms_the_other(tmp_path):
+    command = [sys.executable, "-W", "error", "-c", RIVAL, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes) as one, subprocess.Popen(command, **pipes) as other:
+        outcomes = []
+        for number in range(20):
+            for rival in (one, other):
+                assert rival.stdout.readline() == "ready\n"
+            for rival in (one, other):  # both begin at once
+                rival.stdin.write("go\n")
+                rival.stdin.flush()
+            told = [rival.stdout.readline() for rival in (one, other)]
+            outcomes += [line.split()[0] for line in told]
+            for line, holder in zip(told, (other, one), strict=True):
+                if line.startswith("refused"):
+                    assert "in use by another training" in line
+                    assert f"process {holder.pid}, since" in line or "an unknown process" in line
+            assert "trained" in outcomes[-2:]
+            names = sorted(p.name for p in (tmp_path / str(number)).iterdir())
+            assert names == [".lock", "best.npz", "last.npz"]  # whole, and nothing half-written
+            read_archive(tmp_path / str(number) / "last.npz", "checkpoint")
+        for rival in (one, other):
+            rival.communicate(timeout=60)
+            assert rival.returncode == 0
+    assert "refused" in outcomes  # they did meet

@@ -98,7 +98,20 @@ def test_json_says_null_where_it_has_no_word(history, tmp_path):
     assert content["stop_reason"] == "Ctrl-C"
 
 
-def test_the_plot_shows_training_validation_and_the_best_epoch(history, tmp_path):
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def marked(panel):
+    """Return the epochs at which vertical lines stand, by their labels."""
+    return {
+        line.get_label(): line.get_xdata()[0]
+        for line in panel.lines
+        if line.get_label().startswith("epoch")
+    }
+
+
+def test_the_plot_shows_training_validation_and_what_is_marked(history, tmp_path):
     pytest.importorskip("matplotlib")
     figure = history.plot()
     loss, accuracy = figure.axes
@@ -106,10 +119,93 @@ def test_the_plot_shows_training_validation_and_the_best_epoch(history, tmp_path
     drawn = {line.get_label(): line.get_ydata() for line in loss.lines}
     np.testing.assert_array_equal(drawn["training"], history.epochs["loss"])
     np.testing.assert_array_equal(drawn["validation"], history.epochs["val_loss"])
-    best = next(line for line in accuracy.lines if line.get_label() == "best epoch: 3")
-    assert best.get_xdata()[0] == 3
+    both = {"epoch 3: lowest val_loss": 3, "epoch 4: the network's weights": 4}
+    assert marked(loss) == marked(accuracy) == both
+    assert legend(figure) == ["training", "validation", *both]
     figure.savefig(tmp_path / "history.png")
     assert (tmp_path / "history.png").stat().st_size > 5000
+
+
+def test_one_mark_where_the_network_has_the_weights_of_the_best_epoch(history):
+    pytest.importorskip("matplotlib")
+    history.kept_epoch = 2
+    says = "epoch 3: lowest val_loss and the network's weights"
+    assert marked(history.plot().axes[0]) == {says: 3}
+    del history.epochs["val_loss"]
+    assert "epoch 4: lowest loss" in legend(history.plot())
+
+
+def test_no_epoch_is_called_the_best_where_nothing_was_measured():
+    pytest.importorskip("matplotlib")
+    history = History()
+    for _ in range(2):
+        history.add_epoch({"loss": math.nan})
+    assert legend(history.plot()) == ["training", "epoch 2: the network's weights"]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "scale"),
+    [
+        ("loss", [1000.0, 10, 0.01], "log"),
+        ("loss", [1.0, 0.5, 0.011], "linear"),
+        ("loss", [1.0, 0.01, math.nan, math.inf], "log"),
+        ("loss", [1.0, 0.001, 0.0], "linear"),
+        ("loss", [100.0, 1.0, -1.0], "linear"),
+        ("accuracy", [0.001, 0.5, 0.99], "linear"),
+        ("unheard_of", [0.001, 0.5, 0.99], "linear"),
+    ],
+)
+def test_a_loss_that_spans_decades_has_a_logarithmic_axis(name, values, scale):
+    pytest.importorskip("matplotlib")
+    history = History()
+    for value in values:
+        history.add_epoch({"loss": 1.0, name: value})
+    panel = next(axis for axis in history.plot().axes if axis.get_title() == name)
+    assert panel.get_yscale() == scale
+    assert panel.get_ylabel() == (f"{name} (logarithmic)" if scale == "log" else name)
+
+
+def test_the_validation_loss_counts_too_when_decades_are_counted(history):
+    pytest.importorskip("matplotlib")
+    history.epochs["val_loss"] = [50.0, 0.4, 0.3, 0.2]
+    assert history.plot().axes[0].get_yscale() == "log"
+
+
+def test_many_metrics_stand_in_rows():
+    pytest.importorskip("matplotlib")
+    history = History()
+    history.add_epoch(dict.fromkeys(("loss", "accuracy", "f1", "recall", "precision"), 0.5))
+    figure = history.plot()
+    rows = {axis.get_subplotspec().rowspan.start for axis in figure.axes}
+    assert len(figure.axes) == 5
+    assert rows == {0, 1}
+
+
+def test_a_notebook_shows_the_epochs_as_a_table(history):
+    history.kept_epoch = 1
+    history.notes.append("a note with <angles>")
+    history.stop_reason = "enough & more"
+    shown = history._repr_html_()
+    assert shown.count("<tr>") == 5
+    assert "the network&#x27;s weights are of epoch 2" in shown
+    bold = [line for line in shown.splitlines() if line.startswith("<tr><th")]
+    assert [">epoch<" in line or ">2<" in line for line in bold] == [True, True]
+    assert "a note with &lt;angles&gt;" in shown
+    assert "stopped: enough &amp; more" in shown
+    assert History()._repr_html_() is None
+
+
+def test_of_a_long_history_its_ends_and_the_kept_epoch_are_shown():
+    history = History()
+    for epoch in range(100):
+        history.add_epoch({"loss": 1 / (epoch + 1), "<b>": math.nan})
+    history.kept_epoch = 49
+    rows = [line for line in history._repr_html_().splitlines() if line.startswith("<tr>")]
+    first_cells = [row.split(">")[2].split("<")[0] for row in rows]
+    ends = ["1", "2", "3", "4", "5", "...", "50", "...", "96", "97", "98", "99", "100"]
+    assert first_cells == ["epoch", *ends]
+    assert "&lt;b&gt;" in rows[0]
+    assert "nan" not in rows[1]
 
 
 def test_a_plot_of_nothing_is_refused():

@@ -56,11 +56,11 @@ def test_a_number_is_better_than_nan_and_nan_better_than_nothing():
 def test_it_goes_on_from_its_state():
     _, monitor = improvements([3.0, 2.0, 2.5])
     other = Monitor("val_loss")
-    other.load_state(monitor.state())
+    other.load_state(monitor.state(), epochs=3)
     assert not other.update(2.0, 3)
     assert other.update(1.5, 4)
     new = Monitor("val_loss")
-    new.load_state(Monitor("val_loss").state())
+    new.load_state(Monitor("val_loss").state(), epochs=0)
     assert new.update(9.0, 0)
 
 

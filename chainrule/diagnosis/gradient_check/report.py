@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from chainrule.display import html_table
+
 TOLERANCE = 1e-6
 
 
-@dataclass
+@dataclass(repr=False)
 class GradientResult:
     """The verdict on one gradient: that of the input, or of one parameter.
 
@@ -51,25 +53,38 @@ class GradientResult:
         """Whether this gradient is right."""
         return not self.hint and self.error <= self.tolerance
 
-    def __str__(self) -> str:
-        line = f"  {'right' if self.passed else 'WRONG'}  {self.name} {self.shape}: "
+    @property
+    def verdict(self) -> str:
+        """``"right"`` or ``"WRONG"``."""
+        return "right" if self.passed else "WRONG"
+
+    def findings(self) -> list[str]:
+        """Return, in lines for people, how large the error is, where, and what it looks like."""
         if not self.compared:
-            return line + self.hint
-        line += "zero, as it should be" if self.zero else f"relative error {self.error:.1e}"
+            return [self.hint]
+        line = "zero, as it should be" if self.zero else f"relative error {self.error:.1e}"
         if self.compared < np.prod(self.shape):
             line += f", {self.compared} elements compared"
         if self.moved:
             line += f", {self.moved} of them at a point moved away from a kink"
+        lines = [line]
         if self.error > self.tolerance and self.got != self.expected:
             where = "along a direction" if self.worst is None else f"worst at {self.worst}"
-            line += f"\n         {where}: backward says {self.got:.6g}, "
-            line += f"finite differences say {self.expected:.6g}"
-        return line + (f"\n         it looks like: {self.hint}" if self.hint else "")
+            says = f"{where}: backward says {self.got:.6g}, "
+            lines.append(says + f"finite differences say {self.expected:.6g}")
+        return lines + ([f"it looks like: {self.hint}"] if self.hint else [])
+
+    def __str__(self) -> str:
+        findings = "\n         ".join(self.findings())
+        return f"  {self.verdict}  {self.name} {self.shape}: {findings}"
+
+    def __repr__(self) -> str:
+        return str(self).strip()
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
-    """The verdict on a module or a loss; true if everything is right. Print it to read it.
+    """The verdict on a module or a loss; true if everything is right. It shows itself in words.
 
     Attributes
     ----------
@@ -96,12 +111,32 @@ class Report:
     def __bool__(self) -> bool:
         return self.passed
 
-    def __str__(self) -> str:
+    @property
+    def verdict(self) -> str:
+        """What the check found, in one line."""
         wrong = [result.name for result in self.gradients if not result.passed]
-        verdict = "all gradients are right" if self.passed else f"wrong: {', '.join(wrong)}"
-        if not self.passed and not wrong:
+        if self.passed:
+            verdict = "all gradients are right"
+        elif wrong:
+            verdict = f"wrong: {', '.join(wrong)}"
+        elif self.gradients:
             verdict = "the gradients are right, but a rule is broken"
-            verdict = verdict if self.gradients else "cannot be checked"
-        lines = [f"{self.subject}: {verdict}", *map(str, self.gradients)]
+        else:
+            verdict = "cannot be checked"
+        return f"{self.subject}: {verdict}"
+
+    def __str__(self) -> str:
+        lines = [self.verdict, *map(str, self.gradients)]
         lines += [f"  WRONG  {problem}" for problem in self.problems]
         return "\n".join(lines + [f"  note   {note}" for note in self.notes])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        rows = [(r.verdict, r.name, str(r.shape), "\n".join(r.findings())) for r in self.gradients]
+        rows += [("WRONG", "", "", problem) for problem in self.problems]
+        rows += [("note", "", "", note) for note in self.notes]
+        wrong = [i for i, row in enumerate(rows) if row[0] == "WRONG"]
+        head = ("verdict", "gradient", "shape", "found")
+        return html_table(head, rows, title=self.verdict, bold=wrong)

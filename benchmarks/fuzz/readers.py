@@ -1,0 +1,289 @@
+"""The readers of files that the project has, and the good files that bad ones are made from."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.fuzz import mutations as change
+from chainrule import (
+    LSTM,
+    Adam,
+    BatchNorm,
+    CategoricalCrossEntropy,
+    Checkpoint,
+    Concatenate,
+    Conv2d,
+    Dropout,
+    EarlyStopping,
+    Embedding,
+    FileFormatError,
+    Flatten,
+    Graph,
+    LastStep,
+    LayerNorm,
+    Linear,
+    Module,
+    Network,
+    Node,
+    NotFiniteError,
+    Parameter,
+    PositionalEncoding,
+    PReLU,
+    ReduceOnPlateau,
+    ReLU,
+    Residual,
+    Sequential,
+    Standardizer,
+    StateError,
+    Trainer,
+    TransformerBlock,
+    read_csv,
+    read_idx,
+    read_npz,
+)
+from chainrule.diagnosis import replay
+from chainrule.metrics import accuracy
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((30, 3)).astype(np.float32)
+Y = np.arange(30) % 3
+
+ARCHIVE = (
+    change.bytes_changed,
+    change.zip_changed,
+    change.header_changed,
+    *(change.description_changed,) * 4,
+    *(change.arrays_changed,) * 2,
+)
+
+
+@dataclass
+class Reader:
+    """A reader, the files it can read, and how those are changed.
+
+    Attributes
+    ----------
+    good : function
+        Returns the content of good files; it may write into the folder it is given.
+    changes : tuple of Mutation
+        How they are changed, one as likely as the other.
+    read : function
+        Reads a file; what it returns does not matter.
+    errors : tuple of Exception classes
+        What it may raise.
+    """
+
+    good: Callable[[Path], list[bytes]]
+    changes: tuple[change.Mutation, ...]
+    read: Callable[[Path], Any]
+    errors: tuple[type[Exception], ...] = (StateError,)
+
+
+# ---------------------------------------------------------------- networks
+
+
+class Scale(Module):
+    """A layer of a user's own, with arguments of every kind."""
+
+    def __init__(self, features: int, sizes: Any = (), options: Any = None) -> None:
+        self.features, self.sizes, self.options = features, sizes, options
+        self.gain = Parameter(np.ones(features))
+
+    def forward(self, x: Any, training: bool = True) -> Any:
+        self.save_for_backward(x, training=training)
+        return x * self.gain.value
+
+    def backward(self, dy: Any) -> Any:
+        (x,) = self.saved_values()
+        self.gain.grad = (dy * x).sum(axis=0)
+        return dy * self.gain.value
+
+
+def networks(folder: Path) -> list[bytes]:
+    """Return networks of every kind: images, sequences, graphs, what is shared, own layers."""
+    mlp = Network([3, 4, 3], seed=0)
+    mlp.metadata["note"] = {"words": ["a", "b"], "number": 1.5}
+    inner = Linear(4, 4, seed=0)
+    tied = [Linear(4, 4, seed=1), Linear(4, 4, seed=2)]
+    tied[1].weight = tied[0].weight
+    options = {"kind": np.dtype("float64"), "deep": {"x": [1, (2, 3)]}}
+    kinds = [
+        mlp,
+        Network(
+            [Conv2d(1, 2, 3, padding="same"), BatchNorm(2), PReLU(2), Flatten(), Linear(32, 2)]
+        ),
+        Network([Embedding(5, 4), PositionalEncoding(4), TransformerBlock(4, 2), LayerNorm(4)]),
+        Network([LSTM(3, 2, num_layers=2, bidirectional=True), LastStep(), Linear(4, 2)]),
+        Network(
+            Graph(
+                ["a", "b"],
+                {
+                    "left": Node(inner, "a"),
+                    "right": Node(inner, "b"),
+                    "both": Node(Concatenate(), "left", "right"),
+                },
+                "both",
+            )
+        ),
+        Network([Residual(Sequential([*tied, ReLU(), Dropout(0.1)])), Scale(4, (1, 2), options)]),
+    ]
+    contents = []
+    for network in kinds:
+        if network is mlp:
+            network.preparation = Standardizer().fit(X)
+        network.save(folder / "good.npz", class_names=["a", "b", "c"])
+        contents.append((folder / "good.npz").read_bytes())
+    return contents
+
+
+def load_network(path: Path) -> None:
+    """Load a network; what loads can be looked at, and saved and loaded again."""
+    network = Network.load(path, modules=[Scale])
+    shown = repr(network)
+    if len(shown) % 5 == 0:  # one in five: writing to the disk takes as long as all else
+        network.save(path.with_name("again.npz"))
+        again = Network.load(path.with_name("again.npz"), modules=[Scale])
+        if repr(again) != shown:
+            raise AssertionError("what was loaded is another network when it is saved and loaded")
+
+
+# ---------------------------------------------------------------- trainings
+
+
+class _Resumed(Exception):
+    """Ends a training before its first step."""
+
+
+class _Resumes(Trainer):
+    def _train(self, *_: Any) -> None:
+        raise _Resumed
+
+
+class StopAt(Checkpoint):
+    """A checkpoint callback that also ends the training after so many steps."""
+
+    def __init__(self, folder: Path, step: int) -> None:
+        super().__init__(folder, every_steps=1)
+        self.stop_at = step
+
+    def on_step_end(self, trainer: Any) -> None:
+        super().on_step_end(trainer)
+        if trainer.step == self.stop_at:
+            trainer.stop("enough")
+
+
+def training(kind: type[Trainer] = _Resumes) -> Trainer:
+    """Return a trainer of a small network with all that a checkpoint can hold."""
+    layers = [
+        Linear(3, 4, seed=0),
+        BatchNorm(4),
+        ReLU(),
+        Dropout(0.2, seed=1),
+        Linear(4, 3, seed=2),
+    ]
+    network = Network(layers)
+    network.layers[3].rng = np.random.Generator(np.random.MT19937(3))
+    loss = CategoricalCrossEntropy(from_logits=True)
+    return kind(network, loss, Adam(0.01), metrics=[accuracy], seed=1, post_mortem_file=None)
+
+
+def fit(trainer: Trainer, callbacks: list[Any], **options: Any) -> None:
+    """Train as all of these trainings do."""
+    watching = [EarlyStopping("loss", patience=5), ReduceOnPlateau("loss", patience=2)]
+    trainer.fit(
+        *(X, Y),
+        epochs=9,
+        batch_size=8,
+        validation_split=0.2,
+        callbacks=[*watching, *callbacks],
+        progress=False,
+        **options,
+    )
+
+
+def checkpoints(folder: Path) -> list[bytes]:
+    """Return checkpoints within an epoch, at its end, and before anything was watched."""
+    contents = []
+    for step in (1, 7, 9):
+        fit(training(Trainer), [StopAt(folder / str(step), step)])
+        contents.append((folder / str(step) / "last.npz").read_bytes())
+    return contents
+
+
+def resume(path: Path) -> None:
+    """Go on from a checkpoint, up to where the next step would be done."""
+    try:
+        fit(training(), [Checkpoint(path.parent)], resume=path)
+    except _Resumed:
+        return
+    raise AssertionError("the training did not begin")
+
+
+def post_mortems(folder: Path) -> list[bytes]:
+    """Return what a training writes that meets infinity."""
+    contents = []
+    for number in range(2):
+        trainer = training(Trainer)
+        trainer.post_mortem_file = folder / "dead.npz"
+        trainer.network.layers[4].weight.value[...] = 3e38
+        weight = None if number else np.linspace(1, 2, len(X))
+        try:
+            trainer.fit(X * 1e3, Y, epochs=1, batch_size=8, sample_weight=weight, progress=False)
+        except NotFiniteError:
+            contents.append((folder / "dead.npz").read_bytes())
+    return contents
+
+
+def replay_step(path: Path) -> None:
+    """Do a failed step again."""
+    trainer = training()
+    replay(path, trainer.network, trainer.loss, trainer.optimizer)
+
+
+# ---------------------------------------------------------------- data
+
+
+def tables(folder: Path) -> list[bytes]:
+    """Return ordinary .npz files, plain and compressed."""
+    contents = []
+    for save in (np.savez, np.savez_compressed):
+        file = io.BytesIO()
+        save(file, X=X, y=Y, mask=Y > 0, one=np.array(3.0))
+        contents.append(file.getvalue())
+    return contents
+
+
+def idx_files(folder: Path) -> list[bytes]:
+    """Return images and labels in IDX, plain and compressed."""
+    images = b"\0\0\x08\x03" + b"".join(n.to_bytes(4, "big") for n in (5, 4, 4)) + bytes(range(80))
+    floats = b"\0\0\x0d\x01\0\0\0\x03" + np.arange(3, dtype=">f4").tobytes()
+    return [images, floats, gzip.compress(images)]
+
+
+def csv_files(folder: Path) -> list[bytes]:
+    """Return a table with a header, and one without."""
+    rows = "\n".join(",".join(f"{value:.3f}" for value in row) for row in X)
+    return [f"a,b,c\n{rows}\n".encode(), rows.encode()]
+
+
+ZIP = (change.bytes_changed, change.zip_changed, change.header_changed, change.plain_arrays_changed)
+
+READERS = {
+    "network": Reader(networks, ARCHIVE, load_network),
+    "checkpoint": Reader(checkpoints, ARCHIVE, resume),
+    "post-mortem": Reader(post_mortems, ARCHIVE, replay_step),
+    "npz": Reader(tables, ZIP, read_npz, (FileFormatError,)),
+    "idx": Reader(
+        idx_files, (change.bytes_changed, change.idx_changed), read_idx, (FileFormatError,)
+    ),
+    "csv": Reader(
+        csv_files, (change.bytes_changed, change.csv_changed), read_csv, (FileFormatError,)
+    ),
+}

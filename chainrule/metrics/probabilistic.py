@@ -1,0 +1,42 @@
+"""Metrics of probabilities: how far what the network is sure of can be relied on."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.checks import check_array
+from chainrule.metrics.inputs import distributions
+
+__all__ = ["brier_score_loss", "log_loss"]
+
+
+def log_loss(
+    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> float:
+    """Return the mean over the samples of -Σ_c y_c log p_c: 0 is perfect, log C is a guess.
+
+    `y_true` holds classes from 0 or rows of probabilities, such as one-hot rows; `y_pred` rows of
+    probabilities (N, C), or those of class 1, (N,) or (N, 1). A probability counts as at least ε
+    and at most 1 - ε, the rounding error of its type: so no single sample makes it infinite.
+    """
+    pred = check_array("y_pred", y_pred)
+    true, p, weight = distributions(y_true, pred, sample_weight)
+    least = float(np.finfo(pred.dtype if pred.dtype.kind == "f" else np.float64).eps)
+    losses = -(true * np.log(np.clip(p, least, 1 - least))).sum(axis=1)
+    return float(weight @ losses / weight.sum())
+
+
+def brier_score_loss(
+    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> float:
+    """Return the mean over the samples of Σ_c (p_c - y_c)², halved where there are two classes.
+
+    For two classes that is the mean of (p - y)², with p the probability of class 1. Truth and
+    predictions are given as to `log_loss`. Brier, "Verification of forecasts expressed in terms
+    of probability", 1950.
+    """
+    true, p, weight = distributions(y_true, y_pred, sample_weight)
+    losses = ((p - true) ** 2).sum(axis=1)
+    score = float(weight @ losses / weight.sum())
+    return score / 2 if p.shape[1] == 2 else score

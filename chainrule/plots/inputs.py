@@ -1,0 +1,70 @@
+"""What pictures are made of, checked at the door."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.checks import check_numbers
+from chainrule.errors import ConfigurationError, InputError
+from chainrule.parameter import Array
+
+LONGEST_NAME = 40
+
+
+def finite_numbers(name: str, values: ArrayLike) -> Array:
+    """Return an array of finite numbers; refuse text, NaN, infinity and an empty one."""
+    array = check_numbers(name, values, "numbers are what is drawn")
+    if array.size == 0:
+        raise InputError(f"{name} is empty: there is nothing to draw.")
+    if not np.isfinite(array).all():
+        first = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise InputError(f"{name} holds NaN or infinity, the first at index {first}.")
+    return array
+
+
+def class_labels(
+    class_names: Sequence[str] | None, count: int, before_number: str = ""
+) -> list[str]:
+    """Return what to call so many classes, long names cut; their numbers without names."""
+    numbers = [f"{before_number}{number}" for number in range(count)]
+    return names_of("class_names", class_names, count) or numbers
+
+
+def names_of(option: str, names: Sequence[str] | None, count: int) -> list[str]:
+    """Return so many names, long ones cut, with numbers where that makes two the same."""
+    if names is None:
+        return []
+    if isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise ConfigurationError(f"{option} must be a sequence of str, got {names!r}.")
+    if len(names) != count:
+        raise ConfigurationError(f"Expected {count} {option}, got {len(names)}: {list(names)}.")
+    cut = [shortened(name) for name in names]
+    if len(set(cut)) < len(set(names)):
+        cut = [f"{number}: {name}" for number, name in enumerate(cut)]
+    return cut
+
+
+def shortened(name: str) -> str:
+    """Return a name of at most 40 characters; of a longer one the middle is left out.
+
+    Long names of classes often begin or end alike, so both ends are kept.
+    """
+    if len(name) <= LONGEST_NAME:
+        return name
+    end = LONGEST_NAME // 3
+    return f"{name[: LONGEST_NAME - end - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}{name[-end:].lstrip()}"
+
+
+def outputs_beside_each_other(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+    """Return the truth and the predictions of a regression, each as (N, outputs)."""
+    true, pred = finite_numbers("y_true", y_true), finite_numbers("y_pred", y_pred)
+    true, pred = (a[:, np.newaxis] if a.ndim == 1 else a for a in (true, pred))
+    if true.ndim != 2 or true.shape != pred.shape:
+        raise InputError(
+            "Expected numbers (N,) or (N, outputs), as many predicted as true ones; got "
+            f"{np.shape(y_true)} and {np.shape(y_pred)}."
+        )
+    return true.astype(np.float64), pred.astype(np.float64)

@@ -1,0 +1,71 @@
+"""Learning curves: the loss and every metric over the epochs. `History.plot` is the door."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.plots.figures import new_panels
+
+LOGARITHMIC_FROM = 100.0
+"""A loss whose largest value is so many times its smallest one gets a logarithmic axis."""
+
+Curves = Mapping[str, Sequence[float]]
+
+
+def draw_learning_curves(
+    metrics: Mapping[str, Curves], losses: Collection[str], marks: Mapping[int, str]
+) -> Any:
+    """Draw a panel for each metric.
+
+    Parameters
+    ----------
+    metrics : mapping of str to mapping of str to sequence of float
+        For each metric its curves by name, such as ``"training"``; a number for each epoch.
+    losses : collection of str
+        Those that become small: a loss that spans decades gets a logarithmic axis.
+    marks : mapping of int to str
+        Epochs, counted from 0, to mark in every panel, and what the legend says of each.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, panels = new_panels("Drawing a history", len(metrics), 5.2, 4.2)
+    for (name, curves), panel in zip(metrics.items(), panels, strict=True):
+        _draw(panel, curves)
+        for (epoch, says), style in zip(marks.items(), (":", "--"), strict=False):
+            panel.axvline(epoch + 1, color="0.5", linestyle=style, label=says, zorder=1)
+        panel.set(xlabel="epoch", ylabel=name, title=name)
+        if name in losses and spans_decades(curves):
+            panel.set(yscale="log", ylabel=f"{name} (logarithmic)")
+        panel.locator_params(axis="x", integer=True)
+        panel.grid(alpha=0.3)
+    _draw_legend(figure, {line.get_label(): line for panel in panels for line in panel.lines})
+    return figure
+
+
+def _draw(panel: Any, curves: Curves) -> None:
+    for name, values in curves.items():
+        marker = "o" if len(values) < 30 else ""
+        panel.plot(range(1, len(values) + 1), values, marker=marker, markersize=3, label=name)
+
+
+def _draw_legend(figure: Any, lines: Mapping[str, Any]) -> None:
+    """Draw one legend for all panels, below them, in as many columns as there is room for."""
+    for columns in range(len(lines), 0, -1):
+        legend = figure.legend(
+            lines.values(), lines, loc="outside lower center", ncols=columns, frameon=False
+        )
+        if legend.get_window_extent().width < figure.bbox.width or columns == 1:
+            return
+        legend.remove()
+
+
+def spans_decades(curves: Curves) -> bool:
+    """Whether all numbers are positive and the largest is a hundred times the smallest."""
+    numbers = np.concatenate([np.asarray(values, dtype=np.float64) for values in curves.values()])
+    numbers = numbers[np.isfinite(numbers)]
+    return numbers.size > 0 and 0 < LOGARITHMIC_FROM * numbers.min() <= numbers.max()

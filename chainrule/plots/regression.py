@@ -1,0 +1,92 @@
+"""Pictures of a regression: what was predicted beside what is true, and what is left over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.metrics import mean_absolute_error, r2_score
+from chainrule.parameter import Array
+from chainrule.plots.figures import new_panels, resize_to_fit
+from chainrule.plots.inputs import names_of, outputs_beside_each_other
+
+
+def plot_predictions(
+    y_true: ArrayLike, y_pred: ArrayLike, *, output_names: Sequence[str] | None = None
+) -> Any:
+    """Draw each prediction over the true value; a perfect one lies on the diagonal.
+
+    Above it stand R² = 1 - Σ (p - y)² / Σ (y - mean of y)² and the mean absolute error.
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like
+        Numbers (N,), or (N, outputs), which get a panel each.
+    output_names : sequence of str, optional
+        What to call the outputs.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    true, pred = outputs_beside_each_other(y_true, y_pred)
+    names = names_of("output_names", output_names, true.shape[1])
+    figure, panels = new_panels("Drawing predictions", len(true.T), 4.4, 4.4)
+    for i, (panel, y, p) in enumerate(zip(panels, true.T, pred.T, strict=True)):
+        low, high = min(y.min(), p.min()), max(y.max(), p.max())
+        margin = 0.05 * (high - low) or 1.0
+        ends = low - margin, high + margin
+        panel.plot(ends, ends, color="0.4", linestyle="--", linewidth=1, label="perfect")
+        _draw_points(panel, y, p)
+        panel.set(xlim=ends, ylim=ends, xlabel="true", ylabel="predicted")
+        panel.set_title(_title(names[i : i + 1], y, p), fontsize=10)
+        panel.legend(frameon=False, loc="upper left")
+        panel.locator_params(nbins=6)  # the same ticks on both axes
+        panel.grid(alpha=0.3)
+    resize_to_fit(figure, panels[0], 3.6, 3.6)
+    return figure
+
+
+def plot_residuals(
+    y_true: ArrayLike, y_pred: ArrayLike, *, output_names: Sequence[str] | None = None
+) -> Any:
+    """Draw what is left over, true - predicted, over the prediction.
+
+    A good model leaves a band around zero of the same width everywhere. A curve means that the
+    network has missed something, a funnel that its errors grow with what it predicts.
+
+    Parameters
+    ----------
+    y_true, y_pred, output_names
+        As in `plot_predictions`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    true, pred = outputs_beside_each_other(y_true, y_pred)
+    names = names_of("output_names", output_names, true.shape[1])
+    figure, panels = new_panels("Drawing residuals", len(true.T), 5.0, 3.8)
+    for i, (panel, y, p) in enumerate(zip(panels, true.T, pred.T, strict=True)):
+        panel.axhline(0.0, color="0.4", linestyle="--", linewidth=1)
+        _draw_points(panel, p, y - p)
+        most = 1.1 * np.abs(y - p).max() or 1.0
+        panel.set(xlabel="predicted", ylabel="residual (true - predicted)", ylim=(-most, most))
+        panel.set_title(_title(names[i : i + 1], y, p), fontsize=10)
+        panel.grid(alpha=0.3)
+    return figure
+
+
+def _draw_points(panel: Any, x: Array, y: Array) -> None:
+    """Draw a point for each sample, the more of them the paler, so that one sees where many lie."""
+    opacity = min(0.8, max(0.05, 12 / np.sqrt(len(x))))
+    panel.scatter(x, y, s=16, alpha=opacity, linewidths=0, rasterized=len(x) > 5000, zorder=2)
+
+
+def _title(name: Sequence[str], true: Array, pred: Array) -> str:
+    numbers = [f"R² = {r2_score(true, pred):.3f}"] if true.min() < true.max() else []
+    numbers.append(f"mean absolute error = {mean_absolute_error(true, pred):.4g}")
+    return "\n".join([*name, ", ".join(numbers)])

@@ -19,6 +19,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from chainrule.ensemble.folds import Fold
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.estimators import defaults, options
 from chainrule.estimators.learners import (
@@ -28,8 +29,9 @@ from chainrule.estimators.learners import (
     Rows,
     make_learner,
     member_outputs,
+    member_weights,
 )
-from chainrule.estimators.rows import check_rows, check_weight, held_out_rows, take
+from chainrule.estimators.rows import check_rows, check_weight, folds_of, take
 from chainrule.parameter import Array
 from chainrule.preparation import Preparation, Standardizer, TablePreparation
 from chainrule.preparation.frames import is_frame
@@ -49,6 +51,19 @@ class Given(NamedTuple):
         """Return some of them."""
         weight = None if self.weight is None else self.weight[rows]
         return Given(take(self.X, rows), self.y[rows], weight)
+
+
+class Unseen(NamedTuple):
+    """What is predicted for rows that were not learned from, to calibrate by.
+
+    outputs is (K, N, outputs), of K members in the user's units, and counts (K,) how much each
+    counts in the prediction.
+    """
+
+    y: Array
+    weight: Array
+    outputs: Array
+    counts: Array
 
 
 @dataclass
@@ -88,16 +103,22 @@ class NetworkEstimator(BaseEstimator):
             rng = self._generator() if course is None else course.rng
             targets = self._targets_of(given.y, classes, course, incremental)
             given = self._counted(given, targets, incremental)
-            given, held_out = self._split(given, validation_data, targets, rng, incremental)
+            validation, folds = None, None
+            if validation_data is not None:
+                validation = self._checked_validation(validation_data)
+            elif not incremental:
+                folds = self._folds(given, targets, rng)
             if course is None:
                 course = self._begin(given, targets, rng, incremental)
-            rows = prepared(given, course)
-            validation = None if held_out is None else prepared(held_out, course)
-            plan = self._plan(len(given.y), incremental)
-            outcome = course.learner.train(rows, validation, plan, go_on=incremental)
+            outcome = course.learner.train(
+                prepared(given, course),
+                folds if validation is None else prepared(validation, course),
+                self._plan(len(given.y), incremental),
+                go_on=incremental,
+            )
             self._course = course
             self._note(outcome, incremental)
-            self._finish(held_out)
+            self._finish(given, validation, outcome.out_of_fold)
         if outcome.interrupted:
             warnings.warn(
                 f"Training was interrupted after {self.n_iter_} of {self.epochs} epochs; the "
@@ -159,35 +180,25 @@ class NetworkEstimator(BaseEstimator):
         self._refuse_what_is_left(given, targets)
         return given
 
-    def _split(
-        self,
-        given: Given,
-        validation_data: Any,
-        targets: Any,
-        rng: np.random.Generator,
-        incremental: bool,
-    ) -> tuple[Given, Given | None]:
-        """Return the rows to learn from and those that are held out to measure on, if any."""
-        if validation_data is not None:
-            return given, self._checked_validation(validation_data)
+    def _folds(self, given: Given, targets: Any, rng: np.random.Generator) -> list[Fold] | None:
+        """Return which rows each member learns from and leaves out, where any are left out."""
         wanted = self.early_stopping
-        if incremental or not wanted:
-            return given, None
-        if wanted == "auto" and len(given.y) < defaults.ROWS_TO_HOLD_OUT:
-            return given, None
-        held_out = held_out_rows(
-            len(given.y), self.validation_fraction, self._strata(targets, given.y), rng
+        if not wanted or (wanted == "auto" and len(given.y) < defaults.ROWS_TO_HOLD_OUT):
+            return None
+        folds = folds_of(
+            given.y,
+            self._strata(targets, given.y),
+            self.validation_fraction,
+            self.members if self.network is None else 1,
+            rng,
         )
-        if held_out is None and wanted == "auto":
-            return given, None
-        if held_out is None:
+        if folds is None and wanted != "auto":
             raise InputError(
                 f"The validation set is too small: validation_fraction={self.validation_fraction} "
                 f"of n_samples = {len(given.y)}. Give more rows or a larger share, or set "
                 "early_stopping=False."
             )
-        rest = np.setdiff1d(np.arange(len(given.y)), held_out)
-        return given.at(rest), given.at(held_out)
+        return folds
 
     def _checked_validation(self, data: Any) -> Given:
         if not isinstance(data, tuple | list) or len(data) not in (2, 3):
@@ -239,14 +250,25 @@ class NetworkEstimator(BaseEstimator):
         self.validation_scores_ = outcome.scores
         self.best_validation_score_ = None if outcome.scores is None else max(outcome.scores)
 
-    def _finish(self, held_out: Given | None) -> None:
-        """Make what predicts out of what has learned, and calibrate it on the held-out rows."""
+    def _finish(self, given: Given, validation: Given | None, out_of_fold: Array | None) -> None:
+        """Make what predicts out of what has learned, and calibrate it on rows it has not seen."""
         course = self._course
         self.network_ = course.learner.finished()
         self.network_.preparation = course.preparation
         self.n_outputs_ = course.targets.outputs
         self._note_targets(course.targets)
-        self._calibrate(held_out)
+        unseen = None if validation is None else self._unseen(validation)
+        if out_of_fold is not None:
+            rows = np.flatnonzero(np.isfinite(out_of_fold).all(axis=1))
+            outputs = self._in_units(out_of_fold[rows].astype(np.float64)[np.newaxis])
+            kept = given.at(rows)
+            unseen = Unseen(kept.y, weights_of(kept), outputs, np.ones(1))
+        self._calibrate(unseen)
+
+    def _unseen(self, given: Given) -> Unseen:
+        """Return what is predicted for rows that were not learned from."""
+        outputs = self._outputs_of(given.X, every=True)
+        return Unseen(given.y, weights_of(given), outputs, member_weights(self.network_))
 
     # ------------------------------------------------------------ predicting, saving
 
@@ -331,6 +353,11 @@ def can_be_constant(X: Array, incremental: bool) -> bool:
     where all are constant there has to be something to learn from.
     """
     return bool(np.isfinite(X).all()) and (incremental or not np.ptp(X, axis=0).any())
+
+
+def weights_of(given: Given) -> Array:
+    """Return how much each row counts, (N,)."""
+    return np.ones(len(given.y)) if given.weight is None else given.weight
 
 
 def prepared(given: Given, course: Course) -> Rows:

@@ -11,14 +11,17 @@ from sklearn.utils.validation import check_is_fitted
 
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.estimators import defaults
-from chainrule.estimators.base import Course, Given, NetworkEstimator
+from chainrule.estimators.base import Course, Given, NetworkEstimator, Unseen
 from chainrule.estimators.calibration import fit_binary_temperature, fit_temperature
-from chainrule.estimators.learners import can_cool, cool, member_weights
+from chainrule.estimators.learners import can_cool, cool
 from chainrule.estimators.options import check_truth
 from chainrule.estimators.rows import weighted_by_class
 from chainrule.estimators.targets import ClassTargets, OneClass, check_labels, class_targets
 from chainrule.layers.activations import tiny
 from chainrule.parameter import Array
+
+LEAST = float(np.finfo(np.float32).tiny)
+"""A probability of 0 was rounded from something: it is taken for this where a logarithm is."""
 
 
 class NetworkClassifier(ClassifierMixin, NetworkEstimator):
@@ -224,7 +227,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         One temperature is found for all; it is multiplied onto the present one.
         """
         check_is_fitted(self, "network_")
-        self._fit_temperature(self._checked(X, y, sample_weight, reset=False))
+        self._fit_temperature(self._unseen(self._checked(X, y, sample_weight, reset=False)))
         return self
 
     # ------------------------------------------------------------ predicting
@@ -310,12 +313,12 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         self.classes_ = targets.classes
         self.network_.metadata["class_names"] = [str(label) for label in targets.classes]
 
-    def _calibrate(self, held_out: Given | None) -> None:
+    def _calibrate(self, unseen: Unseen | None) -> None:
         self.temperature_ = 1.0
-        if self.temperature_scaling and held_out is not None and can_cool(self.network_):
-            self._fit_temperature(held_out)
+        if self.temperature_scaling and unseen is not None and can_cool(self.network_):
+            self._fit_temperature(unseen)
 
-    def _fit_temperature(self, given: Given) -> None:
+    def _fit_temperature(self, unseen: Unseen) -> None:
         """Divide what goes into the last Softmax or Sigmoid by the temperature that fits best."""
         if not can_cool(self.network_):
             raise ConfigurationError(
@@ -323,14 +326,13 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
                 "layer before a last Softmax or Sigmoid."
             )
         targets = self._course.targets
-        outputs = self._outputs_of(given.X, every=True)
-        counts = member_weights(self.network_)
-        weight = np.ones(len(given.y)) if given.weight is None else given.weight
+        y, weight, outputs, counts = unseen
+        outputs = np.maximum(outputs, LEAST)
         if isinstance(targets, OneClass):
-            found = fit_temperature(np.log(outputs), counts, targets.encode(given.y), weight)
+            found = fit_temperature(np.log(outputs), counts, targets.encode(y), weight)
         else:
             logits = np.log(outputs) - np.log(np.maximum(1 - outputs, tiny(outputs)))
-            found = fit_binary_temperature(logits, counts, given.y, weight)
+            found = fit_binary_temperature(logits, counts, y, weight)
         cool(self.network_, found)
         self.temperature_ *= found
 

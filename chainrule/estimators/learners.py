@@ -20,6 +20,7 @@ import numpy as np
 
 from chainrule.checks import check_choice
 from chainrule.ensemble import Ensemble
+from chainrule.ensemble.folds import Fold
 from chainrule.errors import ConfigurationError
 from chainrule.estimators import defaults, options
 from chainrule.estimators.targets import Numbers, OneClass
@@ -40,6 +41,11 @@ class Rows:
     y: Array
     weight: Array | None = None
 
+    def at(self, rows: Array) -> Rows:
+        """Return some of them."""
+        weight = None if self.weight is None else self.weight[rows]
+        return Rows(self.X[rows], self.y[rows], weight)
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -57,20 +63,37 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a training tells: the loss of each epoch, the scores on held-out rows, and the rest."""
+    """What a training tells.
+
+    Attributes
+    ----------
+    loss_curve : list of float
+        The loss of each epoch.
+    scores : list of float or None
+        That on rows that were held out, greater being better.
+    out_of_fold : ndarray, shape (N, outputs), or None
+        Where parts of the rows were held out: what is predicted for each row without having
+        learned from it, as the network puts it out; NaN for rows that all have learned from.
+    """
 
     history: Any
     loss_curve: list[float]
     scores: list[float] | None
     kept_epoch: int
     interrupted: bool
+    out_of_fold: Array | None
 
 
 class Learner(Protocol):
     """What `NetworkEstimator` asks of it."""
 
-    def train(self, rows: Rows, held_out: Rows | None, plan: Plan, *, go_on: bool) -> Outcome:
-        """Train and return what happened; with `go_on` the optimizer keeps its state."""
+    def train(
+        self, rows: Rows, held_out: Rows | list[Fold] | None, plan: Plan, *, go_on: bool
+    ) -> Outcome:
+        """Train and return what happened; with `go_on` the optimizer keeps its state.
+
+        What training is measured on is other rows, or for each member a part of these, or nothing.
+        """
 
     def finished(self) -> Ensemble | Network:
         """Return a copy of what has been learned, which predicts in float64."""
@@ -111,7 +134,9 @@ class EnsembleLearner:
             dtype=estimator.dtype,
         )
 
-    def train(self, rows: Rows, held_out: Rows | None, plan: Plan, *, go_on: bool) -> Outcome:
+    def train(
+        self, rows: Rows, held_out: Rows | list[Fold] | None, plan: Plan, *, go_on: bool
+    ) -> Outcome:
         arguments: dict[str, Any] = {
             "batch_size": plan.batch_size,
             "loss": self.loss,
@@ -128,7 +153,8 @@ class EnsembleLearner:
                     rows.X,
                     rows.y,
                     epochs=plan.epochs,
-                    validation_data=None if held_out is None else as_tuple(held_out),
+                    validation_data=as_tuple(held_out) if isinstance(held_out, Rows) else None,
+                    cv=held_out if isinstance(held_out, list) else None,
                     metric=self.metric,
                     mode="min" if self.metric == "loss" else "max",
                     patience=None if held_out is None else plan.patience,
@@ -140,7 +166,10 @@ class EnsembleLearner:
         watched = [column for name, column in history.items() if name.startswith("val_")]
         sign = -1 if self.metric == "loss" else 1
         scores = [sign * mean_of_running(row) for row in watched[0]] if watched else None
-        return Outcome(history, losses, scores, len(losses) - 1, epoch_end.interrupted)
+        return Outcome(
+            *(history, losses, scores, len(losses) - 1, epoch_end.interrupted),
+            self.ensemble.out_of_fold,
+        )
 
     def _follow(self, learning_rate: float, weight_decay: float) -> None:
         """Let the members' own rates follow the estimator's, where they were changed meanwhile."""
@@ -231,7 +260,13 @@ class NetworkLearner:
             y_true, y_pred if self.ending is None else self.ending.predict(y_pred)
         )
 
-    def train(self, rows: Rows, held_out: Rows | None, plan: Plan, *, go_on: bool) -> Outcome:
+    def train(
+        self, rows: Rows, held_out: Rows | list[Fold] | None, plan: Plan, *, go_on: bool
+    ) -> Outcome:
+        everything, unseen = rows, None
+        if isinstance(held_out, list):  # there is one network, so one fold
+            learning, unseen = held_out[0]
+            rows, held_out = everything.at(learning), everything.at(unseen)
         if self.trainer is None or not go_on:
             self.trainer = Trainer(
                 self.network,
@@ -262,7 +297,14 @@ class NetworkLearner:
         scores = None if held_out is None else [sign * v for v in history.epochs[watched]]
         interrupted = history.stop_reason == "Ctrl-C"
         losses = list(history.epochs["loss"])
-        return Outcome(history, losses, scores, history.kept_epoch, interrupted)
+        out_of_fold = None if unseen is None else self._out_of_fold(everything, unseen)
+        return Outcome(history, losses, scores, history.kept_epoch, interrupted, out_of_fold)
+
+    def _out_of_fold(self, rows: Rows, unseen: Array) -> Array:
+        outputs = self.finished().predict(rows.X[unseen])
+        full = np.full((len(rows.X), *outputs.shape[1:]), np.nan)
+        full[unseen] = outputs
+        return full
 
     def finished(self) -> Network:
         body = copy.deepcopy(self.network.body)

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from chainrule.errors import ConfigurationError
 from chainrule.estimators import defaults
-from chainrule.estimators.base import Course, Given, NetworkEstimator
+from chainrule.estimators.base import Course, Given, NetworkEstimator, Unseen
 from chainrule.estimators.calibration import interval_half_width
 from chainrule.estimators.targets import Numbers, check_numbers
 from chainrule.parameter import Array
@@ -203,7 +203,7 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
         promises its coverage exactly; see there.
         """
         check_is_fitted(self, "network_")
-        self._calibrate(self._checked(X, y, sample_weight, reset=False))
+        self._calibrate(self._unseen(self._checked(X, y, sample_weight, reset=False)))
         return self
 
     # ------------------------------------------------------------ predicting
@@ -280,11 +280,10 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
     def _note_targets(self, targets: Numbers) -> None:
         self.network_.target_preparation = targets.scaler
 
-    def _calibrate(self, held_out: Given | None) -> None:
-        """Keep how far predictions are from the truth on rows that were not trained on."""
+    def _calibrate(self, unseen: Unseen | None) -> None:
+        """Keep how far predictions are from the truth on rows that were not learned from."""
         self._residuals = None
-        if held_out is not None:
-            y = held_out.y.reshape(len(held_out.y), -1)
-            residuals = np.abs(y - self._outputs_of(held_out.X))
-            weight = np.ones(len(y)) if held_out.weight is None else held_out.weight
-            self._residuals = residuals, weight
+        if unseen is not None:
+            predictions = np.einsum("k,kno->no", unseen.counts, unseen.outputs)
+            residuals = np.abs(unseen.y.reshape(len(predictions), -1) - predictions)
+            self._residuals = residuals, unseen.weight

@@ -9,6 +9,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
 from chainrule.data import train_test_split
+from chainrule.ensemble.folds import Fold, split_into
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.estimators.targets import ClassTargets, OneClass
 from chainrule.parameter import Array
@@ -135,6 +136,29 @@ def _of_each_class(class_weight: Any, targets: OneClass, places: Array, weight: 
 
 
 # ---------------------------------------------------------------- rows that are held out
+
+
+def folds_of(
+    y: Array, labels: Array | None, share: float, members: int, rng: np.random.Generator
+) -> list[Fold] | None:
+    """Return which rows each member learns from, and which it leaves out to be measured on.
+
+    One member leaves out the share, at random. Of several each leaves out a part of its own, one
+    of as many as make about that share: so no row is lost to learning. None where there are too
+    few rows.
+
+    Parameters
+    ----------
+    y : ndarray
+        What is spread evenly over the parts of several members: classes, or numbers.
+    labels : ndarray, shape (N,), or None
+        Classes, of each of which one member leaves out the same share.
+    """
+    if members == 1:
+        held_out = held_out_rows(len(y), share, labels, rng)
+        return None if held_out is None else [(np.setdiff1d(np.arange(len(y)), held_out), held_out)]
+    parts = min(max(2, round(1 / share)), len(y) // 2)
+    return split_into(parts, y if labels is None else labels, rng) if parts > 1 else None
 
 
 def held_out_rows(

@@ -1,6 +1,6 @@
 """`python -m chainrule` is the command `chainrule`."""
 
-from chainrule.command import main
+from chainrule_command import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -175,7 +175,11 @@ def test_optional_packages_are_imported_when_they_are_needed(name):
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
             node.body = [ast.Pass()]
     # The estimators are classes of scikit-learn's kind, and the subcommands functions of click's.
-    of_its_extra = {"estimators": {"sklearn"}, "command": {"click"}}
+    of_its_extra = {
+        "estimators": {"sklearn"},
+        "command": {"click"},
+        "__main__": {"chainrule_command"},
+    }
     assert foreign(name, tree) <= {"numpy"} | of_its_extra.get(name.split(".")[0], set())
 
 

@@ -16,10 +16,13 @@ rows.py          pieces of a table as the model takes them, and what is odd in t
 model.py         a model's file, opened: rows in, predictions out
 targets.py       the true values of a table that is measured on
 writing.py       predictions into a file, whole or not at all
+interruption.py  a file that is being written at Ctrl-C
 
-learning.py      the estimator, the held-out rows, the models beside it
+learning.py      the estimator, trained on most rows and measured on the others
+measuring.py     what it does on rows it has not seen, and what simple models do
+intervals.py     how far the interval around a predicted number reaches
 scores.py        how good predictions are, in numbers
-report.py        the report as text
+report.py texts.py   the reports as lines for a terminal, and their pieces
 pictures.py      the report's pictures
 page.py          the report as one page for a browser
 progress.py      bars on standard error

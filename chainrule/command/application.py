@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import click
 
@@ -75,8 +73,6 @@ def command() -> None:
 
 def run_command(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return the exit code; every failure is one sentence on stderr."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
     try:
         command.main(args=arguments, prog_name="chainrule", standalone_mode=False)
     except click.exceptions.Exit as ended:
@@ -85,7 +81,7 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return 2
     except (KeyboardInterrupt, click.Abort):
-        return _told("Interrupted; nothing was written.", 130)
+        return _told("Interrupted; nothing half-done is left behind.", 130)
     except BrokenPipeError:  # whoever read our output, such as `head`, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -94,11 +90,6 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
             raise
         return _told(sentence(error), 1)
     return 0
-
-
-def _interrupt(number: int, frame: Any) -> None:
-    """End at once, removing temporary files; with a handler of its own training goes not on."""
-    raise KeyboardInterrupt
 
 
 def _told(message: str, code: int) -> int:

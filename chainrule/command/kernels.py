@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import asdict, dataclass, replace
@@ -16,6 +17,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from chainrule.command.interruption import SIGNALS, cleaned_up_if_interrupted
 from chainrule.command.writing import write_text
 from chainrule.errors import ConfigurationError
 from chainrule.extras import require
@@ -163,7 +165,8 @@ def _remember(measured: Fastest) -> None:
     text = json.dumps({machine_key(): asdict(measured)}, indent=1)
     try:
         cache_file().parent.mkdir(parents=True, exist_ok=True)
-        write_text(cache_file(), text)
+        with cleaned_up_if_interrupted():
+            write_text(cache_file(), text)
     except OSError:
         click.echo(f"chainrule: {cache_file()} cannot be written; it is measured again.", err=True)
 
@@ -187,6 +190,8 @@ def restart_with_fastest() -> None:
     settings = found.for_training
     if settings:
         click.echo(f"chainrule: {found.told(settings)}; measured once", err=True)
+        if hasattr(signal, "pthread_sigmask"):  # Python, while it starts, would show a traceback
+            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         start([sys.executable, *sys.orig_argv[1:]], settings)
 
 

@@ -11,9 +11,16 @@ from typing import Any
 from chainrule import __version__
 from chainrule.command.learning import Trained
 from chainrule.command.pictures import figures_of
-from chainrule.command.report import by_importance, described, signed, target_described, verdict
-from chainrule.command.scores import MEANINGS, names_shown, rounded
-from chainrule.command.writing import write_text
+from chainrule.command.scores import MEANINGS, names_shown
+from chainrule.command.texts import (
+    architecture,
+    by_importance,
+    described,
+    rounded,
+    signed,
+    target_described,
+    verdict,
+)
 
 STYLE = """
 :root { color-scheme: light; }
@@ -31,11 +38,6 @@ td.best { font-weight: 700; } .quiet { color: #66717e; font-size: .9rem; }
 figure { margin: 0; min-width: 0; } figcaption { font-weight: 600; margin-bottom: .4rem; }
 img { max-width: 100%; height: auto; display: block; }
 """
-
-
-def write_page(trained: Trained, path: str, source: str) -> None:
-    """Write the page, atomically."""
-    write_text(path, page_of(trained, source))
 
 
 def page_of(trained: Trained, source: str) -> str:
@@ -69,24 +71,6 @@ def page_of(trained: Trained, source: str) -> str:
         + "\n".join(parts)
         + "</body></html>\n"
     )
-
-
-def architecture(ensemble: Any) -> str:
-    """Return what the network is, in a sentence."""
-    shape, counting = ensemble.shape, int((ensemble.weights > 0).sum())
-    sizes, several = "-".join(map(str, shape.sizes)), len(ensemble) > 1
-    told = f"{len(ensemble)} networks {sizes}" if several else f"a network {sizes}"
-    told += f", {shape.activation} behind each hidden layer" if len(shape.sizes) > 2 else ""
-    if several and counting == 1:
-        told += "; the one that did best on the validation rows predicts"
-    elif several:
-        told += f"; the {counting} that do best together predict, by their mean"
-    return f"{told}. {parameter_count(ensemble):,} numbers were learned."
-
-
-def parameter_count(ensemble: Any) -> int:
-    """Return how many numbers were learned."""
-    return sum(parameter.value.size for parameter in ensemble.network.parameters())
 
 
 def _safe(text: str) -> str:

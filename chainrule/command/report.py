@@ -1,157 +1,96 @@
-"""What was found, as text for a terminal."""
+"""What `train`, `evaluate` and `inspect` tell, as lines for a terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from chainrule.command.schema import ColumnInfo, Schema
-from chainrule.command.scores import MEANINGS, names_shown, rounded
-from chainrule.parameter import Array
+import numpy as np
 
-MOST_SHOWN = 15
-"""Columns and classes that a terminal has room for."""
+from chainrule.command import texts
+from chainrule.command.intervals import COVERAGE
+from chainrule.command.learning import Trained
+from chainrule.command.model import Model
+from chainrule.command.schema import Schema
 
-WIDTH = 24
+MOST_COLUMNS = 60
+"""So many columns of a model are listed."""
 
 
-def grid(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
-    """Return lines of cells in columns, the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for first, *others in rows:
-        cells = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
-        lines.append((indent + "  ".join([first.ljust(widths[0]), *cells])).rstrip())
+def of_training(trained: Trained) -> list[str]:
+    """Return what was learned, and how good it is."""
+    schema = trained.schema
+    lines = [
+        f"Target: {texts.target_described(schema)}",
+        f"Learned from {schema.rows:,} rows, {len(schema.used)} columns; measured on "
+        f"{schema.held_out:,} rows that were held out.",
+        *(f"Note: {note}" for note in schema.notes),
+        f"Model: {texts.architecture(trained.estimator.network_)}",
+        "",
+        texts.verdict(schema),
+        "",
+        *texts.scores_table(schema.scores),
+        *_details(schema, trained.found),
+    ]
+    if texts.by_importance(schema.columns):
+        lost = "accuracy" if schema.task == "classification" else "R²"
+        lines += ["", f"Which columns matter ({lost} lost where a column is shuffled):"]
+        lines += texts.importance_table(schema.columns)
     return lines
 
 
-def short(text: Any, width: int = WIDTH) -> str:
-    """Return text of at most so many characters."""
-    text = " ".join(str(text).split())
-    return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def scores_table(scores: dict[str, dict[str, float]]) -> list[str]:
-    """Return the scores of models beside each other, with what they mean."""
-    models = list(scores)
-    rows = [["", *models, ""]]
-    for name in names_shown(scores):
-        cells = [rounded(scores[m][name]) if name in scores[m] else "-" for m in models]
-        rows.append([name, *cells, MEANINGS[name]])
-    lines = grid([row[:-1] for row in rows])
-    width = max(map(len, lines))
-    return [
-        f"{line.ljust(width)}   {row[-1]}".rstrip() for line, row in zip(lines, rows, strict=True)
+def of_evaluation(schema: Schema, found: dict[str, Any]) -> list[str]:
+    """Return how good a model is on a table, beside what it was on the rows held out before."""
+    lines = [
+        f"{found['rows']:,} rows; beside them the scores on the rows held out when it was trained.",
+        "",
+        *texts.scores_table({"here": found["scores"], "at training": schema.scores["network"]}),
     ]
+    unknown = found["unknown_classes"]
+    if unknown:
+        told = ", ".join(f"{label!r} ({count:,})" for label, count in list(unknown.items())[:10])
+        lines += [
+            "",
+            f"The model does not know the classes {told}: these rows count as wrong in the "
+            "accuracy, and not at all elsewhere.",
+        ]
+    return lines + _details(schema, found)
 
 
-def confusion_table(counts: Array, classes: Sequence[Any]) -> list[str]:
-    """Return which class was taken for which; of very many classes, nothing."""
-    if len(classes) > MOST_SHOWN:
-        return [f"  ({len(classes)} classes are too many to show here; see --report or --json)"]
-    names = [short(label, 14) for label in classes]
-    rows = [["is \\ taken for", *names]]
-    rows += [[name, *map(str, row)] for name, row in zip(names, counts.tolist(), strict=True)]
-    return grid(rows)
+def _details(schema: Schema, found: dict[str, Any]) -> list[str]:
+    """Return what stands below the scores: confusion and calibration, or the interval."""
+    if schema.task == "classification":
+        return [
+            "",
+            "Which class is taken for which:",
+            *texts.confusion_table(np.array(found["confusion"]), schema.classes),
+            "",
+            "Calibration: are predictions as sure as they are right?",
+            *texts.calibration_table(found["reliability"]),
+        ]
+    covered = found["scores"].get("coverage")
+    if covered is None:
+        return []
+    width = schema.half_widths[str(COVERAGE)]
+    return ["", texts.interval_line(COVERAGE, width, covered, schema.target_unit)]
 
 
-def calibration_table(tenths: Sequence[dict[str, float]]) -> list[str]:
-    """Return how often predictions of each sureness are right."""
-    rows = [["sure", "right", "rows"]]
-    rows += [[f"{t['sure']:.0%}", f"{t['right']:.0%}", f"{t['rows']:,}"] for t in tenths]
-    return grid(rows)
-
-
-def by_importance(columns: Sequence[ColumnInfo]) -> list[ColumnInfo]:
-    """Return the columns whose importance was measured, the most important first."""
-    measured = [column for column in columns if column.importance is not None]
-    return sorted(measured, key=lambda column: -(column.importance or 0))
-
-
-def importance_table(columns: Sequence[ColumnInfo]) -> list[str]:
-    """Return the most important columns, with bars."""
-    ranked = by_importance(columns)
-    most = max((column.importance or 0 for column in ranked), default=0)
-    rows = []
-    for column in ranked[:MOST_SHOWN]:
-        value = column.importance or 0
-        bar = "█" * round(20 * max(value, 0) / most) if most > 0 else ""
-        rows.append([short(column.name), signed(value), bar.ljust(20)])
-    more = len(ranked) - MOST_SHOWN
-    return grid(rows) + ([f"  and {more} more"] if more > 0 else [])
-
-
-def signed(value: float) -> str:
-    """Return a number with its sign, and zero without one.
-
-    >>> signed(0.0123), signed(-0.0001)
-    ('+0.012', '0.000')
-    """
-    return "0.000" if abs(value) < 0.0005 else f"{value:+.3f}"
-
-
-def described(column: ColumnInfo) -> str:
-    """Return what a column held, in a few words."""
-    if column.kind == "category":
-        told = f"{column.categories:,} categories: {', '.join(column.examples)}"
-        told += ", ..." if column.categories > len(column.examples) else ""
-    elif column.kind == "boolean":
-        told = "true or false"
-    else:
-        told = f"{column.low:g} to {column.high:g}" + (f" {column.unit}" * bool(column.unit))
-    if column.missing:
-        rows = "row" if column.missing == 1 else "rows"
-        told += f" (missing in {column.missing:,} {rows})"
-    return told if column.used else f"{told} (left out)"
-
-
-def target_described(schema: Schema) -> str:
-    """Return what is predicted, in a few words."""
-    if schema.task == "regression":
-        unit = f" {schema.target_unit}" if schema.target_unit else ""
-        return (
-            f"{schema.target}, a number from {schema.target_low:g} to {schema.target_high:g}{unit}"
-        )
-    shown = ", ".join(short(label) for label in schema.classes[:MOST_SHOWN])
-    more = ", ..." if len(schema.classes) > MOST_SHOWN else ""
-    return f"{schema.target}, one of {len(schema.classes)} classes: {shown}{more}"
-
-
-def verdict(schema: Schema) -> str:
-    """Return in a sentence what the scores say beside those of the simple models."""
-    name = "accuracy" if schema.task == "classification" else "r2"
-    if name not in schema.scores["network"]:
-        return "The held-out target never changes, so that there is nothing to compare."
-    ours, *others = [of_model[name] for of_model in schema.scores.values()]
-    linear, simple = others
-    figure = (
-        f"{ours:.1%} of the held-out rows are right" if name == "accuracy" else f"R² is {ours:.3f}"
-    )
-    if ours <= simple:
-        return (
-            f"{figure}: no better than always saying the same. These columns, or so few rows, do "
-            "not tell the target."
-        )
-    if ours < linear:
-        return f"{figure}; a linear model is better here ({_as(name, linear)}), and simpler."
-    if ours == linear:
-        return f"{figure}; a linear model does as well here, and is simpler."
-    return (
-        f"{figure}, against {_as(name, linear)} by a linear model and {_as(name, simple)} by "
-        "always saying the same."
-    )
-
-
-def _as(name: str, value: float) -> str:
-    return f"{value:.1%}" if name == "accuracy" else f"{value:.3f}"
-
-
-def interval_line(percent: int, half_width: float, covered: float | None, unit: str) -> str:
-    """Return what an interval promises, and what it held."""
-    reach = rounded(half_width) + (f" {unit}" if unit else "")
-    told = f"  {percent} % intervals reach {reach} to each side"
-    return (
-        told
-        if covered is None
-        else f"{told}; they hold {covered:.1%} of rows that they were not measured on"
-    )
+def of_model(path: str, model: Model) -> list[str]:
+    """Return what a file holds."""
+    schema = model.schema
+    width = max(len(texts.short(column.name)) for column in schema.columns)
+    lines = [
+        f"{path}: a model of a table, for {schema.task}, by chainrule {model.version}",
+        f"Predicts {texts.target_described(schema)}.",
+        f"Learned from {schema.rows:,} rows, measured on {schema.held_out:,} others; seed "
+        f"{schema.seed}.",
+        texts.architecture(model.ensemble),
+        *(f"Note: {note}" for note in schema.notes),
+        "",
+        f"Columns ({len(schema.columns)}):",
+    ]
+    for column in schema.columns[:MOST_COLUMNS]:
+        name = texts.short(column.name).ljust(width)
+        lines.append(f"  {name}  {column.kind.ljust(8)}  {texts.described(column)}")
+    if len(schema.columns) > MOST_COLUMNS:
+        lines.append(f"  and {len(schema.columns) - MOST_COLUMNS:,} more (--json lists all)")
+    return [*lines, "", "Scores on the held-out rows:", *texts.scores_table(schema.scores)]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from chainrule.extras import require
+from chainrule import metrics
 from chainrule.parameter import Array
 
 BINS = 10
@@ -26,7 +26,37 @@ MEANINGS = {
 }
 """By name, in the order in which they are shown."""
 
-GREATER_IS_BETTER = ("accuracy", "balanced_accuracy", "roc_auc", "r2")
+
+def measure(task: str, true: Array, outputs: Array, half_width: float | None) -> dict[str, Any]:
+    """Return all that can be told of predictions, as what JSON can say.
+
+    Parameters
+    ----------
+    task : {"classification", "regression"}
+        What was predicted.
+    true : ndarray, shape (N,)
+        Numbers of classes, -1 for one that the model does not know; or numbers.
+    outputs : ndarray, shape (N, C) or (N, 1)
+        Probabilities, or predictions.
+    half_width : float or None
+        How far an interval reaches to each side of a predicted number.
+
+    Returns
+    -------
+    dict
+        Its scores; for classes also the confusion matrix and the calibration.
+    """
+    if task == "regression":
+        scores = number_scores(true, outputs[:, 0])
+        if half_width is not None:
+            inside = np.abs(true - outputs[:, 0]) <= half_width
+            scores["coverage"] = float(inside.mean())
+        return {"scores": scores}
+    return {
+        "scores": class_scores(true, outputs),
+        "confusion": confusion(true, outputs).tolist(),
+        "reliability": reliability(*known_rows(true, outputs)),
+    }
 
 
 def class_scores(true: Array, p: Array) -> dict[str, float]:
@@ -35,38 +65,24 @@ def class_scores(true: Array, p: Array) -> dict[str, float]:
     A row of an unknown class is wrong whatever is predicted, so it counts in the accuracy; what
     needs its probability is measured on the others.
     """
-    metrics = require("sklearn.metrics", "cli", "Measuring a model")
-    found = {"accuracy": float((p.argmax(axis=1) == true).mean())}
-    known = true >= 0
-    true, p = true[known], p[known]
+    found = {"accuracy": metrics.accuracy(true, p)}
+    true, p = known_rows(true, p)
     if not len(true):
         return found
-    classes = p.shape[1]
-    recalls = [(p[true == c].argmax(axis=1) == c).mean() for c in np.unique(true)]
-    found["balanced_accuracy"] = float(np.mean(recalls))
-    present = len(np.unique(true))
-    if classes == 2 and present == 2:
-        found["roc_auc"] = float(metrics.roc_auc_score(true, p[:, 1]))
-    elif present == classes:
-        shares = p / p.sum(axis=1, keepdims=True)
-        found["roc_auc"] = float(metrics.roc_auc_score(true, shares, multi_class="ovr"))
-    of_truth = p[np.arange(len(true)), true]
-    found["log_loss"] = float(-np.log(np.maximum(of_truth, np.finfo(p.dtype).tiny)).mean())
-    found["brier"] = brier(true, p)
+    found["balanced_accuracy"] = metrics.balanced_accuracy_score(true, p)
+    area = metrics.roc_auc_score(true, p)
+    if not np.isnan(area):  # a class without rows has no area
+        found["roc_auc"] = area
+    found["log_loss"] = metrics.log_loss(true, p)
+    found["brier"] = metrics.brier_score_loss(true, p)
     found["ece"] = expected_calibration_error(true, p)
     return found
 
 
-def brier(true: Array, p: Array) -> float:
-    """Return the mean of Σ_c (p_c - y_c)²; half of it for two classes, as it was first defined.
-
-    Brier, "Verification of Forecasts Expressed in Terms of Probability", 1950; scikit-learn's
-    `brier_score_loss` has the same scale.
-    """
-    truth = np.zeros_like(p)
-    truth[np.arange(len(true)), true] = 1
-    scale = 0.5 if p.shape[1] == 2 else 1.0
-    return float(scale * ((p - truth) ** 2).sum(axis=1).mean())
+def known_rows(true: Array, p: Array) -> tuple[Array, Array]:
+    """Return the rows whose true class is one that the model knows."""
+    known = true >= 0
+    return true[known], p[known]
 
 
 def reliability(true: Array, p: Array) -> list[dict[str, float]]:
@@ -92,43 +108,29 @@ def expected_calibration_error(true: Array, p: Array) -> float:
     Naeini, Cooper, Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning",
     2015; Guo et al., "On Calibration of Modern Neural Networks", 2017.
     """
-    return sum(bin["rows"] * abs(bin["right"] - bin["sure"]) for bin in reliability(true, p)) / len(
-        true
-    )
+    tenths = reliability(true, p)
+    return sum(t["rows"] * abs(t["right"] - t["sure"]) for t in tenths) / len(true)
 
 
 def number_scores(true: Array, predicted: Array) -> dict[str, float]:
     """Return the scores of predicted numbers, both (N,)."""
-    left = predicted - true
-    whole = float(((true - true.mean()) ** 2).sum())
-    found = {"r2": 1 - float((left**2).sum()) / whole} if whole > 0 else {}
-    found["rmse"] = float(np.sqrt((left**2).mean()))
-    found["mae"] = float(np.abs(left).mean())
+    found = {}
+    if true.min() < true.max():  # what never changes cannot be explained
+        found["r2"] = metrics.r2_score(true, predicted)
+    found["rmse"] = metrics.root_mean_squared_error(true, predicted)
+    found["mae"] = metrics.mean_absolute_error(true, predicted)
     return found
-
-
-def coverage(true: Array, predicted: Array, half_width: float) -> float:
-    """Return the share of rows whose truth lies in the interval."""
-    return float((np.abs(true - predicted) <= half_width).mean())
 
 
 def confusion(true: Array, p: Array) -> Array:
     """Return counts (C, C), row = true class, column = predicted class, of known classes."""
-    from chainrule.metrics import confusion_matrix
+    classes = p.shape[1]
+    true, p = known_rows(true, p)
+    if not len(true):
+        return np.zeros((classes, classes), int)
+    return metrics.confusion_matrix(true, p, classes=classes)
 
-    known = true >= 0
-    if not known.any():
-        return np.zeros((p.shape[1], p.shape[1]), int)
-    return confusion_matrix(true[known], p[known].argmax(axis=1), classes=p.shape[1])
 
-
-def names_shown(scores: dict[str, dict[str, float]]) -> Sequence[str]:
-    """Return which scores there are, in their order."""
+def names_shown(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Return which scores any model has, in the order in which they are shown."""
     return [name for name in MEANINGS if any(name in of_model for of_model in scores.values())]
-
-
-def rounded(values: Any) -> Any:
-    """Return numbers with what a person reads of them: four significant digits."""
-    if abs(values) >= 1000:
-        return f"{values:,.0f}"
-    return f"{values:.3f}" if abs(values) < 10 else f"{values:.4g}"

@@ -8,11 +8,15 @@ import select
 import signal
 from typing import Any
 
+from chainrule.extras import require
+
 
 def interruptible(file: Any) -> Any:
     """Return a pipe as a buffered stream of bytes that Ctrl-C ends."""
     if os.name == "nt":  # select() knows sockets alone there
         return file
+    # pyarrow's own handler would only take note of Ctrl-C, and go on waiting.
+    require("pyarrow", "cli", "Reading a table").enable_signal_handlers(False)
     return io.BufferedReader(InterruptibleInput(file), 1 << 20)
 
 

@@ -15,7 +15,7 @@ import stat
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO, Self
 
 from chainrule.command.standard_input import interruptible
@@ -85,6 +85,10 @@ class Format:
             encoding or self.encoding,
             (*self.missing, *(text for text in missing if text not in self.missing)),
         )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as what JSON can say; `Format(**plain)` makes it again."""
+        return {**asdict(self), "missing": list(self.missing)}
 
     @property
     def missing_texts(self) -> tuple[str, ...]:

@@ -26,13 +26,16 @@ class Task:
     ----------
     kind : {"classification", "regression"}
         Classes or numbers.
+    name : str
+        The target's.
     why : str
-        A sentence that says so.
+        A sentence that says which it is, and why.
     y : ndarray, shape (N,)
         Labels, as text, whole numbers, numbers or truth values; or numbers in float64.
     """
 
     kind: Kind
+    name: str
     why: str
     y: Array
 
@@ -61,11 +64,11 @@ def decide(target: Any, wanted: Kind | None = None) -> Task:
                 "and a regression needs numbers. Text that means a missing value is told with "
                 "--missing."
             )
-        return Task(kind, f"Regression: {why}.", values.astype(np.float64))
+        return Task(kind, name, f"Regression: {why}.", values.astype(np.float64))
     _check_classes(name, values, distinct)
     if values.dtype.kind == "f":  # numbers with fractions as classes: by their text
         values = np.array([str(value) for value in values.tolist()])
-    return Task(kind, f"Classification: {why}.", values)
+    return Task(kind, name, f"Classification: {why}.", values)
 
 
 def _values(target: Any) -> Array:

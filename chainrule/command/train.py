@@ -104,37 +104,19 @@ def command(table: str, output: str, as_json: bool, quiet: bool, **options: Any)
     task = decide(data.target, options["task"])
     if not as_json:
         click.echo(task.why)
-    trained = _learn(
-        data,
-        task,
-        form,
-        Options(
-            seed=options["seed"],
-            holdout=options["holdout"],
-            epochs=options["epochs"],
-            members=options["members"],
-            hidden_layers=sizes,
-            categories=options["categories"],
-            balanced=options["balanced"],
-            importance=options["importance"],
-        ),
-        quiet=quiet,
+    wanted = Options(
+        seed=options["seed"],
+        holdout=options["holdout"],
+        epochs=options["epochs"],
+        members=options["members"],
+        hidden_layers=sizes,
+        categories=options["categories"],
+        balanced=options["balanced"],
+        importance=options["importance"],
     )
-    trained.save(output)
-    if options["report"]:
-        from chainrule.command.page import write_page
-
-        write_page(trained, options["report"], table)
-    if as_json:
-        click.echo(json.dumps(as_plain(trained, output), indent=1))
-        return
-    for line in report(trained):
-        click.echo(line)
-    click.echo(f"\nThe model is in {output}" + _and_page(options["report"]))
-
-
-def _and_page(page: str | None) -> str:
-    return f", the report in {page}" if page else ""
+    trained = _learn(data, task, form, wanted, quiet=quiet)
+    _write(trained, output, options["report"], table)
+    _tell(trained, output, options["report"], as_json=as_json)
 
 
 def _sizes(text: str | None) -> tuple[int, ...] | None:
@@ -159,43 +141,30 @@ def _learn(data: Any, task: Any, form: Any, options: Any, *, quiet: bool) -> Any
         return learn(data, task, form, options, bar.on_epoch, bar.on_stage)
 
 
-def report(trained: Any) -> list[str]:
-    """Return the report as lines."""
-    from chainrule.command import report as text
-    from chainrule.command.learning import COVERAGE
-    from chainrule.command.page import architecture
+def _write(trained: Any, output: str, page: str | None, table: str) -> None:
+    """Write the model, and the page where one is wanted; all that is slow comes before."""
+    from chainrule.command.interruption import cleaned_up_if_interrupted
+    from chainrule.command.writing import write_text
 
-    schema = trained.schema
-    lines = [
-        f"Target: {text.target_described(schema)}",
-        f"Learned from {schema.rows:,} rows, {len(schema.used)} columns; measured on "
-        f"{schema.held_out:,} rows that were held out.",
-        *(f"Note: {note}" for note in schema.notes),
-        f"Model: {architecture(trained.estimator.network_)}",
-        "",
-        text.verdict(schema),
-        "",
-        *text.scores_table(schema.scores),
-    ]
-    if schema.task == "classification":
-        lines += ["", "Which class is taken for which:"]
-        lines += text.confusion_table(trained.confusion, schema.classes)
-        lines += ["", "Calibration: are predictions as sure as they are right?"]
-        lines += text.calibration_table(trained.reliability)
-    elif str(COVERAGE) in schema.half_widths:
-        width, covered = schema.half_widths[str(COVERAGE)], schema.scores["network"].get("coverage")
-        lines += ["", text.interval_line(COVERAGE, width, covered, schema.target_unit)]
-    if text.by_importance(schema.columns):
-        lost = "accuracy" if schema.task == "classification" else "R²"
-        lines += ["", f"Which columns matter ({lost} lost where a column is shuffled):"]
-        lines += text.importance_table(schema.columns)
-    return lines
+    text = None
+    if page is not None:
+        from chainrule.command.page import page_of
+
+        text = page_of(trained, table)
+    with cleaned_up_if_interrupted():
+        trained.save(output)
+        if page is not None and text is not None:
+            write_text(page, text)
 
 
-def as_plain(trained: Any, output: str) -> dict[str, Any]:
-    """Return all that the report says as what JSON can say."""
-    plain: dict[str, Any] = {"model": output, **trained.schema.as_dict()}
-    if trained.schema.task == "classification":
-        plain["confusion"] = trained.confusion.tolist()
-        plain["reliability"] = trained.reliability
-    return plain
+def _tell(trained: Any, output: str, page: str | None, *, as_json: bool) -> None:
+    if as_json:
+        plain = {"model": output, **trained.schema.as_dict(), **trained.found}
+        plain["scores"] = trained.schema.scores
+        click.echo(json.dumps(plain, indent=1))
+        return
+    from chainrule.command import report
+
+    for line in report.of_training(trained):
+        click.echo(line)
+    click.echo(f"\nThe model is in {output}" + (f", the report in {page}" if page else ""))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from chainrule.command.interruption import cleaned_up_if_interrupted
 from chainrule.errors import InputError
 from chainrule.extras import require
 from chainrule.storage.archive import write_atomically
@@ -83,7 +84,8 @@ class Predictions:
         if self.path == "-":
             self._fill(sys.stdout.buffer, tables)
         else:
-            write_atomically(self.path, lambda file: self._fill(file, tables))
+            with cleaned_up_if_interrupted():
+                write_atomically(self.path, lambda file: self._fill(file, tables))
 
     def _fill(self, file: BinaryIO, tables: Iterator[Any]) -> None:
         with contextlib.ExitStack() as opened:

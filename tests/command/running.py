@@ -26,7 +26,7 @@ def as_it_is(**more):
 def chainrule(*arguments, cwd=None, given=None, **variables):
     """Run the command as a user does; return what it printed, and its exit code."""
     return subprocess.run(
-        [sys.executable, "-m", "chainrule", *map(str, arguments)],
+        [sys.executable, "-m", "chainrule_command", *map(str, arguments)],
         cwd=cwd,
         input=given,
         capture_output=True,

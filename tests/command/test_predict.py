@@ -2,10 +2,8 @@
 
 import os
 import random
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -160,33 +158,6 @@ def test_rows_are_counted_through_all_pieces(folder, tmp_path):
     assert alone == [row["predicted_kind"] for row in told[-100:]]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_what_is_interrupted_leaves_nothing_behind(folder, tmp_path, number):
-    (tmp_path / "p.csv").write_text("from before\n")
-    command = [sys.executable, "-m", "chainrule", "predict", folder / "kind.npz", "-"]
-    running = subprocess.Popen(
-        [*map(str, command), "-o", "p.csv"],
-        cwd=tmp_path,
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=as_it_is(),
-    )
-    with running:
-        rows = "\n".join(",".join(row).replace(", with", " with") for row in fruit(200, 1))
-        running.stdin.write((",".join(HEADER) + "\n" + rows + "\n").encode())
-        running.stdin.flush()  # and then the pipe stays open
-        until = time.monotonic() + 120
-        while len(os.listdir(tmp_path)) < 2 and running.poll() is None:  # its temporary file
-            assert time.monotonic() < until
-            time.sleep(0.05)
-        running.send_signal(number)
-        assert running.wait(60) == 130
-        assert b"Interrupted; nothing was written." in running.stderr.read()
-    assert os.listdir(tmp_path) == ["p.csv"]
-    assert (tmp_path / "p.csv").read_text() == "from before\n"
-
-
 @pytest.mark.skipif(os.name == "nt", reason="there are no pseudo-terminals there")
 def test_a_terminal_sees_a_bar_and_a_file_does_not(folder, new):
     import fcntl
@@ -196,7 +167,7 @@ def test_a_terminal_sees_a_bar_and_a_file_does_not(folder, new):
 
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
-    command = [sys.executable, "-m", "chainrule", "predict", folder / "kind.npz", new]
+    command = [sys.executable, "-m", "chainrule_command", "predict", folder / "kind.npz", new]
     with os.fdopen(slave, "wb") as terminal:
         done = subprocess.run(
             [*map(str, command)],

@@ -4,17 +4,15 @@ This file stands beside the package, not in it: Python loads a package, and with
 any file in it. All else of the command is `chainrule.command`.
 """
 
-import contextlib
 import os
 import signal
 import sys
-from typing import NoReturn
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Run the command, and end with its exit code."""
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as for a job in the background
@@ -26,18 +24,19 @@ def main() -> NoReturn:
     _end(main())
 
 
-def _end_at_once(number: int, frame: object) -> NoReturn:
+def _end_at_once(number: int, frame: object) -> None:
     """Say in a line that it is over. While a file is being written another handler stands here."""
-    os.write(
-        2, b"\n" * os.isatty(2) + b"chainrule: Interrupted; nothing half-done is left behind.\n"
-    )
+    line = b"\n" * os.isatty(2)  # a bar may stand in the line before
+    os.write(2, line + b"chainrule: Interrupted; nothing half-done is left behind.\n")
     os._exit(INTERRUPTED)
 
 
-def _end(code: int) -> NoReturn:
+def _end(code: int) -> None:
     """End without waiting for threads: one that still reads a table would abort the process."""
+    import contextlib  # late: it takes milliseconds in which nobody would hear Ctrl-C
+
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # nobody may read it any more
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
             stream.flush()
     os._exit(code)
 

@@ -6,11 +6,10 @@ import base64
 import html
 import io
 from collections.abc import Sequence
-from typing import Any
 
 from chainrule import __version__
 from chainrule.command.learning import Trained
-from chainrule.command.pictures import figures_of
+from chainrule.command.pictures import Picture, pictures_of
 from chainrule.command.scores import MEANINGS, names_shown
 from chainrule.command.texts import (
     architecture,
@@ -35,7 +34,8 @@ th { font-weight: 600; color: #55606d; } td.number, th.number { text-align: righ
 td.best { font-weight: 700; } .quiet { color: #66717e; font-size: .9rem; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr));
             gap: 1.8rem 2.5rem; align-items: start; }
-figure { margin: 0; min-width: 0; } figcaption { font-weight: 600; margin-bottom: .4rem; }
+figure { margin: 0; min-width: 0; } figcaption { font-weight: 600; }
+figure p { margin: .1rem 0 .6rem; max-width: 28rem; }
 img { max-width: 100%; height: auto; display: block; }
 """
 
@@ -54,7 +54,7 @@ def page_of(trained: Trained, source: str) -> str:
         "<h2>Scores on the held-out rows</h2>",
         _scores_table(schema.scores),
         '<h2>Pictures</h2><div class="pictures">',
-        *(_picture(title, figure) for title, figure in figures_of(trained).items()),
+        *map(_picture, pictures_of(trained)),
         "</div>",
         "<h2>Columns</h2>",
         _columns_table(trained),
@@ -111,13 +111,14 @@ def _columns_table(trained: Trained) -> str:
     return _table([head, '<th class="number">importance</th>'], rows)
 
 
-def _picture(title: str, figure: Any) -> str:
+def _picture(picture: Picture) -> str:
     drawn = io.BytesIO()
-    figure.savefig(drawn, format="svg", metadata={"Date": None})
+    picture.figure.savefig(drawn, format="svg", metadata={"Date": None})
     data = base64.b64encode(drawn.getvalue()).decode()
-    width = round(figure.get_figwidth() * 80)
+    width = round(picture.figure.get_figwidth() * 80)
     return (
-        f"<figure><figcaption>{_safe(title)}</figcaption>"
-        f'<img alt="{_safe(title)}" width="{width}" src="data:image/svg+xml;base64,{data}">'
-        "</figure>"
+        f"<figure><figcaption>{_safe(picture.title)}</figcaption>"
+        f'<p class="quiet">{_safe(picture.reading)}</p>'
+        f'<img alt="{_safe(picture.title)}" width="{width}" '
+        f'src="data:image/svg+xml;base64,{data}"></figure>'
     )

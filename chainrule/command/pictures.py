@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,35 +20,80 @@ MOST_BARS = 20
 MOST_CLASSES = 30
 
 
-def figures_of(trained: Trained) -> dict[str, Any]:
-    """Return the figures of a report by their titles."""
+class Picture(NamedTuple):
+    """A figure, what it shows, and how to read it."""
+
+    title: str
+    reading: str
+    figure: Any
+
+
+def pictures_of(trained: Trained) -> list[Picture]:
+    """Return the pictures of a report."""
     schema = trained.schema
     of_task = _of_classes if schema.task == "classification" else _of_numbers
-    figures = of_task(trained)
+    pictures = of_task(trained)
     if by_importance(schema.columns):
-        figures["Which columns matter"] = plot_importance(schema.columns, schema.task)
-    curves = draw_learning_curves({"loss": trained.curves}, ["loss"], {})
-    return {**figures, "The loss while training, a mean over the networks": curves}
+        pictures.append(
+            Picture(
+                "Which columns matter",
+                "Shuffling a column takes away what it tells. The more the score falls, the more "
+                "the networks need it; two columns that tell the same can stand in for each other.",
+                plot_importance(schema.columns, schema.task),
+            )
+        )
+    pictures.append(
+        Picture(
+            "The loss while training",
+            "A mean over the networks that still learn; one that gets no better stops. Validation "
+            "is on rows that a network left out: where it rises, rows are learned by heart.",
+            draw_learning_curves({"loss": trained.curves}, ["loss"], {}),
+        )
+    )
+    return pictures
 
 
-def _of_classes(trained: Trained) -> dict[str, Any]:
-    figures = {}
+def _of_classes(trained: Trained) -> list[Picture]:
+    pictures = []
     if len(trained.schema.classes) <= MOST_CLASSES:
         names = [short(label) for label in trained.schema.classes]
         true, p = known_rows(trained.true, trained.outputs)
-        figures["Which class is taken for which"] = plot_confusion(true, p, class_names=names)
-    reliability = plot_reliability(trained.found["reliability"])
-    return {**figures, "Are predictions as sure as they are right?": reliability}
+        pictures.append(
+            Picture(
+                "Which class is taken for which",
+                "How many rows of each true class were predicted as what. Right ones are on the "
+                "diagonal.",
+                plot_confusion(true, p, class_names=names),
+            )
+        )
+    pictures.append(
+        Picture(
+            "Are predictions as sure as they are right?",
+            "A dot is a tenth of sureness, larger for more rows. Below the line predictions are "
+            "too sure of themselves, above it not sure enough.",
+            plot_reliability(trained.found["reliability"]),
+        )
+    )
+    return pictures
 
 
-def _of_numbers(trained: Trained) -> dict[str, Any]:
+def _of_numbers(trained: Trained) -> list[Picture]:
     true, predicted = trained.true, trained.outputs[:, 0]
     width = trained.schema.half_widths.get(str(COVERAGE))
-    band = "" if width is None else f"; the band is the {COVERAGE} % interval"
-    return {
-        f"Predicted and true{band}": plot_predictions(true, predicted, half_width=width),
-        "What is left over": plot_residuals(true, predicted),
-    }
+    band = f" {COVERAGE} of 100 rows should lie in the band." if width is not None else ""
+    return [
+        Picture(
+            "Predicted and true",
+            f"A dot is a row; a perfect prediction lies on the line.{band}",
+            plot_predictions(true, predicted, half_width=width),
+        ),
+        Picture(
+            "What is left over",
+            "A band around zero is good. A curve means that something was missed, a funnel that "
+            "errors grow with what is predicted.",
+            plot_residuals(true, predicted),
+        ),
+    ]
 
 
 def plot_importance(columns: Sequence[ColumnInfo], task: str) -> Any:
@@ -62,6 +107,7 @@ def plot_importance(columns: Sequence[ColumnInfo], task: str) -> Any:
     score = "accuracy" if task == "classification" else "R²"
     panel.set(xlabel=f"{score} lost where the column is shuffled")
     panel.grid(axis="x", alpha=0.3)
+    panel.set_axisbelow(True)
     return figure
 
 

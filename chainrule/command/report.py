@@ -67,11 +67,10 @@ def _details(schema: Schema, found: dict[str, Any]) -> list[str]:
             "Calibration: are predictions as sure as they are right?",
             *texts.calibration_table(found["reliability"]),
         ]
-    covered = found["scores"].get("coverage")
-    if covered is None:
+    width = schema.half_widths.get(str(COVERAGE))
+    if width is None:
         return []
-    width = schema.half_widths[str(COVERAGE)]
-    return ["", texts.interval_line(COVERAGE, width, covered, schema.target_unit)]
+    return ["", texts.interval_line(COVERAGE, width, schema.target_unit)]
 
 
 def of_model(path: str, model: Model) -> list[str]:

@@ -159,12 +159,10 @@ def _as(name: str, value: float) -> str:
     return f"{value:.1%}" if name == "accuracy" else f"{value:.3f}"
 
 
-def interval_line(percent: int, half_width: float, covered: float, unit: str) -> str:
-    """Return what an interval promises, and what it held."""
+def interval_line(percent: int, half_width: float, unit: str) -> str:
+    """Return how far an interval reaches."""
     reach = rounded(half_width) + (f" {unit}" if unit else "")
-    return (
-        f"  {percent} % intervals reach {reach} to each side; they hold {covered:.1%} of these rows"
-    )
+    return f"  The {percent} % interval reaches {reach} to each side of a prediction."
 
 
 def architecture(ensemble: Any) -> str:

@@ -43,7 +43,8 @@ def test_the_report_of_numbers(folder):
     assert told.startswith("Regression: the target holds numbers with fractions, ")
     for score in ("r2", "rmse", "mae"):
         assert re.search(rf"^  {score} +-?\d+\.\d+ +-?\d+\.\d+ +-?\d+\.\d+", told, re.MULTILINE)
-    assert re.search(r"90 % intervals reach .* they hold \d+\.\d% of these rows", told)
+    assert re.search(r"^  coverage +[01]\.\d+ +- +- ", told, re.MULTILINE)
+    assert re.search(r"The 90 % interval reaches \d+\.\d+ to each side", told)
 
 
 def test_the_most_important_column_is_found(tmp_path):

@@ -95,7 +95,8 @@ def command(
     for line in findings.lines():
         click.echo(f"chainrule: warning: {line}", err=True)
     if output != "-" and not quiet:
-        click.echo(f"{columns.rows:,} rows are predicted in {output}", err=True)
+        are = "row is" if columns.rows == 1 else "rows are"
+        click.echo(f"{columns.rows:,} {are} predicted in {output}", err=True)
 
 
 def _check_options(schema: Any, probabilities: bool, interval: int | None) -> None:
@@ -111,8 +112,9 @@ def _check_options(schema: Any, probabilities: bool, interval: int | None) -> No
         )
     if str(interval) not in schema.half_widths:
         most = max(map(int, schema.half_widths), default=0)
+        can = f"intervals of at most {most} %" if most else "no interval"
         raise click.UsageError(
-            f"So few rows were held out that intervals of at most {most} % can be promised."
+            f"The model learned from so few rows ({schema.rows}) that {can} can be promised."
         )
 
 

@@ -21,8 +21,9 @@ def of_training(trained: Trained) -> list[str]:
     schema = trained.schema
     lines = [
         f"Target: {texts.target_described(schema)}",
-        f"Learned from {schema.rows:,} rows, {len(schema.used)} columns; measured on "
-        f"{schema.held_out:,} rows that were held out.",
+        f"Learned from {texts.counted(schema.rows, 'row')}, "
+        f"{texts.counted(len(schema.used), 'column')}; measured on "
+        f"{texts.counted(schema.held_out, 'row')} held out.",
         *(f"Note: {note}" for note in schema.notes),
         f"Model: {texts.architecture(trained.estimator.network_)}",
         "",
@@ -41,7 +42,8 @@ def of_training(trained: Trained) -> list[str]:
 def of_evaluation(schema: Schema, found: dict[str, Any]) -> list[str]:
     """Return how good a model is on a table, beside what it was on the rows held out before."""
     lines = [
-        f"{found['rows']:,} rows; beside them the scores on the rows held out when it was trained.",
+        f"{texts.counted(found['rows'], 'row')}; beside their scores those of the rows held out "
+        "when it was trained.",
         "",
         *texts.scores_table({"here": found["scores"], "at training": schema.scores["network"]}),
     ]
@@ -80,8 +82,8 @@ def of_model(path: str, model: Model) -> list[str]:
     lines = [
         f"{path}: a model of a table, for {schema.task}, by chainrule {model.version}",
         f"Predicts {texts.target_described(schema)}.",
-        f"Learned from {schema.rows:,} rows, measured on {schema.held_out:,} others; seed "
-        f"{schema.seed}.",
+        f"Learned from {texts.counted(schema.rows, 'row')}, measured on {schema.held_out:,} "
+        f"others; seed {schema.seed}.",
         texts.architecture(model.ensemble),
         *(f"Note: {note}" for note in schema.notes),
         "",

@@ -37,7 +37,7 @@ def missing_columns(schema: Schema, names: list[str]) -> list[Finding]:
 
 
 def _advice(column: ColumnInfo, names: list[str]) -> str:
-    advice = hint(column.name, names).removeprefix(";").strip()
+    advice = hint(column.name, names)
     return f"trained on values in {column.unit}; {advice}" if column.unit else advice
 
 

@@ -16,6 +16,7 @@ FEW = 10
 """So many different whole numbers are taken for classes, and more for numbers."""
 
 MOST_CLASSES = 1000
+LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,11 @@ def decide(target: Any, wanted: Kind | None = None) -> Task:
                 f"The target {name!r} holds {_called(values)} such as {str(distinct[0])[:40]!r}, "
                 "and a regression needs numbers. Text that means a missing value is told with "
                 "--missing."
+            )
+        if np.abs(values).max() > LARGEST:
+            raise InputError(
+                f"The target {name!r} holds numbers beyond {LARGEST:g}, whose squares are beyond "
+                "all numbers; divide them first, or take their logarithm."
             )
         return Task(kind, name, f"Regression: {why}.", values.astype(np.float64))
     _check_classes(name, values, distinct)

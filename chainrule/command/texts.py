@@ -26,8 +26,9 @@ def grid(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
 
 
 def short(text: Any, width: int = WIDTH) -> str:
-    """Return text of at most so many characters."""
+    """Return text of at most so many characters, on one line, without what steers a terminal."""
     text = " ".join(str(text).split())
+    text = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
@@ -37,11 +38,20 @@ def rounded(value: float) -> str:
     >>> rounded(0.97214), rounded(12345.6), rounded(0.000012345)
     ('0.972', '12,346', '1.2e-05')
     """
-    if abs(value) >= 1000:
+    if 1000 <= abs(value) < 1e9:
         return f"{value:,.0f}"
     if 0 < abs(value) < 0.0005:
         return f"{value:.2g}"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.4g}"
+
+
+def counted(count: int, thing: str) -> str:
+    """Return a number with what it counts.
+
+    >>> counted(1, "row"), counted(1200, "column")
+    ('1 row', '1,200 columns')
+    """
+    return f"{count:,} {thing}" + "s" * (count != 1)
 
 
 def scores_table(scores: dict[str, dict[str, float]]) -> list[str]:
@@ -106,28 +116,27 @@ def signed(value: float) -> str:
 def described(column: ColumnInfo) -> str:
     """Return what a column held, in a few words."""
     if column.kind == "category":
-        told = f"{column.categories:,} categories: {', '.join(column.examples)}"
+        examples = ", ".join(short(text, 60) for text in column.examples)
+        told = f"{column.categories:,} categories: {examples}"
         told += ", ..." if column.categories > len(column.examples) else ""
     elif column.kind == "boolean":
         told = "true or false"
     else:
         told = f"{column.low:g} to {column.high:g}" + (f" {column.unit}" * bool(column.unit))
     if column.missing:
-        rows = "row" if column.missing == 1 else "rows"
-        told += f" (missing in {column.missing:,} {rows})"
+        told += f" (missing in {counted(column.missing, 'row')})"
     return told if column.used else f"{told} (left out)"
 
 
 def target_described(schema: Schema) -> str:
     """Return what is predicted, in a few words."""
+    target = short(schema.target, 60)
     if schema.task == "regression":
         unit = f" {schema.target_unit}" if schema.target_unit else ""
-        return (
-            f"{schema.target}, a number from {schema.target_low:g} to {schema.target_high:g}{unit}"
-        )
+        return f"{target}, a number from {schema.target_low:g} to {schema.target_high:g}{unit}"
     shown = ", ".join(short(label) for label in schema.classes[:MOST_SHOWN])
     more = ", ..." if len(schema.classes) > MOST_SHOWN else ""
-    return f"{schema.target}, one of {len(schema.classes)} classes: {shown}{more}"
+    return f"{target}, one of {len(schema.classes)} classes: {shown}{more}"
 
 
 def verdict(schema: Schema) -> str:

@@ -88,7 +88,7 @@ def _check_names(source: Source, wishes: Wishes) -> None:
     names = source.names
     for name in (wishes.target, *wishes.drop, *wishes.categories):
         if name not in names:
-            raise InputError(f"{source.label} has no column {name!r}{hint(name, names)}.")
+            raise InputError(f"{source.label} has no column {name!r}; {hint(name, names)}.")
     if wishes.target in wishes.drop:
         raise InputError(f"Column {wishes.target!r} is the target, and cannot be dropped as well.")
     rest = len(names) - 1 - len(set(wishes.drop))
@@ -107,9 +107,9 @@ def _check_names(source: Source, wishes: Wishes) -> None:
 def hint(name: str, names: Sequence[str]) -> str:
     """Return what may have been meant, and what there is."""
     close = get_close_matches(name, names, n=1)
-    meant = f"; did you mean {close[0]!r}?" if close else ""
     shown = ", ".join(repr(other) for other in names[:12]) + (", ..." if len(names) > 12 else "")
-    return f"{meant or ';'} There {'is' if len(names) == 1 else 'are'} {shown}"
+    there = f"{'is' if len(names) == 1 else 'are'} {shown}"
+    return f"did you mean {close[0]!r}? There {there}" if close else f"there {there}"
 
 
 def _with_a_target(frame: Any, wishes: Wishes, label: str, notes: list[str]) -> Any:

@@ -13,14 +13,18 @@ QUICK = ("--epochs", "8", "--members", "2", "--hidden", "16", "--quiet", "--no-i
 
 
 def as_it_is(**more):
-    """Return variables for the command: nothing measured, nothing started anew."""
-    return {
+    """Return variables for the command: nothing measured, nothing started anew.
+
+    One that is given as None is not set.
+    """
+    variables = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("OPENBLAS", "CHAINRULE"))},
         "PYTHONPATH": str(ROOT),
         "CHAINRULE_AS_IT_IS": "1",
         "OPENBLAS_NUM_THREADS": "1",
         **more,
     }
+    return {name: value for name, value in variables.items() if value is not None}
 
 
 def chainrule(*arguments, cwd=None, given=None, **variables):

@@ -9,6 +9,8 @@ import time
 import pytest
 from command.running import HEADER, ROOT, as_it_is, chainrule, fruit
 
+from chainrule.command import kernels
+
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there"),
     pytest.mark.usefixtures("ctrl_c"),
@@ -46,6 +48,24 @@ def test_while_a_package_is_being_loaded(folder, tmp_path, package, arguments):
     assert done.stderr == TOLD
     assert done.returncode == 130
     assert sorted(os.listdir(folder)) == before
+
+
+def test_while_training_starts_itself_anew(folder, tmp_path, monkeypatch):
+    """Python itself, while it starts, would show a traceback; so the signal waits until then."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal\n"
+        "if 'OPENBLAS_NUM_THREADS' in os.environ: os.kill(os.getpid(), signal.SIGINT)"
+    )
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    kernels._remember(kernels.Fastest(1.0, 3.0, 0.5))
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    arguments = ["train", "fruit.csv", "--target", "kind", "-o", "m.npz"]
+    given = dict.fromkeys(("CHAINRULE_AS_IT_IS", "OPENBLAS_NUM_THREADS"))
+    done = chainrule(*arguments, cwd=folder, PYTHONPATH=path, **given)
+    assert done.returncode == 130
+    told, interrupted = done.stderr.splitlines(keepends=True)
+    assert "OPENBLAS_NUM_THREADS=1" in told
+    assert interrupted == TOLD
 
 
 def test_a_job_that_ignores_it_goes_on_ignoring_it(tmp_path):

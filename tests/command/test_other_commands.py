@@ -111,23 +111,10 @@ def test_measuring_remembers(tmp_path, monkeypatch):
     assert kernels.remembered() is None
 
 
-def run_without(remembered, *arguments, **given):
-    variables = {k: v for k, v in as_it_is().items() if k not in remembered}
-    return subprocess.run(
-        [sys.executable, "-m", "chainrule_command", *arguments],
-        capture_output=True,
-        text=True,
-        env=variables,
-        timeout=300,
-        check=False,
-        **given,
-    )
-
-
 def test_a_script_runs_with_what_is_fastest(remembered, tmp_path):
     script = "import os, sys\nprint(sys.argv[1:], os.environ.get('OPENBLAS_NUM_THREADS'))\nexit(3)"
     (tmp_path / "script.py").write_text(script)
-    done = run_without(remembered, "run", "script.py", "--epochs", "2", cwd=tmp_path)
+    done = chainrule("run", "script.py", "--epochs", "2", cwd=tmp_path, **remembered)
     assert done.returncode == 3
     assert done.stdout == "['--epochs', '2'] 1\n"
     assert done.stderr.count("\n") == 1
@@ -136,7 +123,7 @@ def test_a_script_runs_with_what_is_fastest(remembered, tmp_path):
 
 def test_training_starts_itself_anew_once(remembered, folder, tmp_path):
     arguments = ("train", str(folder / "fruit.csv"), "--target", "kind", "-o", "m.npz")
-    done = run_without(remembered, *arguments, *QUICK, cwd=tmp_path)
+    done = chainrule(*arguments, *QUICK, cwd=tmp_path, **remembered)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("OPENBLAS_NUM_THREADS=1") == 1
     assert done.stdout.count("Classification: ") == 1

@@ -1,12 +1,17 @@
 """The real command, in a process of its own; and a table to learn from."""
 
+import contextlib
 import csv
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
+
+from chainrule.command import main
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--epochs", "8", "--members", "2", "--hidden", "16", "--quiet", "--no-importance")
@@ -39,6 +44,26 @@ def chainrule(*arguments, cwd=None, given=None, **variables):
         timeout=300,
         check=False,
     )
+
+
+def called(*arguments, cwd=None):
+    """Run the command in this process, which saves the second in which packages are loaded.
+
+    What is told of a failure, and signals, are put to the real command: `chainrule` above.
+    """
+    told, error = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
+    with (
+        mock.patch.dict(os.environ, {"CHAINRULE_AS_IT_IS": "1"}),
+        contextlib.chdir(cwd or "."),
+        contextlib.redirect_stdout(told),
+        contextlib.redirect_stderr(error),
+    ):
+        code = main([str(argument) for argument in arguments])
+    texts = []
+    for stream in (told, error):
+        stream.flush()
+        texts.append(stream.buffer.getvalue().decode())
+    return subprocess.CompletedProcess(arguments, code, *texts)
 
 
 def write_csv(path, header, rows, **options):

@@ -5,13 +5,13 @@ import subprocess
 import sys
 
 import pytest
-from command.running import HEADER, QUICK, ROOT, as_it_is, chainrule, fruit, write_csv
+from command.running import HEADER, QUICK, ROOT, as_it_is, called, chainrule, fruit, write_csv
 
 from chainrule.command import kernels, main
 
 
 def ran(*arguments, **given):
-    done = chainrule(*arguments, **given)
+    done = called(*arguments, **given)
     assert done.returncode == 0, done.stderr
     return done
 

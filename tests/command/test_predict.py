@@ -7,13 +7,13 @@ import sys
 
 import numpy as np
 import pytest
-from command.running import HEADER, as_it_is, chainrule, fruit, read_csv, write_csv
+from command.running import HEADER, as_it_is, called, fruit, read_csv, write_csv
 
 from chainrule import Ensemble
 
 
-def predict(folder, model, table, *options, code=0, **given):
-    done = chainrule("predict", folder / model, table, *options, **given)
+def predict(folder, model, table, *options, code=0):
+    done = called("predict", folder / model, table, *options)
     assert done.returncode == code, done.stderr
     return done
 

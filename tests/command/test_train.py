@@ -5,19 +5,16 @@ import re
 
 import numpy as np
 import pytest
-from command.running import HEADER, QUICK, chainrule, fruit, write_csv
+from command.running import HEADER, QUICK, called, chainrule, fruit, write_csv
 
 from chainrule import Ensemble
 from chainrule.command.task import decide
 
 
 def train(folder, table, *options, target="kind", output="model.npz", **given):
-    done = chainrule(
-        *("train", table, "--target", target, "--output", output, "--drop", "id"),
-        *(*QUICK, *options),
-        cwd=folder,
-        **given,
-    )
+    arguments = ("train", table, "--target", target, "--output", output, "--drop", "id", *QUICK)
+    start = called if table != "-" else chainrule
+    done = start(*arguments, *options, cwd=folder, **given)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -51,7 +48,7 @@ def test_the_most_important_column_is_found(tmp_path):
     rng = np.random.default_rng(0)
     rows = [[f"{a:.3f}", f"{b:.3f}", f"{3 * b:.3f}"] for a, b in rng.normal(size=(200, 2))]
     write_csv(tmp_path / "t.csv", ["noise", "cause", "y"], rows)
-    done = chainrule(
+    done = called(
         *("train", "t.csv", "--target", "y", "-o", "m.npz", "--json", "--report", "r.html"),
         *("--epochs", 30, "--members", 2, "--hidden", "16"),
         cwd=tmp_path,
@@ -133,11 +130,10 @@ def test_every_kind_of_file_has_the_same_predictions(folder, tmp_path):
     )
     (tmp_path / "utf16.csv").write_bytes(text.decode().encode("utf-16"))
 
-    def predicted(table, *options, **given):
-        model = folder / "kind.npz"
-        done = chainrule("predict", model, table, "--probabilities", *options, **given)
+    def predicted(table, *options):
+        done = called("predict", folder / "kind.npz", table, "--probabilities", *options)
         assert done.returncode == 0, done.stderr
-        return done.stdout if isinstance(done.stdout, str) else done.stdout.decode()
+        return done.stdout
 
     expected = predicted(folder / "fruit.csv")
     assert len(expected.splitlines()) == 301
@@ -145,7 +141,8 @@ def test_every_kind_of_file_has_the_same_predictions(folder, tmp_path):
         assert predicted(tmp_path / name) == expected, name
     assert predicted(tmp_path / "european.csv", "--decimal", ",") == expected
     assert predicted(tmp_path / "utf16.csv", "--encoding", "utf-16") == expected
-    assert predicted("-", given=gzip.compress(text)) == expected
+    command = ("predict", folder / "kind.npz", "-", "--probabilities")
+    assert chainrule(*command, given=gzip.compress(text)).stdout.decode() == expected
 
 
 @pytest.mark.parametrize("kind", ["csv", "gz", "parquet"])
@@ -158,10 +155,10 @@ def test_training_takes_them_too(folder, tmp_path, kind):
         frame.to_parquet(tmp_path / "t.parquet")
     else:
         frame.to_csv(tmp_path / f"t.{kind}", compression="gzip" if kind == "gz" else None)
-    table, given = f"t.{kind}", None
+    table, given = f"t.{kind}", {}
     if kind == "csv":  # with pandas' row numbers in front, through a pipe
-        table, given = "-", (tmp_path / "t.csv").read_bytes()
-    done = train(tmp_path, table, "--drop", "price", given=given)
+        table, given = "-", {"given": (tmp_path / "t.csv").read_bytes()}
+    done = train(tmp_path, table, "--drop", "price", **given)
     stdout = done.stdout if isinstance(done.stdout, str) else done.stdout.decode()
     with np.load(tmp_path / "model.npz") as here, np.load(folder / "kind.npz") as there:
         values = [name for name in there.files if name.startswith("values")]
@@ -212,9 +209,9 @@ def test_labels_of_any_kind_are_found_again(tmp_path, labels):
     rows = [[f"{x:.3f}", labels[n % len(labels)]] for n, x in enumerate(noise)]
     write_csv(tmp_path / "t.csv", "xy", rows)
     arguments = ("train", "t.csv", "--target", "y", "-o", "m.npz", *QUICK)
-    done = chainrule(*arguments, "--task", "classification", cwd=tmp_path)
+    done = called(*arguments, "--task", "classification", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    told = json.loads(chainrule("evaluate", "m.npz", "t.csv", "--json", cwd=tmp_path).stdout)
+    told = json.loads(called("evaluate", "m.npz", "t.csv", "--json", cwd=tmp_path).stdout)
     assert told["rows"] == 60
     assert told["unknown_classes"] == {}
     assert np.array(told["confusion"]).sum() == 60
@@ -223,7 +220,7 @@ def test_labels_of_any_kind_are_found_again(tmp_path, labels):
 def test_text_that_means_missing_and_numbers_that_are_names(tmp_path):
     rows = [[f"{n % 7}" if n % 9 else "?", f"{1000 + n % 4:05d}", "ab"[n % 2]] for n in range(80)]
     write_csv(tmp_path / "t.csv", ["x", "zip", "y"], rows)
-    done = chainrule(
+    done = called(
         *("train", "t.csv", "--target", "y", "-o", "m.npz", "--json", *QUICK),
         *("--missing", "?", "--categories", "zip"),
         cwd=tmp_path,
@@ -235,7 +232,7 @@ def test_text_that_means_missing_and_numbers_that_are_names(tmp_path):
     assert (postal["kind"], postal["examples"][0][:2]) == ("category", "01")
     # The model remembers both: new rows need no options.
     write_csv(tmp_path / "new.csv", ["x", "zip"], [["?", "01002"], ["3", "01001"]])
-    done = chainrule("predict", "m.npz", "new.csv", cwd=tmp_path)
+    done = called("predict", "m.npz", "new.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 3
 

@@ -56,14 +56,22 @@ class Given(NamedTuple):
 class Unseen(NamedTuple):
     """What is predicted for rows that were not learned from, to calibrate by.
 
-    outputs is (K, N, outputs), of K members in the user's units, and counts (K,) how much each
-    counts in the prediction.
+    Attributes
+    ----------
+    outputs : ndarray, shape (K, N, outputs)
+        Of K members, in the user's units.
+    counts : ndarray, shape (K,)
+        How much each counts in the prediction.
+    by_all : bool
+        Whether it is what all members say that predict together, or each row only by those that
+        left it out.
     """
 
     y: Array
     weight: Array
     outputs: Array
     counts: Array
+    by_all: bool
 
 
 @dataclass
@@ -262,13 +270,15 @@ class NetworkEstimator(BaseEstimator):
             rows = np.flatnonzero(np.isfinite(out_of_fold).all(axis=1))
             outputs = self._in_units(out_of_fold[rows].astype(np.float64)[np.newaxis])
             kept = given.at(rows)
-            unseen = Unseen(kept.y, weights_of(kept), outputs, np.ones(1))
+            by_all = self.network is not None or self.members == 1
+            unseen = Unseen(kept.y, weights_of(kept), outputs, np.ones(1), by_all)
         self._calibrate(unseen)
 
     def _unseen(self, given: Given) -> Unseen:
         """Return what is predicted for rows that were not learned from."""
         outputs = self._outputs_of(given.X, every=True)
-        return Unseen(given.y, weights_of(given), outputs, member_weights(self.network_))
+        counts = member_weights(self.network_)
+        return Unseen(given.y, weights_of(given), outputs, counts, by_all=True)
 
     # ------------------------------------------------------------ predicting, saving
 

@@ -58,7 +58,9 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         Whether to hold rows out, keep each member's best epoch on them, and stop a member that gets
         no better. "auto" does so from 50 rows on: with fewer, each is needed to learn from.
     validation_fraction : float
-        The share to hold out, of each class alike.
+        The share to hold out, classes alike. Of several members each leaves out a part of its own,
+        one of as many as make about this share, so that no row is lost to learning. A single
+        network leaves out one.
     patience : int
         How many epochs without getting better to bear. (scikit-learn's MLP says n_iter_no_change;
         what is counted here are epochs, as in `EarlyStopping`.)
@@ -68,7 +70,10 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     members : int
         How many networks are trained at once and predict together. One is a single network.
     temperature_scaling : bool
-        Whether to calibrate probabilities on the held-out rows (Guo et al., 2017).
+        Whether to calibrate probabilities on held-out rows (Guo et al., 2017): `validation_data`,
+        or the part that a single network leaves out. Where each of several members leaves out a
+        part of its own, what they predict together is left as it is: the mean is less sure than
+        each alone, and a temperature found for each alone would make it too unsure.
     preparation : "auto", Preparation or None
         What turns rows into numbers for the network: "auto" is a `TablePreparation`, which takes
         data frames, categories and missing values; or one of one's own, which is copied. With None
@@ -115,7 +120,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     best_validation_score_ : float or None
         The largest of them.
     temperature_ : float
-        What the last layer's input was divided by: above 1, the networks were too sure.
+        What the last layer's outputs were divided by: above 1, the networks were too sure. It is
+        1 where nothing was calibrated.
 
     Examples
     --------
@@ -315,7 +321,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
 
     def _calibrate(self, unseen: Unseen | None) -> None:
         self.temperature_ = 1.0
-        if self.temperature_scaling and unseen is not None and can_cool(self.network_):
+        wanted = self.temperature_scaling and can_cool(self.network_)
+        if wanted and unseen is not None and unseen.by_all:
             self._fit_temperature(unseen)
 
     def _fit_temperature(self, unseen: Unseen) -> None:
@@ -326,8 +333,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
                 "layer before a last Softmax or Sigmoid."
             )
         targets = self._course.targets
-        y, weight, outputs, counts = unseen
-        outputs = np.maximum(outputs, LEAST)
+        y, weight, counts = unseen.y, unseen.weight, unseen.counts
+        outputs = np.maximum(unseen.outputs, LEAST)
         if isinstance(targets, OneClass):
             found = fit_temperature(np.log(outputs), counts, targets.encode(y), weight)
         else:

@@ -52,7 +52,9 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
         Whether to hold rows out, keep each member's best epoch on them, and stop a member that gets
         no better. "auto" does so from 50 rows on: with fewer, each is needed to learn from.
     validation_fraction : float
-        The share to hold out.
+        The share to hold out. Of several members each leaves out a part of its own, one of as many
+        as make about this share, so that no row is lost to learning. A single network leaves out
+        one.
     patience : int
         How many epochs without getting better to bear. (scikit-learn's MLP says n_iter_no_change;
         what is counted here are epochs, as in `EarlyStopping`.)
@@ -223,12 +225,15 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Array, Array]:
         """Return the ends of an interval for each row's y, each in the shape of `predict`.
 
-        Split conformal prediction, with absolute residuals on held-out rows: see
+        Conformal prediction, with absolute residuals on rows that were not learned from: see
         `interval_half_width` for the formula and its sources. After `calibrate` with fresh rows y
         lies within with a probability of at least `coverage`, whatever the data are like, as long
-        as the new rows come from where those did. The rows held out by `fit` also decided when to
-        stop and which members count, so that with them it is an approximation: residuals are a
-        little smaller there than on new rows.
+        as the new rows come from where those did.
+
+        After `fit` alone it is an approximation, by cross-validation: the residual of a row is that
+        of the members that left it out. They err more than all members together, but the rows also
+        decided when they stopped. Given `validation_data`, those rows decided which members count,
+        too: residuals are a little smaller there than on new rows.
 
         Parameters
         ----------
@@ -248,7 +253,7 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
         check_is_fitted(self, "network_")
         if self._residuals is None:
             raise ConfigurationError(
-                "There are no held-out rows to measure intervals on: rows were too few for "
+                "No rows were left out to measure intervals on: they were too few for "
                 "early_stopping='auto', or it is False, or partial_fit came last. Fit with "
                 "early_stopping=True or validation_data, or call calibrate(X, y) with rows that "
                 "were not trained on."

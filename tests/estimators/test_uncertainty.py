@@ -74,12 +74,24 @@ def test_intervals_hold_what_they_promise(coverage, members):
     assert abs(held - coverage) < 0.05  # 4 standard deviations of so many rows
 
 
-def test_the_rows_held_out_by_fit_are_good_enough_for_most():
+@pytest.mark.parametrize("members", [1, 2, 5, 8])
+def test_what_members_leave_out_is_good_enough_for_intervals(members):
     X, y = noisy(600, 1)
-    regressor = NetworkRegressor(**QUICK, members=4, random_state=0).fit(X, y)
+    regressor = NetworkRegressor(**QUICK, members=members, random_state=0).fit(X, y)
     X_new, y_new = noisy(4000, 3)
     low, high = regressor.predict_interval(X_new, coverage=0.8)
     assert 0.72 < ((low <= y_new) & (y_new <= high)).mean() < 0.88
+
+
+def test_intervals_stay_honest_where_every_row_is_learned_by_heart():
+    X, y = noisy(80, 1)
+    options = {"members": 8, "weight_decay": 0.0, "dropout": 0.0, "learning_rate": 0.01}
+    regressor = NetworkRegressor((64, 64), **options, random_state=0).fit(X, y)
+    fitted = np.abs(y - regressor.predict(X)).mean()
+    X_new, y_new = noisy(2000, 3)
+    low, high = regressor.predict_interval(X_new, coverage=0.8)
+    assert fitted < 0.7 * np.abs(y_new - regressor.predict(X_new)).mean()
+    assert 0.7 < ((low <= y_new) & (y_new <= high)).mean() < 0.95
 
 
 def test_each_output_has_an_interval_of_its_own():
@@ -210,19 +222,30 @@ def test_probabilities_of_an_overfitted_network_are_calibrated(network):
 
 def test_temperatures_are_an_option():
     X, y = noisy(200, 0)
-    options = {**QUICK, "members": 3, "random_state": 0}
+    options = {**QUICK, "members": 1, "random_state": 0}
     plain = NetworkClassifier(**options, temperature_scaling=False).fit(X, y > 0)
     scaled = NetworkClassifier(**options, temperature_scaling=True).fit(X, y > 0)
     assert plain.temperature_ == 1.0
     assert scaled.temperature_ != 1.0
     assert not np.array_equal(plain.predict_proba(X), scaled.predict_proba(X))
     several = NetworkClassifier(**options).fit(X, X > 0)
-    assert several.temperature_ > 0
+    assert several.temperature_ != 1.0
+
+
+def test_members_that_each_leave_out_a_part_are_calibrated_by_further_rows_alone():
+    X, y = noisy(200, 0)
+    options = {**QUICK, "members": 3, "random_state": 0}
+    classifier = NetworkClassifier(**options).fit(X, y > 0)
+    assert classifier.temperature_ == 1.0
+    X_more, y_more = noisy(200, 1)
+    assert classifier.calibrate(X_more, y_more > 0).temperature_ != 1.0
+    classifier.fit(X, y > 0, validation_data=(X_more, y_more > 0))
+    assert classifier.temperature_ != 1.0
 
 
 def test_going_on_begins_from_what_was_not_cooled():
     X, y = noisy(200, 0)
-    options = {**QUICK, "members": 2, "random_state": 0, "warm_start": True, "epochs": 3}
+    options = {**QUICK, "members": 1, "random_state": 0, "warm_start": True, "epochs": 3}
     plain = NetworkClassifier(**options, temperature_scaling=False)
     scaled = NetworkClassifier(**options, temperature_scaling=True)
     for _ in range(2):

@@ -8,7 +8,7 @@ train.py evaluate.py predict.py inspect.py environment.py run.py   the subcomman
 options.py       the options that several of them share
 
 tables.py        files of every kind as tables: whole, or piece by piece
-standard_input.py   standard input that Ctrl-C ends
+opening.py standard_input.py   what they are read from: files, compressed or not, and pipes
 training_table.py   what may be learned from: the door of `train`
 task.py          classes or numbers, and why
 schema.py        what a model's file knows about the table that it learned from

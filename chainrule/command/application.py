@@ -75,8 +75,6 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return the exit code; every failure is one sentence on stderr."""
     try:
         command.main(args=arguments, prog_name="chainrule", standalone_mode=False)
-    except click.exceptions.Exit as ended:
-        return ended.exit_code
     except click.UsageError as error:
         error.show()
         return 2

@@ -1,4 +1,4 @@
-"""Files of every kind as tables: opened, decompressed, decoded, read whole or piece by piece.
+"""Files of every kind as tables: their names of columns, and their rows, whole or piece by piece.
 
 pyarrow reads; what stands here is which of its readers a file needs, and what its failures mean.
 """
@@ -8,17 +8,13 @@ from __future__ import annotations
 import codecs
 import contextlib
 import csv
-import io
 import lzma
-import os
-import stat
-import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
-from chainrule.command.standard_input import interruptible
+from chainrule.command.opening import decoded, decompressed, opened, seekable
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.extras import require
 
@@ -34,16 +30,6 @@ PIECE = 1 << 23
 
 PIECE_ROWS = 1 << 16
 """Rows of a Parquet file that are read at a time."""
-
-COMPRESSIONS = {
-    b"\x1f\x8b": "gzip",
-    b"BZh": "bz2",
-    b"\xfd7zXZ\x00": "xz",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"PK\x03\x04": "zip",
-    b"PAR1": "parquet",
-}
-"""How files begin: they are told by that, not by their names, so that a pipe can be one too."""
 
 
 @dataclass(frozen=True)
@@ -110,16 +96,16 @@ class Source:
     def __init__(self, path: str, form: Format) -> None:
         self.path, self.form = path, form
         self.label = "standard input" if path == "-" else path
-        self._file, self.size = _opened(path)
+        self._file, self.size = opened(path)
         with _explained(self):
-            stream, kind = _decompressed(self._file, self.label)
+            stream, kind = decompressed(self._file, self.label)
             self._parquet: Any = None
             if kind == "parquet":
                 parquet = require("pyarrow.parquet", "cli", "Reading a table")
-                self._parquet = parquet.ParquetFile(_seekable(stream))
+                self._parquet = parquet.ParquetFile(seekable(stream))
                 self.names = list(self._parquet.schema_arrow.names)
             else:
-                self._stream = _decoded(stream, form.encoding)
+                self._stream = decoded(stream, form.encoding)
                 self.names, self._separator = self._header()
         self._check_names()
 
@@ -264,68 +250,6 @@ class Source:
             f"{self.label} is not {self.form.encoding} text{where}. Say how it is encoded, for "
             "example --encoding latin-1 or --encoding utf-16."
         )
-
-
-# ---------------------------------------------------------------- opening
-
-
-def _opened(path: str) -> tuple[Any, int | None]:
-    """Return a file and how many bytes it has, where that is known: of a pipe it is not."""
-    if path == "-":
-        return interruptible(sys.stdin.buffer), None
-    if os.path.isdir(path):
-        raise InputError(f"{path} is a folder; a file with a table is expected.")
-    try:
-        file = open(path, "rb")  # noqa: SIM115  the Source closes it
-    except FileNotFoundError:
-        raise InputError(f"There is no file {path}.") from None
-    found = os.fstat(file.fileno())
-    if stat.S_ISREG(found.st_mode):
-        return file, found.st_size
-    return interruptible(file), None
-
-
-def _decompressed(file: Any, label: str) -> tuple[Any, str]:
-    """Return a stream of what a file holds, and what that is: text or Parquet."""
-    start = file.peek(8)[:8]
-    kind = next((kind for magic, kind in COMPRESSIONS.items() if start.startswith(magic)), "text")
-    if kind in ("text", "parquet"):
-        return file, kind
-    if kind == "zip":
-        return _only_member(file, label), "text"
-    if kind == "xz":
-        return lzma.open(file), "text"
-    pa = require("pyarrow", "cli", "Reading a table")
-    return io.BufferedReader(pa.CompressedInputStream(file, kind)), "text"
-
-
-def _only_member(file: BinaryIO, label: str) -> Any:
-    import zipfile
-
-    archive = zipfile.ZipFile(_seekable(file))
-    names = [info.filename for info in archive.infolist() if not info.is_dir()]
-    names = [name for name in names if not name.startswith("__MACOSX/")]
-    if "[Content_Types].xml" in names:
-        raise InputError(f"{label} is an office document; save the table as CSV first.")
-    if "chainrule.npy" in names:
-        raise InputError(f"{label} is a chainrule model, and a table is expected here.")
-    if len(names) != 1:
-        raise InputError(f"{label} holds {len(names)} files; a zip of one table is expected.")
-    return archive.open(names[0])
-
-
-def _seekable(file: Any) -> Any:
-    """Return a file in which one can go back; what comes through a pipe is read into memory."""
-    return file if file.seekable() else io.BytesIO(file.read())
-
-
-def _decoded(stream: Any, encoding: str) -> Any:
-    """Return a stream of UTF-8."""
-    if codecs.lookup(encoding).name == "utf-8":
-        return stream
-    pa = require("pyarrow", "cli", "Reading a table")
-    file = pa.PythonFile(stream, mode="r")
-    return io.BufferedReader(pa.transcoding_input_stream(file, encoding, "utf-8"))
 
 
 @contextlib.contextmanager

@@ -22,8 +22,8 @@ are; dates are not: make columns of what matters in them.
 
 Whether the target is a class or a number is decided by what is in it, and said. A fifth of the
 rows is held out; on these the model is measured, beside a linear model and one that always says
-the same (the most frequent class, or the mean), so that its scores mean something. An ensemble of
-small networks is trained, with early stopping and calibrated probabilities or intervals.
+the same (the most frequent class, or the mean), so that its scores mean something. Several small
+networks are trained and predict together; each leaves out a part of its rows, to stop in time.
 
 The same table, options and seed give the same model, to the last bit, on the same machine.
 """

@@ -81,6 +81,8 @@ The same table, options and seed give the same model, to the last bit, on the sa
 def command(table: str, output: str, as_json: bool, quiet: bool, **options: Any) -> None:
     """Check what is given, learn, write, and report."""
     sizes = _sizes(options["hidden"])
+    if "-" in (output, options["report"]):
+        raise click.UsageError("--output and --report are files; standard output is for the report.")
 
     from chainrule.command.kernels import restart_with_fastest
     from chainrule.command.writing import check_apart, check_output

@@ -316,6 +316,7 @@ def test_no_such_script(tmp_path):
         ("train", "t.csv"),
         ("train", "t.csv", "--target", "y", "-o", "m.npz", "--epochs", "0"),
         ("train", "t.csv", "--target", "y", "-o", "m.npz", "--hidden", "wide"),
+        ("train", "t.csv", "--target", "y", "-o", "-"),
         ("learn", "t.csv"),
         ("predict", "m.npz"),
         ("run",),

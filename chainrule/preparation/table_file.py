@@ -20,7 +20,8 @@ def columns_to_arrays(columns: Sequence[Column]) -> dict[str, Array]:
     """Return all columns as arrays.
 
     ``is_category`` and ``missing`` say of each column what it is, and ``numbers`` holds center,
-    scale, low and high of those that are numbers. Of the others ``grouped`` says whether they have
+    scale, low and high of those that are numbers; their knots stand one behind the other, and
+    ``knots/counts`` says how many are whose. Of the others ``grouped`` says whether they have
     a group of rare ones; their categories stand one behind the other, as do the rare ones, and
     ``.../counts`` says how many are whose.
     """
@@ -31,6 +32,8 @@ def columns_to_arrays(columns: Sequence[Column]) -> dict[str, Array]:
         "is_category": np.array([isinstance(c, CategoryColumn) for c in columns], np.bool_),
         "missing": np.array([column.missing for column in columns], np.bool_),
         "numbers": np.array(figures, np.float64).reshape(-1, 4),
+        "knots": np.array([knot for column in numbers for knot in column.knots], np.float64),
+        "knots/counts": np.array([len(column.knots) for column in numbers], np.int64),
         "grouped": np.array([column.grouped for column in categories], np.bool_),
     }
     for part in ("categories", "rare"):
@@ -41,7 +44,7 @@ def columns_to_arrays(columns: Sequence[Column]) -> dict[str, Array]:
 
 
 ARRAYS = (
-    *("is_category", "missing", "numbers", "grouped"),
+    *("is_category", "missing", "numbers", "knots", "knots/counts", "grouped"),
     *(f"{part}/{half}" for part in ("categories", "rare") for half in ("bytes", "lengths")),
     *("categories/counts", "rare/counts"),
 )
@@ -57,6 +60,7 @@ def columns_from_arrays(arrays: Mapping[str, Array]) -> list[Column]:
     figures = arrays["numbers"]
     _check_figures(figures, int(np.count_nonzero(~is_category)))
     rows = iter(figures.tolist())
+    knots = iter(_knots(arrays["knots"], arrays["knots/counts"], len(figures)))
     parts = zip(
         _lists("categories", arrays, len(grouped)),
         _lists("rare", arrays, len(grouped)),
@@ -71,7 +75,9 @@ def columns_from_arrays(arrays: Mapping[str, Array]) -> list[Column]:
             columns.append(CategoryColumn(texts, rare, has_group, gaps))
         else:
             center, scale, low, high = next(rows)
-            columns.append(NumberColumn(center, scale, low, high, gaps))
+            number = NumberColumn(center, scale, low, high, gaps, next(knots))
+            expect(number.varies or not number.bins)
+            columns.append(number)
     expect(any(column.width for column in columns))
     return columns
 
@@ -82,6 +88,18 @@ def _lists(part: str, arrays: Mapping[str, Array], columns: int) -> Iterator[lis
     expect(are_counts(counts, len(texts)) and len(counts) == columns)
     remaining = iter(texts)
     return (list(itertools.islice(remaining, count)) for count in counts.tolist())
+
+
+def _knots(knots: Array, counts: Array, columns: int) -> list[tuple[float, ...]]:
+    """Return each column's own knots, which rise; there are none, or at least three."""
+    expect(knots.ndim == 1 and knots.dtype == np.float64 and bool(np.isfinite(knots).all()))
+    expect(are_counts(counts, len(knots)) and len(counts) == columns)
+    remaining = iter(knots.tolist())
+    lists = [tuple(itertools.islice(remaining, count)) for count in counts.tolist()]
+    for own in lists:
+        expect(not own or len(own) > 2)
+        expect(all(one < next_one for one, next_one in itertools.pairwise(own)))
+    return lists
 
 
 def _check_figures(numbers: Array, columns: int) -> None:

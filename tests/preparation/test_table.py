@@ -360,6 +360,7 @@ def test_a_lazy_frame_is_told_to_be_collected():
     ("options", "told"),
     [
         ({"max_categories": 1}, "max_categories must be a whole number of at least 2"),
+        ({"n_bins": -1}, "n_bins must be a whole number of at least 0"),
         ({"min_frequency": 0.5}, "min_frequency must be a whole number of at least 1"),
         ({"dtype": "int8"}, "dtype must be float32 or float64"),
         ({"categorical_features": "zip"}, "categorical_features must be a list"),
@@ -526,9 +527,9 @@ def test_pandas_polars_and_dicts_give_the_same_bits_in_any_order(columns, order)
 
 
 @settings(deadline=None, max_examples=30)
-@given(tables_of(), tables_of())
-def test_later_rows_are_numbers_whatever_they_hold_and_files_keep_every_bit(columns, later):
-    preparation = fitted(columns)
+@given(tables_of(), tables_of(), st.integers(0, 4))
+def test_later_rows_are_numbers_whatever_they_hold_and_files_keep_every_bit(columns, later, bins):
+    preparation = fitted(columns, n_bins=bins)
     expected = preparation.transform(later)
     assert np.isfinite(expected).all()
     assert len(expected) == len(later["varies"])
@@ -666,6 +667,11 @@ def mutated(description, arrays):
         figures = arrays["numbers"].copy()
         figures[place] = value
         yield arrays_with(numbers=figures)
+    yield arrays_with(knots=arrays["knots"][::-1].copy())
+    yield arrays_with(knots=arrays["knots"] * NAN)
+    yield arrays_with(knots=arrays["knots"] * 0)
+    yield arrays_with(knots__counts=arrays["knots/counts"][::-1] - 1)
+    yield arrays_with(knots=np.arange(2.0), knots__counts=np.array([2, 0, 0]))
     figures = arrays["numbers"].copy()
     figures[0, 2] = figures[0, 3] + 1
     yield arrays_with(numbers=figures)
@@ -686,8 +692,10 @@ def mutated(description, arrays):
 
 def test_hostile_descriptions_are_refused(tmp_path):
     path = tmp_path / "model.npz"
-    network = Network([Linear(9, 1)], seed=0)
-    network.save(path, preparation=fitted(MIXED))
+    preparation = fitted(MIXED, n_bins=2)
+    width = len(preparation.get_feature_names_out())
+    network = Network([Linear(width, 1)], seed=0)
+    network.save(path, preparation=preparation)
     own, whole = read_archive(path, "module")
     description, arrays = write_preparation(network.preparation)
     assert read_preparation(description, arrays).columns_ == network.preparation.columns_

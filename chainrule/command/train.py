@@ -82,7 +82,9 @@ def command(table: str, output: str, as_json: bool, quiet: bool, **options: Any)
     """Check what is given, learn, write, and report."""
     sizes = _sizes(options["hidden"])
     if "-" in (output, options["report"]):
-        raise click.UsageError("--output and --report are files; standard output is for the report.")
+        raise click.UsageError(
+            "--output and --report are files; standard output is for the report."
+        )
 
     from chainrule.command.kernels import restart_with_fastest
     from chainrule.command.writing import check_apart, check_output

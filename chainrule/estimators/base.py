@@ -249,6 +249,7 @@ class NetworkEstimator(BaseEstimator):
             optimizer=options.optimizer_maker(self.optimizer),
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
+            on_epoch_end=self.verbose if callable(self.verbose) else None,
             verbose=bool(self.verbose),
         )
 

@@ -92,8 +92,9 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         that there are. A changed learning rate or weight decay is followed.
     random_state : int, RandomState or None
         The same whole number gives the same estimator, to the last bit.
-    verbose : bool
-        Whether to tell of every epoch, on standard error.
+    verbose : bool or callable
+        Whether to tell of every epoch, on standard error; or a function to tell it to, as
+        `Ensemble.fit` takes for on_epoch_end (a ready network prints lines in any case).
 
     Attributes
     ----------

@@ -12,7 +12,7 @@ import copy
 import dataclasses
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -58,6 +58,7 @@ class Plan:
     learning_rate: float
     weight_decay: float
     verbose: bool
+    on_epoch_end: Callable[[int, Mapping[str, Array]], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,9 @@ class EpochEnd:
         self.interrupted = False
 
     def __call__(self, epoch: int, row: Mapping[str, Array]) -> bool:
-        if self.plan.verbose:
+        if self.plan.on_epoch_end is not None:
+            self.plan.on_epoch_end(epoch, row)
+        elif self.plan.verbose:
             numbers = "  ".join(f"{name} {mean_of_running(of):.4f}" for name, of in row.items())
             running = int(np.isfinite(row["loss"]).sum())
             members = "" if len(row["loss"]) == 1 else f"  {running} members"

@@ -109,7 +109,8 @@ def check(estimator: Any) -> None:
     check_stopping(estimator)
     check_whole("members", estimator.members)
     check_truth("warm_start", estimator.warm_start)
-    check_truth("verbose", estimator.verbose)
+    if not callable(estimator.verbose):
+        check_truth("verbose", estimator.verbose)
     network_dtype(estimator.dtype)
     check_preparation(estimator.preparation)
     if estimator.network is not None and not (

@@ -78,8 +78,9 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
         that there are. A changed learning rate or weight decay is followed.
     random_state : int, RandomState or None
         The same whole number gives the same estimator, to the last bit.
-    verbose : bool
-        Whether to tell of every epoch, on standard error.
+    verbose : bool or callable
+        Whether to tell of every epoch, on standard error; or a function to tell it to, as
+        `Ensemble.fit` takes for on_epoch_end (a ready network prints lines in any case).
 
     Attributes
     ----------
@@ -243,6 +244,13 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
             In which share of the cases y shall lie within, 0 < coverage < 1; of several outputs,
             each by itself.
         """
+        width = self.interval_half_width(coverage)
+        prediction = self._outputs(X)
+        decode = self._course.targets.decode
+        return decode(prediction - width), decode(prediction + width)
+
+    def interval_half_width(self, coverage: float = 0.9) -> Array:
+        """Return how far `predict_interval` reaches to each side of a prediction, (outputs,)."""
         check_is_fitted(self, "network_")
         if self._residuals is None:
             raise ConfigurationError(
@@ -251,10 +259,7 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
                 "early_stopping=True or validation_data, or call calibrate(X, y) with rows that "
                 "were not trained on."
             )
-        width = interval_half_width(*self._residuals, coverage)
-        prediction = self._outputs(X)
-        decode = self._course.targets.decode
-        return decode(prediction - width), decode(prediction + width)
+        return interval_half_width(*self._residuals, coverage)
 
     def _in_units(self, outputs: Array) -> Array:
         """Return what is predicted, in the units of y."""

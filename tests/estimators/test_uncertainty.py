@@ -100,6 +100,7 @@ def test_each_output_has_an_interval_of_its_own():
     low, high = regressor.calibrate(*noisy(600, 2, outputs=2)).predict_interval(X)
     assert low.shape == Y.shape
     width = (high - low)[0]
+    np.testing.assert_allclose(regressor.interval_half_width(), width / 2, rtol=1e-9)
     assert 2.5 < width[0] < 8  # noise of 1: 2 · 1.64, and what was not learned
     assert 25 < width[1] < 60
 

@@ -77,7 +77,7 @@ def learn(
 ) -> Trained:
     """Train on most rows, measure on the held-out ones, and return all there is to tell."""
     train, held_out = _split(table, task, options)
-    estimator = _estimator(task, options, on_epoch)
+    estimator = _estimator(task, options, train, on_epoch)
     on_stage("training")
     estimator.fit(train.X, train.y)
     on_stage("measuring")
@@ -132,8 +132,10 @@ def _split(table: TrainingTable, task: Task, options: Options) -> tuple[Rows, Ro
     return every.at(train), every.at(held_out)
 
 
-def _estimator(task: Task, options: Options, on_epoch: Callable[[int, Any], Any]) -> Any:
-    from chainrule.estimators import NetworkClassifier, NetworkRegressor
+def _estimator(
+    task: Task, options: Options, train: Rows, on_epoch: Callable[[int, Any], Any]
+) -> Any:
+    from chainrule.estimators import NetworkClassifier, NetworkRegressor, defaults
     from chainrule.preparation import TablePreparation
 
     wanted = {
@@ -144,7 +146,9 @@ def _estimator(task: Task, options: Options, on_epoch: Callable[[int, Any], Any]
     if options.balanced and task.kind == "classification":
         wanted["class_weight"] = "balanced"
     kind = NetworkClassifier if task.kind == "classification" else NetworkRegressor
-    preparation = TablePreparation(categorical_features=options.categories)
+    preparation = TablePreparation(
+        categorical_features=options.categories, n_bins=defaults.n_bins(*train.X.shape)
+    )
     return kind(preparation=preparation, random_state=options.seed, verbose=on_epoch, **wanted)
 
 

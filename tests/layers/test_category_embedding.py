@@ -36,7 +36,7 @@ def test_what_is_no_code_is_refused_with_its_place(code, told, members):
 def test_a_wrong_code_of_one_member_is_refused():
     x = np.zeros((4, 2, 1))
     x[2, 1] = 7
-    with pytest.raises(InputError, match="Column 0 .* from 0 to 6; row 2 has 7.0"):
+    with pytest.raises(InputError, match=r"Column 0 .* from 0 to 6; row 2 has 7.0"):
         StackedCategoryEmbedding(2, 1, (7,), embedding_dim=2).predict(x)
 
 

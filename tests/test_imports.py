@@ -73,6 +73,7 @@ LAYERS = [
     "pooling",
     "normalization",
     "dropout",
+    "category_embedding",
     "stacked",
     "embedding",
     "recurrent_cells",

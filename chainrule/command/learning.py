@@ -147,7 +147,9 @@ def _estimator(
         wanted["class_weight"] = "balanced"
     kind = NetworkClassifier if task.kind == "classification" else NetworkRegressor
     preparation = TablePreparation(
-        categorical_features=options.categories, n_bins=defaults.n_bins(*train.X.shape)
+        categorical_features=options.categories,
+        embed_from=defaults.EMBED_FROM,
+        n_bins=defaults.n_bins(*train.X.shape),
     )
     return kind(preparation=preparation, random_state=options.seed, verbose=on_epoch, **wanted)
 

@@ -11,9 +11,13 @@ from chainrule.command.scores import class_scores, number_scores
 from chainrule.command.task import Task
 from chainrule.extras import require
 from chainrule.parameter import Array
+from chainrule.preparation import TablePreparation
 
 LINEAR_ROWS = 20_000
 """The linear model learns from so many rows at most: it is there for comparison."""
+
+LINEAR_CATEGORIES = 300
+"""It has a column for so many categories at most where the network embeds them."""
 
 IMPORTANCE_ROWS = 1000
 IMPORTANCE_REPEATS = 5
@@ -60,9 +64,12 @@ def compared(
             "linear model": linear.LogisticRegression(max_iter=300),
             "majority": dummy.DummyClassifier(strategy="prior"),
         }
-    prepare = estimator.network_.preparation.transform
+    preparation = estimator.network_.preparation
+    if preparation.code_categories_:  # as numbers, codes would say nothing
+        one_hot = {"embed_from": None, "max_categories": LINEAR_CATEGORIES}
+        preparation = TablePreparation(**(preparation.get_params() | one_hot)).fit(train.X)
     some = train.at_most(LINEAR_ROWS, seed)
-    x, x_held_out = prepare(some.X), prepare(held_out.X)
+    x, x_held_out = preparation.transform(some.X), preparation.transform(held_out.X)
     scores = {}
     for name, model in models.items():
         with warnings.catch_warnings():

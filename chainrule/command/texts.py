@@ -179,6 +179,10 @@ def architecture(ensemble: Any) -> str:
     shape, counting = ensemble.shape, int((ensemble.weights > 0).sum())
     sizes, several = "-".join(map(str, shape.sizes)), len(ensemble) > 1
     told = f"{len(ensemble)} networks {sizes}" if several else f"a network {sizes}"
+    if shape.categories:
+        many = "a column" if len(shape.categories) == 1 else f"{len(shape.categories)} columns"
+        learn = "learn" if several else "learns"
+        told += f", which {learn} a vector of {shape.embedding_dim} for each category of {many}"
     told += f", {shape.activation} behind each hidden layer" if len(shape.sizes) > 2 else ""
     if several and counting == 1:
         told += "; the one that did best on the validation rows predicts"

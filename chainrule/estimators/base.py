@@ -156,7 +156,14 @@ class NetworkEstimator(BaseEstimator):
         batch_norm = self.batch_norm
         if isinstance(batch_norm, str):
             batch_norm = not incremental and len(x) >= defaults.ROWS_FOR_BATCH_NORM
-        learner = make_learner(self, x.shape[1:], targets, rng, batch_norm=bool(batch_norm))
+        learner = make_learner(
+            self,
+            x.shape[1:],
+            targets,
+            rng,
+            batch_norm=bool(batch_norm),
+            categories=() if preparation is None else preparation.code_categories_,
+        )
         return Course(rng, targets, preparation, learner)
 
     def _generator(self) -> np.random.Generator:
@@ -232,7 +239,9 @@ class NetworkEstimator(BaseEstimator):
         if not is_frame(X) and can_be_constant(X, incremental):
             return Standardizer().fit(X)
         n_bins = 0 if incremental else defaults.n_bins(*X.shape)
-        return TablePreparation(n_bins=n_bins, dtype=self.dtype).fit(X)
+        return TablePreparation(
+            embed_from=defaults.EMBED_FROM, n_bins=n_bins, dtype=self.dtype
+        ).fit(X)
 
     # ------------------------------------------------------------ what was learned
 

@@ -35,6 +35,12 @@ ROWS_FOR_BINS = 4000
 MOST_BINS = 1024
 """From so many rows on numbers are encoded in so many bins, fewer where there are many columns."""
 
+EMBED_FROM = 50
+EMBEDDING_DIM = 8
+"""Columns with more categories than this, not counting those that occur but once, are embedded:
+each category has a vector of so many numbers, each member its own. Others are one-hot. These two
+were not chosen on the tables: 50 is as many as `TablePreparation` writes out."""
+
 ROWS_TO_HOLD_OUT = 50
 """early_stopping="auto" holds rows out from this many on: with fewer, each is needed to learn."""
 

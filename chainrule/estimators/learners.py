@@ -106,11 +106,15 @@ def make_learner(
     rng: np.random.Generator,
     *,
     batch_norm: bool,
+    categories: tuple[int, ...],
 ) -> Learner:
-    """Return what the estimator's options ask for, for rows of so many features."""
+    """Return what the estimator's options ask for, for rows of so many features.
+
+    The last of them hold codes of `categories`, of which a ready network has to know itself.
+    """
     if estimator.network is not None:
         return NetworkLearner(estimator, features, targets, rng)
-    return EnsembleLearner(estimator, features, targets, rng, batch_norm)
+    return EnsembleLearner(estimator, features, targets, rng, batch_norm, categories)
 
 
 # ---------------------------------------------------------------- an ensemble
@@ -126,6 +130,7 @@ class EnsembleLearner:
         targets: Any,
         rng: np.random.Generator,
         batch_norm: bool,
+        categories: tuple[int, ...],
     ) -> None:
         if isinstance(targets, Numbers):
             output, self.loss = "linear", options.regression_loss(estimator.loss)
@@ -141,6 +146,8 @@ class EnsembleLearner:
             activation=options.ACTIVATIONS[estimator.activation],
             batch_norm=batch_norm,
             output=output,
+            categories=categories,
+            embedding_dim=defaults.EMBEDDING_DIM,
             seed=rng,
             dtype=estimator.dtype,
         )

@@ -63,9 +63,10 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
         How many networks are trained at once and predict together. One is a single network.
     preparation : "auto", Preparation or None
         What turns rows into numbers for the network: "auto" is a `TablePreparation`, which takes
-        data frames, categories and missing values, with ``n_bins=16`` from 4,000 rows on; or one of
-        one's own, which is copied. With None rows go in as they are. A ready network is given rows
-        as they are, unless it has a preparation or one is given here.
+        data frames, categories and missing values, with ``n_bins=16`` from 4,000 rows on and
+        ``embed_from=50``: of a column with more categories than 50 each network learns a vector
+        for each. Or one of one's own, which is copied. With None rows go in as they are. A ready
+        network is given rows as they are, unless it has a preparation or one is given here.
     network : Network or callable, optional
         A ready network, which is copied and never changed, or a function ``(features, outputs) ->
         Network``. It is trained by `Trainer`; what would build one here (`hidden_layers`,

@@ -44,6 +44,30 @@ def test_the_report_of_numbers(folder):
     assert re.search(r"The 90 % interval reaches \d+\.\d+ to each side", told)
 
 
+def test_very_many_categories_are_embedded(tmp_path):
+    rng = np.random.default_rng(0)
+    effects, towns, x = rng.normal(size=80), rng.integers(0, 80, 480), rng.normal(size=480)
+    rows = [
+        [f"town {n}", f"{a:.3f}", f"{effects[n] + a:.3f}"] for n, a in zip(towns, x, strict=True)
+    ]
+    write_csv(tmp_path / "t.csv", ["town", "x", "y"], rows)
+    done = called(
+        *("train", "t.csv", "--target", "y", "-o", "m.npz", "--epochs", 60, "--members", 2),
+        *("--hidden", "16", "--quiet", "--no-importance"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "which learn a vector of 8 for each category of a column, relu behind" in done.stdout
+    assert "categories, each with a code for embedding" in done.stdout
+    r2 = re.search(r"^  r2 +(\S+) +(\S+)", done.stdout, re.MULTILINE).groups()
+    assert min(map(float, r2)) > 0.8, "the linear model has a column for each category"
+    write_csv(tmp_path / "new.csv", ["town", "x"], [["town 3", "0.5"], ["Atlantis", "0.1"]])
+    done = called("predict", "m.npz", "new.csv", "--on-unknown", "warn", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "unknown category in 1 row" in done.stderr
+    assert len(done.stdout.splitlines()) == 3
+
+
 def test_the_most_important_column_is_found(tmp_path):
     rng = np.random.default_rng(0)
     rows = [[f"{a:.3f}", f"{b:.3f}", f"{3 * b:.3f}"] for a, b in rng.normal(size=(200, 2))]

@@ -55,6 +55,7 @@ def ours(classes, sizes, epochs, batch_size, dtype):
         learning_rate=0.001,
         weight_decay=0.0001,
         dropout=0.0,
+        batch_norm=False,
         early_stopping=False,
         preparation=None,
         dtype=dtype,

@@ -71,6 +71,10 @@ class Module:
     """True where the input is whole numbers, as of an embedding: nothing flows back to those.
     A module of several inputs may say it of each."""
 
+    code_columns = 0
+    """How many of the last columns of the input hold codes of categories, whole numbers among the
+    others: their gradient is 0."""
+
     joins = False
     """True where the input is a tuple of arrays, as of a sum; backward returns a tuple then."""
 

@@ -115,6 +115,7 @@ class Network(Module):
             tree.initialize(self, check_seed(seed), initializer)
         keep_freed_memory()
         self.takes_indices = self.body.takes_indices
+        self.code_columns = self.body.code_columns
         self.joins = self.body.joins
         self.metadata: dict[str, Any] = {}
         self.preparation: Preparation | None = None

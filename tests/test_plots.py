@@ -285,6 +285,24 @@ def test_residuals_are_what_is_left_over():
     assert list(panel.lines[0].get_ydata()) == [0, 0]
 
 
+def test_an_interval_is_a_band_around_the_diagonal():
+    figure = plot_predictions(np.stack([Y, Y], 1), np.stack([Y_PRED, Y_PRED], 1), half_width=[1, 2])
+    for panel, width in zip(figure.axes, (1, 2), strict=True):
+        (band,) = panel.collections[:1]
+        assert band.get_label() == "interval"
+        x, y = band.get_paths()[0].vertices.T
+        np.testing.assert_allclose(np.abs(y - x), width, rtol=1e-12)
+    assert "interval" not in [
+        c.get_label() for c in plot_predictions(Y, Y_PRED).axes[0].collections
+    ]
+
+
+@pytest.mark.parametrize("half_width", [-1, [1, 2], np.nan, [[1.0]]])
+def test_a_half_width_that_makes_no_sense_is_refused(half_width):
+    with pytest.raises(InputError, match="half_width"):
+        plot_predictions(Y, Y_PRED, half_width=half_width)
+
+
 @pytest.mark.parametrize("plot", [plot_predictions, plot_residuals])
 def test_a_panel_for_each_output(plot):
     pytest.importorskip("matplotlib")

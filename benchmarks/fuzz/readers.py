@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 from collections.abc import Callable
@@ -23,9 +24,11 @@ from chainrule import (
     Dropout,
     EarlyStopping,
     Embedding,
+    Ensemble,
     FileFormatError,
     Flatten,
     Graph,
+    InputError,
     LastStep,
     LayerNorm,
     Linear,
@@ -42,6 +45,7 @@ from chainrule import (
     Sequential,
     Standardizer,
     StateError,
+    TablePreparation,
     Trainer,
     TransformerBlock,
     read_csv,
@@ -140,12 +144,32 @@ def networks(folder: Path) -> list[bytes]:
             network.preparation = Standardizer().fit(X)
         network.save(folder / "good.npz", class_names=["a", "b", "c"])
         contents.append((folder / "good.npz").read_bytes())
-    return contents
+    rows = TablePreparation(n_bins=2, embed_from=2).fit(TABLE)
+    ensemble = Ensemble(
+        [len(rows.get_feature_names_out()), 4, 2],
+        [{"dropout": 0.1}, {"dropout": 0.2}],
+        batch_norm=True,
+        categories=rows.code_categories_,
+        seed=0,
+    )
+    ensemble.save(folder / "good.npz", preparation=rows)
+    return [*contents, (folder / "good.npz").read_bytes()]
+
+
+TABLE = {
+    "size": [1.0, 2.0, 4.0, np.nan, 8.0, 3.0],
+    "town": ["a", "b", "c", "a", "b", "c"],
+    "kind": ["x", "y", "x", None, "y", "x"],
+}
 
 
 def load_network(path: Path) -> None:
     """Load a network; what loads can be looked at, and saved and loaded again."""
     network = Network.load(path, modules=[Scale])
+    if isinstance(network.preparation, TablePreparation):
+        with contextlib.suppress(InputError):  # the columns may have other names now
+            network.preparation.transform(TABLE)
+        Ensemble.load(path)
     shown = repr(network)
     if len(shown) % 5 == 0:  # one in five: writing to the disk takes as long as all else
         network.save(path.with_name("again.npz"))

@@ -27,7 +27,8 @@ from chainrule.ensemble.selection import greedy_choice
 from chainrule.ensemble.shape import apart, part_of, shape_from, stacked
 from chainrule.ensemble.training import Data, MakeOptimizer, Plan, Training, outputs_of
 from chainrule.errors import ConfigurationError, FileFormatError, InputError, NotFiniteError
-from chainrule.layers import StackedLinear
+from chainrule.layers import StackedCategoryEmbedding, StackedLinear
+from chainrule.layers.category_embedding import codes_of
 from chainrule.loss_functions import Loss
 from chainrule.loss_functions.class_weight import ClassWeight
 from chainrule.module import cast
@@ -37,7 +38,7 @@ from chainrule.parameter import Array
 from chainrule.preparation import Preparation
 
 KEPT = ("activation", "batch_norm", "output", "initialization", "dtype")
-"""What is written into a file about the common shape; the sizes are the stack's own."""
+"""What is written into a file about the common shape; sizes and categories are the stack's own."""
 
 NO_PREPARATION = (
     "This ensemble does not know how its rows were prepared. Set ensemble.preparation = "
@@ -74,6 +75,12 @@ class Ensemble:
         One class out of several; yes or no, for each output; numbers.
     initialization : str
         How the weights of each member begin; see `chainrule.initializers`.
+    categories : sequence of int
+        How many codes there are in each of the last columns, as ``code_categories_`` of a
+        `TablePreparation` says: each member begins with a `CategoryEmbedding` of its own. Empty:
+        no column holds codes.
+    embedding_dim : int
+        How long the vector of each category is.
     seed : int or Generator, optional
         The same seed gives the same ensemble, to the last bit.
     dtype : {"float32", "float64"}
@@ -123,13 +130,16 @@ class Ensemble:
         batch_norm: bool = False,
         output: str = "softmax",
         initialization: str = "kaiming",
+        categories: Sequence[int] = (),
+        embedding_dim: int = 8,
         seed: int | np.random.Generator | None = None,
         dtype: DTypeLike = "float32",
     ) -> None:
         self._rng = check_seed(seed)
         self.members = members_from(members, self._rng)
         self.shape = shape_from(
-            sizes, self.members, activation, batch_norm, output, initialization, dtype
+            *(sizes, self.members, activation, batch_norm, output, initialization, dtype),
+            *(categories, embedding_dim),
         )
         singles = [self.shape.single(member) for member in self.members]
         self.network = stacked(self.shape, self.members, singles)
@@ -432,6 +442,8 @@ class Ensemble:
                 f"{name} holds NaN, infinity or numbers too large for {self.shape.dtype}, first in "
                 f"row {row}. Fill or drop those rows."
             )
+        if self.shape.categories:
+            codes_of(array, self.shape.categories)  # refuses what is none
         return array
 
     def _validation_data(self, loss: Loss, given: Any) -> Data:
@@ -592,6 +604,7 @@ class Ensemble:
             ensemble = cls(
                 sizes_of(network),
                 checked_members(description["members"], network),
+                **categories_of(network),
                 **{name: description[name] for name in KEPT},
             )
             weights = np.array(description["weights"], np.float64)
@@ -634,7 +647,16 @@ def sizes_of(network: Network) -> list[int]:
     layers = [layer for layer in network if isinstance(layer, StackedLinear)]
     if not layers:
         raise FileFormatError("The file's network is no stack.")
-    return [layers[0].in_features, *(layer.out_features for layer in layers)]
+    first = network[0] if isinstance(network[0], StackedCategoryEmbedding) else layers[0]
+    return [first.in_features, *(layer.out_features for layer in layers)]
+
+
+def categories_of(network: Network) -> dict[str, Any]:
+    """Return the options of an ensemble that say how a stack embeds categories."""
+    first = network[0]
+    if not isinstance(first, StackedCategoryEmbedding):
+        return {}
+    return {"categories": first.categories, "embedding_dim": first.embedding_dim}
 
 
 def checked_members(members: Any, network: Network) -> list[Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import check_choice, check_whole_numbers, network_dtype
+from chainrule.checks import check_choice, check_whole, check_whole_numbers, network_dtype
 from chainrule.ensemble.members import Member
 from chainrule.errors import ConfigurationError
 from chainrule.initializers import Zero, get_initializer
@@ -22,6 +22,7 @@ from chainrule.layers import (
     GELU,
     SELU,
     BatchNorm,
+    CategoryEmbedding,
     Dropout,
     LeakyReLU,
     Linear,
@@ -32,10 +33,12 @@ from chainrule.layers import (
     SiLU,
     Softmax,
     StackedBatchNorm,
+    StackedCategoryEmbedding,
     StackedDropout,
     StackedLinear,
     Tanh,
 )
+from chainrule.layers.category_embedding import check_categories
 from chainrule.module import walk
 from chainrule.network import Network
 from chainrule.parameter import Array, Buffer, Parameter
@@ -63,7 +66,8 @@ OUTPUTS: dict[str, type[Module] | None] = {
 class Shape:
     """The common shape: sizes from input to output, and what stands behind each linear layer.
 
-    Hidden layers are Linear, BatchNorm, activation, Dropout; the last one is Linear, output.
+    Hidden layers are Linear, BatchNorm, activation, Dropout; the last one is Linear, output. In
+    front is a CategoryEmbedding, where there are categories.
     """
 
     sizes: tuple[int, ...]
@@ -74,10 +78,13 @@ class Shape:
     output: str
     initialization: str
     dtype: str
+    categories: tuple[int, ...] = ()
+    embedding_dim: int = 8
 
     def single(self, member: Member, draw: bool = True) -> Network:
         """Return a network of this shape; its values are all zero unless they are drawn."""
         layers = self._layers(
+            CategoryEmbedding,
             lambda *sizes: Linear(*sizes, initialization=Zero()),
             BatchNorm,
             lambda: Dropout(member.dropout),
@@ -92,6 +99,9 @@ class Shape:
         """Return a stack of so many networks, with values that are yet to be set."""
         count = len(members)
         layers = self._layers(
+            lambda features, categories, size: StackedCategoryEmbedding(
+                count, features, categories, embedding_dim=size
+            ),
             lambda *sizes: StackedLinear(count, *sizes, initialization=Zero()),
             lambda size: StackedBatchNorm(count, size),
             lambda: StackedDropout([member.dropout for member in members]),
@@ -107,19 +117,25 @@ class Shape:
 
     def _layers(
         self,
+        embedding: Callable[[int, tuple[int, ...], int], CategoryEmbedding],
         linear: Callable[..., Module],
         batch_norm: Callable[[int], Module],
         dropout: Callable[[], Module],
     ) -> list[Module]:
         layers: list[Module] = []
-        for in_features, out_features in itertools.pairwise(self.sizes[:-1]):
+        features, *sizes = self.sizes
+        if self.categories:
+            first = embedding(features, self.categories, self.embedding_dim)
+            layers, features = [first], first.out_features
+        sizes = [features, *sizes]
+        for in_features, out_features in itertools.pairwise(sizes[:-1]):
             layers.append(linear(in_features, out_features))
             if self.batch_norm:
                 layers.append(batch_norm(out_features))
             layers.append(ACTIVATIONS[self.activation]())
             if self.dropout:
                 layers.append(dropout())
-        layers.append(linear(*self.sizes[-2:]))
+        layers.append(linear(*sizes[-2:]))
         last = self.output_layer()
         return layers if last is None else [*layers, last]
 
@@ -132,6 +148,8 @@ def shape_from(
     output: str,
     initialization: str,
     dtype: Any,
+    categories: Sequence[int],
+    embedding_dim: int,
 ) -> Shape:
     """Return the common shape, checked."""
     sizes = check_whole_numbers("sizes", sizes)
@@ -151,6 +169,7 @@ def shape_from(
             f"initialization must be a name such as 'kaiming', got {initialization!r}."
         )
     get_initializer(initialization)
+    categories = check_whole_numbers("categories", categories)
     return Shape(
         sizes,
         activation,
@@ -159,6 +178,8 @@ def shape_from(
         output,
         initialization,
         network_dtype(dtype).name,
+        check_categories(categories, sizes[0]) if categories else (),
+        check_whole("embedding_dim", embedding_dim),
     )
 
 

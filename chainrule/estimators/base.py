@@ -57,14 +57,22 @@ class Given(NamedTuple):
 class Unseen(NamedTuple):
     """What is predicted for rows that were not learned from, to calibrate by.
 
-    outputs is (K, N, outputs), of K members in the user's units, and counts (K,) how much each
-    counts in the prediction.
+    Attributes
+    ----------
+    outputs : ndarray, shape (K, N, outputs)
+        Of K members, in the user's units.
+    counts : ndarray, shape (K,)
+        How much each counts in the prediction.
+    by_all : bool
+        Whether it is what all members say that predict together, or each row only by those that
+        left it out.
     """
 
     y: Array
     weight: Array
     outputs: Array
     counts: Array
+    by_all: bool
 
 
 @dataclass
@@ -146,7 +154,18 @@ class NetworkEstimator(BaseEstimator):
         targets.measure(given.y, given.weight)
         preparation = self._fitted_preparation(given.X, incremental)
         x = given.X if preparation is None else preparation.transform(given.X)
-        return Course(rng, targets, preparation, make_learner(self, x.shape[1:], targets, rng))
+        batch_norm = self.batch_norm
+        if isinstance(batch_norm, str):
+            batch_norm = not incremental and len(x) >= defaults.ROWS_FOR_BATCH_NORM
+        learner = make_learner(
+            self,
+            x.shape[1:],
+            targets,
+            rng,
+            batch_norm=bool(batch_norm),
+            categories=() if preparation is None else preparation.code_categories_,
+        )
+        return Course(rng, targets, preparation, learner)
 
     def _generator(self) -> np.random.Generator:
         return np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
@@ -220,7 +239,10 @@ class NetworkEstimator(BaseEstimator):
             return copy.deepcopy(getattr(self.network, "preparation", None))
         if not is_frame(X) and can_be_constant(X, incremental):
             return Standardizer().fit(X)
-        return TablePreparation(dtype=self.dtype).fit(X)
+        n_bins = 0 if incremental else defaults.n_bins(*X.shape)
+        return TablePreparation(
+            embed_from=defaults.EMBED_FROM, n_bins=n_bins, dtype=self.dtype
+        ).fit(X)
 
     # ------------------------------------------------------------ what was learned
 
@@ -228,7 +250,7 @@ class NetworkEstimator(BaseEstimator):
         """Return how long to train, and on how much at a time."""
         batch_size = self.batch_size
         if batch_size == "auto":
-            batch_size = min(defaults.BATCH_SIZE, max(32, rows // 4))
+            batch_size = defaults.batch_size(rows)
         stops = isinstance(self.early_stopping, str) or bool(self.early_stopping)
         return Plan(
             epochs=1 if incremental else self.epochs,
@@ -237,6 +259,7 @@ class NetworkEstimator(BaseEstimator):
             optimizer=options.optimizer_maker(self.optimizer),
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
+            on_epoch_end=self.verbose if callable(self.verbose) else None,
             verbose=bool(self.verbose),
         )
 
@@ -262,13 +285,15 @@ class NetworkEstimator(BaseEstimator):
             rows = np.flatnonzero(np.isfinite(out_of_fold).all(axis=1))
             outputs = self._in_units(out_of_fold[rows].astype(np.float64)[np.newaxis])
             kept = given.at(rows)
-            unseen = Unseen(kept.y, weights_of(kept), outputs, np.ones(1))
+            by_all = self.network is not None or self.members == 1
+            unseen = Unseen(kept.y, weights_of(kept), outputs, np.ones(1), by_all)
         self._calibrate(unseen)
 
     def _unseen(self, given: Given) -> Unseen:
         """Return what is predicted for rows that were not learned from."""
         outputs = self._outputs_of(given.X, every=True)
-        return Unseen(given.y, weights_of(given), outputs, member_weights(self.network_))
+        counts = member_weights(self.network_)
+        return Unseen(given.y, weights_of(given), outputs, counts, by_all=True)
 
     # ------------------------------------------------------------ the doctor
 

@@ -12,7 +12,7 @@ import copy
 import dataclasses
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -58,6 +58,7 @@ class Plan:
     learning_rate: float
     weight_decay: float
     verbose: bool
+    on_epoch_end: Callable[[int, Mapping[str, Array]], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -102,11 +103,21 @@ class Learner(Protocol):
 
 
 def make_learner(
-    estimator: Any, features: tuple[int, ...], targets: Any, rng: np.random.Generator
+    estimator: Any,
+    features: tuple[int, ...],
+    targets: Any,
+    rng: np.random.Generator,
+    *,
+    batch_norm: bool,
+    categories: tuple[int, ...],
 ) -> Learner:
-    """Return what the estimator's options ask for, for rows of so many features."""
-    kind = EnsembleLearner if estimator.network is None else NetworkLearner
-    return kind(estimator, features, targets, rng)
+    """Return what the estimator's options ask for, for rows of so many features.
+
+    The last of them hold codes of `categories`, of which a ready network has to know itself.
+    """
+    if estimator.network is not None:
+        return NetworkLearner(estimator, features, targets, rng)
+    return EnsembleLearner(estimator, features, targets, rng, batch_norm, categories)
 
 
 # ---------------------------------------------------------------- an ensemble
@@ -116,7 +127,13 @@ class EnsembleLearner:
     """Networks built from the estimator's options; one of them is an ensemble of one."""
 
     def __init__(
-        self, estimator: Any, features: tuple[int, ...], targets: Any, rng: np.random.Generator
+        self,
+        estimator: Any,
+        features: tuple[int, ...],
+        targets: Any,
+        rng: np.random.Generator,
+        batch_norm: bool,
+        categories: tuple[int, ...],
     ) -> None:
         if isinstance(targets, Numbers):
             output, self.loss = "linear", options.regression_loss(estimator.loss)
@@ -130,8 +147,10 @@ class EnsembleLearner:
             [*features, *options.sizes_of(estimator.hidden_layers), targets.outputs],
             members,
             activation=options.ACTIVATIONS[estimator.activation],
-            batch_norm=bool(estimator.batch_norm),
+            batch_norm=batch_norm,
             output=output,
+            categories=categories,
+            embedding_dim=defaults.EMBEDDING_DIM,
             seed=rng,
             dtype=estimator.dtype,
         )
@@ -207,7 +226,9 @@ class EpochEnd:
         self.interrupted = False
 
     def __call__(self, epoch: int, row: Mapping[str, Array]) -> bool:
-        if self.plan.verbose:
+        if self.plan.on_epoch_end is not None:
+            self.plan.on_epoch_end(epoch, row)
+        elif self.plan.verbose:
             numbers = "  ".join(f"{name} {mean_of_running(of):.4f}" for name, of in row.items())
             running = int(np.isfinite(row["loss"]).sum())
             members = "" if len(row["loss"]) == 1 else f"  {running} members"

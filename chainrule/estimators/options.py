@@ -98,7 +98,8 @@ def check(estimator: Any) -> None:
     sizes_of(estimator.hidden_layers)
     check_choice("activation", estimator.activation, ACTIVATIONS)
     check_range("dropout", estimator.dropout, high=1)
-    check_truth("batch_norm", estimator.batch_norm)
+    if not isinstance(estimator.batch_norm, str) or estimator.batch_norm != "auto":
+        check_truth("batch_norm", estimator.batch_norm, " or 'auto'")
     optimizer_maker(estimator.optimizer)
     check_range("learning_rate", estimator.learning_rate, inclusive=False)
     check_range("weight_decay", estimator.weight_decay)
@@ -108,7 +109,8 @@ def check(estimator: Any) -> None:
     check_stopping(estimator)
     check_whole("members", estimator.members)
     check_truth("warm_start", estimator.warm_start)
-    check_truth("verbose", estimator.verbose)
+    if not callable(estimator.verbose):
+        check_truth("verbose", estimator.verbose)
     network_dtype(estimator.dtype)
     check_preparation(estimator.preparation)
     if estimator.network is not None and not (
@@ -130,10 +132,10 @@ def check_stopping(estimator: Any) -> None:
     check_whole("patience", estimator.patience)
 
 
-def check_truth(name: str, value: Any) -> None:
+def check_truth(name: str, value: Any, otherwise: str = "") -> None:
     """Refuse what is neither True nor False, nor a number that says how much."""
     if not isinstance(value, bool | np.bool_ | int | np.integer):
-        raise ConfigurationError(f"{name} must be True or False, got {value!r}.")
+        raise ConfigurationError(f"{name} must be True or False{otherwise}, got {value!r}.")
 
 
 def check_preparation(preparation: Any) -> None:

@@ -3,6 +3,7 @@
 from chainrule.layers import (
     activations,
     attention,
+    category_embedding,
     containers,
     convolution,
     dropout,
@@ -20,6 +21,7 @@ from chainrule.layers import (
 )
 from chainrule.layers.activations import *
 from chainrule.layers.attention import *
+from chainrule.layers.category_embedding import *
 from chainrule.layers.containers import *
 from chainrule.layers.convolution import *
 from chainrule.layers.dropout import *
@@ -39,6 +41,7 @@ from chainrule.module import Module as Module
 __all__ = ["Module"]
 __all__ += activations.__all__
 __all__ += attention.__all__
+__all__ += category_embedding.__all__
 __all__ += containers.__all__
 __all__ += convolution.__all__
 __all__ += dropout.__all__

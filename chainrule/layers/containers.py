@@ -135,6 +135,7 @@ class Sequential(Container):
         self.layers = checked_modules(self, layers, "layer")
         self.adopt(*self.layers)
         self.takes_indices = self.layers[0].takes_indices
+        self.code_columns = self.layers[0].code_columns
         learners = (i for i, layer in enumerate(self.layers) if layer.parameters())
         self._first_learner = next(learners, None)
 

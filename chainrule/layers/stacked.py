@@ -20,11 +20,12 @@ import numpy as np
 from chainrule.checks import check_range, check_seed, check_sizes, check_whole
 from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.initializers import Zero, get_initializer
+from chainrule.layers.category_embedding import CategoryEmbedding, CategoryTable
 from chainrule.layers.normalization import BatchNorm, standardize_plainly
 from chainrule.module import Module
 from chainrule.parameter import Array, Initializer, Parameter
 
-__all__ = ["StackedBatchNorm", "StackedDropout", "StackedLinear"]
+__all__ = ["StackedBatchNorm", "StackedCategoryEmbedding", "StackedDropout", "StackedLinear"]
 
 
 class StackedParameter(Parameter):
@@ -108,6 +109,56 @@ class StackedLinear(Module):
         if self.bias is not None:
             np.add.reduce(dy, axis=0, out=self.bias.grad)
         return x
+
+
+class StackedCategoryTable(CategoryTable, StackedParameter):
+    """The vectors of one column's categories, for each member its own."""
+
+
+class StackedCategoryEmbedding(CategoryEmbedding):
+    """y_k = [x_k1 ... x_kp, T_k1[x_k,p+1] ... T_kc[x_k,p+c]]: each member k has tables of its own.
+
+    For x (N, K, in_features), or (N, in_features), the same for every member; y is (N, K,
+    in_features - c + c · embedding_dim): `CategoryEmbedding`, K times side by side.
+
+    Parameters
+    ----------
+    members : int
+        K, how many layers these are.
+    in_features, categories, embedding_dim, seed
+        As in `CategoryEmbedding`; the tables are (K, m_j, embedding_dim).
+    """
+
+    def __init__(
+        self,
+        members: int,
+        in_features: int,
+        categories: Sequence[int],
+        *,
+        embedding_dim: int,
+        seed: int | np.random.Generator | None = None,
+    ) -> None:
+        self.members = check_whole("members", members)
+        super().__init__(in_features, categories, embedding_dim, seed=seed)
+
+    def table(self, categories: int) -> CategoryTable:
+        return StackedCategoryTable((self.members, categories, self.embedding_dim))
+
+    def check(self, x: Array) -> None:
+        if x.ndim == 2:
+            check_shared(self, x)
+        else:
+            check_members(self, x, self.members, self.in_features)
+
+    def places(self, codes: Array) -> list[Array]:
+        # Member k's rows begin at row k · m_j of all its column's vectors.
+        members = np.arange(self.members)
+        columns = np.moveaxis(self.side_by_side(codes), -1, 0)
+        pairs = zip(columns, self.categories, strict=True)
+        return [column + members * count for column, count in pairs]  # (N, K)
+
+    def side_by_side(self, x: Array) -> Array:
+        return x[:, np.newaxis] if x.ndim == 2 else x
 
 
 class StackedBatchNorm(BatchNorm):
@@ -238,7 +289,7 @@ def check_members(module: Module, x: Array, members: int, features: int) -> None
         )
 
 
-def check_shared(module: StackedLinear, x: Array) -> None:
+def check_shared(module: StackedLinear | StackedCategoryEmbedding, x: Array) -> None:
     """Raise ShapeError unless `x` is (N, in_features)."""
     if x.shape[1] != module.in_features:
         raise ShapeError(

@@ -68,3 +68,16 @@ def outputs_beside_each_other(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Arr
             f"{np.shape(y_true)} and {np.shape(y_pred)}."
         )
     return true.astype(np.float64), pred.astype(np.float64)
+
+
+def half_widths_of(half_width: ArrayLike | None, outputs: int) -> Array | None:
+    """Return how far the interval of each output reaches to each side; None where there is none."""
+    if half_width is None:
+        return None
+    widths = finite_numbers("half_width", half_width)
+    if widths.ndim > 1 or widths.size not in (1, outputs) or (widths < 0).any():
+        raise InputError(
+            f"half_width must be a number of at least 0 for each of {outputs} outputs, or one for "
+            f"all; got {half_width!r:.100}."
+        )
+    return np.broadcast_to(widths, (outputs,))

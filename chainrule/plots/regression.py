@@ -11,11 +11,15 @@ from numpy.typing import ArrayLike
 from chainrule.metrics import mean_absolute_error, r2_score
 from chainrule.parameter import Array
 from chainrule.plots.figures import new_panels, resize_to_fit
-from chainrule.plots.inputs import names_of, outputs_beside_each_other
+from chainrule.plots.inputs import half_widths_of, names_of, outputs_beside_each_other
 
 
 def plot_predictions(
-    y_true: ArrayLike, y_pred: ArrayLike, *, output_names: Sequence[str] | None = None
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    *,
+    output_names: Sequence[str] | None = None,
+    half_width: ArrayLike | None = None,
 ) -> Any:
     """Draw each prediction over the true value; a perfect one lies on the diagonal.
 
@@ -27,6 +31,10 @@ def plot_predictions(
         Numbers (N,), or (N, outputs), which get a panel each.
     output_names : sequence of str, optional
         What to call the outputs.
+    half_width : float or array_like, shape (outputs,), optional
+        How far an interval reaches to each side of a prediction, as
+        `NetworkRegressor.interval_half_width` tells: a band around the diagonal, in which the
+        points lie whose interval holds the truth.
 
     Returns
     -------
@@ -34,11 +42,15 @@ def plot_predictions(
     """
     true, pred = outputs_beside_each_other(y_true, y_pred)
     names = names_of("output_names", output_names, true.shape[1])
+    bands = half_widths_of(half_width, true.shape[1])
     figure, panels = new_panels("Drawing predictions", len(true.T), 4.4, 4.4)
     for i, (panel, y, p) in enumerate(zip(panels, true.T, pred.T, strict=True)):
         low, high = min(y.min(), p.min()), max(y.max(), p.max())
         margin = 0.05 * (high - low) or 1.0
-        ends = low - margin, high + margin
+        ends = np.array([low - margin, high + margin])
+        if bands is not None:
+            band = {"color": "0.9", "linewidth": 0, "label": "interval", "zorder": 0}
+            panel.fill_between(ends, ends - bands[i], ends + bands[i], **band)
         panel.plot(ends, ends, color="0.4", linestyle="--", linewidth=1, label="perfect")
         _draw_points(panel, y, p)
         panel.set(xlim=ends, ylim=ends, xlabel="true", ylabel="predicted")

@@ -6,6 +6,7 @@ values.py            what single values are: missing, numbers, categories, or re
 standardizer.py      Standardizer: mean 0 and standard deviation 1
 number_column.py     a column of numbers, robustly scaled and smoothly clipped
 category_column.py   a column of categories, one-hot
+code_column.py       a column of very many categories, as codes for an embedding
 report.py            what is odd in new rows
 table.py             TablePreparation: all columns of a table at once
 table_file.py        its columns as arrays, for a file, and back

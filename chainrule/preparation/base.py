@@ -28,12 +28,17 @@ class Preparation:
     ----------
     feature_names_in_ : list
         The names of the columns, where it was fitted on a data frame; otherwise None.
+    code_categories_ : tuple of int
+        Where the last columns that come out hold codes of categories: how many codes each has. A
+        network begins with a `CategoryEmbedding` of these then.
     """
 
     library_classes: ClassVar[dict[str, type[Preparation]]] = {}
     """chainrule's own preparations by name: what a file may ask for."""
 
     feature_names_in_: list[Any] | None = None
+
+    code_categories_: tuple[int, ...] = ()
 
     def __init_subclass__(cls) -> None:
         """Note a preparation of chainrule's own, for reading files."""

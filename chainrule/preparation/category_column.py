@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -21,6 +21,31 @@ UNKNOWN, MISSING, RARE = -1, -2, -3
 """In the place of a category's number."""
 
 EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How often each category of a column occurs, and whether there are missing values."""
+
+    categories: Counter[str]
+    missing: bool
+
+    @classmethod
+    def of(cls, array: Array, name: Name) -> Counted:
+        """Count the categories of a column."""
+        counts: Counter[str] = Counter()
+        missing = False
+        for value, count in count_values(array.tolist(), name).items():
+            text = category_of(value)
+            if text is None:
+                missing = True
+            else:
+                counts[text] += count
+        return cls(counts, missing)
+
+    def at_least(self, frequency: int) -> int:
+        """Return how many categories occur so often."""
+        return sum(count >= frequency for count in self.categories.values())
 
 
 @dataclass
@@ -46,18 +71,9 @@ class CategoryColumn:
     missing: bool
 
     @classmethod
-    def fit(
-        cls, array: Array, name: Name, max_categories: int, min_frequency: int
-    ) -> CategoryColumn:
-        """Count the categories, and choose which have a column of their own."""
-        counts: Counter[str] = Counter()
-        missing = False
-        for value, count in _counted(array.tolist(), name).items():
-            text = category_of(value)
-            if text is None:
-                missing = True
-            else:
-                counts[text] += count
+    def fit(cls, counted: Counted, max_categories: int, min_frequency: int) -> Self:
+        """Choose which of the categories are told apart."""
+        counts, missing = counted.categories, counted.missing
         kept = {text: count for text, count in counts.items() if count >= min_frequency}
         if len(kept) + (len(kept) < len(counts)) > max_categories:
             # What occurs once says nothing about other rows.
@@ -94,7 +110,7 @@ class CategoryColumn:
         numbers |= dict.fromkeys(self.rare, RARE)
         numbers[None] = MISSING
         # A look at each distinct value, then one in a dict for each row.
-        places = {v: numbers.get(category_of(v), UNKNOWN) for v in _counted(values, name)}
+        places = {v: numbers.get(category_of(v), UNKNOWN) for v in count_values(values, name)}
         return np.fromiter(map(places.__getitem__, values), np.int32, len(values))
 
     def write(self, codes: Array, out: Array) -> None:
@@ -128,7 +144,8 @@ class CategoryColumn:
         return found
 
 
-def _counted(values: list[Any], name: Name) -> Counter[Any]:
+def count_values(values: list[Any], name: Name) -> Counter[Any]:
+    """Count a column's values as they are; refuse those that are containers."""
     try:
         return Counter(values)
     except TypeError as error:

@@ -1,4 +1,7 @@
-"""A column of numbers: scaled robustly, clipped smoothly, what is missing filled and marked."""
+"""A column of numbers: scaled robustly, clipped smoothly, what is missing filled and marked.
+
+Where it is wished, its piecewise linear encoding stands beside it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import numpy as np
 
 from chainrule.parameter import Array
 from chainrule.preparation.frames import Name
+from chainrule.preparation.piecewise_linear import piecewise_linear, quantile_knots
 from chainrule.preparation.report import Finding
 from chainrule.preparation.values import numbers_in
 
@@ -21,7 +25,8 @@ class NumberColumn:
 
     The center is the median and the scale the distance between the quartiles, or where these are
     equal half the range, as in RealMLP (Holzmüller et al., "Better by Default", 2024). A missing
-    value becomes 0, the median; where the training part had some, a second column says where.
+    value becomes 0, the median, and nothing in the encoding, 0; where the training part had some,
+    a last column says where.
     """
 
     center: float
@@ -29,10 +34,11 @@ class NumberColumn:
     low: float
     high: float
     missing: bool
+    knots: tuple[float, ...] = ()
 
     @classmethod
-    def fit(cls, array: Array, name: Name) -> NumberColumn:
-        """Measure a column."""
+    def fit(cls, array: Array, name: Name, n_bins: int = 0) -> NumberColumn:
+        """Measure a column; without bins there is no encoding."""
         x = numbers_in(array, name)
         given = x[~np.isnan(x)]
         missing = len(given) < len(x)
@@ -43,7 +49,8 @@ class NumberColumn:
         first, center, third = np.quantile(given / unit, [0.25, 0.5, 0.75])
         scale = third - first or (high / unit - low / unit) / 2 or 1.0
         scale = min(scale, np.finfo(np.float64).max / unit) * unit
-        return cls(float(center * unit), float(scale), float(low), float(high), missing)
+        knots = quantile_knots(given, n_bins) if n_bins else ()
+        return cls(float(center * unit), float(scale), float(low), float(high), missing, knots)
 
     @property
     def varies(self) -> bool:
@@ -53,10 +60,16 @@ class NumberColumn:
     @property
     def width(self) -> int:
         """How many columns come out."""
-        return self.varies + self.missing
+        return self.varies + self.bins + self.missing
+
+    @property
+    def bins(self) -> int:
+        """How many of them are the encoding."""
+        return max(len(self.knots) - 1, 0)
 
     def names_out(self, name: str) -> list[str]:
-        return [name] * self.varies + [f"missingindicator_{name}"] * self.missing
+        bins = [f"{name}_bin{place}" for place in range(self.bins)]
+        return [name] * self.varies + bins + [f"missingindicator_{name}"] * self.missing
 
     def read(self, array: Array, name: Name) -> Array:
         """Return a column's numbers, (N,), NaN for what is missing."""
@@ -72,6 +85,10 @@ class NumberColumn:
             z /= np.hypot(1, z / LIMIT)
             z[absent] = 0
             out[:, 0] = z
+        if self.bins:
+            encoded = piecewise_linear(x, self.knots)
+            encoded[absent] = 0
+            out[:, 1 : 1 + self.bins] = encoded
         if self.missing:
             out[:, -1] = absent
 

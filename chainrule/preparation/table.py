@@ -12,7 +12,8 @@ from chainrule.checks import check_whole, network_dtype
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.parameter import Array
 from chainrule.preparation.base import Preparation
-from chainrule.preparation.category_column import CategoryColumn
+from chainrule.preparation.category_column import CategoryColumn, Counted
+from chainrule.preparation.code_column import MOST_CODES, CodeColumn
 from chainrule.preparation.frames import (
     Name,
     Table,
@@ -33,10 +34,11 @@ class TablePreparation(Preparation):
 
     Numbers and truth values are centred, scaled and clipped smoothly to ±3 (`NumberColumn`): an
     outlier is far away, but not far enough to rule the network. Text and categoricals become one
-    column for each category (`CategoryColumn`); of two, a single column of -1 and 1. What is
-    missing (NaN, None, NA) becomes the median, or all zeros, and has a column of its own where the
-    training part had missing values. Columns that never change are left out. Dates are refused:
-    what matters in them has to be said.
+    column for each category (`CategoryColumn`); of two, a single column of -1 and 1; of very many,
+    where `embed_from` asks for it, one column of codes (`CodeColumn`). What is missing (NaN, None,
+    NA) becomes the median, or all zeros, and has a column of its own where the training part had
+    missing values. Columns that never change are left out. Dates are refused: what matters in them
+    has to be said.
 
     Parameters
     ----------
@@ -48,6 +50,17 @@ class TablePreparation(Preparation):
         Where it has more, the most frequent keep their own, as long as they occur at least twice.
     min_frequency : int
         Categories that occur less often go into the group of rare ones.
+    embed_from : int, optional
+        A column with more categories than this, counting those that occur at least twice, is not
+        written out: one column of codes comes out of it, from which a `CategoryEmbedding` learns
+        a vector for each category. Code 0 is what is unknown, or occurs but once or less often
+        than `min_frequency`, or is not among the 9,999 most frequent; code 1 is what is missing,
+        where the training part had such; then come the categories in the order of their names.
+        Columns of codes stand behind all others. None: there are none.
+    n_bins : int
+        Into how many bins to encode each number piecewise linearly, beside the number itself:
+        about as many training rows in each. It helps where a table is large and what is to be
+        learned has steps. 0: not at all.
     dtype : dtype
         float32 (the default) or float64: of what `transform` returns.
 
@@ -58,8 +71,11 @@ class TablePreparation(Preparation):
         taken by name: in any order, and with other columns beside.
     n_features_in_ : int
         How many columns it was fitted on.
-    columns_ : list of NumberColumn and CategoryColumn
+    columns_ : list of NumberColumn, CategoryColumn and CodeColumn
         What was measured of each.
+    code_categories_ : tuple of int
+        How many codes each column of codes has; they are the last ones that come out. Empty where
+        there are none.
     notes_ : list of str
         What was left out or grouped, and why.
 
@@ -92,6 +108,8 @@ class TablePreparation(Preparation):
         categorical_features: Sequence[Name] = (),
         max_categories: int = 50,
         min_frequency: int = 1,
+        embed_from: int | None = None,
+        n_bins: int = 0,
         dtype: DTypeLike = "float32",
     ) -> None:
         listed = isinstance(categorical_features, list | tuple)
@@ -103,6 +121,10 @@ class TablePreparation(Preparation):
         self.categorical_features = tuple(categorical_features)
         self.max_categories = check_whole("max_categories", max_categories, least=2)
         self.min_frequency = check_whole("min_frequency", min_frequency)
+        if embed_from is not None:
+            embed_from = check_whole("embed_from", embed_from)
+        self.embed_from = embed_from
+        self.n_bins = check_whole("n_bins", n_bins, least=0)
         self.dtype = "float64" if network_dtype(dtype) == np.float64 else "float32"
 
     @property
@@ -137,6 +159,7 @@ class TablePreparation(Preparation):
         if not any(column.width for column in columns):
             raise InputError("No column of the table ever changes: there is nothing to learn from.")
         self.columns_, self.notes_ = columns, notes
+        self.code_categories_ = code_categories(columns)
         self.feature_names_in_, self.n_features_in_ = table.names, table.columns
         return self
 
@@ -145,10 +168,16 @@ class TablePreparation(Preparation):
         told = is_categorical(values) and array.dtype.kind not in "Mm"  # and not to be looked at
         numbers = not told and holds_numbers(array, key)
         if numbers and key not in self.categorical_features:
-            column: Column = NumberColumn.fit(array, key)
+            column: Column = NumberColumn.fit(array, key, self.n_bins)
         else:
-            column = CategoryColumn.fit(array, key, self.max_categories, self.min_frequency)
+            column = self._fit_categories(Counted.of(array, key))
         return column, list(_notes(column, key, len(array)))
+
+    def _fit_categories(self, counted: Counted) -> CategoryColumn:
+        frequency = max(2, self.min_frequency)  # what occurs once says nothing about other rows
+        if self.embed_from is None or counted.at_least(frequency) <= self.embed_from:
+            return CategoryColumn.fit(counted, self.max_categories, self.min_frequency)
+        return CodeColumn.fit(counted, MOST_CODES, frequency)
 
     def transform(self, X: Any) -> Array:
         """Return the rows as numbers, of the shape (N, columns that come out).
@@ -160,11 +189,22 @@ class TablePreparation(Preparation):
         """
         table = self._table(X)
         out = np.zeros((table.rows, sum(column.width for column in self.columns_)), self.dtype)
-        start = 0
+        places = self._places()
         for key, column, array in self._columns(table):
-            column.write(column.read(array, key), out[:, start : start + column.width])
-            start += column.width
+            column.write(column.read(array, key), out[:, next(places)])
         return out
+
+    def _places(self) -> Iterator[slice]:
+        """Yield where each column that is used comes out: codes stand behind all others."""
+        start = 0
+        code = sum(column.width for column in self.columns_) - len(self.code_categories_)
+        for column in self.columns_:
+            if isinstance(column, CodeColumn):
+                yield slice(code, code + 1)
+                code += 1
+            elif column.width:
+                yield slice(start, start + column.width)
+                start += column.width
 
     def report(self, X: Any) -> TableReport:
         """Return what is odd in new rows: what the training rows did not have.
@@ -191,7 +231,8 @@ class TablePreparation(Preparation):
         names = self.feature_names_in_
         if names is None:
             names = [f"x{place}" for place in range(self.n_features_in_)]
-        pairs = zip(names, self.columns_, strict=True)
+        pairs = list(zip(names, self.columns_, strict=True))
+        pairs.sort(key=lambda pair: isinstance(pair[1], CodeColumn))  # these last
         return [out for name, column in pairs for out in column.names_out(str(name))]
 
     def _columns(self, table: Table) -> Iterator[tuple[Name, Column, Array]]:
@@ -223,6 +264,8 @@ class TablePreparation(Preparation):
             "categorical_features": list(self.categorical_features),
             "max_categories": self.max_categories,
             "min_frequency": self.min_frequency,
+            "embed_from": self.embed_from,
+            "n_bins": self.n_bins,
             "dtype": self.dtype,
         }
         arrays = columns_to_arrays(self.columns_)
@@ -238,6 +281,7 @@ class TablePreparation(Preparation):
         known = {*ARRAYS, "notes/bytes", "notes/lengths"}
         expect(set(arrays) - NAMES == known and set(arrays) & NAMES in (set(), NAMES))
         made.columns_ = columns_from_arrays(arrays)
+        made.code_categories_ = code_categories(made.columns_)
         made.n_features_in_ = len(made.columns_)
         made.feature_names_in_ = unpack_names(arrays, made.n_features_in_)
         made.notes_ = unpack("notes", arrays)
@@ -245,6 +289,11 @@ class TablePreparation(Preparation):
 
 
 NAMES = {"names/bytes", "names/lengths", "names/whole"}
+
+
+def code_categories(columns: Sequence[Column]) -> tuple[int, ...]:
+    """Return how many codes each column of codes has."""
+    return tuple(column.codes for column in columns if isinstance(column, CodeColumn))
 
 
 def _notes(column: Column, name: Name, rows: int) -> Iterator[str]:
@@ -258,6 +307,11 @@ def _notes(column: Column, name: Name, rows: int) -> Iterator[str]:
         elif isinstance(column, CategoryColumn) and not column.categories:
             why = "it is missing in every row"
         yield f"column {name!r} is left out: {why}"
+    elif isinstance(column, CodeColumn):
+        told = (
+            f"column {name!r}: {len(column.categories)} categories, each with a code for embedding"
+        )
+        yield told + (", and rare ones that share a code" if column.grouped else "")
     elif isinstance(column, CategoryColumn) and column.grouped:
         rare = f"{len(column.rare)} rare categories" if column.rare else "very many rare categories"
         yield f"column {name!r}: {rare} are one group"

@@ -3,9 +3,18 @@
 import numpy as np
 
 from cases import Case
+from cases.embedding import category_embedding, with_codes
 from cases.linear import linear
 from cases.normalization import batch_norm, used
-from chainrule.layers import BatchNorm, Linear, StackedBatchNorm, StackedDropout, StackedLinear
+from chainrule.layers import (
+    BatchNorm,
+    CategoryEmbedding,
+    Linear,
+    StackedBatchNorm,
+    StackedCategoryEmbedding,
+    StackedDropout,
+    StackedLinear,
+)
 from chainrule.module import cast
 
 
@@ -23,6 +32,15 @@ def stacked_linear(module, x, training):
         one = alone(Linear(*sizes, bias=module.bias is not None), module, k)
         y[:, k] = linear(one, x if x.ndim == 2 else x[:, k], training)
     return y
+
+
+def stacked_category_embedding(module, x, training):
+    sizes = module.in_features, module.categories, module.embedding_dim
+    members = []
+    for k in range(module.members):
+        one = alone(CategoryEmbedding(*sizes), module, k)
+        members.append(category_embedding(one, x if x.ndim == 2 else x[:, k], training))
+    return np.stack(members, axis=1)
 
 
 def stacked_batch_norm(module, x, training):
@@ -71,6 +89,27 @@ CASES = [
         lambda: StackedLinear(2, 3, 4, bias=False, seed=3),
         (5, 2, 3),
         reference=stacked_linear,
+    ),
+    Case(
+        "StackedCategoryEmbedding",
+        lambda: StackedCategoryEmbedding(3, 4, (5, 3), embedding_dim=2, seed=0),
+        x=with_codes(5, 3, shape=(8, 3, 4)),
+        reference=stacked_category_embedding,
+        bad_shape=(8, 2, 4),
+    ),
+    Case(
+        "StackedCategoryEmbedding-same_input",
+        lambda: StackedCategoryEmbedding(3, 4, (5, 3), embedding_dim=2, seed=0),
+        x=with_codes(5, 3, shape=(8, 4)),
+        reference=stacked_category_embedding,
+        bad_shape=(8, 5),
+    ),
+    Case(
+        "StackedCategoryEmbedding-codes_alone",
+        lambda: StackedCategoryEmbedding(1, 1, (4,), embedding_dim=3, seed=1),
+        x=with_codes(4, shape=(5, 1, 1)),
+        reference=stacked_category_embedding,
+        bad_shape=(5,),
     ),
     Case(
         "StackedBatchNorm",

@@ -100,6 +100,7 @@ class Sabotaged(Module):
     def __init__(self, module, spoil):
         self.module, self.spoil = module, spoil
         self.takes_indices = module.takes_indices
+        self.code_columns = module.code_columns
 
     def forward(self, x, training=True, **arguments):
         return self.module.forward(x, training, **arguments)

@@ -207,3 +207,28 @@ def test_truth_values_as_labels():
     classifier = NetworkClassifier(**QUICK, random_state=0).fit(X, Y == 0)
     assert classifier.predict(X).dtype == np.bool_
     assert classifier.score(X, Y == 0) > 0.95
+
+
+def test_batch_norm_is_decided_by_the_rows():
+    def has_it(estimator):
+        return any("running_mean" in name for name in estimator.network_.network.state())
+
+    few = NetworkClassifier(**QUICK).fit(X[::4], Y[::4])
+    many = NetworkClassifier(**QUICK).fit(X, Y)
+    in_parts = NetworkClassifier(**QUICK).partial_fit(X, Y, classes=[0, 1, 2])
+    assert (has_it(few), has_it(many), has_it(in_parts)) == (False, True, False)
+    assert has_it(NetworkClassifier(**QUICK, batch_norm=True).fit(X[::4], Y[::4]))
+    assert not has_it(NetworkClassifier(**QUICK, batch_norm=False).fit(X, Y))
+    with pytest.raises(ConfigurationError, match="batch_norm must be True or False or 'auto'"):
+        NetworkClassifier(batch_norm="yes").fit(X, Y)
+
+
+def test_a_large_table_has_its_numbers_encoded_in_bins():
+    x = np.random.default_rng(0).standard_normal((4000, 3))
+    options = {"members": 1, "epochs": 1, "hidden_layers": 4}
+    large = NetworkRegressor(**options).fit(x, x[:, 0])
+    small = NetworkRegressor(**options).fit(x[1:], x[1:, 0])
+    assert large.network_.preparation.n_bins == 16
+    assert small.network_.preparation.n_bins == 0
+    wide = NetworkRegressor(**options).fit(np.tile(x, 100), x[:, 0])
+    assert wide.network_.preparation.n_bins == 3

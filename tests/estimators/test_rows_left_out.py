@@ -47,11 +47,12 @@ def test_who_left_a_row_out_does_not_know_it():
     y = np.zeros(64, int)
     X[7], y[7] = 40.0, 1  # nothing is like it
     options = {"members": 8, "epochs": 60, "weight_decay": 0.0, "dropout": 0.0, "random_state": 0}
-    classifier = NetworkClassifier((16,), **options, learning_rate=0.02, patience=60).fit(X, y)
+    options |= {"batch_norm": False, "learning_rate": 0.02, "patience": 60}
+    classifier = NetworkClassifier((16,), **options).fit(X, y)
     x = classifier.network_.preparation.transform(X[[7]])
     known = classifier.network_.predict_members(x)[0, :, 1]
-    assert known.min() < 0.1
-    assert np.median(known) > 0.8
+    assert known.min() < 0.4
+    assert np.sort(known)[1] > 0.8
 
 
 def test_rows_of_weight_zero_are_no_part_of_it():

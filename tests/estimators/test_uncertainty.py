@@ -100,6 +100,7 @@ def test_each_output_has_an_interval_of_its_own():
     low, high = regressor.calibrate(*noisy(600, 2, outputs=2)).predict_interval(X)
     assert low.shape == Y.shape
     width = (high - low)[0]
+    np.testing.assert_allclose(regressor.interval_half_width(), width / 2, rtol=1e-9)
     assert 2.5 < width[0] < 8  # noise of 1: 2 · 1.64, and what was not learned
     assert 25 < width[1] < 60
 
@@ -221,19 +222,30 @@ def test_probabilities_of_an_overfitted_network_are_calibrated(network):
 
 def test_temperatures_are_an_option():
     X, y = noisy(200, 0)
-    options = {**QUICK, "members": 3, "random_state": 0}
+    options = {**QUICK, "members": 1, "random_state": 0}
     plain = NetworkClassifier(**options, temperature_scaling=False).fit(X, y > 0)
     scaled = NetworkClassifier(**options, temperature_scaling=True).fit(X, y > 0)
     assert plain.temperature_ == 1.0
     assert scaled.temperature_ != 1.0
     assert not np.array_equal(plain.predict_proba(X), scaled.predict_proba(X))
     several = NetworkClassifier(**options).fit(X, X > 0)
-    assert several.temperature_ > 0
+    assert several.temperature_ != 1.0
+
+
+def test_members_that_each_leave_out_a_part_are_calibrated_by_further_rows_alone():
+    X, y = noisy(200, 0)
+    options = {**QUICK, "members": 3, "random_state": 0}
+    classifier = NetworkClassifier(**options).fit(X, y > 0)
+    assert classifier.temperature_ == 1.0
+    X_more, y_more = noisy(200, 1)
+    assert classifier.calibrate(X_more, y_more > 0).temperature_ != 1.0
+    classifier.fit(X, y > 0, validation_data=(X_more, y_more > 0))
+    assert classifier.temperature_ != 1.0
 
 
 def test_going_on_begins_from_what_was_not_cooled():
     X, y = noisy(200, 0)
-    options = {**QUICK, "members": 2, "random_state": 0, "warm_start": True, "epochs": 3}
+    options = {**QUICK, "members": 1, "random_state": 0, "warm_start": True, "epochs": 3}
     plain = NetworkClassifier(**options, temperature_scaling=False)
     scaled = NetworkClassifier(**options, temperature_scaling=True)
     for _ in range(2):

@@ -23,6 +23,7 @@ WRONG = {
     "axes": (*SIZE, (0, "1"), (0.0, 1.0), (True, 0)),
     "axis": NO_WHOLE,
     "beta": POSITIVE,
+    "categories": (*SIZE, (), (3, 0), (3, "4"), (True,), (2, 2, 2, 2)),
     "dilation": WINDOW,
     "dropout": PROBABILITY,
     "embed_dim": SIZE,
@@ -68,6 +69,7 @@ RIGHT = {
     "AvgPool1d": {"kernel_size": 2},
     "AvgPool2d": {"kernel_size": 2},
     "BatchNorm": {"num_features": 3},
+    "CategoryEmbedding": {"in_features": 3, "categories": (4, 5), "embedding_dim": 2},
     "Conv1d": {"in_channels": 2, "out_channels": 4, "kernel_size": 3},
     "Conv2d": {"in_channels": 2, "out_channels": 4, "kernel_size": 3},
     "ConvTranspose2d": {"in_channels": 2, "out_channels": 4, "kernel_size": 3},
@@ -92,6 +94,12 @@ RIGHT = {
     "RNN": {"input_size": 2, "hidden_size": 3, "num_layers": 2},
     "Sequential": {"layers": [chainrule.ReLU()]},
     "StackedBatchNorm": {"members": 2, "num_features": 3},
+    "StackedCategoryEmbedding": {
+        "members": 2,
+        "in_features": 3,
+        "categories": (4, 5),
+        "embedding_dim": 2,
+    },
     "StackedDropout": {"p": (0.25, 0.5)},
     "StackedLinear": {"members": 2, "in_features": 3, "out_features": 2},
     "TransformerBlock": {"embed_dim": 4, "num_heads": 2},
@@ -179,6 +187,7 @@ def test_recurrent_layers_are_built_alike(kind):
 
 
 BY_POSITION = {
+    "categories",
     "embed_dim",
     "members",
     "num_heads",

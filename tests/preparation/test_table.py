@@ -21,6 +21,7 @@ from chainrule import (
     Network,
     TablePreparation,
 )
+from chainrule.preparation import table
 from chainrule.preparation.base import read_preparation, write_preparation
 from chainrule.preparation.texts import pack
 from chainrule.storage.archive import read_archive, write_archive
@@ -360,6 +361,7 @@ def test_a_lazy_frame_is_told_to_be_collected():
     ("options", "told"),
     [
         ({"max_categories": 1}, "max_categories must be a whole number of at least 2"),
+        ({"n_bins": -1}, "n_bins must be a whole number of at least 0"),
         ({"min_frequency": 0.5}, "min_frequency must be a whole number of at least 1"),
         ({"dtype": "int8"}, "dtype must be float32 or float64"),
         ({"categorical_features": "zip"}, "categorical_features must be a list"),
@@ -526,9 +528,9 @@ def test_pandas_polars_and_dicts_give_the_same_bits_in_any_order(columns, order)
 
 
 @settings(deadline=None, max_examples=30)
-@given(tables_of(), tables_of())
-def test_later_rows_are_numbers_whatever_they_hold_and_files_keep_every_bit(columns, later):
-    preparation = fitted(columns)
+@given(tables_of(), tables_of(), st.integers(0, 4))
+def test_later_rows_are_numbers_whatever_they_hold_and_files_keep_every_bit(columns, later, bins):
+    preparation = fitted(columns, n_bins=bins)
     expected = preparation.transform(later)
     assert np.isfinite(expected).all()
     assert len(expected) == len(later["varies"])
@@ -583,6 +585,108 @@ def test_rare_categories_are_known_and_unknown_ones_are_told():
     preparation = fitted({"a": ["x"] * 5 + ["y"] * 5 + ["rare"]}, min_frequency=2)
     (finding,) = preparation.report({"a": ["rare", "new", "x"]})
     assert (finding.kind, finding.examples) == ("unknown category", ("'new'",))
+
+
+# ---------------------------------------------------------------- codes
+
+
+CODED = {
+    "town": ["Ulm", "Bonn", "Ulm", None, "Kiel", "Bonn", "Kiel", "Rom", "Ulm"],
+    "size": [1.0, 2.0, 4.0, 3.0, 5.0, 9.0, 7.0, 8.0, 6.0],
+    "item": ["a", "c", "b", "a", "b", "c", "a", "b", "c"],
+    "wet": ["no", "yes", "no", "no", "yes", "no", "no", "yes", "yes"],
+}
+
+
+def test_columns_of_very_many_categories_become_codes_at_the_end():
+    preparation = fitted(CODED, embed_from=2)
+    assert preparation.get_feature_names_out() == ["size", "wet_yes", "town_code", "item_code"]
+    assert preparation.code_categories_ == (5, 4)
+    x = preparation.transform(CODED)
+    assert x[:, 2].tolist() == [4, 2, 4, 1, 3, 2, 3, 0, 4]  # Rom is there but once
+    assert x[:, 3].tolist() == [1, 3, 2, 1, 2, 3, 1, 2, 3]
+    plain = fitted(CODED)
+    assert plain.code_categories_ == ()
+    others = [plain.get_feature_names_out().index(name) for name in ("size", "wet_yes")]
+    np.testing.assert_array_equal(x[:, :2], plain.transform(CODED)[:, others])
+    assert preparation.notes_ == [
+        "column 'town': 3 categories, each with a code for embedding, and rare ones that share a "
+        "code",
+        "column 'item': 3 categories, each with a code for embedding",
+    ]
+
+
+def test_columns_with_no_more_categories_are_as_before():
+    for embed_from in (None, 3, 50):
+        preparation = fitted(CODED, embed_from=embed_from)
+        assert preparation.transform(CODED).tobytes() == fitted(CODED).transform(CODED).tobytes()
+        assert preparation.columns_ == fitted(CODED).columns_
+    identity = {"id": [str(n) for n in range(100)], "x": list(range(100))}
+    assert fitted(identity, embed_from=2).get_feature_names_out() == ["x"]
+
+
+def test_unknown_and_missing_categories_have_codes():
+    preparation = fitted(CODED, embed_from=2)
+    new = {**{name: values[:3] for name, values in CODED.items()}, "item": ["z", None, "a"]}
+    new["town"] = ["Oslo", None, "Rom"]
+    x = preparation.transform(new)
+    assert x[:, 2].tolist() == [0, 1, 0]
+    assert x[:, 3].tolist() == [0, 0, 1]  # no item was missing in training
+    assert [str(finding) for finding in preparation.report(new)] == [
+        "column 'town': unknown category in 1 row, the first is row 0 ('Oslo')",
+        "column 'item': missing value in 1 row, the first is row 1",
+        "column 'item': unknown category in 1 row, the first is row 0 ('z')",
+    ]
+
+
+def test_a_category_that_is_too_rare_has_no_code():
+    preparation = fitted(CODED, embed_from=2, min_frequency=3)
+    assert preparation.code_categories_ == (4,)  # the town, but for Ulm, is too rare
+    assert preparation.get_feature_names_out()[-1] == "item_code"
+
+
+def test_more_categories_than_can_be_told_apart(monkeypatch):
+    monkeypatch.setattr(table, "MOST_CODES", 100)
+    words = [str(n) for n in range(300) for _ in range(2 + (n == 7))]
+    preparation = fitted({"word": words}, embed_from=50)
+    assert preparation.code_categories_ == (100,)
+    assert preparation.transform({"word": ["7"]})[0, 0] > 0
+    codes = preparation.transform({"word": words})[:, 0]
+    assert len(set(codes.tolist())) == 100
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_codes_of_frames_and_arrays(library):
+    expected = fitted(CODED, embed_from=2).transform(CODED)
+    frame = frame_of(library, CODED)
+    np.testing.assert_array_equal(fitted(frame, embed_from=2).transform(frame), expected)
+    rows = np.array(list(zip(*CODED.values(), strict=True)), object)
+    preparation = fitted(rows, embed_from=2)
+    np.testing.assert_array_equal(preparation.transform(rows), expected)
+    assert preparation.get_feature_names_out() == ["x1", "x3_yes", "x0_code", "x2_code"]
+
+
+@pytest.mark.parametrize("embed_from", [0, -1, 2.5, "50", True])
+def test_a_number_of_categories_that_makes_no_sense(embed_from):
+    with pytest.raises(ConfigurationError, match="embed_from must be a whole number"):
+        TablePreparation(embed_from=embed_from)
+
+
+def test_codes_in_a_file(tmp_path):
+    preparation = fitted(CODED, embed_from=2)
+    description, arrays = write_preparation(preparation)
+    again = read_preparation(description, arrays)
+    assert again.columns_ == preparation.columns_
+    assert again.code_categories_ == (5, 4)
+    assert again.notes_ == preparation.notes_
+    assert again.transform(CODED).tobytes() == preparation.transform(CODED).tobytes()
+    for wrong in (
+        {"codes": np.array([True, True])},
+        {"codes": np.array([1, 1, 0])},
+        pack("categories", ["Bonn"]) | {"categories/counts": np.array([1, 0, 0])},
+    ):
+        with pytest.raises(FileFormatError, match="TablePreparation in the file cannot be built"):
+            read_preparation(description, {**arrays, **wrong})
 
 
 # ---------------------------------------------------------------- copies and files
@@ -651,6 +755,7 @@ def mutated(description, arrays):
     yield {**description, "more": 1}, arrays
     yield settings_with(more=1)
     yield settings_with(max_categories="x")
+    yield settings_with(embed_from=0)
     yield settings_with(dtype="O")
     yield settings_with(categorical_features=3)
     yield arrays_with(more=np.ones(3))
@@ -666,6 +771,11 @@ def mutated(description, arrays):
         figures = arrays["numbers"].copy()
         figures[place] = value
         yield arrays_with(numbers=figures)
+    yield arrays_with(knots=arrays["knots"][::-1].copy())
+    yield arrays_with(knots=arrays["knots"] * NAN)
+    yield arrays_with(knots=arrays["knots"] * 0)
+    yield arrays_with(knots__counts=arrays["knots/counts"][::-1] - 1)
+    yield arrays_with(knots=np.arange(2.0), knots__counts=np.array([2, 0, 0]))
     figures = arrays["numbers"].copy()
     figures[0, 2] = figures[0, 3] + 1
     yield arrays_with(numbers=figures)
@@ -686,8 +796,10 @@ def mutated(description, arrays):
 
 def test_hostile_descriptions_are_refused(tmp_path):
     path = tmp_path / "model.npz"
-    network = Network([Linear(9, 1)], seed=0)
-    network.save(path, preparation=fitted(MIXED))
+    preparation = fitted(MIXED, n_bins=2)
+    width = len(preparation.get_feature_names_out())
+    network = Network([Linear(width, 1)], seed=0)
+    network.save(path, preparation=preparation)
     own, whole = read_archive(path, "module")
     description, arrays = write_preparation(network.preparation)
     assert read_preparation(description, arrays).columns_ == network.preparation.columns_

@@ -100,6 +100,8 @@ class ModuleSubject:
         self.restore = list(_rng_states_and_buffers(self.module))
         self.loss, self.y_true = loss, y_true
         self.x = _inputs_of(self.module, x)
+        codes = module.code_columns
+        self.codes: Array | None = np.array(self.x)[..., -codes:] if codes else None
         in_order = sorted(arguments, key=[*module.keyword_inputs(), *arguments].index)
         given = {name: arguments[name] for name in in_order}  # as forward names them
         self.arguments = {
@@ -126,6 +128,8 @@ class ModuleSubject:
         given = self.copies() if given is None else given
         names = iter(named_arrays(self.x, "input"))
         x = map_arrays(lambda array: given.get(next(names), array.copy()), self.x)
+        if self.codes is not None:
+            x[..., -self.codes.shape[-1] :] = self.codes  # whoever moves them: their slope is 0
         further = {n: a for n, a in given.items() if n in self.arguments}
         for restore in self.restore:
             restore()

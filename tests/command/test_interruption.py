@@ -1,0 +1,117 @@
+"""Ctrl-C, whenever it comes: one line, the code 130, and no file that is half-written."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from command.running import HEADER, ROOT, as_it_is, chainrule, fruit
+
+from chainrule.command import kernels
+
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there"),
+    pytest.mark.usefixtures("ctrl_c"),
+]
+TOLD = "chainrule: Interrupted; nothing half-done is left behind.\n"
+
+KILLS_ITS_OWN_PROCESS = """
+import os, signal, time
+os.kill(os.getpid(), signal.SIGINT)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("package", "arguments"),
+    [
+        ("numpy", ["train", "fruit.csv", "--target", "kind", "-o", "m.npz"]),
+        ("pyarrow", ["train", "fruit.csv", "--target", "kind", "-o", "m.npz"]),
+        ("pandas", ["train", "fruit.csv", "--target", "kind", "-o", "m.npz"]),
+        ("sklearn", ["train", "fruit.csv", "--target", "kind", "-o", "m.npz", "--drop", "id"]),
+        ("pyarrow", ["evaluate", "kind.npz", "holdout.csv"]),
+        ("tqdm", ["predict", "kind.npz", "holdout.csv", "-o", "p.csv"]),
+        ("click", ["inspect", "kind.npz"]),
+        ("threadpoolctl", ["environment"]),
+        ("click", ["run", "script.py"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_while_a_package_is_being_loaded(folder, tmp_path, package, arguments):
+    """The half second before anything happens is spent in loading; a traceback would tell that."""
+    (tmp_path / f"{package}.py").write_text(KILLS_ITS_OWN_PROCESS)
+    before = sorted(os.listdir(folder))
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = chainrule(*arguments, cwd=folder, PYTHONPATH=path)
+    assert done.stderr == TOLD
+    assert done.returncode == 130
+    assert sorted(os.listdir(folder)) == before
+
+
+def test_while_training_starts_itself_anew(folder, tmp_path, monkeypatch):
+    """Python itself, while it starts, would show a traceback; so the signal waits until then."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal\n"
+        "if 'OPENBLAS_NUM_THREADS' in os.environ: os.kill(os.getpid(), signal.SIGINT)"
+    )
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    kernels._remember(kernels.Fastest(1.0, 3.0, 0.5))
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    arguments = ["train", "fruit.csv", "--target", "kind", "-o", "m.npz"]
+    given = dict.fromkeys(("CHAINRULE_AS_IT_IS", "OPENBLAS_NUM_THREADS"))
+    done = chainrule(*arguments, cwd=folder, PYTHONPATH=path, **given)
+    assert done.returncode == 130
+    told, interrupted = done.stderr.splitlines(keepends=True)
+    assert "OPENBLAS_NUM_THREADS=1" in told
+    assert interrupted == TOLD
+
+
+def test_a_job_that_ignores_it_goes_on_ignoring_it(tmp_path):
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)")
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    done = chainrule("inspect", "nothing.npz", PYTHONPATH=path)
+    assert done.returncode == 1  # this click has nothing in it
+    assert TOLD not in done.stderr
+
+
+def test_while_it_waits_for_a_table_to_learn_from(tmp_path):
+    command = [sys.executable, "-m", "chainrule_command", "train", "-", "--target", "y"]
+    pipe = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "env": as_it_is()}
+    with subprocess.Popen([*command, "-o", "m.npz"], cwd=tmp_path, **pipe) as running:
+        running.stdin.write(
+            b"x,y\n" + b"1,a\n2,b\n" * 2_000_000
+        )  # more than a pipe holds: it reads
+        running.stdin.flush()
+        running.send_signal(signal.SIGINT)
+        assert running.wait(60) == 130
+        assert running.stderr.read().decode() == TOLD
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_while_predictions_are_being_written(folder, tmp_path, number):
+    (tmp_path / "p.csv").write_text("from before\n")
+    command = [sys.executable, "-m", "chainrule_command", "predict", folder / "kind.npz", "-"]
+    running = subprocess.Popen(
+        [*map(str, command), "-o", "p.csv"],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=as_it_is(),
+    )
+    with running:
+        rows = "\n".join(",".join(row).replace(", with", " with") for row in fruit(200, 1))
+        running.stdin.write((",".join(HEADER) + "\n" + rows + "\n").encode())
+        running.stdin.flush()  # and then the pipe stays open
+        until = time.monotonic() + 120
+        while len(os.listdir(tmp_path)) < 2 and running.poll() is None:  # its temporary file
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        running.send_signal(number)
+        assert running.wait(60) == 130
+        assert running.stderr.read().decode() == TOLD
+    assert os.listdir(tmp_path) == ["p.csv"]
+    assert (tmp_path / "p.csv").read_text() == "from before\n"

@@ -1,0 +1,221 @@
+"""evaluate, inspect, environment, run, help; and what the command needs to be there."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from command.running import HEADER, QUICK, ROOT, as_it_is, called, chainrule, fruit, write_csv
+
+from chainrule.command import kernels, main
+
+
+def ran(*arguments, **given):
+    done = called(*arguments, **given)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+# ---------------------------------------------------------------- evaluate, inspect
+
+
+def test_evaluating_tells_scores_here_and_at_training(folder):
+    told = ran("evaluate", "kind.npz", "holdout.csv", cwd=folder).stdout
+    assert told.startswith("80 rows; ")
+    assert "at training" in told
+    assert "is \\ taken for" in told
+    told = json.loads(ran("evaluate", "price.npz", "holdout.csv", "--json", cwd=folder).stdout)
+    assert told["rows"] == 80
+    assert 0 < told["scores"]["coverage"] <= 1
+
+
+def test_scores_are_scikit_learns(folder, tmp_path):
+    import pandas as pd
+    from sklearn import metrics
+
+    told = json.loads(ran("evaluate", "kind.npz", "holdout.csv", "--json", cwd=folder).stdout)
+    out = tmp_path / "p.parquet"
+    arguments = ("predict", "kind.npz", "holdout.csv", "--keep", "kind", "--probabilities")
+    ran(*arguments, "-o", out, cwd=folder)
+    frame = pd.read_parquet(out)
+    p = frame[[f"probability_{name}" for name in told["classes"]]].to_numpy()
+    true, predicted = frame["kind"], frame["predicted_kind"]
+    expected = {
+        "accuracy": metrics.accuracy_score(true, predicted),
+        "balanced_accuracy": metrics.balanced_accuracy_score(true, predicted),
+        "log_loss": metrics.log_loss(true, p),
+        "roc_auc": metrics.roc_auc_score(true, p, multi_class="ovr"),
+    }
+    for name, value in expected.items():
+        assert told["scores"][name] == pytest.approx(value), name
+    assert told["confusion"] == metrics.confusion_matrix(true, predicted).tolist()
+
+
+def test_a_class_that_the_model_does_not_know_counts_as_wrong(folder, tmp_path):
+    rows = [[*row[:4], "quince", row[5]] for row in fruit(20, 4)]
+    write_csv(tmp_path / "t.csv", HEADER, rows)
+    told = ran("evaluate", folder / "kind.npz", "t.csv", cwd=tmp_path).stdout
+    assert "does not know the classes 'quince' (20)" in told
+    write_csv(tmp_path / "t.csv", HEADER, [*rows, *fruit(20, 4)])
+    done = ran("evaluate", folder / "kind.npz", "t.csv", "--json", cwd=tmp_path)
+    told = json.loads(done.stdout)
+    assert told["unknown_classes"] == {"quince": 20}
+    assert told["scores"]["accuracy"] <= 0.5
+
+
+def test_inspecting_tells_columns_scores_and_architecture(folder):
+    told = ran("inspect", "kind.npz", cwd=folder).stdout
+    assert "a model of a table, for classification, by chainrule" in told
+    assert "Predicts kind, one of 3 classes: apple, pear, plum." in told
+    assert "2 networks 7-16-3" in told
+    assert "length_cm  number" in told
+    assert " cm (missing in " in told
+    assert "3 categories: " in told
+    assert "linear model" in told
+    told = json.loads(ran("inspect", "price.npz", "--json", cwd=folder).stdout)
+    assert told["architecture"]["members"] == 2
+    assert told["target"] == "price"
+    assert told["scores"]["mean"]["r2"] < 0.1
+
+
+# ---------------------------------------------------------------- what is fastest
+
+
+@pytest.fixture
+def remembered(tmp_path, monkeypatch):
+    """Pretend that one thread was measured to be fastest here."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    kernels._remember(kernels.Fastest(1.0, 3.0, 0.5))
+    assert kernels.remembered() == kernels.Fastest(1.0, 3.0, 0.5)
+    return dict.fromkeys(("CHAINRULE_AS_IT_IS", "OPENBLAS_NUM_THREADS"))
+
+
+def test_one_thread_is_for_small_products_unless_large_ones_lose_too_much():
+    one, wide = {"OPENBLAS_NUM_THREADS": "1"}, {"OPENBLAS_CORETYPE": "SKYLAKEX"}
+    found = kernels.Fastest(1.8, 1.5, 0.5)
+    assert found.for_training == wide | one
+    assert found.for_scripts == wide
+    assert kernels.Fastest(1.0, 3.0, 0.5).for_scripts == one
+    assert kernels.Fastest().for_training == kernels.Fastest().for_scripts == {}
+
+
+def test_measuring_remembers(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(kernels, "gain_of", lambda program, settings, over: 2.0)
+    measured = kernels.measure()
+    assert kernels.remembered() == measured
+    kernels.cache_file().write_text("{}")
+    assert kernels.remembered() is None
+
+
+def test_a_script_runs_with_what_is_fastest(remembered, tmp_path):
+    script = "import os, sys\nprint(sys.argv[1:], os.environ.get('OPENBLAS_NUM_THREADS'))\nexit(3)"
+    (tmp_path / "script.py").write_text(script)
+    done = chainrule("run", "script.py", "--epochs", "2", cwd=tmp_path, **remembered)
+    assert done.returncode == 3
+    assert done.stdout == "['--epochs', '2'] 1\n"
+    assert done.stderr.count("\n") == 1
+    assert "OPENBLAS_NUM_THREADS=1 (small products 3.0 times as fast)" in done.stderr
+
+
+def test_training_starts_itself_anew_once(remembered, folder, tmp_path):
+    arguments = ("train", str(folder / "fruit.csv"), "--target", "kind", "-o", "m.npz")
+    done = chainrule(*arguments, *QUICK, cwd=tmp_path, **remembered)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("OPENBLAS_NUM_THREADS=1") == 1
+    assert done.stdout.count("Classification: ") == 1
+
+
+def test_environment(remembered):
+    told = ran("environment").stdout
+    assert "NumPy    " in told
+    assert "train    OPENBLAS_NUM_THREADS=1 (small products 3.0 times as fast)" in told
+    told = json.loads(ran("environment", "--json").stdout)
+    assert told["gains"]["thread_in_steps"] == 3.0
+
+
+# ---------------------------------------------------------------- help, and what it needs
+
+
+@pytest.mark.parametrize(
+    "name", ["train", "evaluate", "predict", "inspect", "environment", "run", None]
+)
+def test_help_teaches_with_an_example(name, capsys):
+    assert main([name, "--help"] if name else ["--help"]) == 0
+    told = capsys.readouterr().out
+    assert f"\n    chainrule {name or 'train'} " in told or f"\n    chainrule {name}\n" in told
+    assert max(map(len, told.splitlines())) <= 100
+
+
+def test_the_page_teaches_every_option():
+    from chainrule.command.application import LateGroup
+
+    page = (ROOT / "docs" / "command.md").read_text("utf-8")
+    group = LateGroup("chainrule")
+    for name in group.list_commands(None):
+        for parameter in group.get_command(None, name).params:
+            longest = max([*parameter.opts, *parameter.secondary_opts], key=len)
+            assert longest in page or not longest.startswith("--"), f"{name} {longest}"
+
+
+def test_without_its_extra_the_command_says_what_to_install():
+    program = (
+        "import sys; sys.modules['click'] = None; import chainrule.command as c; exit(c.main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr == "The command chainrule needs click: pip install 'chainrule[cli]'.\n"
+
+
+def test_help_loads_none_of_the_slow_packages():
+    program = """
+import sys
+from chainrule.command import main
+main(["--help"])
+slow = {"pandas", "pyarrow", "sklearn", "matplotlib", "tqdm"} & set(sys.modules)
+print(slow, file=sys.stderr)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == "set()\n"
+
+
+@pytest.mark.parametrize("subcommand", ["predict", "evaluate"])
+def test_what_uses_a_model_needs_neither_pandas_nor_scikit_learn(folder, subcommand):
+    program = """
+import importlib.abc, sys
+
+class NotThere(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.split(".")[0] in ("pandas", "sklearn"):
+            raise ImportError(name)
+
+sys.meta_path.insert(0, NotThere())
+from chainrule.command import main
+sys.exit(main([sys.argv[1], "kind.npz", "holdout.csv"]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, subcommand],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=as_it_is(),
+    )
+    assert done.returncode == 0, done.stderr
+    assert subcommand == "evaluate" or len(done.stdout.splitlines()) == 81
+
+
+def test_the_reader_of_our_output_may_have_had_enough(folder):
+    program = f"{sys.executable} -m chainrule_command predict kind.npz fruit.csv | head -1"
+    done = subprocess.run(
+        program, shell=True, cwd=folder, capture_output=True, text=True, env=as_it_is(), check=False
+    )
+    assert done.stdout == "predicted_kind\n"
+    assert "Traceback" not in done.stderr

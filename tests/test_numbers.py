@@ -353,7 +353,7 @@ def test_a_network_of_one_weight_step_by_step():
 def test_a_network_at_the_end_of_float32_gives_no_warning(case, size):
     x = case.input()
     if x.dtype.kind == "f":
-        x = (np.sign(x) * size).astype(np.float32)
+        x = case.input_with(lambda x: np.sign(x) * size).astype(np.float32)
     network = Network(case.build())
     network.predict(x, **case.arguments)  # warnings are errors in the tests
 

@@ -48,6 +48,14 @@ class Case:
         rng = np.random.default_rng(sum(map(ord, self.name)))
         return self.x(rng) if self.x is not None else rng.standard_normal(self.shape)
 
+    def input_with(self, change: Callable[[Array], Array]) -> Array:
+        """Return the input with its numbers changed; codes of categories stay what they are."""
+        x = self.input()
+        changed, codes = change(x), self.build().code_columns
+        if codes:
+            changed[..., -codes:] = x[..., -codes:]
+        return changed
+
 
 def all_cases() -> list[Case]:
     """Return the cases of every file in this folder."""

@@ -139,4 +139,5 @@ def read_preparation(description: Any, arrays: Mapping[str, Array]) -> Preparati
     try:
         return kind.from_description(rest, arrays)
     except (ChainruleError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise FileFormatError(f"The {name} in the file cannot be built: {error}") from error
+        # A constructor may show all that it was given.
+        raise FileFormatError(f"The {name} in the file cannot be built: {error!s:.300}") from error

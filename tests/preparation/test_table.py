@@ -757,6 +757,7 @@ def mutated(description, arrays):
     yield settings_with(max_categories="x")
     yield settings_with(embed_from=0)
     yield settings_with(dtype="O")
+    yield settings_with(embed_from=[1] * 3000)
     yield settings_with(categorical_features=3)
     yield arrays_with(more=np.ones(3))
     for name, array in arrays.items():
@@ -806,8 +807,11 @@ def test_hostile_descriptions_are_refused(tmp_path):
     wrong = list(mutated({"settings": description["settings"]}, arrays))
     assert len(wrong) > 80
     for plain, figures in wrong:
-        with pytest.raises(FileFormatError, match="TablePreparation in the file cannot be built"):
+        with pytest.raises(
+            FileFormatError, match="TablePreparation in the file cannot be built"
+        ) as told:
             read_preparation({"class": "TablePreparation", **plain}, figures)
+        assert len(str(told.value)) < 500
     described = {"preparation": {"class": "TablePreparation", "settings": 3}}
     write_archive(path, "module", own, {**whole, "preparations": described})
     with pytest.raises(FileFormatError, match="TablePreparation in the file cannot be built"):

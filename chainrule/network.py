@@ -513,3 +513,11 @@ def classifier_layers(sizes: Sequence[Any]) -> list[Module]:
         layers += [Linear(in_features, out_features), ReLU()]
     layers[-1] = Sigmoid() if sizes[-1] == 1 else Softmax()
     return layers
+
+
+def in_a_row(module: Module) -> list[Module]:
+    """Return the modules of a chain one after the other; chains and networks in it are opened."""
+    body = module.body if isinstance(module, Network) else module
+    if not isinstance(body, Sequential):
+        return [body]
+    return [layer for part in body.layers for layer in in_a_row(part)]

@@ -28,7 +28,7 @@ from chainrule.layers import Graph, Linear, Sequential, Sigmoid, Softmax
 from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
 from chainrule.loss_functions.cross_entropy import BinaryLoss
 from chainrule.module import Module
-from chainrule.network import Network
+from chainrule.network import Network, in_a_row
 from chainrule.parameter import Array
 from chainrule.training import Callback, EarlyStopping, StopOnInterrupt, Trainer
 
@@ -392,7 +392,7 @@ def loss_and_ending(network: Network, loss: Any, targets: Any) -> tuple[Loss, Mo
 
 def last_layer(module: Module) -> Module:
     """Return the module that puts out what a chain of modules, or a graph, does."""
-    last = flattened(module)[-1]
+    last = in_a_row(module)[-1]
     if not isinstance(last, Graph):
         return last
     name = last.outputs if isinstance(last.outputs, str) else last.outputs[0]
@@ -434,7 +434,7 @@ def cool(model: Ensemble | Network, temperature: float) -> None:
     if isinstance(model, Ensemble):
         model.cool(temperature)
         return
-    for parameter in flattened(model)[-2].parameters():
+    for parameter in in_a_row(model)[-2].parameters():
         parameter.value = parameter.value / temperature
 
 
@@ -442,17 +442,9 @@ def can_cool(model: Ensemble | Network) -> bool:
     """Whether there is a linear layer before a last Softmax or Sigmoid."""
     if isinstance(model, Ensemble):
         return True
-    chain = flattened(model)
+    chain = in_a_row(model)
     return (
         len(chain) > 1
         and isinstance(chain[-1], Softmax | Sigmoid)
         and isinstance(chain[-2], Linear)
     )
-
-
-def flattened(module: Module) -> list[Module]:
-    """Return the modules of a chain of chains, one after the other."""
-    body = getattr(module, "body", module)
-    if not isinstance(body, Sequential):
-        return [body]
-    return [one for layer in body.layers for one in flattened(layer)]

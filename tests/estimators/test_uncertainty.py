@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from chainrule import Network
+from chainrule import Linear, Network, Residual, Softmax, Tanh
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.estimators import NetworkClassifier, NetworkRegressor
 from chainrule.estimators.calibration import (
@@ -241,6 +241,23 @@ def test_members_that_each_leave_out_a_part_are_calibrated_by_further_rows_alone
     assert classifier.calibrate(X_more, y_more > 0).temperature_ != 1.0
     classifier.fit(X, y > 0, validation_data=(X_more, y_more > 0))
     assert classifier.temperature_ != 1.0
+
+
+def test_a_linear_layer_within_a_residual_is_not_cooled():
+    X, y = noisy(200, 0)
+    body = [Linear(3, 2), Residual(Linear(2, 2)), Softmax()]
+    classifier = NetworkClassifier(network=Network(body, seed=0), epochs=2, random_state=0)
+    classifier.fit(X, y > 0)
+    assert classifier.temperature_ == 1.0
+    with pytest.raises(ConfigurationError, match="cannot be calibrated"):
+        classifier.calibrate(X, y > 0)
+
+
+def test_networks_within_networks_are_cooled_at_their_end():
+    X, y = noisy(200, 0)
+    inner = Network([Linear(3, 8), Tanh(), Linear(8, 2), Softmax()], seed=0)
+    classifier = NetworkClassifier(network=Network([inner]), epochs=2, random_state=0)
+    assert classifier.fit(X, y > 0).temperature_ != 1.0
 
 
 def test_going_on_begins_from_what_was_not_cooled():

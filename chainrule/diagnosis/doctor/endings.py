@@ -13,7 +13,6 @@ from chainrule.layers import (
     LayerNorm,
     ReLU,
     RMSNorm,
-    Sequential,
     Sigmoid,
     Softmax,
     Softplus,
@@ -31,7 +30,7 @@ from chainrule.loss_functions import (
 )
 from chainrule.module import Module
 from chainrule.nested import by_name
-from chainrule.network import Network
+from chainrule.network import Network, in_a_row
 from chainrule.parameter import Array
 
 RANGES: dict[type[Module], tuple[float, float]] = {
@@ -63,13 +62,6 @@ def outputs(
         for name, part in loss.losses_by_output.items():
             if name in body.nodes:
                 yield in_a_row(body.nodes[name].module), part, targets.get(name)
-
-
-def in_a_row(module: Module) -> list[Module]:
-    """Return the layers that stand one after the other in a module."""
-    if isinstance(module, Sequential):
-        return [layer for part in module.layers for layer in in_a_row(part)] or [module]
-    return [module]
 
 
 def first_layer(network: Network) -> Module:

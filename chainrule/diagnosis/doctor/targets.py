@@ -8,10 +8,11 @@ import numpy as np
 
 from chainrule.diagnosis.doctor import thresholds as t
 from chainrule.diagnosis.doctor.case import Case
-from chainrule.diagnosis.doctor.endings import REGRESSION, in_a_row, outputs
+from chainrule.diagnosis.doctor.endings import REGRESSION, outputs
 from chainrule.diagnosis.doctor.finding import PROBLEM, WARNING, Evidence, Finding
 from chainrule.layers import BatchNorm, Linear
 from chainrule.loss_functions import CategoricalCrossEntropy
+from chainrule.network import in_a_row
 from chainrule.parameter import Array
 
 
@@ -40,8 +41,7 @@ def labels_out_of_range(case: Case) -> Iterator[Finding]:
         f"from {low} to {high}",
         (Evidence("labels", f"{low} to {high}", f"0 to {classes - 1}"),),
         "Class k is the network's k-th output, counted from 0. A label without an output of its "
-        "own "
-        "has no probability that training could raise.",
+        "own has no probability that training could raise.",
         remedy,
         rows=rows,
     )

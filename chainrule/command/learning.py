@@ -136,7 +136,6 @@ def _estimator(
     task: Task, options: Options, train: Rows, on_epoch: Callable[[int, Any], Any]
 ) -> Any:
     from chainrule.estimators import NetworkClassifier, NetworkRegressor, defaults
-    from chainrule.preparation import TablePreparation
 
     wanted = {
         name: value
@@ -146,10 +145,8 @@ def _estimator(
     if options.balanced and task.kind == "classification":
         wanted["class_weight"] = "balanced"
     kind = NetworkClassifier if task.kind == "classification" else NetworkRegressor
-    preparation = TablePreparation(
-        categorical_features=options.categories,
-        embed_from=defaults.EMBED_FROM,
-        n_bins=defaults.n_bins(*train.X.shape),
+    preparation = defaults.table_preparation(
+        *train.X.shape, categorical_features=options.categories
     )
     return kind(preparation=preparation, random_state=options.seed, verbose=on_epoch, **wanted)
 

@@ -33,7 +33,7 @@ from chainrule.estimators.learners import (
 )
 from chainrule.estimators.rows import check_rows, check_weight, folds_of, take
 from chainrule.parameter import Array
-from chainrule.preparation import Preparation, Standardizer, TablePreparation
+from chainrule.preparation import Preparation, Standardizer
 from chainrule.preparation.frames import is_frame
 from chainrule.training.doctor import Report, diagnose
 
@@ -153,10 +153,11 @@ class NetworkEstimator(BaseEstimator):
         """Measure the rows that are learned from, and build what learns."""
         targets.measure(given.y, given.weight)
         preparation = self._fitted_preparation(given.X, incremental)
-        x = given.X if preparation is None else preparation.transform(given.X)
+        first = take(given.X, np.arange(1))
+        x = first if preparation is None else preparation.transform(first)
         batch_norm = self.batch_norm
         if isinstance(batch_norm, str):
-            batch_norm = not incremental and len(x) >= defaults.ROWS_FOR_BATCH_NORM
+            batch_norm = not incremental and len(given.y) >= defaults.ROWS_FOR_BATCH_NORM
         learner = make_learner(
             self,
             x.shape[1:],
@@ -239,10 +240,8 @@ class NetworkEstimator(BaseEstimator):
             return copy.deepcopy(getattr(self.network, "preparation", None))
         if not is_frame(X) and can_be_constant(X, incremental):
             return Standardizer().fit(X)
-        n_bins = 0 if incremental else defaults.n_bins(*X.shape)
-        return TablePreparation(
-            embed_from=defaults.EMBED_FROM, n_bins=n_bins, dtype=self.dtype
-        ).fit(X)
+        rows = 0 if incremental else X.shape[0]  # the first part does not tell how many there are
+        return defaults.table_preparation(rows, X.shape[1], dtype=self.dtype).fit(X)
 
     # ------------------------------------------------------------ what was learned
 

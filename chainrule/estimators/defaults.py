@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.preparation import TablePreparation
+
 HIDDEN_LAYERS = (128, 128)
 ACTIVATION = "relu"
 DROPOUT = 0.15
@@ -71,6 +73,11 @@ def n_bins(rows: int, columns: int) -> int:
     Few rows say too little of each bin, and the columns that come out cost time.
     """
     return min(N_BINS, MOST_BINS // columns) if rows >= ROWS_FOR_BINS else 0
+
+
+def table_preparation(rows: int, columns: int, **options: Any) -> TablePreparation:
+    """Return what preparation="auto" is for so many rows; `options` are its further ones."""
+    return TablePreparation(embed_from=EMBED_FROM, n_bins=n_bins(rows, columns), **options)
 
 
 def members(estimator: Any, rng: np.random.Generator) -> list[dict[str, float]]:

@@ -39,28 +39,27 @@ def trainings() -> Iterator[tuple[str, Callable[[], Network], tuple[int, ...], i
     )
 
 
+def seconds(network: Network, X: np.ndarray, y: np.ndarray, watched: bool, **plan: int) -> float:
+    """Return the processor time of a training."""
+    trainer = Trainer(network, CategoricalCrossEntropy(), Adam(0.003), seed=0)
+    callbacks = [Doctor(show=False)] if watched else []
+    began = time.process_time()
+    trainer.fit(X, y, callbacks=callbacks, progress=False, **plan)
+    return time.process_time() - began
+
+
 def measure(rounds: int = ROUNDS) -> Iterator[str]:
     """Yield a line for each training: the least of so many rounds of both."""
     for name, build, shape, epochs, batch_size in trainings():
         rng = np.random.default_rng(0)
         X = rng.standard_normal(shape).astype(np.float32)
         y = rng.integers(0, 3, len(X))
-
-        def seconds(watched: bool) -> float:
-            trainer = Trainer(build(), CategoricalCrossEntropy(), Adam(0.003), seed=0)  # noqa: B023
-            callbacks = [Doctor(show=False)] if watched else []
-            began = time.process_time()
-            trainer.fit(
-                *(X, y),  # noqa: B023
-                epochs=epochs,  # noqa: B023
-                batch_size=batch_size,  # noqa: B023
-                callbacks=callbacks,
-                progress=False,
-            )
-            return time.process_time() - began
-
-        seconds(True)  # what is loaded once is not counted
-        pairs = [(seconds(False), seconds(True)) for _ in range(rounds)]
+        plan = {"epochs": epochs, "batch_size": batch_size}
+        seconds(build(), X, y, True, **plan)  # what is loaded once is not counted
+        pairs = [
+            [seconds(build(), X, y, watched, **plan) for watched in (False, True)]
+            for _ in range(rounds)
+        ]
         plain, watched = (min(column) for column in zip(*pairs, strict=True))
         more = 100 * (watched / plain - 1)
         yield f"{name}: {plain:.3f} s, with the doctor {watched:.3f} s, {more:+.1f} %"

@@ -49,8 +49,7 @@ def dead_relu(case: Case) -> Iterator[Finding]:
             for layer in sick[:5]
         ),
         "A ReLU passes no gradient where it is 0. A unit that is 0 for every sample therefore "
-        "never "
-        "changes again; too large a step, or a bias far below 0, has pushed it there.",
+        "never changes again; too large a step, or a bias far below 0, has pushed it there.",
         "network = Network([LeakyReLU() if isinstance(layer, ReLU) else layer\n"
         '                   for layer in network.layers], initialization="kaiming", seed=0)\n'
         "optimizer = Adam(0.001)  # and a smaller learning rate",

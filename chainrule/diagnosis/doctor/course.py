@@ -32,8 +32,7 @@ def cannot_overfit(case: Case) -> Iterator[Finding]:
         f"mean gives {own.baseline:.3g}: something between input and loss is broken",
         (Evidence("loss on one batch by that of guessing", share, f"below {t.BATCH_LEARNED:g}"),),
         "Any network of some size can learn a handful of samples by heart. If it cannot, no data "
-        "and "
-        "no patience will help: a layer is dead, a backward wrong, or the loss does not fit.",
+        "and no patience will help: a layer is dead, a backward wrong, or the loss does not fit.",
         "print(check_module(network, X[:4]))  # are all gradients right?\n"
         "print(network.summary(X[:1]))         # is every layer where it should be?",
     )
@@ -117,8 +116,7 @@ def overfitting(case: Case) -> Iterator[Finding]:
             Evidence("validation loss by training loss", far, "about 1 to 2"),
         ),
         "The network has begun to learn the training rows by heart, noise and all, which is of no "
-        "use "
-        "for others. The epoch with the lowest validation loss is the one to keep.",
+        "use for others. The epoch with the lowest validation loss is the one to keep.",
         "trainer.fit(X, y, validation_split=0.2, callbacks=[EarlyStopping(patience=10)])\n"
         "# and: Dropout(0.3) behind hidden layers, AdamW(0.001, weight_decay=0.01), more data",
     )

@@ -43,8 +43,7 @@ def vanishing_gradients(case: Case) -> Iterator[Finding]:
         ),
         "On its way back the gradient is multiplied by each layer's slope and weights; a sigmoid's "
         "slope is a quarter at most. Many factors below 1 leave nothing for the first layers, so "
-        "they "
-        "stay as they were drawn.",
+        "they stay as they were drawn.",
         ("network = Network([ReLU() if isinstance(layer, (Sigmoid, Tanh)) else layer\n"
          "                   for layer in network.layers[:-1]] + [network.layers[-1]],\n"
          '                  initialization="kaiming", seed=0)'
@@ -102,8 +101,7 @@ def _exploding(where: str, told: str, evidence: Evidence, severity: str) -> Find
         f"{told}: clip it, and look at the weights' first size",
         (evidence,),
         "On its way back the gradient is multiplied by each layer's weights; factors above 1 add "
-        "up "
-        "to huge ones with depth or with the length of a sequence. One such step throws the "
+        "up to huge ones with depth or with the length of a sequence. One such step throws the "
         "weights "
         "far away from all they had learned.",
         "trainer = Trainer(network, loss, optimizer, clip_norm=1.0)",
@@ -134,8 +132,7 @@ def dominating_samples(case: Case) -> Iterator[Finding]:
                 ),
             ),
             "The squared error's gradient grows with the error, so a few samples that are far off "
-            "pull "
-            "harder than all others together. Mostly their targets are wrong.",
+            "pull harder than all others together. Mostly their targets are wrong.",
             "loss = Huber()  # whose pull is bounded",
         )
 

@@ -118,8 +118,7 @@ def constant_columns(case: Case) -> Iterator[Finding]:
             f"{'changes' if len(columns) == 1 else 'change'}",
             (Evidence("columns that never change", float(len(columns)), "0"),),
             "A column that is the same for every sample tells nothing about any of them. It acts "
-            "as "
-            "a second bias: harmless, but of no use.",
+            "as a second bias: harmless, but of no use.",
             f"X = np.delete(X, {list(columns[:20])}, axis=1)",
             columns=columns,
         )

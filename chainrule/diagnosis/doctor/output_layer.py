@@ -53,8 +53,7 @@ def softmax_twice(case: Case) -> Iterator[Finding]:
                 (Evidence("times that it is taken", 2.0, "1"),),
                 "The second softmax gets numbers from 0 to 1, of which it makes probabilities that "
                 "are nearly equal: of two classes at most 0.73. So the loss cannot come near 0, "
-                "and "
-                "its gradient is small where the network is wrong.",
+                "and its gradient is small where the network is wrong.",
                 remedy,
             )
 

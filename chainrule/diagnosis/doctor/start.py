@@ -102,8 +102,7 @@ def initialization(case: Case) -> Iterator[Finding]:
                 Evidence("the same, layer by layer", told, "about 1 each"),
             ),
             "Each layer multiplies the spread of its input by about √(fan-in) times the size of "
-            "its "
-            "weights. Where that is more than 1, outputs grow with depth: sigmoids and softmax "
+            "its weights. Where that is more than 1, outputs grow with depth: sigmoids and softmax "
             "saturate, and the first losses and gradients are huge.",
             DRAW_ANEW.format("kaiming"),
             layers=tuple(layer.path for layer in layers),

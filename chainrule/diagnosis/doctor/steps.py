@@ -151,8 +151,7 @@ def learning_rate_too_low(case: Case) -> Iterator[Finding]:
             ),
         ),
         "Each step moves the weights by so small a part of their size that they are nearly the "
-        "same "
-        "in the end. With the epochs there are, the loss cannot get to where it could be.",
+        "same in the end. With the epochs there are, the loss cannot get to where it could be.",
         f"optimizer = {_with_rate(case, rate * faster.factor)}",
     )  # fmt: skip
 
@@ -216,8 +215,7 @@ def unchanged_layer(case: Case) -> Iterator[Finding]:
             "never changes",
             (Evidence("gradient in every step measured", 0.0, "above 0"),),
             "A parameter whose gradient is exactly 0 has no influence on the loss. Either nothing "
-            "that "
-            "it computes is used, its backward does not set the gradient, or all behind it is "
+            "that it computes is used, its backward does not set the gradient, or all behind it is "
             "dead.",
             "print(check_module(network, X[:4]))  # is the backward of "
             f"{still[0].rpartition('.')[0]} right?",

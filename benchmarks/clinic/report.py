@@ -48,8 +48,8 @@ def table(sick: Sequence[Record]) -> list[str]:
         told = ", ".join(f"{other} {n}" for other, n in others.most_common(3))
         lines.append(
             f"| {name} | {len(every)} | {len(asked)} | {sum(map(found, asked))} | "
-            f"{sum(r['first'] in names_of(r) for r in asked)} | "
-            f"{sum(cured(r) for r in asked)} | {told} |"
+            f"{sum(r['first'] in names_of(r) for r in asked)} | {sum(cured(r) for r in asked)} | "
+            f"{told} |"
         )
     return lines
 
@@ -65,20 +65,18 @@ def figures(sick: Sequence[Record], well: Sequence[Record]) -> list[str]:
     treatable = [r for r in ill if all(BY_ID[d].mendable for d in r["diseases"])]
     return [
         f"- sick {len(sick)}, of whom {len(asked)} are measurably worse than their healthy twin "
-        "(or "
-        "have what no score shows)",
+        "(or have what no score shows)",
         f"- found: {share([found(r) for r in single])} of those with one disease",
         f"- named first: {share([r['first'] in names_of(r) for r in asked])}",
-        f"- cured by prescribe(), within 2 points (or 5 %) of the healthy twins' median: "
+        "- cured by prescribe(), within 2 points (or 5 %) of the healthy twins' median: "
         f"{share([cured(r) for r in treatable])}; of the least of the three: "
         f"{share([cured_within_spread(r) for r in treatable])}",
         "- the same with those whose rows are gone or whose code is wrong, of the least of the "
-        f"three: "
-        f"{share([cured_within_spread(r) for r in ill])}",
+        f"three: {share([cured_within_spread(r) for r in ill])}",
         f"- problems reported of healthy ones: {share([bool(r['problems']) for r in well])}",
         "- seconds of processor time: healthy training "
-        f"{mean(r['seconds'] for r in [*sick, *well]):.2f}, "
-        f"diagnosis {mean(r['diagnosis_seconds'] for r in [*sick, *well]):.2f}, on average",
+        f"{mean(r['seconds'] for r in [*sick, *well]):.2f}, diagnosis "
+        f"{mean(r['diagnosis_seconds'] for r in [*sick, *well]):.2f}, on average",
     ]
 
 

@@ -71,15 +71,13 @@ def saturated_activation(case: Case) -> Iterator[Finding]:
         PROBLEM if worst.saturated >= t.MANY_SATURATED else WARNING,
         ", ".join(layer.path for layer in layers[:5]),
         f"{worst.saturated:.0%} of the outputs of {worst.path} ({worst.kind}) lie at its ends, "
-        "where "
-        "it is flat",
+        "where it is flat",
         tuple(
             Evidence(f"saturated outputs of {a.path}", a.saturated, f"below {t.SATURATED:g}")
             for a in layers[:5]
         ),
         f"A {worst.kind.lower()} is flat at its ends, and what is flat passes no gradient on. "
-        "Large "
-        "inputs or weights push it there, and then it takes many steps to come back.",
+        "Large inputs or weights push it there, and then it takes many steps to come back.",
         "X_train = Standardizer().fit_transform(X_train)\n"
         'network = Network(network.layers, initialization="xavier", seed=0)',
         layers=tuple(layer.path for layer in layers),
@@ -116,9 +114,8 @@ def small_batches(case: Case) -> Iterator[Finding]:
         "numbers; take larger batches, or LayerNorm",
         tuple(evidence),
         "Batch normalisation takes the mean and variance of each batch while it trains, and "
-        "running "
-        "means of them in prediction. Of a handful of samples they are mostly noise, so what is "
-        "learned is not what is predicted with.",
+        "running means of them in prediction. Of a handful of samples they are mostly noise, so "
+        "what is learned is not what is predicted with.",
         "trainer.fit(X, y, batch_size=32)\n# or LayerNorm(features) in the place of "
         "BatchNorm(features)",
         layers=tuple(norms),

@@ -18,8 +18,8 @@ def wrong_backward(case: Case) -> Iterator[Finding]:
             f"the backward of {path} is wrong: {verdict.splitlines()[0]}",
             (Evidence("gradient check", verdict.splitlines()[0], "all gradients are right"),),
             "Backward must return what the loss changes by when the input does, and set the same "
-            "for "
-            "every parameter. Finite differences, which need no backward, say something else here.",
+            "for every parameter. Finite differences, which need no backward, say something else "
+            "here.",
             "from chainrule import check_module\nprint(check_module(module, x))  # tells what it "
             "looks like",
             layers=(path,),
@@ -38,8 +38,8 @@ def not_a_number(case: Case) -> Iterator[Finding]:
             f"training met NaN or infinity: {where.removeprefix('the first such array: ')}",
             (Evidence("first array that was not finite", where.rpartition(": ")[2], "none"),),
             "A number became larger than its type can hold, or a calculation had no result; from "
-            "there "
-            "it spreads to everything. Mostly the learning rate is too high, or an input is huge.",
+            "there it spreads to everything. Mostly the learning rate is too high, or an input is "
+            "huge.",
             "trainer = Trainer(network, loss, Adam(0.001), clip_norm=1.0)",
         )
 
@@ -54,8 +54,7 @@ def refused(case: Case) -> Iterator[Finding]:
             case.refused.splitlines()[0],
             (Evidence("trial run", "refused", "runs"),),
             "The network, the data and the loss do not fit together, so that training cannot "
-            "begin. "
-            "The message says what was expected and what was given.",
+            "begin. The message says what was expected and what was given.",
             "print(network.summary(X[:1]))",
         )
 

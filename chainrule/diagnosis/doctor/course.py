@@ -151,8 +151,7 @@ def convergence(case: Case) -> Iterator[Finding]:
             f"{name} has stayed at {last:.4g} for the last {2 * third} epochs: training is done",
             (Evidence(f"fall of {name} in the last third", float((before - last) / before), "-"),),
             "The loss no longer changes, so further epochs cost time and give nothing. A lower "
-            "learning "
-            "rate may still find a little more.",
+            "learning rate may still find a little more.",
             f"trainer.fit(X, y, epochs={len(column) - 2 * third + 1})  # or EarlyStopping",
         )
 

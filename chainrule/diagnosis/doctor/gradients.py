@@ -35,8 +35,7 @@ def vanishing_gradients(case: Case) -> Iterator[Finding]:
         PROBLEM if ratio < t.VANISHED else WARNING,
         layers[0].path,
         f"the gradient at {layers[0].path} is {ratio:.2g} times that at {layers[-1].path}: the "
-        "first "
-        "layers hardly learn",
+        "first layers hardly learn",
         (
             Evidence("gradient at the first layer by the last's", ratio, f"above {t.VANISHING:g}"),
             Evidence("layers between", float(len(layers)), "fewer, or with ReLU and normalisation"),
@@ -102,8 +101,7 @@ def _exploding(where: str, told: str, evidence: Evidence, severity: str) -> Find
         (evidence,),
         "On its way back the gradient is multiplied by each layer's weights; factors above 1 add "
         "up to huge ones with depth or with the length of a sequence. One such step throws the "
-        "weights "
-        "far away from all they had learned.",
+        "weights far away from all they had learned.",
         "trainer = Trainer(network, loss, optimizer, clip_norm=1.0)",
     )
 
@@ -124,8 +122,7 @@ def dominating_samples(case: Case) -> Iterator[Finding]:
             WARNING,
             f"{count} of {len(sizes)} samples",
             f"{count} of {len(sizes)} samples make {share:.0%} of the gradient: look at them, or "
-            "take "
-            "Huber's loss",
+            "take Huber's loss",
             (
                 Evidence(
                     f"share of the gradient of {count} samples", share, f"below {t.DOMINATED:g}"
@@ -157,8 +154,8 @@ def mislabelled_rows(case: Case) -> Iterator[Finding]:
             f"{usual:.2g}: their labels are worth a look",
             (Evidence("largest loss of a sample", float(losses[rows[0]]), "below 3"),),
             "A network that is right about nearly all samples is sure that these are of another "
-            "class. "
-            "Often the label is wrong, and where it is not, these are the samples to learn from.",
+            "class. Often the label is wrong, and where it is not, these are the samples to learn "
+            "from.",
             f"print(X[{list(places[:8])}], y[{list(places[:8])}])",
             rows=places,
         )

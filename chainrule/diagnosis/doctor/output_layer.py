@@ -105,8 +105,7 @@ def _not_exclusive(case: Case, ends_in: str, severity: str) -> Finding:
         severity,
         path_of_last(case.network.body),
         f"each sample is of exactly one class, and the network ends in {ends_in}: end it in "
-        "Softmax, "
-        "with CategoricalCrossEntropy",
+        "Softmax, with CategoricalCrossEntropy",
         (Evidence("sum of the outputs of a sample", "anything", "1"),),
         "Sigmoids are separate answers of yes or no: that one class is likely does not make the "
         "others less so. Categorical cross-entropy looks at the true class alone, so with sigmoids "
@@ -164,8 +163,8 @@ def _about_the_range(case: Case, last: Module, y: Array) -> Iterator[Finding]:
         (Evidence("share of targets out of reach", float(outside.mean()), "0"),),
         f"{name} puts out nothing below {low:g}"
         + (f" or above {high:g}" if high < 1e9 else "")
-        + ". "
-        "Targets out there pull the layer to its end, where its slope is 0 and nothing is learned.",
+        + ". Targets out there pull the layer to its end, where its slope is 0 and nothing is "
+        "learned.",
         "network = Network(network.layers[:-1])  # ends in the Linear layer",
         impossible=impossible,
         rows=tuple(int(r) for r in np.flatnonzero(outside.reshape(len(y), -1).any(axis=1))[:1000]),
@@ -190,8 +189,7 @@ def target_scale(case: Case) -> Iterator[Finding]:
             PROBLEM if size > t.TARGET_WILD or std < t.TINY else WARNING,
             "y",
             f"y has the root mean square {size:.3g} and the standard deviation {std:.3g}; a "
-            "network "
-            "begins with outputs of about 1: standardise y too",
+            "network begins with outputs of about 1: standardise y too",
             (
                 Evidence("root mean square of y", size, f"below {t.TARGET_LARGE:g}"),
                 Evidence("standard deviation of y", std, f"above {t.TINY:g}"),

@@ -128,9 +128,8 @@ def initialization(case: Case) -> Iterator[Finding]:
                 Evidence("the same, layer by layer", told, "about 1 each"),
             ),
             "Each layer multiplies the spread of its input by about √(fan-in) times the size of "
-            "its "
-            "weights. Where that is less than 1, every sample ends up as the same numbers in the "
-            "deep layers, and the gradient on its way back shrinks by the same factors.",
+            "its weights. Where that is less than 1, every sample ends up as the same numbers in "
+            "the deep layers, and the gradient on its way back shrinks by the same factors.",
             DRAW_ANEW.format("kaiming")
             + "\n# or a normalisation, such as LayerNorm, behind each Linear",
             layers=tuple(layer.path for layer in layers),
@@ -164,9 +163,8 @@ def loss_at_start(case: Case) -> Iterator[Finding]:
         f"{expected:.3g}",
         (Evidence("loss before the first step", start.loss, f"about {expected:.3g}"),),
         "Before the first step a network knows nothing, and should say so: every class as likely "
-        "as "
-        "the others. A much higher loss means that it is sure of wrong things, and training begins "
-        "by unlearning them.",
+        "as the others. A much higher loss means that it is sure of wrong things, and training "
+        "begins by unlearning them.",
         "network.layers[-2].weight.value *= 0.1  # of the last Linear: outputs begin near 0",
     )
 

@@ -198,8 +198,7 @@ def unchanged_layer(case: Case) -> Iterator[Finding]:
             f"{len(frozen)} parameters are frozen by lr_multipliers",
             (Evidence("their learning rate", 0.0, "above 0, if they are to learn"),),
             "A multiplier of 0 keeps a parameter as it is. That is right for layers that were "
-            "trained "
-            "before, and wrong for those that are new.",
+            "trained before, and wrong for those that are new.",
             f"optimizer = {type(case.optimizer).__name__}({rate_of(case):.3g})  # without "
             "lr_multipliers",
             layers=tuple(frozen),
@@ -211,8 +210,7 @@ def unchanged_layer(case: Case) -> Iterator[Finding]:
             PROBLEM,
             ", ".join(still[:6]),
             f"{still[0]}{' and others' if still[1:] else ''} got no gradient in any step: the "
-            "layer "
-            "never changes",
+            "layer never changes",
             (Evidence("gradient in every step measured", 0.0, "above 0"),),
             "A parameter whose gradient is exactly 0 has no influence on the loss. Either nothing "
             "that it computes is used, its backward does not set the gradient, or all behind it is "

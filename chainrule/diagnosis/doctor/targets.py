@@ -64,8 +64,7 @@ def labels_not_one_hot(case: Case) -> Iterator[Finding]:
             PROBLEM,
             f"y, {len(rows)} rows",
             f"{len(rows)} rows of y do not sum to 1 (row {rows[0]} sums to {sums[0]:.3g}): each "
-            "must "
-            "be a distribution over the classes",
+            "must be a distribution over the classes",
             (Evidence("rows of y that do not sum to 1", float(len(rows)), "0"),),
             "Cross-entropy reads a row of targets as the probabilities of the classes. A row of "
             "another sum asks for what no softmax can give.",

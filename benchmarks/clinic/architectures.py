@@ -93,7 +93,8 @@ def cnn(norm: bool) -> Layers:
                 MaxPool2d(2),
             ]
 
-        return [*block(1, 8), *block(8, 16), Flatten(), Linear(16 * 4, out, seed=rng)]
+        pixels = (shape[1] // 4) * (shape[2] // 4)
+        return [*block(1, 8), *block(8, 16), Flatten(), Linear(16 * pixels, out, seed=rng)]
 
     return build
 

@@ -23,6 +23,7 @@ def main(given: list[str] | None = None) -> None:
     act.set_defaults(act=run)
     act.add_argument("--part", choices=[*PARTS], required=True)
     act.add_argument("--patients", type=int, default=500, help="numbers 0 to this less one")
+    act.add_argument("--bundled", action="store_true", help="only data that need no download")
     act.add_argument("--share", default="1/1", help="k/n: every n-th, for n processes at once")
     act.add_argument("--seconds", type=float, default=float("inf"), help="stop after these")
     act = acts.add_parser("report", help="print the confusion table")
@@ -44,7 +45,7 @@ def run(chosen: argparse.Namespace) -> None:
             continue
         if time.monotonic() - began > chosen.seconds:
             return
-        record = examine(patient(chosen.part, number))
+        record = examine(patient(chosen.part, number, chosen.bundled))
         append(chosen.file, record)
         print(f"{record['key']}: {record['first'] or 'nothing'}", flush=True)
 

@@ -1,24 +1,43 @@
-"""The clinic's data, standardised, split into training and test rows; a set belongs to one part."""
+"""The clinic's data, standardised, split into training and test rows; a set belongs to one part.
+
+Some come with scikit-learn or are made up here ("bundled"), the others have to be there: the tables
+of `python -m benchmarks.tables prepare`, and Fashion-MNIST (`chainrule.read_mnist` says how).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from chainrule import read_mnist
+
 Array = Any
-MOST_ROWS = 700
+MOST_ROWS, MOST_TO_TEST = 490, 1000
+"""To learn from, so that a training takes a second; and to test on: more rows, less chance."""
+
+FASHION = Path("/usr/share/datasets/fashion-mnist")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set that can be read: `kind` is table, image or sequence."""
+
+    name: str
+    part: str
+    kind: str
+    read: Callable[[], tuple[Array, Array]]
+    bundled: bool = True
 
 
 @dataclass(frozen=True)
 class Data:
-    """A data set: `kind` is table, image or sequence; `classes` 0 for a regression."""
+    """A data set that was read; `classes` is 0 for a regression."""
 
-    name: str
-    part: str
     kind: str
     X: Array
     y: Array
@@ -28,11 +47,19 @@ class Data:
         return int(self.y.max()) + 1 if self.y.dtype.kind in "iu" else 0
 
 
+@cache
+def read(name: str) -> Data:
+    """Return a data set of the catalogue."""
+    source = CATALOGUE[name]
+    return Data(source.kind, *source.read())
+
+
 def split(data: Data, seed: int) -> tuple[Array, Array, Array, Array]:
     """Return a training and a test part; what is measured is measured on the training part."""
-    rng = np.random.default_rng(seed)
-    rows = rng.permutation(len(data.X))[:MOST_ROWS]
-    held = len(rows) * 3 // 10
+    order = np.random.default_rng(seed).permutation(len(data.X))
+    learning = min(MOST_ROWS, len(order) * 7 // 10)
+    rows = order[: learning + MOST_TO_TEST]
+    held = len(rows) - learning
     X, y = data.X[rows], data.y[rows]
     if data.kind == "table":
         X = (X - X[held:].mean(axis=0)) / np.where(
@@ -43,11 +70,85 @@ def split(data: Data, seed: int) -> tuple[Array, Array, Array, Array]:
     return X[held:].astype(np.float32), y[held:], X[:held].astype(np.float32), y[:held]
 
 
-def _bundled(name: str, rows: Callable[[Array], Array] | None = None) -> tuple[Array, Array]:
-    from sklearn import datasets
+# ---------------------------------------------------------------- where they come from
 
-    X, y = getattr(datasets, f"load_{name}")(return_X_y=True)
-    return X, y.astype(np.intp) if y.dtype.kind in "iu" else y
+
+def bundled(name: str) -> Callable[[], tuple[Array, Array]]:
+    """Return the reader of a set that comes with scikit-learn."""
+
+    def reader() -> tuple[Array, Array]:
+        from sklearn import datasets
+
+        X, y = getattr(datasets, f"load_{name}")(return_X_y=True)
+        return X, y.astype(np.intp) if y.dtype.kind in "iu" else y
+
+    return reader
+
+
+def made_up(make: Callable[[np.random.Generator], tuple[Array, Array]]) -> Any:
+    """Return the reader of a set that is drawn at random, always the same."""
+    return lambda: make(np.random.default_rng(20))
+
+
+def one_to(
+    rare: int, reader: Callable[[], tuple[Array, Array]]
+) -> Callable[[], tuple[Array, Array]]:
+    """Return the reader of a set whose class 0 is made so many times rarer than it was."""
+
+    def thinned() -> tuple[Array, Array]:
+        X, y = reader()
+        keep = np.sort(np.concatenate([np.flatnonzero(y != 0), np.flatnonzero(y == 0)[::rare]]))
+        return X[keep], y[keep]
+
+    return thinned
+
+
+def digits(first: int) -> Callable[[], tuple[Array, Array]]:
+    """Return the reader of five of scikit-learn's digits, (N, 1, 8, 8)."""
+
+    def reader() -> tuple[Array, Array]:
+        X, y = bundled("digits")()
+        return five_of(X.reshape(-1, 1, 8, 8) / 16 - 0.3, y, first)
+
+    return reader
+
+
+def fashion(first: int) -> Callable[[], tuple[Array, Array]]:
+    """Return the reader of 2,000 images of five classes of Fashion-MNIST, (N, 1, 14, 14).
+
+    Each pixel is the mean of four, so that a training takes seconds.
+    """
+
+    def reader() -> tuple[Array, Array]:
+        images, labels, _, _ = read_mnist(FASHION)
+        images, labels = images[:4000], labels[:4000]
+        small = images.reshape(-1, 1, 14, 2, 14, 2).mean(axis=(3, 5))
+        return five_of((small / 255 - 0.286) / 0.353, labels.astype(np.intp), first)
+
+    return reader
+
+
+def five_of(X: Array, y: Array, first: int) -> tuple[Array, Array]:
+    rows = (y >= first) & (y < first + 5)
+    return X[rows], y[rows] - first
+
+
+def table(name: str) -> Callable[[], tuple[Array, Array]]:
+    """Return the reader of a real table: numbers imputed, a column for each category."""
+
+    def reader() -> tuple[Array, Array]:
+        from benchmarks.tables.preparation import one_hot
+        from benchmarks.tables.table import Table, cache_folder
+
+        loaded = Table.load(cache_folder() / "data", name)
+        X = np.asarray(one_hot().fit_transform(loaded.X), np.float64)
+        y = loaded.y
+        return X, y.astype(np.intp) if loaded.facts.classes else y.astype(np.float64)
+
+    return reader
+
+
+# ---------------------------------------------------------------- made up
 
 
 def rings(rng: np.random.Generator) -> tuple[Array, Array]:
@@ -93,25 +194,34 @@ def majorities(rng: np.random.Generator) -> tuple[Array, Array]:
     return X, X.sum(axis=1).argmax(axis=1)
 
 
-@cache
-def catalogue() -> dict[str, Data]:
-    """Return all data sets by name."""
-    rng = np.random.default_rng(20)
-    digits, labels = _bundled("digits")
-    images = digits.reshape(-1, 1, 8, 8) / 16 - 0.3
-    low, high = labels < 5, labels >= 5
-    every = [
-        Data("iris", "tuning", "table", *_bundled("iris")),
-        Data("wine", "tuning", "table", *_bundled("wine")),
-        Data("rings", "tuning", "table", *rings(rng)),
-        Data("waves", "tuning", "table", *waves(rng)),
-        Data("digits 0-4", "tuning", "image", images[low], labels[low]),
-        Data("tones", "tuning", "sequence", *tones(rng)),
-        Data("breast cancer", "judging", "table", *_bundled("breast_cancer")),
-        Data("spirals", "judging", "table", *spirals(rng)),
-        Data("diabetes", "judging", "table", *_bundled("diabetes")),
-        Data("friction", "judging", "table", *friction(rng)),
-        Data("digits 5-9", "judging", "image", images[high], labels[high] - 5),
-        Data("majorities", "judging", "sequence", *majorities(rng)),
-    ]
-    return {data.name: data for data in every}
+# ---------------------------------------------------------------- the catalogue
+
+
+def _tables(part: str, *names: str) -> list[Source]:
+    return [Source(name, part, "table", table(name), bundled=False) for name in names]
+
+
+SOURCES = [
+    Source("iris", "tuning", "table", bundled("iris")),
+    Source("wine", "tuning", "table", bundled("wine")),
+    Source("rings", "tuning", "table", made_up(rings)),
+    Source("rings, one class rare", "tuning", "table", one_to(12, made_up(rings))),
+    Source("waves", "tuning", "table", made_up(waves)),
+    *_tables("tuning", "vehicle", "glass", "sonar", "vowel", "boston", "penguins"),
+    Source("digits 0-4", "tuning", "image", digits(0)),
+    Source("fashion 0-4", "tuning", "image", fashion(0), bundled=False),
+    Source("tones", "tuning", "sequence", made_up(tones)),
+    Source("breast cancer", "judging", "table", bundled("breast_cancer")),
+    Source(
+        "breast cancer, one class rare", "judging", "table", one_to(8, bundled("breast_cancer"))
+    ),
+    Source("spirals", "judging", "table", made_up(spirals)),
+    Source("diabetes", "judging", "table", bundled("diabetes")),
+    Source("friction", "judging", "table", made_up(friction)),
+    *_tables("judging", "ionosphere", "spam", "dna", "soybean", "concrete", "meats"),
+    Source("digits 5-9", "judging", "image", digits(5)),
+    Source("fashion 5-9", "judging", "image", fashion(5), bundled=False),
+    Source("majorities", "judging", "sequence", made_up(majorities)),
+]
+
+CATALOGUE = {source.name: source for source in SOURCES}

@@ -13,8 +13,11 @@ import numpy as np
 
 from benchmarks.clinic.setup import Setup
 from chainrule import (
+    GELU,
+    RNN,
     BatchNorm,
     CategoricalCrossEntropy,
+    LastStep,
     Linear,
     Module,
     Network,
@@ -137,6 +140,52 @@ def with_more_inputs(setup: Setup, more: int) -> Callable[[int], Sequence[Module
         return [Linear(first.in_features + more, first.out_features, seed=seed), *rest]
 
     return build
+
+
+def repeated_columns(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
+    """Columns that are given twice: of the first layer's weights they only make more."""
+    return with_columns(setup, lambda X: X[:, : min(X.shape[1], (1, 2, 4)[strength])])
+
+
+def empty_columns(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
+    """Columns that never change."""
+    value = np.float32(rng.integers(0, 3))
+    return with_columns(setup, lambda X: np.full((len(X), (1, 2, 4)[strength]), value, np.float32))
+
+
+def with_columns(setup: Setup, more: Callable[[Any], Any]) -> Setup | None:
+    """Return the set-up with further columns, a function of the others."""
+    if setup.X.ndim != 2 or not isinstance(setup.layers(0)[0], Linear):
+        return None
+
+    def view(X: Any) -> Any:
+        return np.concatenate([X, more(X)], axis=1)
+
+    X = view(setup.X)
+    layers = with_more_inputs(setup, X.shape[1] - setup.X.shape[1])
+    return replace(setup, X=X, view=view, layers=layers)
+
+
+def wrong_labels(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
+    if not setup.classes:
+        return None
+    rows = rng.permutation(len(setup.y))[: int(len(setup.y) * (0.03, 0.08, 0.15)[strength])]
+    y = setup.y.copy()
+    y[rows] = (y[rows] + rng.integers(1, setup.classes, len(rows))) % setup.classes
+    return replace(setup, y=y)
+
+
+def lost_class(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
+    """No row of some classes is left."""
+    if setup.classes < 3:
+        return None
+    lost = rng.permutation(setup.classes)[: min(strength + 1, setup.classes - 2)]
+    keep = np.flatnonzero(~np.isin(setup.y, lost))
+    return replace(setup, X=setup.X[keep], y=setup.y[keep])
+
+
+def one_answer(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
+    return replace(setup, y=np.repeat(setup.y[:1], len(setup.y), axis=0))
 
 
 def far_targets(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
@@ -283,6 +332,37 @@ def too_small(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | 
     return replace(setup, layers=build)
 
 
+def recurrence(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
+    """A plain recurrent layer whose weights from step to step are far too large."""
+    if setup.X.ndim != 3:
+        return None
+    factor, out = np.float32((4, 7, 12)[strength]), outputs(setup)
+
+    def build(seed: int) -> Sequence[Module]:
+        rng = np.random.default_rng(seed)
+        cell = RNN(setup.X.shape[2], 24, nonlinearity="relu", seed=rng)
+        end: list[Module] = [Softmax()] if setup.classes else []
+        return [cell, LastStep(), Linear(24, out, seed=rng), *end]
+
+    def make_ill(network: Network) -> None:
+        weight = network.named_parameters()["layers.0.cells.0.weight_hh"]
+        weight.value = weight.value * factor
+
+    return replace(setup, layers=build, after_drawing=[*setup.after_drawing, make_ill])
+
+
+def sure_from_the_start(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
+    """The last layer's weights are so large that the first answers are sure and wrong."""
+    if not setup.classes:
+        return None
+
+    def make_ill(network: Network) -> None:
+        weight = [w for w in network.named_parameters().values() if w.decay][-1]
+        weight.value = weight.value * np.float32((15, 40, 120)[strength])
+
+    return replace(setup, after_drawing=[*setup.after_drawing, make_ill])
+
+
 def saturated(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
     """Tanh behind biases that push it to its ends."""
     if not has(setup, Tanh):
@@ -315,6 +395,40 @@ def high_rate(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | 
 
 def low_rate(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
     return with_rate(setup, (0.01, 0.003, 0.0003)[strength])
+
+
+def stopped_early(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
+    return replace(setup, epochs=max(2, setup.epochs // (5, 8, 12)[strength]))
+
+
+def frozen(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
+    """Freeze the first weights, all but the last, or all, though they are freshly drawn."""
+    weights = [p for p, w in setup.network().named_parameters().items() if w.decay]
+    still = (weights[:1], weights[:-1], weights)[strength]
+    if not still:
+        return None
+
+    def optimizer() -> Any:
+        made = setup.optimizer()
+        made.lr_multipliers = dict.fromkeys(still, 0.0)
+        return made
+
+    return replace(setup, optimizer=optimizer)
+
+
+def slow_statistics(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
+    """Let running means not arrive within the training."""
+    if not has(setup, BatchNorm):
+        return None
+    momentum = (0.003, 0.001, 0.0003)[strength]
+
+    def change(layers: list[Module]) -> list[Module]:
+        for layer in layers:
+            if isinstance(layer, BatchNorm):
+                layer.momentum = momentum
+        return layers
+
+    return changed(setup, change)
 
 
 def tiny_batches(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
@@ -359,7 +473,7 @@ def adam() -> Any:
 # ---------------------------------------------------------------- code
 
 
-class HalfLinear(Linear):
+class WrongSignLinear(Linear):
     """A Linear whose gradient at the input has the wrong sign."""
 
     def backward(self, dy: Any) -> Any:
@@ -375,18 +489,90 @@ class ForgetfulLinear(Linear):
 
 
 def wrong_backward(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
-    kind = (ForgetfulLinear, HalfLinear, HalfLinear)[strength]
+    kind = (ForgetfulLinear, WrongSignLinear, WrongSignLinear)[strength]
     if sum(type(layer) is Linear for layer in setup.layers(0)) < 2:
         return None
 
     def change(layers: list[Module]) -> list[Module]:
         place = [i for i, layer in enumerate(layers) if type(layer) is Linear][
-            1 if kind is HalfLinear else 0
+            1 if kind is WrongSignLinear else 0
         ]
         old: Any = layers[place]
         new = kind(old.in_features, old.out_features)
         new.weight.value = old.weight.value
         layers[place] = new
+        return layers
+
+    return changed(setup, change)
+
+
+class Detached(Module):
+    """Hands its input on, and no gradient back."""
+
+    def forward(self, x: Any) -> Any:
+        return x
+
+    def backward(self, dy: Any) -> Any:
+        return np.zeros_like(dy)
+
+
+class OwnLog(Module):
+    """ln(x + shift), which has no result where x is below -shift."""
+
+    def __init__(self, shift: float) -> None:
+        self.shift = shift
+
+    def forward(self, x: Any) -> Any:
+        self._x = x + x.dtype.type(self.shift)
+        return np.log(self._x)
+
+    def backward(self, dy: Any) -> Any:
+        return dy / self._x
+
+
+class OwnThreshold(Module):
+    """max(x - threshold, 0): a ReLU of one's own, dead where the threshold is far above x."""
+
+    def __init__(self, threshold: float) -> None:
+        self.threshold = threshold
+
+    def forward(self, x: Any) -> Any:
+        self._passes = x > self.threshold
+        return np.where(self._passes, x - x.dtype.type(self.threshold), 0)
+
+    def backward(self, dy: Any) -> Any:
+        return dy * self._passes
+
+
+def detached(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
+    """End the gradient behind the first activation; mild, behind the second."""
+    return behind_activation(setup, 1 if strength == 0 else 0, Detached)
+
+
+def logarithm(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
+    return behind_activation(setup, 0, lambda: OwnLog((0.5, 0.1, 0.0)[strength]))
+
+
+def own_relu(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
+    if has(setup, BatchNorm):
+        return None
+    return behind_activation(setup, 0, lambda: OwnThreshold((5.0, 10.0, 30.0)[strength]), True)
+
+
+def behind_activation(
+    setup: Setup, which: int, module: Callable[[], Module], instead: bool = False
+) -> Setup | None:
+    """Return the set-up with a module behind (or instead of) one of its hidden activations."""
+
+    def places(layers: Sequence[Module]) -> list[int]:
+        return [i for i, layer in enumerate(layers) if isinstance(layer, ReLU | Tanh | GELU)]
+
+    if len(places(setup.layers(0))) <= which:
+        return None
+
+    def change(layers: list[Module]) -> list[Module]:
+        place = places(layers)[which]
+        layers[place : place + 1] = [module()] if instead else [layers[place], module()]
         return layers
 
     return changed(setup, change)
@@ -401,6 +587,11 @@ DISEASES = [
     Disease("class-imbalance", rare_class, ("class-imbalance",), mendable=False),
     Disease("validation-overlap", overlap, ("validation-overlap",), harms=False),
     Disease("leaking-column", leak, ("leaking-column",)),
+    Disease("duplicate-columns", repeated_columns, ("duplicate-columns",), harms=False),
+    Disease("constant-columns", empty_columns, ("constant-columns",), harms=False),
+    Disease("mislabelled-rows", wrong_labels, ("mislabelled-rows",), mendable=False),
+    Disease("missing-class", lost_class, ("missing-class",), mendable=False),
+    Disease("constant-target", one_answer, ("constant-target",), mendable=False),
     Disease("dominating-samples", far_targets, ("dominating-samples",)),
     Disease("target-scale", large_targets, ("target-scale",)),
     Disease("softmax-twice", softmax_twice, ("softmax-twice",)),
@@ -410,17 +601,25 @@ DISEASES = [
     Disease("symmetric-neurons", symmetric, ("symmetric-neurons",)),
     Disease("initialization-too-large", large_weights, ("initialization-too-large",)),
     Disease("initialization-too-small", small_weights, ("initialization-too-small",)),
+    Disease("loss-at-start", sure_from_the_start, ("loss-at-start", "initialization-too-large")),
     Disease("dead-relu", dead, ("dead-relu",)),
+    Disease("a dead ReLU of one's own", own_relu, ("dead-relu",)),
     Disease("saturated-activation", saturated, ("saturated-activation",)),
     Disease(
         "vanishing-gradients", deep_sigmoids, ("vanishing-gradients", "initialization-too-small")
     ),
+    Disease("exploding-gradients", recurrence, ("exploding-gradients", "initialization-too-large")),
     Disease("underfitting", too_small, ("underfitting",)),
     Disease("learning-rate-too-high", high_rate, ("learning-rate-too-high", "not-a-number")),
     Disease("learning-rate-too-low", low_rate, ("learning-rate-too-low",)),
+    Disease("still-improving", stopped_early, ("still-improving", "learning-rate-too-low")),
+    Disease("unchanged-layer", frozen, ("unchanged-layer",)),
+    Disease("train-predict-gap", slow_statistics, ("train-predict-gap",)),
     Disease("small-batches-for-batch-norm", tiny_batches, ("small-batches-for-batch-norm",)),
     Disease("overfitting", overtrained, ("overfitting",), mendable=False),
     Disease("wrong-backward", wrong_backward, ("wrong-backward",), mendable=False),
+    Disease("a detached layer", detached, ("wrong-backward", "unchanged-layer"), mendable=False),
+    Disease("not-a-number", logarithm, ("not-a-number",), mendable=False),
 ]
 
 BY_ID = {disease.id: disease for disease in DISEASES}

@@ -16,8 +16,8 @@ from chainrule.training.doctor import Report
 Record = dict[str, Any]
 
 TWINS = 3
-"""Healthy twins of other initial weights and order: their median is the healthy score, and how far
-they lie apart is what chance alone makes of it."""
+"""Healthy twins of other initial weights and order: their median is the healthy score. A further
+one is the control: how often it is not "cured" itself is what chance alone makes of the figure."""
 
 
 def examine(patient: Patient) -> Record:
@@ -34,8 +34,9 @@ def examine(patient: Patient) -> Record:
         "strengths": [strength for _, strength in patient.diseases],
         "classes": well.classes,
     }
-    twins = [train(replace(well, seed=well.seed + k)) for k in range(TWINS)]
-    record["twins"] = [score for score, _, _ in twins]
+    twins = [train(replace(well, seed=well.seed + k)) for k in range(TWINS + 1)]
+    *scores, record["control"] = [score for score, _, _ in twins]
+    record["twins"] = scores
     record["healthy"] = float(np.median(record["twins"]))
     record["seconds"] = twins[0][2]
     untreated, watched, _ = train(sick, doctor=True)
@@ -87,7 +88,6 @@ def treated(setup: Setup, report: Report) -> tuple[float, list[str]]:
     options: dict[str, Any] = {"progress": False}
     if setup.validation is not None:
         options["validation_data"] = setup.validation
-    plan.epochs = setup.epochs
     try:
         plan.fit(setup.X, setup.y, **options)
     except (ChainruleError, ArithmeticError) as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.clinic.architectures import ARCHITECTURES, ended
-from benchmarks.clinic.datasets import catalogue, split
+from benchmarks.clinic.datasets import CATALOGUE, SOURCES, read, split
 from benchmarks.clinic.diseases import BY_ID, DISEASES, PAIRS
 from benchmarks.clinic.setup import Setup
 from chainrule import CategoricalCrossEntropy, MeanSquaredError, Module
@@ -17,6 +17,9 @@ PARTS = {"tuning": 1, "judging": 2}
 
 HEALTHY, PAIRED = 3, 8
 """Every third patient is healthy, every eighth of the sick has two diseases."""
+
+KINDS = ("table", "table", "table", "image", "sequence")
+"""Three of five are tables: most diseases are at home there."""
 
 TRIES = 50
 
@@ -38,12 +41,17 @@ class Patient:
         return f"{self.part} {self.number}: {self.data}, {self.architecture}, {ill}"
 
 
-def patient(part: str, number: int) -> Patient:
-    """Return a patient; of diseases that do not fit, others are drawn until one does."""
+def patient(part: str, number: int, bundled: bool = False) -> Patient:
+    """Return a patient; of diseases that do not fit, others are drawn until one does.
+
+    With `bundled` its data come with scikit-learn or are made up.
+    """
     rng = np.random.default_rng([PARTS[part], number])
-    sets = [data for data in catalogue().values() if data.part == part]
+    ours = [source for source in SOURCES if source.part == part and source.bundled >= bundled]
     sick = number - number // HEALTHY - 1
     for attempt in range(TRIES):
+        kind = KINDS[rng.integers(len(KINDS))]
+        sets = [source for source in ours if source.kind == kind]
         data = sets[rng.integers(len(sets))]
         fitting = [a for a in ARCHITECTURES if a.part == part and a.kind == data.kind]
         architecture = fitting[rng.integers(len(fitting))]
@@ -62,11 +70,11 @@ def patient(part: str, number: int) -> Patient:
 
 def healthy(patient: Patient) -> Setup:
     """Return the healthy twin."""
-    data = catalogue()[patient.data]
+    source, data = CATALOGUE[patient.data], read(patient.data)
     architecture = next(
         a
         for a in ARCHITECTURES
-        if (a.part, a.kind, a.name) == (data.part, data.kind, patient.architecture)
+        if (a.part, a.kind, a.name) == (source.part, source.kind, patient.architecture)
     )
     X, y, X_test, y_test = split(data, patient.seed)
 

@@ -577,8 +577,8 @@ def test_a_slice_of_the_clinic_runs_and_can_be_gone_on_with(tmp_path):
         return done.stdout
 
     pytest.importorskip("sklearn")
-    clinic("run", "--part", "tuning", "--patients", "3")
-    assert len(clinic("run", "--part", "tuning", "--patients", "5").splitlines()) == 2
+    clinic("run", "--part", "tuning", "--bundled", "--patients", "3")
+    assert len(clinic("run", "--part", "tuning", "--bundled", "--patients", "5").splitlines()) == 2
     told = clinic("report", "--part", "tuning")
     assert "| planted |" in told
     assert "problems reported of healthy ones: 0 of 2" in told

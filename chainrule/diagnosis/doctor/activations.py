@@ -50,7 +50,7 @@ def dead_relu(case: Case) -> Iterator[Finding]:
         ),
         "A ReLU passes no gradient where it is 0. A unit that is 0 for every sample therefore "
         "never changes again; too large a step, or a bias far below 0, has pushed it there.",
-        "network = Network([LeakyReLU() if isinstance(layer, ReLU) else layer\n"
+        f"network = Network([LeakyReLU() if isinstance(layer, {worst.kind}) else layer\n"
         '                   for layer in network.layers], initialization="kaiming", seed=0)\n'
         "optimizer = Adam(0.001)  # and a smaller learning rate",
         layers=tuple(layer.path for layer in sick),

@@ -72,9 +72,9 @@ class Case:
         A pass with many samples, before the first step and after the last one.
     measured : list of Snapshot
         Some steps of the training in between.
-    trial, slower, faster, one_batch, one_batch_adam, reference : Trial or None
-        The trial run; the same with lower and higher rates; on a single small batch, by
-        the user's optimizer and by another; and a plain network on the same data.
+    trial, slower, faster, unfrozen, one_batch, one_batch_adam, reference : Trial or None
+        The trial run; the same with lower and higher rates, and with nothing frozen; on a single
+        small batch, by the user's optimizer and by another; and a plain network on the same data.
     gaps : tuple of float or None
         The loss of one batch in a training pass and in prediction, after training.
     recall : ndarray or None
@@ -113,6 +113,7 @@ class Case:
     trial: Trial | None = None
     slower: Trial | None = None
     faster: Trial | None = None
+    unfrozen: Trial | None = None
     one_batch: Trial | None = None
     one_batch_adam: Trial | None = None
     reference: Trial | None = None

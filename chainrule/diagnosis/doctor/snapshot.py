@@ -54,7 +54,7 @@ class LayerNumbers:
         How much the output depends on the sample: the standard deviation over the samples, root
         mean square over the units.
     dead : ndarray of bool, or None
-        Which units of a ReLU are 0 for every sample.
+        Which units of a ReLU, or of an activation of the user's own, are 0 for every sample.
     saturated : float
         The share of a tanh's or sigmoid's outputs near its ends; NaN for others.
     gradient : float
@@ -145,13 +145,14 @@ class Recorder(Watcher):
         """Return the numbers of the pass; `before` are the flat values before the step."""
         found = Snapshot(step, loss)
         with np.errstate(all="ignore"):
-            for path, (module, _, y) in self.outputs.items():
+            for path, (module, x, y) in self.outputs.items():
                 if path == "" or not isinstance(y, np.ndarray) or y.dtype.kind != "f":
                     continue
                 if isinstance(module, WEIGHING + ACTIVATIONS + (Softmax,)) or not has_children(
                     module
                 ):
-                    found.layers.append(numbers_of(path, module, y, self.gradients.get(path)))
+                    dy = self.gradients.get(path)
+                    found.layers.append(numbers_of(path, module, x, y, dy))
             whole = self.outputs.get("")
             if (
                 whole is not None
@@ -175,14 +176,26 @@ def has_children(module: Module) -> bool:
     return False
 
 
-def numbers_of(path: str, module: Module, y: Array, dy: Any) -> LayerNumbers:
+def of_the_library(module: Module) -> bool:
+    """Whether a module is chainrule's own, and not the user's."""
+    return type(module).__module__.startswith("chainrule.")
+
+
+def own_activation(module: Module, x: Any, y: Array) -> bool:
+    """Whether a module is one of the user's own that has no weights and keeps the shape."""
+    alike = isinstance(x, np.ndarray) and x.shape == y.shape
+    return alike and not of_the_library(module) and not module.parameters()
+
+
+def numbers_of(path: str, module: Module, x: Any, y: Array, dy: Any) -> LayerNumbers:
     """Return what a module's output looked like."""
+    own = own_activation(module, x, y)
     if y.size > MOST_NUMBERS:
         y = y[:: -(-y.size // MOST_NUMBERS)]
     dead, saturated = None, float("nan")
-    if isinstance(module, ReLU) and len(y):
+    if (own or isinstance(module, ReLU)) and len(y):
         axes = tuple(a for a in range(y.ndim) if a != (1 if y.ndim == 4 else y.ndim - 1))
-        dead = y.max(axis=axes) <= 0
+        dead = (y == 0).all(axis=axes)
     elif isinstance(module, Tanh):
         saturated = float((np.abs(y) > NEAR_THE_END).mean())
     elif isinstance(module, Sigmoid):
@@ -190,7 +203,7 @@ def numbers_of(path: str, module: Module, y: Array, dy: Any) -> LayerNumbers:
     gradient = float("nan")
     if isinstance(dy, np.ndarray) and dy.dtype.kind == "f":
         gradient = rms(dy) * len(dy)
-    kinds = (isinstance(module, WEIGHING), isinstance(module, ACTIVATIONS))
+    kinds = (isinstance(module, WEIGHING), own or isinstance(module, ACTIVATIONS))
     name = type(module).__name__
     return LayerNumbers(path, name, *kinds, rms(y), signal(y), dead, saturated, gradient)
 

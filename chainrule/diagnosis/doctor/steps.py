@@ -163,7 +163,7 @@ def _with_rate(case: Case, rate: float) -> str:
 
 def _floor(case: Case) -> float:
     """Return the lowest loss that any of the trials saw, or a little below."""
-    trials = [case.trial, case.slower, case.faster]
+    trials = [case.trial, case.slower, case.faster, case.unfrozen]
     ends = [trial.last for trial in trials if trial is not None and math.isfinite(trial.last)]
     if case.reference is not None and math.isfinite(case.reference.held_out):
         ends.append(case.reference.held_out)  # what can be had from these data
@@ -191,18 +191,7 @@ def unchanged_layer(case: Case) -> Iterator[Finding]:
         if multiplier == 0 and fnmatch.fnmatchcase(path, pattern)
     ]
     if frozen:
-        yield Finding(
-            "unchanged-layer",
-            NOTE,
-            ", ".join(frozen[:6]),
-            f"{len(frozen)} parameters are frozen by lr_multipliers",
-            (Evidence("their learning rate", 0.0, "above 0, if they are to learn"),),
-            "A multiplier of 0 keeps a parameter as it is. That is right for layers that were "
-            "trained before, and wrong for those that are new.",
-            f"optimizer = {type(case.optimizer).__name__}({rate_of(case):.3g})  # without "
-            "lr_multipliers",
-            layers=tuple(frozen),
-        )
+        yield _frozen(case, frozen)
     still = _never_moved(case, set(frozen))
     if still:
         yield Finding(
@@ -219,6 +208,35 @@ def unchanged_layer(case: Case) -> Iterator[Finding]:
             f"{still[0].rpartition('.')[0]} right?",
             layers=tuple(still),
         )
+
+
+def _frozen(case: Case, frozen: list[str]) -> Finding:
+    """Tell which parameters are frozen, and whether training is much better without that."""
+    evidence = [Evidence("their learning rate", 0.0, "above 0, if they are to learn")]
+    severity, told = NOTE, ""
+    if case.trial is not None and case.unfrozen is not None:
+        here, there = left_of_both(case, case.trial, case.unfrozen)
+        if there < t.CLEARLY_BETTER * here and here - there > t.WORTH:
+            severity = PROBLEM if here > t.MUCH_LEFT and there < t.MUCH_BETTER * here else WARNING
+            told = (
+                f": the loss stays at {case.trial.last:.3g}, and comes to {case.unfrozen.last:.3g} "
+                "where they learn"
+            )
+            evidence.append(
+                Evidence("loss with nothing frozen", case.unfrozen.last, f"{case.trial.last:.3g}")
+            )
+    kept = {p: f for p, f in getattr(case.optimizer, "lr_multipliers", {}).items() if f != 0}
+    return Finding(
+        "unchanged-layer",
+        severity,
+        ", ".join(frozen[:6]),
+        f"{len(frozen)} parameters are frozen by lr_multipliers{told}",
+        tuple(evidence),
+        "A multiplier of 0 keeps a parameter as it is. That is right for layers that were trained "
+        "before, and wrong for those that are new.",
+        f"optimizer.lr_multipliers = {kept}",
+        layers=tuple(frozen),
+    )
 
 
 def _never_moved(case: Case, frozen: set[str]) -> list[str]:

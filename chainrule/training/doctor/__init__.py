@@ -4,7 +4,8 @@ diagnose.py      before training: looks, and tries on copies
 trial.py         short trainings on copies
 callback.py      Doctor: watches a training
 report.py page.py what is found, as text and as a page
-prescription.py  a set-up with the remedies in it; rebuilding.py: networks with something changed
+prescription.py  a set-up with the remedies in it; remedies.py: what is done about each condition;
+                 rebuilding.py: networks with something changed
 """
 
 from chainrule.training.doctor.callback import Doctor

@@ -13,13 +13,13 @@ from chainrule.checks import check_instance, check_range, check_whole
 from chainrule.data.sources import as_array, refuse_other_lengths
 from chainrule.diagnosis.doctor import every_finding
 from chainrule.diagnosis.doctor.case import Case, Trial
-from chainrule.diagnosis.doctor.snapshot import Recorder
+from chainrule.diagnosis.doctor.snapshot import Recorder, of_the_library
 from chainrule.diagnosis.doctor.targets import recall_of
 from chainrule.diagnosis.gradient_check import check_module
 from chainrule.errors import ChainruleError, InputError
 from chainrule.layers import BatchNorm
 from chainrule.loss_functions import Loss
-from chainrule.module import Module, named_modules
+from chainrule.module import named_modules
 from chainrule.nested import Nested, arrays_of, concatenate, first_array, map_arrays, take
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
@@ -116,6 +116,7 @@ def diagnose(
     case = Case(
         network, whole, optimizer, X, y, validation, batch_size, planned, clip_norm, class_weight
     )
+    case.planned_epochs = epochs
     examination(case, min(steps, planned), seed)
     return Report(every_finding(case), case, rows)
 
@@ -212,11 +213,6 @@ def checked_modules(network: Network, recorder: Recorder) -> Any:
             yield path, str(report)
 
 
-def of_the_library(module: Module) -> bool:
-    """Whether a module is chainrule's own, whose gradients its tests have checked."""
-    return type(module).__module__.startswith("chainrule.")
-
-
 def try_training(case: Case, usable: Case, steps: int, seed: int) -> None:
     """Run the trials: as it is, with other rates, on one batch, and the reference."""
     optimizer = case.optimizer
@@ -232,7 +228,9 @@ def try_training(case: Case, usable: Case, steps: int, seed: int) -> None:
         "class_weight": case.class_weight,
     }
 
-    def tried(rate: float, watched: bool = False) -> trials.Course:
+    def tried(
+        rate: float, watched: bool = False, optimizer: Optimizer = optimizer
+    ) -> trials.Course:
         course = trials.run(
             case.network, case.loss, optimizer, X, y, rate=rate, watched=watched, **options
         )
@@ -244,11 +242,20 @@ def try_training(case: Case, usable: Case, steps: int, seed: int) -> None:
     case.gradient_norms, case.not_finite = course.gradient_norms, course.not_finite
     case.slower = first_that_differs(tried, course.trial, (0.1, 0.01, 0.001), learned_well)
     case.faster = first_that_differs(tried, course.trial, (10.0, 100.0, 1000.0), learned_or_left)
+    if any(factor == 0 for factor in optimizer.lr_multipliers.values()):
+        case.unfrozen = tried(1.0, optimizer=thawed(optimizer)).trial
     case.one_batch = trials.on_one_batch(usable, optimizer, seed)
     if not case.one_batch.last < 0.5 * case.one_batch.baseline:
         case.one_batch_adam = trials.on_one_batch(usable, Adam(0.003), seed)
     if not case.not_finite:
         look_at_the_end(case, usable, course.network, known, held, steps, seed)
+
+
+def thawed(optimizer: Optimizer) -> Optimizer:
+    """Return a copy that freezes nothing."""
+    optimizer = copy.deepcopy(optimizer)
+    optimizer.lr_multipliers = {p: f for p, f in optimizer.lr_multipliers.items() if f != 0}
+    return optimizer
 
 
 def first_that_differs(

@@ -37,8 +37,8 @@ def page_of(verdict: str, findings: Sequence[Finding], figure: Any) -> str:
 
 def _section(finding: Finding) -> str:
     rows = "".join(
-        f"<tr><td>{html.escape(e.what)}</td><td><b>{html.escape(_value(e.value))}</b></td><td>healthy: "
-        f"{html.escape(e.healthy)}</td></tr>"
+        f"<tr><td>{html.escape(e.what)}</td><td><b>{html.escape(_value(e.value))}</b></td>"
+        f"<td>healthy: {html.escape(e.healthy)}</td></tr>"
         for e in finding.evidence
     )
     follows = "".join(

@@ -205,7 +205,7 @@ SOURCES = [
     Source("iris", "tuning", "table", bundled("iris")),
     Source("wine", "tuning", "table", bundled("wine")),
     Source("rings", "tuning", "table", made_up(rings)),
-    Source("rings, one class rare", "tuning", "table", one_to(12, made_up(rings))),
+    Source("rings, one class rare", "tuning", "table", one_to(6, made_up(rings))),
     Source("waves", "tuning", "table", made_up(waves)),
     *_tables("tuning", "vehicle", "glass", "sonar", "vowel", "boston", "penguins"),
     Source("digits 0-4", "tuning", "image", digits(0)),

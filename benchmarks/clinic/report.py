@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from benchmarks.clinic.diseases import BY_ID
-from benchmarks.clinic.examination import Record, cured, cured_within_spread, harmed, worse
+from benchmarks.clinic.examination import Record, control, cured, harmed
 
 
 def everything(records: Sequence[Record]) -> str:
@@ -69,13 +69,10 @@ def figures(sick: Sequence[Record], well: Sequence[Record]) -> list[str]:
         f"- found: {share([found(r) for r in single])} of those with one disease",
         f"- named first: {share([r['first'] in names_of(r) for r in asked])}",
         "- cured by prescribe(), within 2 points (or 5 %) of the healthy twins' median: "
-        f"{share([cured(r) for r in treatable])}; of the least of the three: "
-        f"{share([cured_within_spread(r) for r in treatable])}",
-        "- a healthy control, by the same measure: "
-        f"{share([not worse(r['control'], r['healthy']) for r in [*sick, *well]])}; "
-        f"{share([not worse(r['control'], min(r['twins'])) for r in [*sick, *well]])}",
-        "- the same with those whose rows are gone or whose code is wrong, of the least of the "
-        f"three: {share([cured_within_spread(r) for r in ill])}",
+        f"{share([cured(r) for r in treatable])}",
+        "- the same with those whose rows are gone or whose code is wrong: "
+        f"{share([cured(r) for r in ill])}",
+        f"- healthy controls, by the same measure: {share([control(r) for r in [*sick, *well]])}",
         f"- problems reported of healthy ones: {share([bool(r['problems']) for r in well])}",
         "- seconds of processor time: healthy training "
         f"{mean(r['seconds'] for r in [*sick, *well]):.2f}, diagnosis "

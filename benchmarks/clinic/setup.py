@@ -50,6 +50,8 @@ class Setup:
     view: Callable[[Array], Array] = same
     answer: Callable[[Array], Array] = same
     after_drawing: list[Callable[[Network], None]] = field(default_factory=list)
+    twin: Setup | None = None
+    """The healthy one to be compared with, where a disease needs another network than it had."""
 
     @property
     def classes(self) -> int:

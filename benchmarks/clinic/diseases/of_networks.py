@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from benchmarks.clinic.diseases.changes import changed, has, outputs, with_weigh
 from benchmarks.clinic.setup import Setup
 from chainrule import (
     RNN,
+    Adam,
     BatchNorm,
     CategoricalCrossEntropy,
     Flatten,
@@ -94,20 +95,25 @@ def dead(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
 
 
 def deep_sigmoids(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
-    """Sigmoids in a deep chain: gradients vanish."""
+    """Put sigmoids into a deep chain, whose healthy twin has ReLUs: gradients vanish."""
     depth, size, out = (6, 9, 12)[strength], int(np.prod(setup.X.shape[1:])), outputs(setup)
 
-    def build(seed: int) -> Sequence[Module]:
-        rng = np.random.default_rng(seed)
-        layers: list[Module] = [Flatten()] if setup.X.ndim > 2 else []
-        width = size
-        for _ in range(depth):
-            layers += [Linear(width, 24, initialization="xavier", seed=rng), Sigmoid()]
-            width = 24
-        end: list[Module] = [Softmax()] if setup.classes else []
-        return [*layers, Linear(width, out, initialization="xavier", seed=rng), *end]
+    def chain(activation: type[Module], weights: str) -> Callable[[int], Sequence[Module]]:
+        def build(seed: int) -> Sequence[Module]:
+            rng = np.random.default_rng(seed)
+            layers: list[Module] = [Flatten()] if setup.X.ndim > 2 else []
+            width = size
+            for _ in range(depth):
+                layers += [Linear(width, 24, initialization=weights, seed=rng), activation()]
+                width = 24
+            end: list[Module] = [Softmax()] if setup.classes else []
+            return [*layers, Linear(width, out, initialization=weights, seed=rng), *end]
 
-    return replace(setup, layers=build)
+        return build
+
+    usual = replace(setup, optimizer=lambda: Adam(0.003), epochs=30)
+    twin = replace(usual, layers=chain(ReLU, "kaiming"))
+    return replace(usual, layers=chain(Sigmoid, "xavier"), twin=twin)
 
 
 def too_small(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
@@ -139,7 +145,8 @@ def recurrence(setup: Setup, strength: int, rng: np.random.Generator) -> Setup |
         weight = network.named_parameters()["layers.0.cells.0.weight_hh"]
         weight.value = weight.value * factor
 
-    return replace(setup, layers=build, after_drawing=[*setup.after_drawing, make_ill])
+    twin = replace(setup, layers=build)
+    return replace(twin, after_drawing=[*setup.after_drawing, make_ill], twin=twin)
 
 
 def sure_from_the_start(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:

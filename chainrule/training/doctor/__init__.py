@@ -1,10 +1,11 @@
 """The doctor at work: what `chainrule.diagnosis.doctor` knows, asked of a network in training.
 
-diagnose.py      before training: looks, and tries on copies
-trial.py         short trainings on copies
+diagnose.py      before training: the door
+examination.py   looks at a case, and has it tried on copies; trial.py: short trainings on copies
 callback.py      Doctor: watches a training
 report.py page.py what is found, as text and as a page
-prescription.py  a set-up with the remedies in it; remedies.py: what is done about each condition;
+prescription.py  a training set-up that can be run, and what was changed in it
+prescribing.py   from findings to a prescription; remedies.py: what is done about each condition;
                  rebuilding.py: networks with something changed
 """
 

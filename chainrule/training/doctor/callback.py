@@ -22,7 +22,7 @@ from chainrule.optimizers import Optimizer
 from chainrule.parameter import Array
 from chainrule.training.callback import Callback
 from chainrule.training.doctor import trial as trials
-from chainrule.training.doctor.diagnose import (
+from chainrule.training.doctor.examination import (
     MOST_SAMPLES,
     checked_modules,
     measure_samples,

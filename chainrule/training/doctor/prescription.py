@@ -1,43 +1,26 @@
 """Prescription: a training set-up with the remedies in it, and what was changed, and why.
 
 Nothing of the user's is changed: the set-up begins as copies. What is done about which finding is
-in `remedies.py`; the learning rate is chosen here, in the end, by trials.
+in `remedies.py`, and in which order in `prescribing.py`.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from chainrule.diagnosis.doctor.case import Case
-from chainrule.diagnosis.doctor.finding import NOTE, Finding
 from chainrule.display import html_table
 from chainrule.loss_functions import Loss
 from chainrule.nested import Nested, map_arrays
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
-from chainrule.parameter import Array
 from chainrule.training.callback import Callback
-from chainrule.training.doctor import trial
-from chainrule.training.doctor.remedies import NOTES_TREATED, REMEDIES
 from chainrule.training.history import History
 from chainrule.training.trainer import Trainer
-
-RATES_TO_TRY = {
-    "lower": (1.0, 0.3, 0.1, 0.03, 0.01, 0.001),
-    "higher": (1.0, 3.0, 10.0, 30.0, 100.0, 1000.0),
-    "any": (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 1000.0),
-}
-"""What the learning rate is multiplied with in the trials that choose another one."""
-
-NEARLY, SURELY_BETTER = 0.05, 0.2
-"""Rates whose loss ends within this part of the range of losses are as good as the best: of those
-the one nearest to the user's is taken. Where the rate is not the root it takes more to leave it."""
-
-TRIAL_STEPS = 200
 
 
 class Prescription:
@@ -99,8 +82,11 @@ class Prescription:
             **({"clip_norm": self.clip_norm, "seed": 0} | options),
         )
 
-    def fit(self, X: Nested, y: Nested, **options: Any) -> History:
-        """Train, on raw data as they were before; `options` are those of `Trainer.fit`."""
+    def fit(self, X: Nested, y: Nested, *, seed: int = 0, **options: Any) -> History:
+        """Train, on raw data as they were before; `options` are those of `Trainer.fit`.
+
+        The order of the samples follows from `seed`.
+        """
         X, y = self.prepare(map_arrays(np.asarray, X), map_arrays(np.asarray, y))
         validation = options.get("validation_data")
         if validation is not None:
@@ -113,7 +99,7 @@ class Prescription:
         if validation is None and self.validation_split is not None:
             chosen["validation_split"] = self.validation_split
         chosen["callbacks"] = self.callbacks
-        return self.trainer().fit(X, y, **(chosen | options))
+        return self.trainer(seed=seed).fit(X, y, **(chosen | options))
 
     def explain(self) -> str:
         """Return what was changed, and why."""
@@ -166,45 +152,3 @@ def fresh(optimizer: Optimizer) -> Optimizer:
     new.steps, new.state_vectors = 0, {}
     new._network, new._blocks, new._decays = None, [], None
     return new
-
-
-def prescribe(findings: Sequence[Finding], case: Case, rows: Array | None = None) -> Prescription:
-    """Return a set-up in which every root that is a problem or a warning is treated."""
-    plan = Prescription(case)
-    everything = [f for root in findings for f in (root, *root.consequences)]
-    treated = [f for f in findings if f.severity != NOTE or f.id in NOTES_TREATED]
-    # with a root that no set-up mends, what follows from it is no reason for changes
-    for finding in treated:
-        remedy = REMEDIES.get(finding.id)
-        said = None if remedy is None else remedy(plan, finding)
-        if said is None:
-            plan.untreated.append((finding.id, finding.remedy.splitlines()[0]))
-        else:
-            plan.changes.append((finding.id, said))
-    _rate(plan, everything)
-    return plan
-
-
-def _rate(plan: Prescription, everything: Sequence[Finding]) -> None:
-    """Choose the learning rate by trials, where a finding that was treated asks for it."""
-    for finding in everything:
-        if finding.id.startswith("learning-rate"):
-            plan.search = plan.search or "any"
-    if not plan.search or not plan.changes:
-        return
-    factors = RATES_TO_TRY[plan.search]
-    steps = max(20, min(TRIAL_STEPS, plan.case.steps or TRIAL_STEPS))
-    enough = SURELY_BETTER if plan.search == "any" else NEARLY
-    factor = trial.best_rate(plan.current(), steps, 0, factors, enough)
-    if factor != 1.0:
-        trial.scale_rate(plan.optimizer, factor)
-        name = next(
-            (f.id for f in everything if f.id.startswith("learning-rate")), plan.changes[0][0]
-        )
-        plan.changes.append(
-            (
-                name,
-                f"the learning rate is {plan.optimizer.current_learning_rate():.2g}: of "
-                f"{len(factors)} that were tried for {steps} steps each, it ended lowest",
-            )
-        )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,10 +19,8 @@ from chainrule.nested import Nested, arrays_of, first_array, take
 from chainrule.network import Network
 from chainrule.preparation import Standardizer
 from chainrule.training.doctor import rebuilding
+from chainrule.training.doctor.prescription import Prescription
 from chainrule.training.early_stopping import EarlyStopping
-
-if TYPE_CHECKING:
-    from chainrule.training.doctor.prescription import Prescription
 
 CLIP_NORM = 1.0
 BATCH_SIZE = 32

@@ -12,7 +12,8 @@ from chainrule.diagnosis.doctor.finding import PROBLEM, SEVERITIES, WARNING, Fin
 from chainrule.display import html_table
 from chainrule.parameter import Array
 from chainrule.training.doctor.page import page_of
-from chainrule.training.doctor.prescription import Prescription, prescribe
+from chainrule.training.doctor.prescribing import prescribe
+from chainrule.training.doctor.prescription import Prescription
 
 
 class Report:
@@ -58,7 +59,7 @@ class Report:
 
     def prescribe(self) -> Prescription:
         """Return a set-up with the remedies applied, ready to train."""
-        return prescribe(self.findings, self.case, self.rows)
+        return prescribe(self.findings, self.case)
 
     # ------------------------------------------------------------ showing
 

@@ -1,0 +1,93 @@
+"""prescribe: from findings to a set-up, treated, its learning rate tried, and examined again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chainrule.diagnosis.doctor import every_finding
+from chainrule.diagnosis.doctor.case import Case
+from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, Finding
+from chainrule.training.doctor import trial
+from chainrule.training.doctor.examination import MOST_STEPS, examine_case
+from chainrule.training.doctor.prescription import Prescription
+from chainrule.training.doctor.remedies import NOTES_TREATED, REMEDIES
+
+RATES_TO_TRY = {
+    "lower": (1.0, 0.3, 0.1, 0.03, 0.01, 0.001),
+    "higher": (1.0, 3.0, 10.0, 30.0, 100.0, 1000.0),
+    "any": (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 1000.0),
+}
+"""What the learning rate is multiplied with in the trials that choose another one."""
+
+NEARLY, SURELY_BETTER = 0.05, 0.2
+"""Rates whose loss ends within this part of the range of losses are as good as the best: of those
+the one nearest to the user's is taken. Where the rate is not the root it takes more to leave it."""
+
+TRIAL_STEPS = 200
+
+FURTHER_ROUNDS = 2
+"""How often what was treated is examined again."""
+
+
+def prescribe(findings: Sequence[Finding], case: Case) -> Prescription:
+    """Return a set-up in which every root that is a problem or a warning is treated.
+
+    What was treated is examined again, for problems that were hidden behind the first.
+    """
+    plan = Prescription(case)
+    treat(plan, [f for f in findings if f.severity != NOTE or f.id in NOTES_TREATED])
+    _rate(plan, [f for root in findings for f in (root, *root.consequences)])
+    for _ in range(FURTHER_ROUNDS):
+        if not plan.changes:
+            break
+        known = {name for name, _ in plan.changes + plan.untreated}
+        hidden = [f for f in problems_left(plan) if f.id not in known and f.id in REMEDIES]
+        if not hidden:
+            break
+        plan.search = ""
+        treat(plan, hidden)
+        _rate(plan, hidden)
+    return plan
+
+
+def treat(plan: Prescription, findings: Sequence[Finding]) -> None:
+    """Apply the remedies, and note what was changed and what has none."""
+    for finding in findings:
+        remedy = REMEDIES.get(finding.id)
+        said = None if remedy is None else remedy(plan, finding)
+        if said is None:
+            plan.untreated.append((finding.id, finding.remedy.splitlines()[0]))
+        else:
+            plan.changes.append((finding.id, said))
+
+
+def _rate(plan: Prescription, everything: Sequence[Finding]) -> None:
+    """Choose the learning rate by trials, where a finding that was treated asks for it."""
+    for finding in everything:
+        if finding.id.startswith("learning-rate"):
+            plan.search = plan.search or "any"
+    if not plan.search or not plan.changes:
+        return
+    factors = RATES_TO_TRY[plan.search]
+    steps = max(20, min(TRIAL_STEPS, plan.case.steps or TRIAL_STEPS))
+    enough = SURELY_BETTER if plan.search == "any" else NEARLY
+    factor = trial.best_rate(plan.current(), steps, 0, factors, enough)
+    if factor != 1.0:
+        trial.scale_rate(plan.optimizer, factor)
+        name = next(
+            (f.id for f in everything if f.id.startswith("learning-rate")), plan.changes[0][0]
+        )
+        plan.changes.append(
+            (
+                name,
+                f"the learning rate is {plan.optimizer.current_learning_rate():.2g}: of "
+                f"{len(factors)} that were tried for {steps} steps each, it ended lowest",
+            )
+        )
+
+
+def problems_left(plan: Prescription) -> list[Finding]:
+    """Return the problems that an examination finds in the set-up as it is now."""
+    case = plan.current()
+    examine_case(case, max(10, min(MOST_STEPS, case.steps)), 0)
+    return [finding for finding in every_finding(case) if finding.severity == PROBLEM]

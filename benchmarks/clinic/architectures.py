@@ -159,6 +159,7 @@ ARCHITECTURES = [
         lambda: Adam(0.005),
     ),
     of("judging", "table", "layer norm", mlp(40, 40, norm=LayerNorm), lambda: RMSprop(0.004)),
+    of("judging", "table", "batch norm, 3 deep", mlp(40, 40, 40, norm=BatchNorm), momentum(0.02)),
     of("judging", "table", "dropout", dropout_mlp, lambda: Adam(0.008)),
     of("judging", "table", "residual", residual, lambda: Adam(0.003)),
     of(

@@ -55,7 +55,7 @@ def wrong_backward(setup: Setup, strength: int, rng: np.random.Generator) -> Set
 class Detached(Module):
     """Hands its input on, and no gradient back."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any, training: bool = True) -> Any:
         return x
 
     def backward(self, dy: Any) -> Any:
@@ -68,12 +68,14 @@ class OwnLog(Module):
     def __init__(self, shift: float) -> None:
         self.shift = shift
 
-    def forward(self, x: Any) -> Any:
-        self._x = x + x.dtype.type(self.shift)
-        return np.log(self._x)
+    def forward(self, x: Any, training: bool = True) -> Any:
+        shifted = x + x.dtype.type(self.shift)
+        self.save_for_backward(shifted, training=training)
+        return np.log(shifted)
 
     def backward(self, dy: Any) -> Any:
-        return dy / self._x
+        (shifted,) = self.saved_values()
+        return dy / shifted
 
 
 class OwnThreshold(Module):
@@ -82,12 +84,14 @@ class OwnThreshold(Module):
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
 
-    def forward(self, x: Any) -> Any:
-        self._passes = x > self.threshold
-        return np.where(self._passes, x - x.dtype.type(self.threshold), 0)
+    def forward(self, x: Any, training: bool = True) -> Any:
+        passes = x > self.threshold
+        self.save_for_backward(passes, training=training)
+        return np.where(passes, x - x.dtype.type(self.threshold), 0)
 
     def backward(self, dy: Any) -> Any:
-        return dy * self._passes
+        (passes,) = self.saved_values()
+        return dy * passes
 
 
 def detached(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:

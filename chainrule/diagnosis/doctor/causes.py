@@ -95,7 +95,12 @@ FOLLOWS: dict[str, set[str]] = {
     "symmetric-neurons": SYMPTOMS | {"class-imbalance"},
     "initialization-too-large": SYMPTOMS - {"overfitting"},
     "initialization-too-small": SYMPTOMS - {"overfitting"},
-    "vanishing-gradients": {"learning-rate-too-low", "underfitting", "unchanged-layer"},
+    "vanishing-gradients": {
+        "learning-rate-too-low",
+        "underfitting",
+        "unchanged-layer",
+        "saturated-activation",  # where they were at the start, they are the root
+    },
     "exploding-gradients": {"learning-rate-too-high", "dead-relu", "saturated-activation"},
     "small-batches-for-batch-norm": {"train-predict-gap", "learning-rate-too-high", "underfitting"},
     "learning-rate-too-high": {

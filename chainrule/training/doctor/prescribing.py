@@ -57,7 +57,7 @@ def treat(plan: Prescription, findings: Sequence[Finding]) -> None:
         said = None if remedy is None else remedy(plan, finding)
         if said is None:
             plan.untreated.append((finding.id, finding.remedy.splitlines()[0]))
-        else:
+        elif said:
             plan.changes.append((finding.id, said))
 
 

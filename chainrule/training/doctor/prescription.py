@@ -56,6 +56,7 @@ class Prescription:
         self.steps_of_rows: list[Callable[[Nested, Nested], tuple[Nested, Nested]]] = []
         self.scale = 1.0
         self.search = ""
+        self.drawn = False
         self.changes: list[tuple[str, str]] = []
         self.untreated: list[tuple[str, str]] = []
 

@@ -1,6 +1,7 @@
 """What is done about each condition: a function from a set-up and a finding to what it changed.
 
-It changes the set-up and returns in words what it did and why; None where it can do nothing.
+It changes the set-up and returns in words what it did and why; nothing ("") where an earlier one
+did it already, None where it can do nothing.
 """
 
 from __future__ import annotations
@@ -206,13 +207,18 @@ def without_bound(plan: Prescription, finding: Finding) -> str | None:
 
 
 def draw_anew(plan: Prescription, finding: Finding) -> str:
-    """Draw all weights for the size of their layers."""
+    """Draw all weights for the size of their layers, once."""
+    return "" if plan.drawn else _drawn(plan)
+
+
+def _drawn(plan: Prescription) -> str:
     layers = rebuilding.layers_of(plan.network) or []
     squashing = any(isinstance(layer, Tanh | Sigmoid) for layer in layers[:-1])
     name = "xavier" if squashing else "kaiming"
     network = copy.deepcopy(plan.network)
     rebuilding.draw(network, name)
     plan.use(network)
+    plan.drawn = True
     plan.search = plan.search or "any"
     return f"all weights are drawn anew ({name}), for the size of each layer"
 
@@ -220,10 +226,10 @@ def draw_anew(plan: Prescription, finding: Finding) -> str:
 def with_relu(plan: Prescription, finding: Finding) -> str:
     """Take ReLUs for hidden sigmoids and tanhs, and draw the weights."""
     network = rebuilding.with_activations(plan.network, (Sigmoid, Tanh), ReLU)
-    if network is not None:
-        plan.use(network)
-    said = draw_anew(plan, finding)
-    return said if network is None else f"hidden sigmoids and tanhs are ReLUs; {said}"
+    if network is None:
+        return draw_anew(plan, finding)
+    plan.use(network)
+    return f"hidden sigmoids and tanhs are ReLUs; {_drawn(plan)}"
 
 
 def smaller_start(plan: Prescription, finding: Finding) -> str:
@@ -234,14 +240,14 @@ def smaller_start(plan: Prescription, finding: Finding) -> str:
 
 def revive(plan: Prescription, finding: Finding) -> str:
     """Take LeakyReLUs, and draw the weights."""
+    plan.search = "lower"
     modules = named_modules(plan.network)
     dead = {type(modules[path]) for path in finding.layers if path in modules} | {ReLU}
     network = rebuilding.with_activations(plan.network, tuple(dead), LeakyReLU)
-    if network is not None:
-        plan.use(network)
-    said = draw_anew(plan, finding)
-    plan.search = "lower"
-    return said if network is None else f"ReLUs are LeakyReLUs, which cannot die; {said}"
+    if network is None:
+        return draw_anew(plan, finding)
+    plan.use(network)
+    return f"ReLUs are LeakyReLUs, which cannot die; {_drawn(plan)}"
 
 
 def clip(plan: Prescription, finding: Finding) -> str:

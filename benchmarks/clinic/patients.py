@@ -21,7 +21,7 @@ HEALTHY, PAIRED = 3, 8
 KINDS = ("table", "table", "table", "image", "sequence")
 """Three of five are tables: most diseases are at home there."""
 
-TRIES = 50
+TRIES = 500
 
 
 @dataclass(frozen=True)

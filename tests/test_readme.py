@@ -93,8 +93,14 @@ def test_the_others_learn_what_is_there_to_be_learned():
     reached = [
         float(number) for number in re.findall(r"(?:accuracy|macro)[': ]+(\d\.\d+)", printed)
     ]
-    assert len(reached) == 4, printed
+    assert len(reached) == 5, printed
     assert min(reached) > 0.9, printed
+
+
+def test_the_sick_network_is_told_as_the_readme_shows():
+    printed = run(RUN % [(code, quoted_file(code)) for code in blocks()])
+    for line in re.findall(r"^(?:The doctor found|1\. PROBLEM).*", README.read_text("utf-8"), re.M):
+        assert line in printed
 
 
 def test_the_first_example_needs_numpy_alone():

@@ -8,6 +8,7 @@ source must be there word for word, and runs among the names of the file that it
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,6 +47,12 @@ def run(script: str) -> str:
     return done.stdout
 
 
+@cache
+def printed_by_all() -> str:
+    """Return what all blocks print, run one after the other."""
+    return run(RUN % [(code, quoted_file(code)) for code in blocks()])
+
+
 def without_rounding(verdict: str) -> str:
     """Leave out the errors of right gradients: rounding, which differs between processors."""
     return re.sub(r"(right .* relative error )\S+", r"\1...", verdict)
@@ -58,7 +65,7 @@ def test_there_are_blocks_and_none_is_overlooked():
 
 
 def test_every_block_runs_and_prints_what_stands_below_it():
-    printed = run(RUN % [(code, quoted_file(code)) for code in blocks()])
+    printed = printed_by_all()
     shown = re.findall(r"^```\n\n```text\n(.*?)^```", README.read_text("utf-8"), re.M | re.S)
     assert len(shown) >= 1
     for text in shown:
@@ -89,7 +96,7 @@ def test_the_first_example_prints_its_loss_which_falls():
 
 
 def test_the_others_learn_what_is_there_to_be_learned():
-    printed = run(RUN % [(code, quoted_file(code)) for code in blocks()])
+    printed = printed_by_all()
     reached = [
         float(number) for number in re.findall(r"(?:accuracy|macro)[': ]+(\d\.\d+)", printed)
     ]
@@ -98,7 +105,7 @@ def test_the_others_learn_what_is_there_to_be_learned():
 
 
 def test_the_sick_network_is_told_as_the_readme_shows():
-    printed = run(RUN % [(code, quoted_file(code)) for code in blocks()])
+    printed = printed_by_all()
     for line in re.findall(r"^(?:The doctor found|1\. PROBLEM).*", README.read_text("utf-8"), re.M):
         assert line in printed
 

@@ -14,8 +14,8 @@ from chainrule.training.doctor.remedies import NOTES_TREATED, REMEDIES
 
 RATES_TO_TRY = {
     "lower": (1.0, 0.3, 0.1, 0.03, 0.01, 0.001),
-    "higher": (1.0, 3.0, 10.0, 30.0, 100.0, 1000.0),
-    "any": (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 1000.0),
+    "higher": (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0),
+    "any": (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 1000.0),
 }
 """What the learning rate is multiplied with in the trials that choose another one."""
 
@@ -36,17 +36,17 @@ def prescribe(findings: Sequence[Finding], case: Case) -> Prescription:
     """
     plan = Prescription(case)
     treat(plan, [f for f in findings if f.severity != NOTE or f.id in NOTES_TREATED])
-    _rate(plan, [f for root in findings for f in (root, *root.consequences)])
+    choose_rate(plan, [f for root in findings for f in (root, *root.consequences)])
     for _ in range(FURTHER_ROUNDS):
         if not plan.changes:
             break
         known = {name for name, _ in plan.changes + plan.untreated}
-        hidden = [f for f in problems_left(plan) if f.id not in known and f.id in REMEDIES]
+        hidden = [f for f in left_over(plan) if f.id not in known and f.id in REMEDIES]
         if not hidden:
             break
         plan.search = ""
         treat(plan, hidden)
-        _rate(plan, hidden)
+        choose_rate(plan, hidden)
     return plan
 
 
@@ -61,11 +61,11 @@ def treat(plan: Prescription, findings: Sequence[Finding]) -> None:
             plan.changes.append((finding.id, said))
 
 
-def _rate(plan: Prescription, everything: Sequence[Finding]) -> None:
+def choose_rate(plan: Prescription, everything: Sequence[Finding]) -> None:
     """Choose the learning rate by trials, where a finding that was treated asks for it."""
-    for finding in everything:
-        if finding.id.startswith("learning-rate"):
-            plan.search = plan.search or "any"
+    of_the_rate = [finding for finding in everything if _of_the_rate(finding)]
+    if of_the_rate:
+        plan.search = plan.search or "any"
     if not plan.search or not plan.changes:
         return
     factors = RATES_TO_TRY[plan.search]
@@ -74,20 +74,23 @@ def _rate(plan: Prescription, everything: Sequence[Finding]) -> None:
     factor = trial.best_rate(plan.current(), steps, 0, factors, enough)
     if factor != 1.0:
         trial.scale_rate(plan.optimizer, factor)
-        name = next(
-            (f.id for f in everything if f.id.startswith("learning-rate")), plan.changes[0][0]
-        )
+        name = of_the_rate[0].id if of_the_rate else plan.changes[0][0]
         plan.changes.append(
             (
                 name,
                 f"the learning rate is {plan.optimizer.current_learning_rate():.2g}: of "
-                f"{len(factors)} that were tried for {steps} steps each, it ended lowest",
+                f"{len(factors)} that were tried for {steps} steps each, it is the nearest to "
+                "yours that ended lowest, or nearly",
             )
         )
 
 
-def problems_left(plan: Prescription) -> list[Finding]:
-    """Return the problems that an examination finds in the set-up as it is now."""
+def left_over(plan: Prescription) -> list[Finding]:
+    """Return what an examination finds in the set-up as it is now: problems, and a wrong rate."""
     case = plan.current()
     examine_case(case, max(10, min(MOST_STEPS, case.steps)), 0)
-    return [finding for finding in every_finding(case) if finding.severity == PROBLEM]
+    return [f for f in every_finding(case) if f.severity == PROBLEM or _of_the_rate(f)]
+
+
+def _of_the_rate(finding: Finding) -> bool:
+    return finding.id.startswith("learning-rate") and finding.severity != NOTE

@@ -12,6 +12,8 @@ import numpy as np
 from benchmarks.clinic.patients import Patient, healthy, ill
 from benchmarks.clinic.setup import Setup, score, train
 from chainrule import ChainruleError, diagnose
+from chainrule.diagnosis.doctor.causes import ROOTS
+from chainrule.diagnosis.doctor.finding import SEVERITIES
 from chainrule.training.doctor import Prescription, Report
 
 Record = dict[str, Any]
@@ -49,9 +51,7 @@ def examine(patient: Patient) -> Record:
     record["diagnosis_seconds"] = time.process_time() - began
     record["before"] = named(before)
     record["during"] = named(watched)
-    report = before if before.problems or watched is None else watched
-    if not report.findings or (report is watched and not watched.problems):
-        report = before if any(f.severity == "warning" for f in before.findings) else report
+    report = before if watched is None else told_first(before, watched)
     record["first"] = report.findings[0].id if report.findings else ""
     record["found"] = [*(f for f, _ in record["before"]), *(f for f, _ in record["during"])]
     record["problems"] = sorted(
@@ -62,6 +62,18 @@ def examine(patient: Patient) -> Record:
         record["changes"] = [f"{name}: {what}" for name, what in plan.changes]
         record["treatments"] = [treated(sick, copy.deepcopy(plan), k) for k in range(TWINS)]
     return record
+
+
+def told_first(before: Report, watched: Report) -> Report:
+    """Return the report whose first finding is the graver one, or else the root."""
+
+    def weight(report: Report) -> tuple[int, int]:
+        if not report.findings:
+            return len(SEVERITIES), 0
+        first = report.findings[0]
+        return SEVERITIES.index(first.severity), ROOTS.index(first.id)
+
+    return min((before, watched), key=weight)
 
 
 def diagnosis(setup: Setup) -> Report:

@@ -75,7 +75,7 @@ def slow_statistics(setup: Setup, strength: int, rng: np.random.Generator) -> Se
 def tiny_batches(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
     if not has(setup, BatchNorm) or setup.X.ndim > 2:
         return None
-    return replace(setup, batch_size=(4, 3, 2)[strength], epochs=max(3, setup.epochs // 4))
+    return replace(setup, batch_size=(4, 3, 2)[strength])
 
 
 def overtrained(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:

@@ -5,8 +5,8 @@ thresholds.py    every number that a verdict hangs on, with its reason
 case.py          all that a condition may look at
 snapshot.py      one pass, as a few numbers a layer
 endings.py       how a network ends
-inputs.py targets.py output_layer.py start.py activations.py gradients.py steps.py course.py
-broken.py        the conditions, each a function from a case to its findings
+inputs.py targets.py mislabelled.py output_layer.py start.py activations.py gradients.py steps.py
+course.py broken.py      the conditions, each a function from a case to its findings
 causes.py        the root first, its consequences under it
 
 Nothing is trained here: `chainrule.training.doctor` does, and asks these.
@@ -20,6 +20,7 @@ from chainrule.diagnosis.doctor import (
     course,
     gradients,
     inputs,
+    mislabelled,
     output_layer,
     start,
     steps,
@@ -44,6 +45,7 @@ MEASURED = (
     *start.MEASURED,
     *activations.MEASURED,
     *gradients.MEASURED,
+    *mislabelled.MEASURED,
     *steps.MEASURED,
     *course.MEASURED,
     *broken.MEASURED,

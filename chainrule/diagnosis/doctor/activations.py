@@ -128,7 +128,7 @@ def train_predict_gap(case: Case) -> Iterator[Finding]:
     if not norms or case.gaps is None:
         return
     train, predict = case.gaps
-    if not predict > t.GAP * train + 0.3:
+    if not predict > t.GAP * train + 0.1:
         return
     yield Finding(
         "train-predict-gap",

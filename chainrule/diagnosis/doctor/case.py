@@ -80,7 +80,10 @@ class Case:
     recall : ndarray or None
         How much of each class is recognised after training.
     losses_of_samples : ndarray or None
-        The loss of the first samples in X after training.
+        The loss of the first samples in X after training; NaN of those that are not finite.
+    out_of_fold : ndarray or None
+        The probabilities (N, C) that networks give which were trained without a sample; NaN of
+        samples that are not finite.
     gradient_norms : sequence of float
         Of every step, before clipping.
     places_per_sample : mapping of str to int
@@ -120,6 +123,7 @@ class Case:
     gaps: tuple[float, float] | None = None
     recall: Array | None = None
     losses_of_samples: Array | None = None
+    out_of_fold: Array | None = None
     gradient_norms: Sequence[float] = ()
     places_per_sample: Mapping[str, int] = field(default_factory=dict)
     wrong_backward: Sequence[tuple[str, str]] = ()

@@ -100,9 +100,15 @@ FOLLOWS: dict[str, set[str]] = {
         "underfitting",
         "unchanged-layer",
         "saturated-activation",  # where they were at the start, they are the root
+        "cannot-overfit-a-batch",
     },
     "exploding-gradients": {"learning-rate-too-high", "dead-relu", "saturated-activation"},
-    "small-batches-for-batch-norm": {"train-predict-gap", "learning-rate-too-high", "underfitting"},
+    "small-batches-for-batch-norm": {
+        "train-predict-gap",
+        "learning-rate-too-high",
+        "underfitting",
+        "exploding-gradients",
+    },
     "learning-rate-too-high": {
         "dead-relu",
         "saturated-activation",
@@ -118,9 +124,16 @@ FOLLOWS: dict[str, set[str]] = {
         "underfitting",
         "vanishing-gradients",
         "learning-rate-too-low",
+        "cannot-overfit-a-batch",
     },
-    "unchanged-layer": {"underfitting", "learning-rate-too-low"},
-    "saturated-activation": {"vanishing-gradients", "unchanged-layer", "underfitting"},
+    "unchanged-layer": {"underfitting", "learning-rate-too-low", "cannot-overfit-a-batch"},
+    "saturated-activation": {
+        "vanishing-gradients",
+        "unchanged-layer",
+        "underfitting",
+        "cannot-overfit-a-batch",
+    },
+    "underfitting": {"cannot-overfit-a-batch"},
     "leaking-column": {"validation-overlap"},
     "constant-target": SYMPTOMS,
 }

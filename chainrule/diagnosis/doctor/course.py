@@ -10,19 +10,17 @@ import numpy as np
 from chainrule.diagnosis.doctor import thresholds as t
 from chainrule.diagnosis.doctor.case import Case, Trial
 from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
+from chainrule.diagnosis.doctor.start import units_first, weight_matrices
 from chainrule.diagnosis.doctor.steps import a_higher_rate_helps, update_ratio
+from chainrule.layers.graph import Graph
 
 VALIDATION = "val_"
 
 
 def cannot_overfit(case: Case) -> Iterator[Finding]:
     """Find networks that cannot even learn a small batch by heart."""
-    own, other = case.one_batch, case.one_batch_adam
-    if own is None or not own.baseline > 1e-6:
-        return
-    best = min(trial.last for trial in (own, other) if trial is not None)
-    share = best / own.baseline
-    if share <= t.BATCH_LEARNED:
+    own, (best, share) = case.one_batch, left_of_a_batch(case)
+    if own is None or not share > t.BATCH_LEARNED:
         return
     yield Finding(
         "cannot-overfit-a-batch",
@@ -35,6 +33,42 @@ def cannot_overfit(case: Case) -> Iterator[Finding]:
         "and no patience will help: a layer is dead, a backward wrong, or the loss does not fit.",
         "print(check_module(network, X[:4]))  # are all gradients right?\n"
         "print(network.summary(X[:1]))         # is every layer where it should be?",
+    )
+
+
+def left_of_a_batch(case: Case) -> tuple[float, float]:
+    """Return the loss on one small batch in the end, and as a part of guessing's; NaN unknown."""
+    own, other = case.one_batch, case.one_batch_adam
+    if own is None or not own.baseline > 1e-6:
+        return float("nan"), float("nan")
+    best = min(trial.last for trial in (own, other) if trial is not None)
+    return best, best / own.baseline
+
+
+def bottleneck(case: Case) -> Iterator[Finding]:
+    """Find a hidden layer so narrow that the network cannot even learn a batch."""
+    _, share = left_of_a_batch(case)
+    if not share > t.BATCH_LEARNED or isinstance(case.network.body, Graph):
+        return
+    widths = {p: len(units_first(w)) for p, w in list(weight_matrices(case.network).items())[:-1]}
+    path = min(widths, key=lambda path: widths[path], default="")
+    if not path or widths[path] > t.BOTTLENECK:
+        return
+    width = widths[path]
+    yield Finding(
+        "underfitting",
+        PROBLEM,
+        path,
+        f"all that is known of a sample goes through {width} unit{'' if width == 1 else 's'} of "
+        f"{path.rpartition('.')[0]}, and not even 16 samples can be learned: it is too narrow",
+        (
+            Evidence("units", float(width), "more than the classes, and usually dozens"),
+            Evidence("loss on one batch by that of guessing", share, f"below {t.BATCH_LEARNED:g}"),
+        ),
+        "A layer passes on no more numbers than it has units. What does not fit into these few is "
+        "lost to all layers behind it.",
+        "network = Network([features, 64, 64, outputs], seed=0)",
+        layers=(path.rpartition(".")[0],),
     )
 
 
@@ -174,4 +208,4 @@ def still_improving(epochs: Mapping[str, Sequence[float]], planned: int, stop_re
 
 
 CONDITIONS = ()
-MEASURED = (cannot_overfit, underfitting, overfitting, convergence)
+MEASURED = (cannot_overfit, bottleneck, underfitting, overfitting, convergence)

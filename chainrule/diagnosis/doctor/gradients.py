@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.diagnosis.doctor import thresholds as t
 from chainrule.diagnosis.doctor.case import Case
 from chainrule.diagnosis.doctor.endings import REGRESSION
-from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
+from chainrule.diagnosis.doctor.finding import PROBLEM, WARNING, Evidence, Finding
 from chainrule.diagnosis.doctor.snapshot import LayerNumbers
 from chainrule.diagnosis.doctor.start import cut_off
 
@@ -134,32 +134,5 @@ def dominating_samples(case: Case) -> Iterator[Finding]:
         )
 
 
-def mislabelled_rows(case: Case) -> Iterator[Finding]:
-    """Find samples that a network which knows the others well is sure are of another class."""
-    labels, losses = case.labels, case.losses_of_samples
-    if labels is None or losses is None or len(losses) > len(labels) or len(losses) < 50:
-        return
-    usual = float(np.median(losses))
-    if not usual < 0.2:  # it does not know the others well enough to judge
-        return
-    rows = np.flatnonzero(losses > max(3.0, 20 * usual))
-    rows = rows[np.argsort(-losses[rows])]
-    if len(rows):
-        places = tuple(int(r) for r in rows)
-        yield Finding(
-            "mislabelled-rows",
-            NOTE,
-            f"rows {', '.join(map(str, places[:8]))}",
-            f"{len(rows)} samples have losses of up to {losses[rows[0]]:.3g}, where most have "
-            f"{usual:.2g}: their labels are worth a look",
-            (Evidence("largest loss of a sample", float(losses[rows[0]]), "below 3"),),
-            "A network that is right about nearly all samples is sure that these are of another "
-            "class. Often the label is wrong, and where it is not, these are the samples to learn "
-            "from.",
-            f"print(X[{list(places[:8])}], y[{list(places[:8])}])",
-            rows=places,
-        )
-
-
 CONDITIONS = ()
-MEASURED = (vanishing_gradients, exploding_gradients, dominating_samples, mislabelled_rows)
+MEASURED = (vanishing_gradients, exploding_gradients, dominating_samples)

@@ -107,7 +107,15 @@ def _diverged(case: Case, trial: Trial) -> Iterator[Finding]:
     """Tell what a training shows that was watched, where no other rate was tried."""
     finite = trial.losses[np.isfinite(trial.losses)]
     end = trial.last if math.isfinite(trial.last) or not len(finite) else float(finite[-1])
-    if not end > t.DIVERGED * trial.first:  # of a NaN without a rise another thing is the cause
+    thrown = first_update(case)
+    if end > t.DIVERGED * trial.first:  # of a NaN without a rise another thing is the cause
+        told, evidence = "diverges", Evidence("loss at the end", end, f"below {trial.first:.3g}")
+    elif thrown > t.UPDATE_TOO_LARGE and end > t.NOTHING_LEARNED * trial.first:
+        told = (
+            f"came to nothing, and the first steps moved the weights by {thrown:.2g} of their size"
+        )
+        evidence = Evidence("update by the weights' size, a step", thrown, "about 0.001")
+    else:
         return
     rate = rate_of(case)
     yield Finding(
@@ -115,11 +123,18 @@ def _diverged(case: Case, trial: Trial) -> Iterator[Finding]:
         PROBLEM,
         "the optimizer",
         f"with the rate {rate:.3g} the loss goes from {trial.first:.3g} to {trial.last:.3g}: it "
-        "diverges",
-        (Evidence("loss at the end", trial.last, f"below {trial.first:.3g}"),),
+        f"{told}",
+        (evidence,),
         TOO_LONG,
         f"optimizer = {_with_rate(case, rate / 10)}",
     )
+
+
+def first_update(case: Case) -> float:
+    """Return by which part of their size the first step measured moved the weights: the median."""
+    first = case.measured[0].parameters if case.measured else []
+    ratios = [p.update_ratio for p in first if p.weighs and math.isfinite(p.update_ratio)]
+    return float(np.median(ratios)) if ratios else float("nan")
 
 
 def learning_rate_too_low(case: Case) -> Iterator[Finding]:

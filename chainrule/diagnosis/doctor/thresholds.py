@@ -106,6 +106,26 @@ DOMINATED = 0.5
 
 TOP = 0.02
 
+# ---------------------------------------------------------------- labels that others speak against
+
+SURE_OF_ANOTHER = 2.0
+"""The loss of a sample, of networks that did not see it, from which its label is worth a look: its
+class has a probability below 0.14. On the clinic's tuning part, with 3 to 15 % of the labels wrong,
+two thirds to all of what it names are wrong where the others are known well. (clinic)"""
+
+MOSTLY_LABELS = 0.6
+"""The part of the errors that are such samples from which labels are to blame: where the task is
+hard, errors are mostly unsure. (clinic)"""
+
+MANY_LABELS = 0.02
+"""And the share of all samples."""
+
+KNOWN_WELL, SURPRISING = 0.7, 3.0
+"""The usual loss of samples that were trained on, below which one of this size is worth a look."""
+
+LEARNED = 0.7
+"""The loss of a trial must fall below this part of the first for its answers to be asked for."""
+
 # ---------------------------------------------------------------- steps
 
 UPDATE_TOO_SMALL = 1e-4
@@ -114,6 +134,9 @@ UPDATE_TOO_SMALL = 1e-4
 
 UPDATE_TOO_LARGE = 0.1
 """Above this a matrix is another one after ten steps."""
+
+NOTHING_LEARNED = 0.9
+"""The part of the first loss that is left where a training came to nothing."""
 
 CLEARLY_BETTER = 0.7
 """A trial with another rate must end with less than this part of the loss that is left (above the
@@ -142,6 +165,9 @@ SURE = 3.0
 
 UNDERFITTED = 1.5
 """The loss on rows that were held out as a multiple of a plain reference network's."""
+
+BOTTLENECK = 2
+"""Units of a layer that everything goes through, up to which it is too narrow to learn a batch."""
 
 # ---------------------------------------------------------------- batch normalisation
 

@@ -12,6 +12,7 @@ import numpy as np
 from chainrule.diagnosis.doctor.case import Case, Trial
 from chainrule.diagnosis.doctor.snapshot import Recorder, of_the_library
 from chainrule.diagnosis.doctor.targets import recall_of
+from chainrule.diagnosis.doctor.thresholds import LEARNED
 from chainrule.diagnosis.gradient_check import check_module
 from chainrule.errors import ChainruleError
 from chainrule.layers import BatchNorm
@@ -42,8 +43,16 @@ def examine_case(case: Case, steps: int, seed: int) -> None:
     try:
         look_at_the_start(case, case_on)
         try_training(case, case_on, steps, seed)
+        if learned_something(case):
+            case.out_of_fold = trials.out_of_fold(case, case_on, good, steps, seed)
     except ChainruleError as error:
         case.refused = str(error)
+
+
+def learned_something(case: Case) -> bool:
+    """Whether the trial knows its samples well enough to say something about a single one."""
+    trial = case.trial
+    return trial is not None and trial.last < LEARNED * trial.first
 
 
 def usable_rows(case: Case) -> Array:
@@ -198,12 +207,20 @@ def look_at_the_end(
 
 
 def measure_samples(case: Case, trained: Network, most: int = MOST_SAMPLES) -> None:
-    """Measure the first samples' losses, and how much of each class is recognised, in the end."""
-    X, y = take(case.X, slice(0, most)), take(case.y, slice(0, most))
+    """Measure the first samples' losses, and how much of each class is recognised, in the end.
+
+    Samples that are not finite have the loss NaN.
+    """
+    good = usable_rows(case)
+    good = good[good < most]
+    y = take(case.y, good)
     with np.errstate(all="ignore"):
-        pred = trained.predict(X)
-    case.losses_of_samples = trials.losses_of_samples(case.loss, pred, y)
-    labels = None if case.labels is None else case.labels[:most]
+        pred = trained.predict(take(case.X, good))
+    losses = trials.losses_of_samples(case.loss, pred, y)
+    if losses is not None:
+        case.losses_of_samples = np.full(min(most, len(first_array(case.X))), np.nan)
+        case.losses_of_samples[good] = losses
+    labels = None if case.labels is None else case.labels[good]
     rows = isinstance(pred, np.ndarray) and pred.ndim == 2
     if labels is not None and rows and np.isfinite(pred).all():
         half = 0.0 if getattr(case.loss, "from_logits", False) else 0.5

@@ -13,17 +13,17 @@ from chainrule.training.doctor.prescription import Prescription
 from chainrule.training.doctor.remedies import NOTES_TREATED, REMEDIES
 
 RATES_TO_TRY = {
-    "lower": (1.0, 0.3, 0.1, 0.03, 0.01, 0.001),
+    "lower": (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0001),
     "higher": (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0),
-    "any": (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 1000.0),
+    "any": (0.001, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0, 1000.0),
 }
 """What the learning rate is multiplied with in the trials that choose another one."""
 
-NEARLY, SURELY_BETTER = 0.05, 0.2
+NEARLY, SURELY_BETTER = 0.02, 0.2
 """Rates whose loss ends within this part of the range of losses are as good as the best: of those
 the one nearest to the user's is taken. Where the rate is not the root it takes more to leave it."""
 
-TRIAL_STEPS = 200
+TRIAL_STEPS = 400
 
 FURTHER_ROUNDS = 2
 """How often what was treated is examined again."""
@@ -41,7 +41,7 @@ def prescribe(findings: Sequence[Finding], case: Case) -> Prescription:
         if not plan.changes:
             break
         known = {name for name, _ in plan.changes + plan.untreated}
-        hidden = [f for f in left_over(plan) if f.id not in known and f.id in REMEDIES]
+        hidden = [f for f in left_over(plan) if f.id not in known or _of_the_rate(f)]
         if not hidden:
             break
         plan.search = ""
@@ -89,7 +89,8 @@ def left_over(plan: Prescription) -> list[Finding]:
     """Return what an examination finds in the set-up as it is now: problems, and a wrong rate."""
     case = plan.current()
     examine_case(case, max(10, min(MOST_STEPS, case.steps)), 0)
-    return [f for f in every_finding(case) if f.severity == PROBLEM or _of_the_rate(f)]
+    found = [f for f in every_finding(case) if f.severity == PROBLEM or _of_the_rate(f)]
+    return [f for f in found if f.id in REMEDIES]
 
 
 def _of_the_rate(finding: Finding) -> bool:

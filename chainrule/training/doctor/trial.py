@@ -37,6 +37,9 @@ SMALL_BATCH, SMALL_BATCH_STEPS = 16, 200
 
 REFERENCE_HIDDEN = 64
 
+FOLDS, FEWEST_FOR_FOLDS = 3, 60
+"""Networks that each leave out a part, so that every sample is left out once."""
+
 
 @dataclass
 class Course:
@@ -294,6 +297,43 @@ def reference(
             rows = plain.rows(y[held], pred.astype(np.float64))
             trial.held_out_losses = plain.losses(*rows)
     return trial
+
+
+def out_of_fold(case: Case, usable: Case, rows: Array, steps: int, seed: int) -> Array | None:
+    """Return the probabilities of classes (N, C) that networks give which did not see a sample.
+
+    `rows` are where the usable samples stand among all; the others have NaN.
+    """
+    labels, optimizer = usable.labels, case.optimizer
+    if labels is None or optimizer is None or len(labels) < FEWEST_FOR_FOLDS:
+        return None
+    fold = np.random.default_rng(seed).permutation(len(labels)) % FOLDS
+    found: Array | None = None
+    for k in range(FOLDS):
+        known, held = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+        course = run(
+            case.network, case.loss, optimizer, take(usable.X, known), take(usable.y, known),
+            batch_size=case.batch_size, steps=steps, seed=seed, clip_norm=case.clip_norm,
+            class_weight=case.class_weight,
+        )  # fmt: skip
+        with np.errstate(all="ignore"):
+            given = probabilities(case.loss, course.network.predict(take(usable.X, held)))
+        if given is None:
+            return None
+        if found is None:
+            found = np.full((len(first_array(case.X)), given.shape[1]), np.nan)
+        found[rows[held]] = given
+    return found
+
+
+def probabilities(loss: Loss, y_pred: Nested) -> Array | None:
+    """Return an output as probabilities (N, C), also where it is logits or one column."""
+    if not isinstance(y_pred, np.ndarray) or y_pred.ndim != 2:
+        return None
+    y_pred = y_pred.astype(np.float64)
+    if getattr(loss, "from_logits", False):
+        y_pred = Sigmoid().predict(y_pred) if y_pred.shape[1] == 1 else Softmax().predict(y_pred)
+    return np.hstack([1 - y_pred, y_pred]) if y_pred.shape[1] == 1 else y_pred
 
 
 def best_rate(

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from chainrule.data.sources import class_labels
 from chainrule.diagnosis.doctor.snapshot import Snapshot
+from chainrule.layers import Embedding
 from chainrule.loss_functions import Loss
+from chainrule.module import named_modules
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.parameter import Array
@@ -139,6 +142,20 @@ class Case:
         """The inputs where they are one array of floats (or whole numbers taken as such)."""
         kinds = list(self.network.input_kinds().values())
         return self.X if isinstance(self.X, np.ndarray) and kinds[0] == "floats" else None
+
+    @cached_property
+    def weights(self) -> dict[str, Array]:
+        """The values of all weights that are matrices or kernels, without embeddings."""
+        tables = {
+            id(module.weight)
+            for module in named_modules(self.network).values()
+            if isinstance(module, Embedding)
+        }
+        return {
+            path: p.value
+            for path, p in self.network.named_parameters().items()
+            if p.decay and p.value.ndim >= 2 and id(p) not in tables
+        }
 
     @property
     def labels(self) -> Array | None:

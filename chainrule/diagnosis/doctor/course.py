@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.diagnosis.doctor import thresholds as t
 from chainrule.diagnosis.doctor.case import Case, Trial
 from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
-from chainrule.diagnosis.doctor.start import units_first, weight_matrices
+from chainrule.diagnosis.doctor.start import units_first
 from chainrule.diagnosis.doctor.steps import a_higher_rate_helps, update_ratio
 from chainrule.layers.graph import Graph
 
@@ -50,7 +50,7 @@ def bottleneck(case: Case) -> Iterator[Finding]:
     _, share = left_of_a_batch(case)
     if not share > t.BATCH_LEARNED or isinstance(case.network.body, Graph):
         return
-    widths = {p: len(units_first(w)) for p, w in list(weight_matrices(case.network).items())[:-1]}
+    widths = {p: len(units_first(w)) for p, w in list(case.weights.items())[:-1]}
     path = min(widths, key=lambda path: widths[path], default="")
     if not path or widths[path] > t.BOTTLENECK:
         return

@@ -11,18 +11,15 @@ from chainrule.diagnosis.doctor import thresholds as t
 from chainrule.diagnosis.doctor.case import Case
 from chainrule.diagnosis.doctor.finding import PROBLEM, WARNING, Evidence, Finding
 from chainrule.diagnosis.doctor.snapshot import Snapshot
-from chainrule.layers import Embedding
 from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy
-from chainrule.module import Module, walk
-from chainrule.network import Network
-from chainrule.parameter import Array, Parameter
+from chainrule.parameter import Array
 
 DRAW_ANEW = "network = Network(network.layers, initialization={!r}, seed=0)  # draws every weight"
 
 
 def symmetric_neurons(case: Case) -> Iterator[Finding]:
     """Find hidden layers whose neurons all have the same weights."""
-    weights = weight_matrices(case.network)
+    weights = case.weights
     hidden = list(weights.items())[:-1]  # the last one may well begin at 0
     alike = [path for path, value in hidden if neurons_are_equal(value)]
     if not alike:
@@ -44,20 +41,6 @@ def symmetric_neurons(case: Case) -> Iterator[Finding]:
     )
 
 
-def weight_matrices(network: Network) -> dict[str, Array]:
-    """Return the values of all weights that are matrices or kernels, without embeddings."""
-    tables = {
-        id(thing.weight)
-        for _, thing in walk(network)
-        if isinstance(thing, Module) and isinstance(thing, Embedding)
-    }
-    return {
-        path: p.value
-        for path, p in network.named_parameters().items()
-        if isinstance(p, Parameter) and p.decay and p.value.ndim >= 2 and id(p) not in tables
-    }
-
-
 def units_first(value: Array) -> Array:
     """Return a weight as a row of numbers for each unit that it feeds."""
     return value.T if value.ndim == 2 else value.reshape(len(value), -1)
@@ -77,16 +60,14 @@ def initialization(case: Case) -> Iterator[Finding]:
     if start is None or not start.input_signal > 0:
         return
     layers = [layer for layer in start.weighing if math.isfinite(layer.signal)]
-    if not layers or any(
-        neurons_are_equal(v) for v in list(weight_matrices(case.network).values())[:-1]
-    ):
+    if not layers or any(neurons_are_equal(v) for v in list(case.weights.values())[:-1]):
         return
     ratios = [layer.signal / start.input_signal for layer in layers]
     if not all(map(math.isfinite, ratios)):
         ratios = [r if math.isfinite(r) else math.inf for r in ratios]
     grown, shrunk = int(np.argmax(ratios)), int(np.argmin(ratios))
     told = ", ".join(f"{r:.2g}" for r in ratios[:12])
-    gains = hidden_gains(case.network)
+    gains = hidden_gains(case)
     heavy = max(gains) > t.GAIN_LARGE or len(layers) > t.DEEP
     if ratios[grown] > t.SIGNAL_GROWN and heavy:
         yield Finding(
@@ -136,9 +117,9 @@ def initialization(case: Case) -> Iterator[Finding]:
         )
 
 
-def hidden_gains(network: Network) -> list[float]:
+def hidden_gains(case: Case) -> list[float]:
     """Return by what each weight matrix multiplies the spread of inputs that are independent."""
-    units = [units_first(value) for value in weight_matrices(network).values()]
+    units = [units_first(value) for value in case.weights.values()]
     return [float(np.sqrt((u.astype(np.float64) ** 2).sum(axis=1).mean())) for u in units] or [1.0]
 
 
@@ -172,7 +153,7 @@ def loss_at_start(case: Case) -> Iterator[Finding]:
 def chance_loss(case: Case) -> tuple[str, float] | None:
     """Return the loss of guessing, and its name, where the loss is one of classes."""
     if isinstance(case.loss, CategoricalCrossEntropy) and isinstance(case.y, np.ndarray):
-        for path_value in reversed(list(weight_matrices(case.network).values())):
+        for path_value in reversed(list(case.weights.values())):
             classes = units_first(path_value).shape[0]
             if case.labels is not None and classes >= 2:
                 return f"ln {classes}", math.log(classes)

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from benchmarks.clinic import cost, report
+from benchmarks.clinic import cost, picture, report
 from benchmarks.clinic.examination import Record, examine
 from benchmarks.clinic.patients import PARTS, patient
 
@@ -18,7 +18,7 @@ def main(given: list[str] | None = None) -> None:
         prog="python -m benchmarks.clinic", description="Put the doctor to patients."
     )
     parser.add_argument("--file", type=Path, default=FILE, help="where records are kept")
-    acts = parser.add_subparsers(required=True, metavar="run | report | cost")
+    acts = parser.add_subparsers(required=True, metavar="run | report | picture | cost")
     act = acts.add_parser("run", help="examine the patients that were not examined yet")
     act.set_defaults(act=run)
     act.add_argument("--part", choices=[*PARTS], required=True)
@@ -30,6 +30,11 @@ def main(given: list[str] | None = None) -> None:
     act.set_defaults(act=tell)
     act.add_argument("--part", choices=[*PARTS], required=True)
     act.add_argument("--patients", type=int, default=500)
+    act = acts.add_parser("picture", help="draw it")
+    act.set_defaults(act=lambda chosen: picture.draw(chosen_records(chosen), chosen.png))
+    act.add_argument("--part", choices=[*PARTS], required=True)
+    act.add_argument("--patients", type=int, default=500)
+    act.add_argument("png", type=Path)
     act = acts.add_parser("cost", help="measure what the callback costs")
     act.set_defaults(act=lambda chosen: [print(line, flush=True) for line in cost.measure()])
     chosen = parser.parse_args(given)
@@ -69,5 +74,9 @@ def read(file: Path) -> list[Record]:
 
 
 def tell(chosen: argparse.Namespace) -> None:
+    print(report.everything(chosen_records(chosen)))
+
+
+def chosen_records(chosen: argparse.Namespace) -> list[Record]:
     records = [r for r in read(chosen.file) if r["part"] == chosen.part]
-    print(report.everything([r for r in records if r["number"] < chosen.patients]))
+    return sorted((r for r in records if r["number"] < chosen.patients), key=lambda r: r["number"])

@@ -62,6 +62,7 @@ def figures(sick: Sequence[Record], well: Sequence[Record]) -> list[str]:
     asked = [r for r in sick if counts(r)]
     single = [r for r in asked if len(r["diseases"]) == 1]
     ill = [r for r in asked if harmed(r)]
+    ill = [r for r in ill if all(BY_ID[d].harms for d in r["diseases"])]
     treatable = [r for r in ill if all(BY_ID[d].mendable for d in r["diseases"])]
     return [
         f"- sick {len(sick)}, of whom {len(asked)} are measurably worse than their healthy twin "

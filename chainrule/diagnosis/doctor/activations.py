@@ -94,7 +94,7 @@ def small_batches(case: Case) -> Iterator[Finding]:
     if numbers >= t.FEW_FOR_STATISTICS:
         return
     train, predict = case.gaps or (float("nan"), float("nan"))
-    apart = predict > t.GAP * train + 0.1
+    apart = predict > t.GAP * train + t.LEAST_GAP
     evidence = [
         Evidence(
             "numbers behind a mean and variance", float(numbers), f"{t.FEW_FOR_STATISTICS} or more"
@@ -128,7 +128,7 @@ def train_predict_gap(case: Case) -> Iterator[Finding]:
     if not norms or case.gaps is None:
         return
     train, predict = case.gaps
-    if not predict > t.GAP * train + 0.1:
+    if not predict > t.GAP * train + t.LEAST_GAP:
         return
     yield Finding(
         "train-predict-gap",

@@ -38,8 +38,8 @@ ROOTS = (
     "overfitting",
     "missing-class",
     "duplicate-columns",
-    "mislabelled-rows",
     "train-predict-gap",
+    "mislabelled-rows",
     "loss-at-start",
     "not-a-number",
     "cannot-overfit-a-batch",
@@ -134,6 +134,7 @@ FOLLOWS: dict[str, set[str]] = {
         "cannot-overfit-a-batch",
     },
     "underfitting": {"cannot-overfit-a-batch"},
+    "train-predict-gap": {"mislabelled-rows"},
     "leaking-column": {"validation-overlap"},
     "constant-target": SYMPTOMS,
 }

@@ -49,7 +49,8 @@ def by_others(labels: Array, probabilities: Array) -> Iterator[Finding]:
     if not suspect.any():
         return
     share = float(suspect.sum() / wrong.sum())
-    blamed = share >= t.MOSTLY_LABELS and suspect.mean() >= t.MANY_LABELS
+    many = suspect.sum() >= max(t.FEW_LABELS, t.MANY_LABELS * len(suspect))
+    blamed = share >= t.MOSTLY_LABELS and many
     yield _told(
         known[suspect][np.argsort(-losses[suspect])],
         WARNING if blamed else NOTE,

@@ -117,8 +117,8 @@ MOSTLY_LABELS = 0.6
 """The part of the errors that are such samples from which labels are to blame: where the task is
 hard, errors are mostly unsure. (clinic)"""
 
-MANY_LABELS = 0.02
-"""And the share of all samples."""
+FEW_LABELS, MANY_LABELS = 5, 0.02
+"""And how many they are at least, and which share of all samples."""
 
 KNOWN_WELL, SURPRISING = 0.7, 3.0
 """The usual loss of samples that were trained on, below which one of this size is worth a look."""
@@ -174,8 +174,9 @@ BOTTLENECK = 2
 FEW_FOR_STATISTICS = 8
 """Numbers a channel's mean and variance are taken of. Of 4 the deviation is off by 40 %."""
 
-GAP = 2.0
-"""The loss in prediction as a multiple of the same batch's in training, after the trial."""
+GAP, LEAST_GAP = 2.0, 0.01
+"""The loss in prediction as a multiple of the same batch's in training, after the trial, and by how
+much it lies above. Healthy networks have 0.8 to 1.2 times it. (clinic)"""
 
 # ---------------------------------------------------------------- trials with another rate
 

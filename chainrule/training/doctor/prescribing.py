@@ -19,7 +19,7 @@ RATES_TO_TRY = {
 }
 """What the learning rate is multiplied with in the trials that choose another one."""
 
-NEARLY, SURELY_BETTER = 0.02, 0.2
+NEARLY, SURELY_BETTER = 0.005, 0.2
 """Rates whose loss ends within this part of the range of losses are as good as the best: of those
 the one nearest to the user's is taken. Where the rate is not the root it takes more to leave it."""
 

@@ -37,6 +37,9 @@ SMALL_BATCH, SMALL_BATCH_STEPS = 16, 200
 
 REFERENCE_HIDDEN = 64
 
+SLIGHTLY = 0.1
+"""Losses that differ by less than this part of the lowest are as good as it."""
+
 FOLDS, FEWEST_FOR_FOLDS = 3, 60
 """Networks that each leave out a part, so that every sample is left out once."""
 
@@ -359,6 +362,6 @@ def best_rate(
     if not good:
         return 1.0
     best = min(good.values())
-    bound = best + nearly * max(0.0, first - best)
+    bound = best + max(nearly * (first - best), SLIGHTLY * abs(best))
     enough = [factor for factor, end in good.items() if end <= bound]
     return min(enough, key=lambda factor: abs(math.log(factor)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from dataclasses import replace
 from typing import Any
@@ -19,9 +18,9 @@ from chainrule.training.doctor import Prescription, Report
 Record = dict[str, Any]
 
 TWINS = 3
-"""Healthy twins of other initial weights and order: their median is the healthy score, and so is
-the treated one's over as many orders. As many more are the control: how often their median is not
-"cured" is what chance alone makes of the figure."""
+"""Healthy twins of other initial weights and order: their median is the healthy score. As many
+draws of a patient are treated, and as many more healthy twins are the control: how often their
+median is not as good is what chance alone makes of the figure."""
 
 
 def examine(patient: Patient) -> Record:
@@ -44,24 +43,30 @@ def examine(patient: Patient) -> Record:
     record["twins"], record["controls"] = scores[:TWINS], scores[TWINS:]
     record["healthy"] = float(np.median(record["twins"]))
     record["seconds"] = twins[0][2]
+    record["treatments"] = []
+    for k in range(TWINS if patient.diseases else 1):
+        see_the_doctor(replace(sick, seed=sick.seed + k), record)
+    return record
+
+
+def see_the_doctor(sick: Setup, record: Record) -> None:
+    """Write down what is said of one draw of a patient (of the first), and what came of it."""
     untreated, watched, _ = train(sick, doctor=True)
-    record["untreated"] = untreated
     began = time.process_time()
     before = diagnosis(sick)
-    record["diagnosis_seconds"] = time.process_time() - began
-    record["before"] = named(before)
-    record["during"] = named(watched)
+    seconds = time.process_time() - began
     report = before if watched is None else told_first(before, watched)
-    record["first"] = report.findings[0].id if report.findings else ""
-    record["found"] = [*(f for f, _ in record["before"]), *(f for f, _ in record["during"])]
-    record["problems"] = sorted(
-        {f for f, s in [*record["before"], *record["during"]] if s == "problem"}
-    )
-    if patient.diseases:
+    if "first" not in record:
+        record["untreated"], record["diagnosis_seconds"] = untreated, seconds
+        record["before"], record["during"] = named(before), named(watched)
+        record["first"] = report.findings[0].id if report.findings else ""
+        told = [*record["before"], *record["during"]]
+        record["found"] = [name for name, _ in told]
+        record["problems"] = sorted({name for name, severity in told if severity == "problem"})
+    if record["diseases"]:
         plan = report.prescribe()
-        record["changes"] = [f"{name}: {what}" for name, what in plan.changes]
-        record["treatments"] = [treated(sick, copy.deepcopy(plan), k) for k in range(TWINS)]
-    return record
+        record.setdefault("changes", [f"{name}: {what}" for name, what in plan.changes])
+        record["treatments"].append(treated(sick, plan))
 
 
 def told_first(before: Report, watched: Report) -> Report:
@@ -99,9 +104,9 @@ def named(report: Report | None) -> list[tuple[str, str]]:
     return roots + [(c.id, c.severity) for f in report.findings for c in f.consequences]
 
 
-def treated(setup: Setup, plan: Prescription, seed: int) -> float:
+def treated(setup: Setup, plan: Prescription) -> float:
     """Return the score of a training as it was prescribed."""
-    options: dict[str, Any] = {"progress": False, "seed": seed}
+    options: dict[str, Any] = {"progress": False, "seed": setup.seed}
     if setup.validation is not None:
         options["validation_data"] = setup.validation
     try:

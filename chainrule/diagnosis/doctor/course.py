@@ -54,13 +54,13 @@ def bottleneck(case: Case) -> Iterator[Finding]:
     path = min(widths, key=lambda path: widths[path], default="")
     if not path or widths[path] > t.BOTTLENECK:
         return
-    width = widths[path]
+    width, layer = widths[path], path.rpartition(".")[0]
     yield Finding(
         "underfitting",
         PROBLEM,
-        path,
+        layer,
         f"all that is known of a sample goes through {width} unit{'' if width == 1 else 's'} of "
-        f"{path.rpartition('.')[0]}, and not even 16 samples can be learned: it is too narrow",
+        f"{layer}, and not even 16 samples can be learned: it is too narrow",
         (
             Evidence("units", float(width), "more than the classes, and usually dozens"),
             Evidence("loss on one batch by that of guessing", share, f"below {t.BATCH_LEARNED:g}"),
@@ -68,7 +68,7 @@ def bottleneck(case: Case) -> Iterator[Finding]:
         "A layer passes on no more numbers than it has units. What does not fit into these few is "
         "lost to all layers behind it.",
         "network = Network([features, 64, 64, outputs], seed=0)",
-        layers=(path.rpartition(".")[0],),
+        layers=(layer,),
     )
 
 
@@ -208,4 +208,4 @@ def still_improving(epochs: Mapping[str, Sequence[float]], planned: int, stop_re
 
 
 CONDITIONS = ()
-MEASURED = (cannot_overfit, bottleneck, underfitting, overfitting, convergence)
+MEASURED = (cannot_overfit, underfitting, bottleneck, overfitting, convergence)

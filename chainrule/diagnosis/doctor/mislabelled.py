@@ -46,7 +46,8 @@ def by_others(labels: Array, probabilities: Array) -> Iterator[Finding]:
     losses = -np.log(np.maximum(own, 1e-7))
     suspect = (others[samples, other] >= usual[other]) & (losses > t.SURE_OF_ANOTHER)
     wrong = others.max(axis=1) > own
-    if not suspect.any():
+    known_well = wrong.mean() <= t.FEW_ERRORS
+    if not suspect.any() or not (known_well or suspect.mean() >= t.MANY_SUSPECTS):
         return
     share = float(suspect.sum() / wrong.sum())
     many = suspect.sum() >= max(t.FEW_LABELS, t.MANY_LABELS * len(suspect))

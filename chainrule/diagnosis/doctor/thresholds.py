@@ -120,6 +120,10 @@ hard, errors are mostly unsure. (clinic)"""
 FEW_LABELS, MANY_LABELS = 5, 0.02
 """And how many they are at least, and which share of all samples."""
 
+FEW_ERRORS, MANY_SUSPECTS = 0.1, 0.08
+"""With more errors than this, a sample that others speak against is mostly a hard one, and not
+worth a word, unless there are many of them. (clinic)"""
+
 KNOWN_WELL, SURPRISING = 0.7, 3.0
 """The usual loss of samples that were trained on, below which one of this size is worth a look."""
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from chainrule import (
-    CategoricalCrossEntropy,
+    Callback,
     ChainruleError,
     Doctor,
+    EarlyStopping,
     Loss,
     Module,
     Network,
@@ -47,6 +48,8 @@ class Setup:
     network_seed: int | None = 0
     validation: tuple[Array, Array] | None = None
     class_weight: Any = None
+    patience: int | None = None
+    """Of early stopping, where there is any."""
     view: Callable[[Array], Array] = same
     answer: Callable[[Array], Array] = same
     after_drawing: list[Callable[[Network], None]] = field(default_factory=list)
@@ -93,6 +96,9 @@ def train(setup: Setup, doctor: bool = False) -> tuple[float, Any, float]:
 
     network = setup.network()
     watcher = Doctor(show=False)
+    callbacks: list[Callback] = [watcher] if doctor else []
+    if setup.patience is not None:
+        callbacks.append(EarlyStopping(patience=setup.patience))
     trainer = Trainer(network, setup.loss, setup.optimizer(), seed=setup.seed)
     began = time.process_time()
     reached = 0.0
@@ -104,7 +110,7 @@ def train(setup: Setup, doctor: bool = False) -> tuple[float, Any, float]:
             batch_size=setup.batch_size,
             validation_data=setup.validation,
             class_weight=setup.class_weight,
-            callbacks=[watcher] if doctor else [],
+            callbacks=callbacks,
             progress=False,
         )
         reached = score(setup, network.predict)
@@ -113,7 +119,3 @@ def train(setup: Setup, doctor: bool = False) -> tuple[float, Any, float]:
     seconds = time.process_time() - began
     report = watcher._report if doctor else None
     return reached, report, seconds
-
-
-def is_of_classes(setup: Setup) -> bool:
-    return isinstance(setup.loss, CategoricalCrossEntropy)

@@ -113,7 +113,7 @@ DISEASES = [
     Disease("unchanged-layer", frozen, ("unchanged-layer",)),
     Disease("train-predict-gap", slow_statistics, ("train-predict-gap",)),
     Disease("small-batches-for-batch-norm", tiny_batches, ("small-batches-for-batch-norm",)),
-    Disease("overfitting", overtrained, ("overfitting",), mendable=False),
+    Disease("overfitting", overtrained, ("overfitting",)),
     Disease("wrong-backward", wrong_backward, ("wrong-backward",), mendable=False),
     Disease("a detached layer", detached, ("wrong-backward", "unchanged-layer"), mendable=False),
     Disease("not-a-number", logarithm, ("not-a-number",), mendable=False),

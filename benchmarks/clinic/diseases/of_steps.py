@@ -79,7 +79,10 @@ def tiny_batches(setup: Setup, strength: int, rng: np.random.Generator) -> Setup
 
 
 def overtrained(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
-    """Few rows with wrong labels among them, many epochs, and a large network."""
+    """Train a large network for long on few rows, with wrong labels among them.
+
+    The healthy twin has the same, and stops where the validation loss is lowest.
+    """
     rows = rng.permutation(len(setup.X))[:80]
     X, y = setup.X[rows], setup.y[rows].copy()
     wrong = rng.permutation(80)[: (8, 16, 24)[strength]]
@@ -97,10 +100,12 @@ def overtrained(setup: Setup, strength: int, rng: np.random.Generator) -> Setup 
         return [*front, Linear(size, 128, seed=rng), ReLU(), Linear(128, out, seed=rng), *end]
 
     half = len(setup.X_test) // 2
-    return replace(
+    sick = replace(
         setup, X=X, y=y, layers=build, epochs=150, optimizer=adam, batch_size=16,
         validation=(setup.X_test[:half], setup.y_test[:half]),
+        X_test=setup.X_test[half:], y_test=setup.y_test[half:],
     )  # fmt: skip
+    return replace(sick, twin=replace(sick, patience=10))
 
 
 def adam() -> Any:

@@ -22,17 +22,20 @@ def main(given: list[str] | None = None) -> None:
     act = acts.add_parser("run", help="examine the patients that were not examined yet")
     act.set_defaults(act=run)
     act.add_argument("--part", choices=[*PARTS], required=True)
-    act.add_argument("--patients", type=int, default=500, help="numbers 0 to this less one")
+    act.add_argument("--first", type=int, default=0, help="number of the first patient")
+    act.add_argument("--patients", type=int, default=500, help="how many")
     act.add_argument("--bundled", action="store_true", help="only data that need no download")
     act.add_argument("--share", default="1/1", help="k/n: every n-th, for n processes at once")
     act.add_argument("--seconds", type=float, default=float("inf"), help="stop after these")
     act = acts.add_parser("report", help="print the confusion table")
     act.set_defaults(act=tell)
     act.add_argument("--part", choices=[*PARTS], required=True)
+    act.add_argument("--first", type=int, default=0)
     act.add_argument("--patients", type=int, default=500)
     act = acts.add_parser("picture", help="draw it")
     act.set_defaults(act=lambda chosen: picture.draw(chosen_records(chosen), chosen.png))
     act.add_argument("--part", choices=[*PARTS], required=True)
+    act.add_argument("--first", type=int, default=0)
     act.add_argument("--patients", type=int, default=500)
     act.add_argument("png", type=Path)
     act = acts.add_parser("cost", help="measure what the callback costs")
@@ -45,7 +48,7 @@ def run(chosen: argparse.Namespace) -> None:
     mine, of = map(int, chosen.share.split("/"))
     done = {(r["part"], r["number"]) for r in read(chosen.file)}
     began = time.monotonic()
-    for number in range(mine - 1, chosen.patients, of):
+    for number in range(chosen.first + mine - 1, chosen.first + chosen.patients, of):
         if (chosen.part, number) in done:
             continue
         if time.monotonic() - began > chosen.seconds:
@@ -78,5 +81,6 @@ def tell(chosen: argparse.Namespace) -> None:
 
 
 def chosen_records(chosen: argparse.Namespace) -> list[Record]:
-    records = [r for r in read(chosen.file) if r["part"] == chosen.part]
-    return sorted((r for r in records if r["number"] < chosen.patients), key=lambda r: r["number"])
+    wanted = range(chosen.first, chosen.first + chosen.patients)
+    records = [r for r in read(chosen.file) if r["part"] == chosen.part and r["number"] in wanted]
+    return sorted(records, key=lambda r: r["number"])

@@ -32,13 +32,13 @@ ROOTS = (
     "saturated-activation",
     "unchanged-layer",
     "learning-rate-too-low",
+    "train-predict-gap",
     "underfitting",
     "class-imbalance",
     "validation-overlap",
     "overfitting",
     "missing-class",
     "duplicate-columns",
-    "train-predict-gap",
     "loss-at-start",
     "not-a-number",
     "cannot-overfit-a-batch",
@@ -134,7 +134,7 @@ FOLLOWS: dict[str, set[str]] = {
         "cannot-overfit-a-batch",
     },
     "underfitting": {"cannot-overfit-a-batch"},
-    "train-predict-gap": {"mislabelled-rows"},
+    "train-predict-gap": {"mislabelled-rows", "underfitting"},  # both are measured in prediction
     "leaking-column": {"validation-overlap"},
     "constant-target": SYMPTOMS,
 }

@@ -111,6 +111,8 @@ def dominating_samples(case: Case) -> Iterator[Finding]:
     end = case.end or case.start
     if end is None or end.output_gradients is None or not isinstance(case.loss, REGRESSION):
         return
+    if case.learned is not None and case.learned < 0:
+        return  # where training went astray, a few samples are always the worst off
     sizes = np.sort(end.output_gradients)[::-1]
     count = max(1, int(t.TOP * len(sizes)))
     if len(sizes) < 50 or not sizes.sum() > 0:

@@ -50,8 +50,7 @@ def by_others(labels: Array, probabilities: Array) -> Iterator[Finding]:
     if not suspect.any() or not (known_well or suspect.mean() >= t.MANY_SUSPECTS):
         return
     share = float(suspect.sum() / wrong.sum())
-    many = suspect.sum() >= max(t.FEW_LABELS, t.MANY_LABELS * len(suspect))
-    blamed = share >= t.MOSTLY_LABELS and many
+    blamed = share >= t.MOSTLY_LABELS and suspect.mean() >= t.MANY_LABELS
     yield _told(
         known[suspect][np.argsort(-losses[suspect])],
         WARNING if blamed else NOTE,

@@ -117,8 +117,8 @@ MOSTLY_LABELS = 0.6
 """The part of the errors that are such samples from which labels are to blame: where the task is
 hard, errors are mostly unsure. (clinic)"""
 
-FEW_LABELS, MANY_LABELS = 5, 0.02
-"""And how many they are at least, and which share of all samples."""
+MANY_LABELS = 0.05
+"""And the share of all samples: networks that learn by heart are sure of a few wrong things, too."""
 
 FEW_ERRORS, MANY_SUSPECTS = 0.1, 0.08
 """With more errors than this, a sample that others speak against is mostly a hard one, and not

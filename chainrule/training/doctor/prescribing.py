@@ -63,18 +63,18 @@ def treat(plan: Prescription, findings: Sequence[Finding]) -> None:
 
 def choose_rate(plan: Prescription, everything: Sequence[Finding]) -> None:
     """Choose the learning rate by trials, where a finding that was treated asks for it."""
-    of_the_rate = [finding for finding in everything if _of_the_rate(finding)]
-    if of_the_rate:
+    of_the_rate = [finding.id for finding in everything if _of_the_rate(finding)]
+    if of_the_rate and plan.changes:
         plan.search = plan.search or "any"
-    if not plan.search or not plan.changes:
+    if not plan.search:
         return
     factors = RATES_TO_TRY[plan.search]
     steps = max(20, min(TRIAL_STEPS, plan.case.steps or TRIAL_STEPS))
     enough = SURELY_BETTER if plan.search == "any" else NEARLY
     factor = trial.best_rate(plan.current(), steps, 0, factors, enough)
+    name = of_the_rate[0] if of_the_rate else plan.changes[0][0]
     if factor != 1.0:
         trial.scale_rate(plan.optimizer, factor)
-        name = of_the_rate[0].id if of_the_rate else plan.changes[0][0]
         plan.changes.append(
             (
                 name,
@@ -83,6 +83,8 @@ def choose_rate(plan: Prescription, everything: Sequence[Finding]) -> None:
                 "yours that ended lowest, or nearly",
             )
         )
+    elif not plan.changes:
+        plan.untreated.append((name, f"of {len(factors)} learning rates none ended clearly lower"))
 
 
 def left_over(plan: Prescription) -> list[Finding]:

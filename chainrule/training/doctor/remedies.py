@@ -1,7 +1,7 @@
 """What is done about each condition: a function from a set-up and a finding to what it changed.
 
 It changes the set-up and returns in words what it did and why; nothing ("") where an earlier one
-did it already, None where it can do nothing.
+did it already, or it is still to be tried; None where it can do nothing.
 """
 
 from __future__ import annotations
@@ -303,15 +303,15 @@ def wider(plan: Prescription, finding: Finding) -> str | None:
 
 
 def lower_rate(plan: Prescription, finding: Finding) -> str:
-    """Try lower rates."""
+    """Have lower rates tried."""
     plan.search = "lower"
-    return "lower learning rates are tried"
+    return ""
 
 
 def higher_rate(plan: Prescription, finding: Finding) -> str:
-    """Try higher rates."""
+    """Have higher rates tried."""
     plan.search = "higher"
-    return "higher learning rates are tried"
+    return ""
 
 
 def stop_early(plan: Prescription, finding: Finding) -> str:

@@ -118,7 +118,7 @@ MOSTLY_LABELS = 0.6
 hard, errors are mostly unsure. (clinic)"""
 
 MANY_LABELS = 0.05
-"""And the share of all samples: networks that learn by heart are sure of a few wrong things, too."""
+"""And the share of all samples: networks that learn by heart are sure of a few wrong things too."""
 
 FEW_ERRORS, MANY_SUSPECTS = 0.1, 0.08
 """With more errors than this, a sample that others speak against is mostly a hard one, and not

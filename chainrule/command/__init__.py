@@ -4,12 +4,13 @@ This part needs the extra ``cli``. Each file below imports what is slow to load 
 so that ``chainrule --help`` is quick.
 
 application.py   the command, its subcommands, and how every failure becomes a sentence and a code
-train.py evaluate.py predict.py inspect.py environment.py run.py   the subcommands, one a file
+train.py doctor.py evaluate.py predict.py inspect.py environment.py run.py   the subcommands, one a
+                 file
 options.py       the options that several of them share
 
 tables.py        files of every kind as tables: whole, or piece by piece
 opening.py standard_input.py   what they are read from: files, compressed or not, and pipes
-training_table.py   what may be learned from: the door of `train`
+training_table.py   what may be learned from: the door of `train` and `doctor`
 task.py          classes or numbers, and why
 schema.py        what a model's file knows about the table that it learned from
 rows.py          pieces of a table as the model takes them, and what is odd in them
@@ -17,6 +18,8 @@ model.py         a model's file, opened: rows in, predictions out
 targets.py       the true values of a table that is measured on
 writing.py       predictions into a file, whole or not at all
 interruption.py  a file that is being written at Ctrl-C
+
+cures.py         what the doctor says of a table, with remedies for the shell
 
 learning.py      the estimator, trained on most rows and measured on the others
 measuring.py     what it does on rows it has not seen, and what simple models do

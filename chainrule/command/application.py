@@ -14,6 +14,7 @@ from chainrule.errors import ChainruleError
 
 SUBCOMMANDS = {
     "train": "Learn from a table: a model, its report, one file.",
+    "doctor": "Tell what keeps a network from learning a table, and what to do.",
     "evaluate": "Measure a model on a table whose target is known.",
     "predict": "Predict the rows of a table.",
     "inspect": "Say what a model's file holds.",
@@ -25,6 +26,7 @@ SUBCOMMANDS = {
 HELP = """Train a model on a table, measure it, and predict with it.
 
 \b
+  chainrule doctor penguins.csv --target species
   chainrule train penguins.csv --target species --output penguins.npz
   chainrule evaluate penguins.npz holdout.csv
   chainrule predict penguins.npz new.csv --output predictions.csv
@@ -36,6 +38,7 @@ are with NumPy alone.
 \b
 Exit codes: 0 all went well
             1 the data, the model or a file could not be used; a sentence says why
+              (doctor: or it found a problem; the report says which)
             2 the command was not written right
           130 it was interrupted (Ctrl-C); nothing half-done is left behind
 """
@@ -74,7 +77,7 @@ def command() -> None:
 def run_command(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return the exit code; every failure is one sentence on stderr."""
     try:
-        command.main(args=arguments, prog_name="chainrule", standalone_mode=False)
+        code = command.main(args=arguments, prog_name="chainrule", standalone_mode=False)
     except click.UsageError as error:
         error.show()
         return 2
@@ -87,7 +90,7 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("CHAINRULE_TRACEBACK"):
             raise
         return _told(sentence(error), 1)
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def _told(message: str, code: int) -> int:

@@ -28,7 +28,7 @@ class Options:
     """How to learn; None leaves an option of the estimator at its default."""
 
     seed: int
-    holdout: float
+    holdout: float = 0.2
     epochs: int | None = None
     members: int | None = None
     hidden_layers: tuple[int, ...] | None = None
@@ -77,7 +77,7 @@ def learn(
 ) -> Trained:
     """Train on most rows, measure on the held-out ones, and return all there is to tell."""
     train, held_out = _split(table, task, options)
-    estimator = _estimator(task, options, train, on_epoch)
+    estimator = make_estimator(task, options, train.X, on_epoch)
     on_stage("training")
     estimator.fit(train.X, train.y)
     on_stage("measuring")
@@ -132,9 +132,10 @@ def _split(table: TrainingTable, task: Task, options: Options) -> tuple[Rows, Ro
     return every.at(train), every.at(held_out)
 
 
-def _estimator(
-    task: Task, options: Options, train: Rows, on_epoch: Callable[[int, Any], Any]
+def make_estimator(
+    task: Task, options: Options, X: Any, on_epoch: Callable[[int, Any], Any] | None = None
 ) -> Any:
+    """Return the estimator that learns these rows."""
     from chainrule.estimators import NetworkClassifier, NetworkRegressor, defaults
 
     wanted = {
@@ -145,10 +146,9 @@ def _estimator(
     if options.balanced and task.kind == "classification":
         wanted["class_weight"] = "balanced"
     kind = NetworkClassifier if task.kind == "classification" else NetworkRegressor
-    preparation = defaults.table_preparation(
-        *train.X.shape, categorical_features=options.categories
-    )
-    return kind(preparation=preparation, random_state=options.seed, verbose=on_epoch, **wanted)
+    preparation = defaults.table_preparation(*X.shape, categorical_features=options.categories)
+    verbose = False if on_epoch is None else on_epoch
+    return kind(preparation=preparation, random_state=options.seed, verbose=verbose, **wanted)
 
 
 def _columns(estimator: Any, train: Rows) -> list[ColumnInfo]:

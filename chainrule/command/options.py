@@ -43,6 +43,80 @@ def table_options(function: Function) -> Function:
     return function
 
 
+def form_of(options: dict[str, Any]) -> Any:
+    """Return the `Format` that these options tell."""
+    from chainrule.command.tables import Format
+
+    return Format().updated(*(options[n] for n in ("separator", "decimal", "encoding", "missing")))
+
+
+def target_options(function: Function) -> Function:
+    """Add what is learned, and from which columns."""
+    for option in reversed(
+        [
+            click.option(
+                "--target", required=True, metavar="COLUMN", help="What is to be predicted."
+            ),
+            click.option(
+                "--task",
+                type=click.Choice(["classification", "regression"]),
+                help="What the target is, where it would be decided wrong.",
+            ),
+            click.option(
+                "--drop",
+                multiple=True,
+                metavar="COLUMN",
+                help="A column to leave out, such as an id.",
+            ),
+            click.option(
+                "--categories",
+                multiple=True,
+                metavar="COLUMN",
+                help="A column whose numbers are names, such as postal codes.",
+            ),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+def network_options(function: Function) -> Function:
+    """Add what the networks are, and how they learn."""
+    for option in reversed(
+        [
+            click.option(
+                "--balanced",
+                is_flag=True,
+                help="Let all classes count the same, as rare as they are.",
+            ),
+            click.option(
+                "--epochs", type=click.IntRange(1), help="How often to go through the rows at most."
+            ),
+            click.option(
+                "--hidden", metavar="SIZES", help="The sizes of the hidden layers, such as 128,128."
+            ),
+            click.option(
+                "--seed", type=click.IntRange(0), default=0, show_default=True, help="To repeat it."
+            ),
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+def hidden_sizes(text: str | None) -> tuple[int, ...] | None:
+    """Return the sizes of hidden layers, written like 128,64."""
+    if text is None:
+        return None
+    try:
+        sizes = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        sizes = (0,)
+    if min(sizes) < 1:
+        raise click.UsageError(f"--hidden must be whole numbers such as 128,128; got {text!r}.")
+    return sizes
+
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object instead, for programs."
 )

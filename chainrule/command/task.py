@@ -41,8 +41,10 @@ class Task:
     y: Array
 
 
-def decide(target: Any, wanted: Kind | None = None) -> Task:
+def decide(target: Any, wanted: Kind | None = None, *, constant: bool = False) -> Task:
     """Return the task that a column without missing values poses; `wanted` overrules.
+
+    One whose values are all the same is taken where `constant` says so.
 
     Raises
     ------
@@ -52,7 +54,7 @@ def decide(target: Any, wanted: Kind | None = None) -> Task:
     name, values = str(target.name), _values(target)
     distinct = np.unique(values)
     numbers = values.dtype.kind in "fiu"
-    if len(distinct) == 1:
+    if len(distinct) == 1 and not constant:
         raise InputError(
             f"The target {name!r} has one value only, {distinct.tolist()[0]!r}, in all "
             f"{len(values):,} rows: there is nothing to tell apart."
@@ -95,7 +97,7 @@ def _values(target: Any) -> Array:
 
 
 def _judged(values: Array, distinct: Array) -> tuple[Kind, str]:
-    count = f"{len(distinct):,} different values"
+    count = f"{len(distinct):,} different values" if len(distinct) > 1 else "a single value"
     if values.dtype.kind not in "fiu":
         return "classification", f"the target holds {_called(values)}, {count}"
     if values.dtype.kind == "f":

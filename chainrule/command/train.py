@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from chainrule.command.options import json_option, quiet_option, table_options
+from chainrule.command.options import (
+    form_of,
+    hidden_sizes,
+    json_option,
+    network_options,
+    quiet_option,
+    table_options,
+    target_options,
+)
 
 HELP = """Learn from a table, say what was learned, and write the model into one file.
 
@@ -31,24 +39,10 @@ The same table, options and seed give the same model, to the last bit, on the sa
 
 @click.command(name="train", help=HELP)
 @click.argument("table")
-@click.option("--target", required=True, metavar="COLUMN", help="What is to be predicted.")
+@target_options
 @click.option("--output", "-o", required=True, metavar="MODEL.npz", help="The model's file.")
 @click.option(
     "--report", metavar="PAGE.html", help="Write the report as a page with pictures, too."
-)
-@click.option(
-    "--task",
-    type=click.Choice(["classification", "regression"]),
-    help="What the target is, where it would be decided wrong.",
-)
-@click.option(
-    "--drop", multiple=True, metavar="COLUMN", help="A column to leave out, such as an id."
-)
-@click.option(
-    "--categories",
-    multiple=True,
-    metavar="COLUMN",
-    help="A column whose numbers are names, such as postal codes.",
 )
 @click.option(
     "--skip-unusable",
@@ -57,30 +51,25 @@ The same table, options and seed give the same model, to the last bit, on the sa
     "of refusing the table.",
 )
 @click.option(
-    "--balanced", is_flag=True, help="Let all classes count the same, as rare as they are."
-)
-@click.option(
     "--holdout",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.2,
     show_default=True,
     help="The share of rows to measure on.",
 )
-@click.option("--epochs", type=click.IntRange(1), help="How often to go through the rows at most.")
+@network_options
 @click.option("--members", type=click.IntRange(1), help="How many networks predict together.")
-@click.option("--hidden", metavar="SIZES", help="The sizes of the hidden layers, such as 128,128.")
 @click.option(
     "--importance/--no-importance",
     default=True,
     help="Whether to measure which columns matter.  [default: importance]",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="To repeat it.")
 @table_options
 @json_option
 @quiet_option
 def command(table: str, output: str, as_json: bool, quiet: bool, **options: Any) -> None:
     """Check what is given, learn, write, and report."""
-    sizes = _sizes(options["hidden"])
+    sizes = hidden_sizes(options["hidden"])
     if "-" in (output, options["report"]):
         raise click.UsageError(
             "--output and --report are files; standard output is for the report."
@@ -96,11 +85,10 @@ def command(table: str, output: str, as_json: bool, quiet: bool, **options: Any)
     restart_with_fastest()
 
     from chainrule.command.learning import Options
-    from chainrule.command.tables import Format
     from chainrule.command.task import decide
     from chainrule.command.training_table import Wishes, read_training_table
 
-    form = Format().updated(*(options[n] for n in ("separator", "decimal", "encoding", "missing")))
+    form = form_of(options)
     wishes = Wishes(
         options["target"], options["drop"], options["categories"], options["skip_unusable"]
     )
@@ -121,19 +109,6 @@ def command(table: str, output: str, as_json: bool, quiet: bool, **options: Any)
     trained = _learn(data, task, form, wanted, quiet=quiet)
     _write(trained, output, options["report"], table)
     _tell(trained, output, options["report"], as_json=as_json)
-
-
-def _sizes(text: str | None) -> tuple[int, ...] | None:
-    """Return the sizes of hidden layers, written like 128,64."""
-    if text is None:
-        return None
-    try:
-        sizes = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        sizes = (0,)
-    if min(sizes) < 1:
-        raise click.UsageError(f"--hidden must be whole numbers such as 128,128; got {text!r}.")
-    return sizes
 
 
 def _learn(data: Any, task: Any, form: Any, options: Any, *, quiet: bool) -> Any:

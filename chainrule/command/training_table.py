@@ -15,6 +15,7 @@ import numpy as np
 
 from chainrule.command.tables import Format, Source
 from chainrule.errors import InputError
+from chainrule.parameter import Array
 
 MOST_COLUMNS = 10_000
 """A network has weights for each of them, and importance, ranges and categories are kept."""
@@ -35,12 +36,15 @@ class TrainingTable:
         The columns to learn from.
     target : pandas.Series
         What is to be predicted, without missing values.
+    rows : ndarray
+        The numbers of the rows in the file, from 1 below the names.
     notes : list of str
         What was left out.
     """
 
     X: Any
     target: Any
+    rows: Array
     notes: list[str] = field(default_factory=list)
 
 
@@ -52,6 +56,8 @@ class Wishes:
     drop: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     skip_unusable: bool = False
+    keep_constant: bool = False
+    """Whether columns that never change are to be looked at, too."""
 
 
 def read_training_table(path: str, form: Format, wishes: Wishes) -> TrainingTable:
@@ -67,6 +73,7 @@ def read_training_table(path: str, form: Format, wishes: Wishes) -> TrainingTabl
         frame = frame.drop(columns="")
         notes.append("the first column has no name, as a saved row number has none: left out")
     frame = frame.drop(columns=list(wishes.drop))
+    rows = np.flatnonzero(frame[wishes.target].notna()) + 1
     frame = _with_a_target(frame, wishes, label, notes)
     X = _usable(frame.drop(columns=wishes.target), wishes, label, notes)
     if len(frame) < FEWEST_ROWS:
@@ -74,7 +81,7 @@ def read_training_table(path: str, form: Format, wishes: Wishes) -> TrainingTabl
             f"{label} has {len(frame)} rows with a target; at least {FEWEST_ROWS} are needed to "
             "learn from some and measure on others."
         )
-    return TrainingTable(X, frame[wishes.target], notes)
+    return TrainingTable(X, frame[wishes.target], rows, notes)
 
 
 def _as_frame(table: Any) -> Any:
@@ -140,6 +147,8 @@ def _usable(X: Any, wishes: Wishes, label: str, notes: list[str]) -> Any:
             f"{label} has no column to learn from: column {name!r} {why}"
             + (f", and the {len(useless) - 1:,} others are no better." if len(useless) > 1 else ".")
         )
+    if wishes.keep_constant:
+        useless = {name: why for name, why in useless.items() if X[name].nunique() > 1}
     if useless and not wishes.skip_unusable:
         name, why = next(iter(useless.items()))
         others = f" (and {len(useless) - 1:,} more are like it)" if len(useless) > 1 else ""

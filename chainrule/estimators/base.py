@@ -19,9 +19,13 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from chainrule.diagnosis.doctor import every_finding
+from chainrule.diagnosis.doctor.case import Case
+from chainrule.diagnosis.doctor.names import Names
 from chainrule.ensemble.folds import Fold
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.estimators import defaults, options
+from chainrule.estimators.diagnosis import sources_of, table_case, weights_by_place
 from chainrule.estimators.learners import (
     Learner,
     Outcome,
@@ -31,11 +35,14 @@ from chainrule.estimators.learners import (
     member_outputs,
     member_weights,
 )
-from chainrule.estimators.rows import check_rows, check_weight, folds_of, take
+from chainrule.estimators.rows import check_row_numbers, check_rows, check_weight, folds_of, take
+from chainrule.estimators.targets import Numbers, OneClass
 from chainrule.parameter import Array
 from chainrule.preparation import Preparation, Standardizer
 from chainrule.preparation.frames import is_frame
-from chainrule.training.doctor import Report, diagnose
+from chainrule.training.doctor import Report
+from chainrule.training.doctor.diagnose import some
+from chainrule.training.doctor.examination import MOST_STEPS, examine_case
 
 PIECE = 1024
 """Rows that are predicted at a time, so that memory stays bounded."""
@@ -296,17 +303,22 @@ class NetworkEstimator(BaseEstimator):
 
     # ------------------------------------------------------------ the doctor
 
-    def diagnose(self, X: Any, y: Any, *, seed: int = 0) -> Report:
+    def diagnose(self, X: Any, y: Any, *, row_numbers: Any = None, seed: int = 0) -> Report:
         """Tell what is likely to keep a network with these options from learning, and what to do.
 
-        The rows go through the estimator's own preparation; then a network as it would be trained
-        (the first one, of several members) is looked at and tried, as `chainrule.diagnose` does.
-        The estimator is not changed. Weights of rows and of classes are left out.
+        The rows are looked at as they are: columns and rows that stand there twice, or a column
+        that gives the target away. Then they go through the estimator's own preparation, so what it
+        mends (gaps, numbers of any size) is no matter, and a network as it would be trained (the
+        first one, of several members) is looked at and tried, as `chainrule.diagnose` does. The
+        estimator is not changed.
 
         Parameters
         ----------
         X, y
-            As `fit` takes them.
+            As `fit` takes them. There may be a single class: the report says so.
+        row_numbers : array_like of int, shape (N,), optional
+            What the rows are called in the report, such as their numbers in a file; otherwise their
+            places, from 0. Columns and classes are called what they are called in X and y.
         seed : int
             Where the order of the rows in the trials comes from.
 
@@ -318,21 +330,44 @@ class NetworkEstimator(BaseEstimator):
         asked = clone(self)
         options.check(asked)
         given = asked._checked(X, y, None, reset=True)
-        rng = asked._generator()
-        targets = asked._targets_of(given.y, None, None, False)
-        course = asked._begin(given, targets, rng, False)
+        numbers = check_row_numbers(row_numbers, len(given.y))
+        targets = asked._targets_to_diagnose(given.y)
+        course = asked._begin(given, targets, asked._generator(), False)
         rows, plan = prepared(given, course), asked._plan(len(given.y), False)
+        names = asked._names(course, numbers)
+        table = None
+        if course.preparation is not None:
+            y = given.y if isinstance(targets, Numbers) else rows.y
+            table = table_case(course, names, given.X, y)
+        X, y, looked_at = some(rows.X, rows.y, seed)
         network, loss = course.learner.first_network()
-        return diagnose(
+        case = Case(
             network,
-            rows.X,
-            rows.y,
-            loss=loss,
-            optimizer=plan.optimizer(plan.learning_rate, weight_decay=plan.weight_decay),
+            loss,
+            plan.optimizer(plan.learning_rate, weight_decay=plan.weight_decay),
+            X,
+            y,
             batch_size=plan.batch_size,
-            epochs=plan.epochs,
-            seed=seed,
+            steps=plan.epochs * -(-len(rows.y) // plan.batch_size),
+            planned_epochs=plan.epochs,
+            names=names.at(looked_at),
         )
+        if isinstance(targets, OneClass):
+            case.class_weight = weights_by_place(asked.class_weight, targets.classes)
+        examine_case(case, min(MOST_STEPS, case.steps), seed)
+        return Report(every_finding(case, table), case, looked_at)
+
+    def _names(self, course: Course, row_numbers: Array | None) -> Names:
+        """Return what the user calls the columns that come out, the rows and the classes."""
+        return Names(
+            columns=sources_of(course.preparation, getattr(self, "feature_names_in_", None)),
+            rows=row_numbers,
+            classes=tuple(getattr(course.targets, "classes", np.empty(0)).tolist()),
+        )
+
+    def _targets_to_diagnose(self, y: Array) -> Any:
+        """Return what y holds."""
+        return self._targets_of(y, None, None, False)
 
     # ------------------------------------------------------------ predicting, saving
 

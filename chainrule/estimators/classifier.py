@@ -298,6 +298,16 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         targets.encode(y)
         return targets
 
+    def _targets_to_diagnose(self, y: Array) -> ClassTargets:
+        """Return what y holds; beside a single class another one, of which there is no row."""
+        classes = np.unique(y) if y.ndim == 1 else y
+        if len(classes) != 1 or y.ndim != 1:
+            return class_targets(y)
+        only = classes.tolist()[0]
+        if isinstance(only, bool):
+            return OneClass(np.array([False, True]))
+        return OneClass(np.array([only, f"{only} " if isinstance(only, str) else only + 1]))
+
     def _weigh(self, given: Given, targets: ClassTargets, incremental: bool) -> Array | None:
         if incremental and isinstance(self.class_weight, str):
             raise ConfigurationError(

@@ -27,7 +27,7 @@ from chainrule.estimators.targets import Numbers, OneClass
 from chainrule.layers import Graph, Linear, Sequential, Sigmoid, Softmax
 from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
 from chainrule.loss_functions.cross_entropy import BinaryLoss
-from chainrule.module import Module
+from chainrule.module import Module, named_generators
 from chainrule.network import Network, in_a_row
 from chainrule.parameter import Array
 from chainrule.training import Callback, EarlyStopping, StopOnInterrupt, Trainer
@@ -159,6 +159,10 @@ class EnsembleLearner:
         network = self.ensemble.networks()[0]
         if getattr(self.loss, "from_logits", False):  # an ensemble learns without its last layer
             network = Network(network.layers[:-1], dtype=network.dtype)
+        # Apart from the others a member has new dropout masks; the same seed is to give the same.
+        rng = np.random.default_rng(self.ensemble.members[0].seed)
+        for generator in named_generators(network).values():
+            generator.bit_generator.state = rng.spawn(1)[0].bit_generator.state
         return network, self.loss
 
     def train(

@@ -68,6 +68,19 @@ def take(X: Any, rows: Array) -> Any:
 # ---------------------------------------------------------------- weights
 
 
+def check_row_numbers(numbers: Any, rows: int) -> Array | None:
+    """Return what rows are called: a whole number each."""
+    if numbers is None:
+        return None
+    numbers = np.asarray(numbers)
+    if numbers.shape != (rows,) or numbers.dtype.kind not in "iu":
+        raise InputError(
+            f"row_numbers must be {rows} whole numbers, one for each row; got the shape "
+            f"{numbers.shape} and the dtype {numbers.dtype}."
+        )
+    return numbers
+
+
 def check_weight(sample_weight: Any, X: Any) -> Array | None:
     """Return the weights of the rows, (N,) in float64, or None; refuse what can be none."""
     if sample_weight is None:

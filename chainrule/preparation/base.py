@@ -72,6 +72,13 @@ class Preparation:
             "that has an inverse_transform, such as Standardizer()."
         )
 
+    def sources(self) -> list[Any] | None:
+        """Return of each column that comes out, the name or the place of the one that went in.
+
+        None where that is not known.
+        """
+        return None
+
     def describe(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return all that was measured, as what JSON can say and as named arrays of numbers."""
         raise NotImplementedError(f"{type(self).__name__} has no describe().")

@@ -103,6 +103,10 @@ class Standardizer(Preparation):
         """Return standardised data in its original units."""
         return self._checked(X) * self.std + self.mean
 
+    def sources(self) -> list[Any] | None:
+        self.require_fit()
+        return self.feature_names_in_ or list(range(self.mean.size))
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return nothing: mean and std are what `fit` measures, which a clone begins without."""
         return {}

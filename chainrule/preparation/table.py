@@ -228,12 +228,19 @@ class TablePreparation(Preparation):
         `input_features` is there for scikit-learn, and is not needed.
         """
         self.require_fit()
-        names = self.feature_names_in_
-        if names is None:
-            names = [f"x{place}" for place in range(self.n_features_in_)]
-        pairs = list(zip(names, self.columns_, strict=True))
-        pairs.sort(key=lambda pair: isinstance(pair[1], CodeColumn))  # these last
+        names = [f"x{place}" for place in range(self.n_features_in_)]
+        pairs = self._columns_out(self.feature_names_in_ or names)
         return [out for name, column in pairs for out in column.names_out(str(name))]
+
+    def sources(self) -> list[Name]:
+        self.require_fit()
+        pairs = self._columns_out(self.feature_names_in_ or range(self.n_features_in_))
+        return [name for name, column in pairs for _ in range(column.width)]
+
+    def _columns_out(self, names: Sequence[Name]) -> list[tuple[Name, Column]]:
+        """Return the columns with their names in the order in which they come out."""
+        pairs = list(zip(names, self.columns_, strict=True))
+        return sorted(pairs, key=lambda pair: isinstance(pair[1], CodeColumn))  # these last
 
     def _columns(self, table: Table) -> Iterator[tuple[Name, Column, Array]]:
         """Yield, of every column that is used, its name or place, its figures and its values."""

@@ -31,6 +31,7 @@ time.sleep(60)
         ("pyarrow", ["train", "fruit.csv", "--target", "kind", "-o", "m.npz"]),
         ("pandas", ["train", "fruit.csv", "--target", "kind", "-o", "m.npz"]),
         ("sklearn", ["train", "fruit.csv", "--target", "kind", "-o", "m.npz", "--drop", "id"]),
+        ("sklearn", ["doctor", "fruit.csv", "--target", "kind", "--drop", "id"]),
         ("pyarrow", ["evaluate", "kind.npz", "holdout.csv"]),
         ("tqdm", ["predict", "kind.npz", "holdout.csv", "-o", "p.csv"]),
         ("click", ["inspect", "kind.npz"]),
@@ -89,6 +90,30 @@ def test_while_it_waits_for_a_table_to_learn_from(tmp_path):
         assert running.wait(60) == 130
         assert running.stderr.read().decode() == TOLD
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_while_the_doctor_tries_a_network(folder, tmp_path, number):
+    """Also while members learn, which elsewhere would go on to the end of an epoch."""
+    (tmp_path / "page.html").write_text("from before\n")
+    command = [sys.executable, "-m", "chainrule_command", "doctor", str(folder / "fruit.csv")]
+    running = subprocess.Popen(
+        [*command, "--target", "kind", "--html", "page.html", "--hidden", "3000,3000"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=as_it_is(),
+    )
+    with running:
+        assert running.stdout.readline().startswith(b"Classification: ")
+        assert running.stdout.readline().startswith(b"X is ")
+        time.sleep(0.5)  # what comes now takes minutes
+        running.send_signal(number)
+        assert running.wait(60) == 130
+        assert running.stderr.read().decode() == TOLD
+        assert running.stdout.read() == b""
+    assert os.listdir(tmp_path) == ["page.html"]
+    assert (tmp_path / "page.html").read_text() == "from before\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -141,7 +141,7 @@ def test_environment(remembered):
 
 
 @pytest.mark.parametrize(
-    "name", ["train", "evaluate", "predict", "inspect", "environment", "run", None]
+    "name", ["train", "doctor", "evaluate", "predict", "inspect", "environment", "run", None]
 )
 def test_help_teaches_with_an_example(name, capsys):
     assert main([name, "--help"] if name else ["--help"]) == 0

@@ -301,6 +301,29 @@ def test_of_many_samples_some_are_looked_at():
     assert len(np.unique(report.rows)) == 2000
 
 
+def test_of_many_samples_the_rows_are_called_by_their_places_in_all():
+    many = np.tile(X, (20, 1))
+    far = many[:, :1] * 2.0
+    far[::500] = 1e6
+    regressor = Network([Linear(4, 8), ReLU(), Linear(8, 1)], seed=0)
+    report = diagnose(regressor, many, far, loss=MeanSquaredError(), steps=30)
+    (named,) = (f.rows for f in report.every_finding() if f.id == "dominating-samples")
+    assert named == tuple(row for row in range(0, 6000, 500) if row in report.rows)
+    assert 0 < len(named) < 12
+    plan = report.prescribe()
+    kept, _ = plan.prepare(many, far)
+    assert len(kept) == 6000 - 12  # all that are as far out, whether they were looked at or not
+
+
+def test_remedies_that_drop_columns_know_what_is_left():
+    x = np.column_stack([X, X[:, 0], Y * 10.0 - 10])
+    network = Network([6, 16, 3], seed=0)
+    report = diagnose(network, x, Y, loss=LOSS, optimizer=Adam(0.01), epochs=20)
+    assert {"leaking-column", "duplicate-columns"} <= set(report.ids())
+    kept, _ = report.prescribe().prepare(x, Y)
+    assert kept.shape == X.shape
+
+
 def test_what_is_given_wrongly_is_refused_in_words():
     with pytest.raises(ConfigurationError, match="network must be a Network"):
         diagnose([4, 3], X, Y, loss=LOSS)

@@ -195,3 +195,10 @@ def test_frames_whose_columns_cannot_be_told_apart_are_refused():
 def test_figures_that_make_no_sense(mean, std, told):
     with pytest.raises(ConfigurationError, match=told):
         Standardizer(mean=mean, std=std)
+
+
+def test_every_column_comes_out_as_itself():
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"u": [1.0, 2.0], "v": [3.0, 5.0]})
+    assert Standardizer().fit(frame).sources() == ["u", "v"]
+    assert Standardizer().fit(frame.to_numpy()).sources() == [0, 1]

@@ -92,6 +92,19 @@ def test_numbers_of_every_size(scale):
     np.testing.assert_allclose(z, by_the_paper(x), rtol=1e-2 if scale < 1e-310 else 1e-9)
 
 
+def test_of_every_column_that_comes_out_it_is_known_of_which_it_was_made():
+    X = {"a": [1.0, NAN, 3.0, 5.0], "kind": ["x", "y", "z", "x"], 7: [1.0, 2.0, 3.0, 4.0]}
+    X |= {"same": [1, 1, 1, 1], "many": ["p", "q", "p", "q"]}
+    preparation = fitted(X)
+    names = preparation.get_feature_names_out()
+    assert names == ["a", "missingindicator_a", "kind_x", "kind_y", "kind_z", "7", "many_q"]
+    assert preparation.sources() == ["a", "a", "kind", "kind", "kind", 7, "many"]
+    embedded = TablePreparation(embed_from=1).fit({"many": X["many"], "size": X[7]})
+    assert embedded.sources() == ["size", "many"]  # codes come last
+    array = np.array([[1.0, 5.0, 2.0], [2.0, 5.0, 3.0], [NAN, 5.0, 4.0]])
+    assert fitted(array).sources() == [0, 0, 2]
+
+
 def test_missing_numbers_become_the_median_and_are_marked_where_there_were_some():
     X = {"a": [1.0, NAN, 3.0, 5.0], "b": [1.0, 2.0, 3.0, 4.0]}
     preparation = fitted(X)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data.sources import class_labels
+from chainrule.diagnosis.doctor.names import Names
 from chainrule.diagnosis.doctor.snapshot import Snapshot
 from chainrule.layers import Embedding
 from chainrule.loss_functions import Loss
@@ -101,6 +102,11 @@ class Case:
         Of that training.
     not_finite : str
         The post-mortem's words, if NaN or infinity were met.
+    names : Names
+        What the user calls columns, rows and classes.
+    as_given : bool
+        Whether X is the table from which the network's inputs are yet to be prepared, a number for
+        each of its cells. Only conditions of a table are asked of it then.
     """
 
     network: Network
@@ -136,12 +142,24 @@ class Case:
     kept_epoch: int = -1
     stop_reason: str = ""
     not_finite: str = ""
+    names: Names = field(default_factory=Names)
+    as_given: bool = False
 
     @property
     def x(self) -> Array | None:
-        """The inputs where they are one array of floats (or whole numbers taken as such)."""
+        """The inputs where they are one array of floats (or whole numbers taken as such).
+
+        Columns of codes, which a `CategoryEmbedding` looks up, are no such numbers.
+        """
+        if self.as_given:
+            return np.asarray(self.X)
         kinds = list(self.network.input_kinds().values())
-        return self.X if isinstance(self.X, np.ndarray) and kinds[0] == "floats" else None
+        if not isinstance(self.X, np.ndarray) or kinds[0] != "floats":
+            return None
+        codes = self.network.code_columns
+        if not codes:
+            return self.X
+        return self.X[:, :-codes] if codes < self.X.shape[1] else None
 
     @cached_property
     def weights(self) -> dict[str, Array]:

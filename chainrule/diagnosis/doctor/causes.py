@@ -15,6 +15,7 @@ ROOTS = (
     "no-softmax",
     "wrong-backward",
     "leaking-column",
+    "duplicate-rows",
     "softmax-twice",
     "sigmoid-for-classes",
     "bounded-output",
@@ -136,6 +137,7 @@ FOLLOWS: dict[str, set[str]] = {
     "underfitting": {"cannot-overfit-a-batch"},
     "train-predict-gap": {"mislabelled-rows", "underfitting"},  # both are measured in prediction
     "leaking-column": {"validation-overlap"},
+    "duplicate-rows": {"validation-overlap"},
     "constant-target": SYMPTOMS,
 }
 """What each condition explains."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 import textwrap
 from dataclasses import dataclass, field
 
+from chainrule.diagnosis.doctor.names import Name
+
 PROBLEM, WARNING, NOTE = "problem", "warning", "note"
 SEVERITIES = (PROBLEM, WARNING, NOTE)
 """What keeps a network from learning; what may; what is merely worth knowing."""
@@ -67,7 +69,8 @@ class Finding:
     impossible : bool
         Whether training cannot work at all, so that the trainer refuses it.
     rows, columns, layers : tuple
-        The same place as `where` for programs: rows and columns of the data, paths of layers.
+        The same place as `where` for programs: rows and columns of the data, as the user calls
+        them, and paths of layers.
     """
 
     id: str
@@ -80,7 +83,7 @@ class Finding:
     consequences: tuple[Finding, ...] = ()
     impossible: bool = False
     rows: tuple[int, ...] = field(default=(), repr=False)
-    columns: tuple[int, ...] = field(default=(), repr=False)
+    columns: tuple[Name, ...] = field(default=(), repr=False)
     layers: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -89,21 +92,33 @@ class Finding:
         return f"{PAGES}{self.id}.md"
 
     def __str__(self) -> str:
-        lines = [f"{self.severity.upper()}  {self.id}  ({self.where})", *_wrapped(self.summary, 2)]
+        return self.text()
+
+    def text(self, width: int = WIDTH) -> str:
+        """Return it as lines for a terminal of so many columns."""
+        head = f"{self.severity.upper()}  {self.id}  ({self.where})"
+        lines = [*_wrapped(head, 2, width, ""), *_wrapped(self.summary, 2, width)]
         for evidence in self.evidence:
-            lines += _wrapped(str(evidence), 12, "  measured  ")
-        lines += _wrapped(self.cause, 12, "  why       ")
+            lines += _wrapped(str(evidence), 12, width, "  measured  ")
+        lines += _wrapped(self.cause, 12, width, "  why       ")
         lines += ["  remedy", *(f"    {line}" for line in self.remedy.splitlines())]
         lines += [f"  more      {self.page}"]
         if self.consequences:
             lines += ["  and what follows from it"]
         for finding in self.consequences:
             told = f"{finding.severity}  {finding.id}  ({finding.where}): {finding.summary}"
-            lines += _wrapped(told, 6, "    ")
+            lines += _wrapped(told, 6, width, "    ")
         return "\n".join(lines)
 
 
-def _wrapped(text: str, indent: int, first: str | None = None) -> list[str]:
+def _wrapped(text: str, indent: int, width: int, first: str | None = None) -> list[str]:
     """Return a text in lines for a terminal."""
     before = " " * indent if first is None else first
-    return textwrap.wrap(text, WIDTH, initial_indent=before, subsequent_indent=" " * indent)
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=before,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from chainrule.diagnosis.doctor import thresholds as t
 from chainrule.diagnosis.doctor.case import Case
 from chainrule.diagnosis.doctor.endings import NORMALIZATIONS, first_layer
 from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
+from chainrule.diagnosis.doctor.names import Name, listed, without_columns
 from chainrule.nested import first_array, named_arrays
 from chainrule.parameter import Array
 
@@ -38,7 +39,7 @@ def input_scale(case: Case) -> Iterator[Finding]:
         std = x.std(axis=0) if x.ndim == 2 else np.full(1, x.std())
         mean = x.mean(axis=0) if x.ndim == 2 else np.full(1, x.mean())
     varies = (x != x[:1]).any(axis=0) if x.ndim == 2 else std > 0
-    varying = np.flatnonzero(varies)
+    varying, names = np.flatnonzero(varies), case.names
     cure = "Standardizer().fit(X_train) brings all columns to size 1"
     remedy = STANDARDIZE
     if x.ndim > 2:
@@ -57,8 +58,9 @@ def input_scale(case: Case) -> Iterator[Finding]:
         wide, narrow = varying[std[varying].argmax()], varying[std[varying].argmin()]
         said = (
             WARNING,
-            f"X's columns differ in size: column {wide} has the standard deviation "
-            f"{std[wide]:.3g}, column {narrow} {std[narrow]:.3g}: {cure}",
+            f"X's columns differ in size: column {listed(names.of_columns([wide]))} has the "
+            f"standard deviation {std[wide]:.3g}, column {listed(names.of_columns([narrow]))} "
+            f"{std[narrow]:.3g}: {cure}",
             Evidence(
                 "largest standard deviation by the smallest",
                 float(std[wide] / std[narrow]),
@@ -91,10 +93,11 @@ def input_scale(case: Case) -> Iterator[Finding]:
         )
     if said is not None:
         severity, summary, evidence, columns = said
-        where = f"X, columns {_listed(columns)}" if columns else "X"
+        called = names.of_columns(columns)
+        where = f"X, columns {listed(called)}" if columns else "X"
         yield Finding(
             "input-scale", severity, where, summary, (evidence,), SCALE_CAUSE, remedy,
-            columns=columns,
+            columns=called,
         )  # fmt: skip
 
 
@@ -108,18 +111,18 @@ def constant_columns(case: Case) -> Iterator[Finding]:
     x = case.x
     if x is None or x.ndim != 2 or len(x) < 2:
         return
-    columns = tuple(int(c) for c in np.flatnonzero((x == x[:1]).all(axis=0)))
+    columns = case.names.of_columns(np.flatnonzero((x == x[:1]).all(axis=0)))
     if columns:
         yield Finding(
             "constant-columns",
             NOTE,
-            f"X, columns {_listed(columns)}",
+            f"X, columns {listed(columns)}",
             f"{_count(columns, 'column')} of X never "
             f"{'changes' if len(columns) == 1 else 'change'}",
             (Evidence("columns that never change", float(len(columns)), "0"),),
             "A column that is the same for every sample tells nothing about any of them. It acts "
             "as a second bias: harmless, but of no use.",
-            f"X = np.delete(X, {list(columns[:20])}, axis=1)",
+            without_columns(columns),
             columns=columns,
         )
 
@@ -139,18 +142,19 @@ def duplicate_columns(case: Case) -> Iterator[Finding]:
         if seen != c:
             again.append((c, seen))
     if again:
-        told = ", ".join(f"{c} is {seen} again" for c, seen in again[:5])
-        columns = tuple(c for c, _ in again)
+        called = [case.names.of_columns(pair) for pair in again]
+        told = ", ".join(f"{c!r} is {seen!r} again" for c, seen in called[:5])
+        columns = tuple(c for c, _ in called)
         yield Finding(
             "duplicate-columns",
             WARNING,
-            f"X, columns {_listed(columns)}",
+            f"X, columns {listed(columns)}",
             f"columns of X stand there twice: {told}",
             (Evidence("columns that repeat another", float(len(again)), "0"),),
             "A column that is given twice counts twice: its weights get the same gradient, so that "
             "together they learn at twice the rate. Often it means that tables were joined "
             "wrongly.",
-            f"X = np.delete(X, {list(columns[:20])}, axis=1)",
+            without_columns(columns),
             columns=columns,
         )
 
@@ -164,11 +168,12 @@ def not_finite_data(case: Case) -> Iterator[Finding]:
         if not bad.any():
             continue
         flat = bad.reshape(len(bad), -1)
-        rows = tuple(int(r) for r in np.flatnonzero(flat.any(axis=1)))
-        columns = tuple(int(c) for c in np.flatnonzero(flat.any(axis=0))) if bad.ndim == 2 else ()
-        where = f"{name}, rows {_listed(rows)}" + (
-            f", columns {_listed(columns)}" if columns else ""
-        )
+        rows = case.names.of_rows(np.flatnonzero(flat.any(axis=1)))
+        columns: tuple[Name, ...] = ()
+        if bad.ndim == 2:
+            places = np.flatnonzero(flat.any(axis=0)).tolist()
+            columns = case.names.of_columns(places) if name == "X" else tuple(places)
+        where = f"{name}, rows {listed(rows)}" + (f", columns {listed(columns)}" if columns else "")
         yield Finding(
             "not-finite-data",
             PROBLEM,
@@ -192,26 +197,30 @@ def leaking_column(case: Case) -> Iterator[Finding]:
     labels = case.labels
     if labels is None and (y.size != len(y) or y.dtype.kind not in "fiu"):
         return
-    finite = np.isfinite(x).all(axis=1)
     for c in range(min(x.shape[1], t.MOST_COLUMNS)):
-        column = x[finite, c].astype(np.float64)
+        there = np.isfinite(x[:, c])
+        if there.sum() < 20:
+            continue
+        column = x[there, c].astype(np.float64)
         known = (
-            _correlation(column, y.reshape(len(y))[finite])
+            _correlation(column, y.reshape(len(y))[there])
             if labels is None
-            else _coded(column, labels[finite])
+            else _coded(column, labels[there])
         )
         if known >= t.LEAK:
+            columns = case.names.of_columns([c])
             yield Finding(
                 "leaking-column",
                 PROBLEM if x.shape[1] > 1 else WARNING,
-                f"X, column {c}",
-                f"column {c} of X gives the target away: it may not be known when predicting",
+                f"X, column {listed(columns)}",
+                f"column {listed(columns)} of X gives the target away: it may not be known when "
+                "predicting",
                 (Evidence("how far it tells the target alone", known, f"below {t.LEAK:g}"),),
                 "A column that follows from the target makes every other one needless, and the "
                 "network learns to copy it. With new data, where it is not known yet, nothing is "
                 "left.",
-                f"X = np.delete(X, {c}, axis=1)  # unless it is known before the target is",
-                columns=(c,),
+                f"{without_columns(columns)}  # unless it is known before the target is",
+                columns=columns,
             )
 
 
@@ -248,7 +257,7 @@ def validation_overlap(case: Case) -> Iterator[Finding]:
         yield Finding(
             "validation-overlap",
             PROBLEM if share >= t.MUCH_OVERLAP else WARNING,
-            f"validation data, rows {_listed(rows)}",
+            f"validation data, rows {listed(rows)}",
             f"{share:.0%} of the validation rows are training rows too: what is measured on them "
             "says nothing about new data",
             (Evidence("share of validation rows among the training rows", share, "0"),),
@@ -266,12 +275,8 @@ def _comparable(array: Array) -> Any:
     return np.ascontiguousarray(array.reshape(len(array), -1).astype(np.float64))
 
 
-def _count(things: tuple[int, ...], what: str) -> str:
+def _count(things: Sequence[object], what: str) -> str:
     return f"{len(things)} {what}{'' if len(things) == 1 else 's'}"
-
-
-def _listed(places: tuple[int, ...], most: int = 8) -> str:
-    return ", ".join(map(str, places[:most])) + (" ..." if len(places) > most else "")
 
 
 CONDITIONS = (input_scale, constant_columns, duplicate_columns, not_finite_data)

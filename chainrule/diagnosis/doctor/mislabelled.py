@@ -12,6 +12,7 @@ import numpy as np
 from chainrule.diagnosis.doctor import thresholds as t
 from chainrule.diagnosis.doctor.case import Case
 from chainrule.diagnosis.doctor.finding import NOTE, WARNING, Evidence, Finding
+from chainrule.diagnosis.doctor.names import Names, listed
 from chainrule.parameter import Array
 
 FEWEST = 50
@@ -21,12 +22,12 @@ FEWEST = 50
 def mislabelled_rows(case: Case) -> Iterator[Finding]:
     """Find samples that networks which know the others are sure are of another class."""
     if case.labels is not None and case.out_of_fold is not None:
-        yield from by_others(case.labels, case.out_of_fold)
+        yield from by_others(case.labels, case.out_of_fold, case.names)
     elif case.labels is not None and case.losses_of_samples is not None:
-        yield from by_itself(case.losses_of_samples)
+        yield from by_itself(case.losses_of_samples, case.names)
 
 
-def by_others(labels: Array, probabilities: Array) -> Iterator[Finding]:
+def by_others(labels: Array, probabilities: Array, names: Names) -> Iterator[Finding]:
     """Tell of samples by what networks say that were trained without them.
 
     A sample is suspect where another class is at least as likely as that class usually is for its
@@ -52,14 +53,14 @@ def by_others(labels: Array, probabilities: Array) -> Iterator[Finding]:
     share = float(suspect.sum() / wrong.sum())
     blamed = share >= t.MOSTLY_LABELS and suspect.mean() >= t.MANY_LABELS
     yield _told(
-        known[suspect][np.argsort(-losses[suspect])],
+        names.of_rows(known[suspect][np.argsort(-losses[suspect])]),
         WARNING if blamed else NOTE,
         "networks that did not see them are sure of another class",
         Evidence("part of the errors that are such samples", share, f"below {t.MOSTLY_LABELS:g}"),
     )
 
 
-def by_itself(losses: Array) -> Iterator[Finding]:
+def by_itself(losses: Array, names: Names) -> Iterator[Finding]:
     """Tell of samples that were trained on and are not believed all the same."""
     usual = float(np.nanmedian(losses))
     if len(losses) < FEWEST or not usual < t.KNOWN_WELL:
@@ -67,7 +68,7 @@ def by_itself(losses: Array) -> Iterator[Finding]:
     rows = np.flatnonzero(losses > t.SURPRISING)
     if len(rows):
         yield _told(
-            rows[np.argsort(-losses[rows])],
+            names.of_rows(rows[np.argsort(-losses[rows])]),
             NOTE,
             f"their losses go up to {losses[rows].max():.3g}, where most have {usual:.2g}",
             Evidence(
@@ -76,21 +77,20 @@ def by_itself(losses: Array) -> Iterator[Finding]:
         )
 
 
-def _told(rows: Array, severity: str, why: str, evidence: Evidence) -> Finding:
-    places = tuple(int(r) for r in rows)
-    one = len(places) == 1
+def _told(rows: tuple[int, ...], severity: str, why: str, evidence: Evidence) -> Finding:
+    one = len(rows) == 1
     return Finding(
         "mislabelled-rows",
         severity,
-        f"rows {', '.join(map(str, places[:8]))}",
-        f"the label{'' if one else 's'} of {len(places)} sample{'' if one else 's'} "
+        f"rows {listed(rows)}",
+        f"the label{'' if one else 's'} of {len(rows)} sample{'' if one else 's'} "
         f"{'is' if one else 'are'} worth a look: {why}",
-        (Evidence("samples worth a look", float(len(places)), "0"), evidence),
+        (Evidence("samples worth a look", float(len(rows)), "0"), evidence),
         "A network that is right about nearly all samples is sure that these are of another "
         "class. Often the label is wrong, and where it is not, these are the samples to learn "
         "from.",
-        f"print(X[{list(places[:8])}], y[{list(places[:8])}])",
-        rows=places,
+        f"print(X[{list(rows[:8])}], y[{list(rows[:8])}])",
+        rows=rows,
     )
 
 

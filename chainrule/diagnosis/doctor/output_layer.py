@@ -167,7 +167,7 @@ def _about_the_range(case: Case, last: Module, y: Array) -> Iterator[Finding]:
         "learned.",
         "network = Network(network.layers[:-1])  # ends in the Linear layer",
         impossible=impossible,
-        rows=tuple(int(r) for r in np.flatnonzero(outside.reshape(len(y), -1).any(axis=1))[:1000]),
+        rows=case.names.of_rows(np.flatnonzero(outside.reshape(len(y), -1).any(axis=1))[:1000]),
     )
 
 

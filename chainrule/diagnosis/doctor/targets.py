@@ -10,6 +10,7 @@ from chainrule.diagnosis.doctor import thresholds as t
 from chainrule.diagnosis.doctor.case import Case
 from chainrule.diagnosis.doctor.endings import REGRESSION, outputs
 from chainrule.diagnosis.doctor.finding import PROBLEM, WARNING, Evidence, Finding
+from chainrule.diagnosis.doctor.names import listed
 from chainrule.layers import BatchNorm, Linear
 from chainrule.loss_functions import CategoricalCrossEntropy
 from chainrule.network import in_a_row
@@ -27,7 +28,7 @@ def labels_out_of_range(case: Case) -> Iterator[Finding]:
     if low >= 0 and high < classes:
         return
     flat = y.reshape(-1)
-    rows = tuple(int(r) for r in np.flatnonzero((flat < 0) | (flat >= classes)))
+    rows = case.names.of_rows(np.flatnonzero((flat < 0) | (flat >= classes)))
     remedy = f"network = Network([..., Linear(h, {high + 1}), Softmax()])"
     if low == 1 and high == classes:
         remedy = "y = y - 1  # classes are numbered from 0"
@@ -56,7 +57,7 @@ def labels_not_one_hot(case: Case) -> Iterator[Finding]:
         return
     with np.errstate(invalid="ignore"):
         wrong = (y.min(axis=1) < 0) | (np.abs(y.sum(axis=1) - 1) > 1e-3)
-    rows = tuple(int(r) for r in np.flatnonzero(wrong))
+    rows = case.names.of_rows(np.flatnonzero(wrong))
     if rows:
         sums = y.sum(axis=1)[wrong]
         yield Finding(
@@ -82,16 +83,17 @@ def missing_class(case: Case) -> Iterator[Finding]:
     held = np.unique(labels)
     if len(held) == 1:
         if len(labels) >= t.FEW:
-            yield constant("y", f"every sample has the class {held[0]}")
+            yield constant("y", f"every sample has the class {case.names.of_class(held[0])}")
     elif isinstance(case.loss, CategoricalCrossEntropy) and classes and held[-1] < classes:
         absent = sorted(set(range(classes)) - set(held.tolist()))
+        told = ", ".join(map(case.names.of_class, absent[:8]))
         if absent:
             yield Finding(
                 "missing-class",
                 WARNING,
-                f"y, class {', '.join(map(str, absent[:8]))}",
-                f"the network has {classes} outputs, and no sample is of class "
-                f"{', '.join(map(str, absent[:8]))}: was it lost in a split, or is y sorted?",
+                f"y, class {told}",
+                f"the network has {classes} outputs, and no sample is of class {told}: was it lost "
+                "in a split, or is y sorted?",
                 (Evidence("classes without a sample", float(len(absent)), "0"),),
                 "A class that is never seen is learned to be impossible. Mostly it was lost by "
                 "taking the first rows of a table that is sorted by class, or by numbering from 1.",
@@ -135,12 +137,13 @@ def class_imbalance(case: Case) -> Iterator[Finding]:
     if ratio < t.IMBALANCE:
         return
     rare = int(held[counts.argmin()])
+    called, common = (case.names.of_class(k) for k in (rare, int(held[counts.argmax()])))
     weighted = case.class_weight is not None or getattr(case.loss, "class_weight", None) is not None
     evidence = [Evidence("largest class by the smallest", float(ratio), f"below {t.IMBALANCE:g}")]
     severity = WARNING
     if case.recall is not None and rare < len(case.recall) and np.isfinite(case.recall[rare]):
         evidence.append(
-            Evidence(f"recognised of class {rare}", float(case.recall[rare]), "above 0.5")
+            Evidence(f"recognised of class {called}", float(case.recall[rare]), "above 0.5")
         )
         if case.recall[rare] <= t.LOST_RECALL and np.nanmax(case.recall) > 0.5:
             severity = PROBLEM
@@ -149,8 +152,8 @@ def class_imbalance(case: Case) -> Iterator[Finding]:
     yield Finding(
         "class-imbalance",
         severity,
-        f"y, class {rare}",
-        f"class {rare} has {counts.min()} samples, class {held[counts.argmax()]} {counts.max()}: "
+        f"y, class {called}",
+        f"class {called} has {counts.min()} samples, class {common} {counts.max()}: "
         "accuracy says little, and the rare class may be given up",
         tuple(evidence),
         "The loss is a mean over samples, so a class with few of them hardly counts. Always "
@@ -171,13 +174,13 @@ def outlying_targets(case: Case) -> Iterator[Finding]:
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
     spread = np.where(high > low, high - low, np.inf)
     far = (np.abs(values - middle) / spread).max(axis=1)
-    rows = tuple(int(r) for r in np.flatnonzero(far > t.OUTLIER))
+    rows = case.names.of_rows(np.flatnonzero(far > t.OUTLIER))
     if rows and len(rows) < 0.1 * len(y):
         worst = float(far.max())
         yield Finding(
             "dominating-samples",
             PROBLEM if worst > 3 * t.OUTLIER else WARNING,
-            f"y, rows {', '.join(map(str, rows[:8]))}",
+            f"y, rows {listed(rows)}",
             f"{len(rows)} targets lie up to {worst:.3g} interquartile ranges from the median: they "
             "dominate the gradient",
             (Evidence("furthest target, in interquartile ranges", worst, f"below {t.OUTLIER:g}"),),

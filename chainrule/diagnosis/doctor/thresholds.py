@@ -34,6 +34,11 @@ OVERLAP, MUCH_OVERLAP = 0.02, 0.1
 """The share of validation rows that are training rows too: from here a warning, and a problem. Real
 tables have some duplicates of their own (Iris has one in 150)."""
 
+BEYOND_CHANCE, FAR_BEYOND_CHANCE = 3.0, 100.0
+"""Rows of a table are called duplicates where there are so many times as many as there would be by
+chance: a warning, and a problem. Columns are not independent, so real tables have up to ten times
+as many: those of few columns with few values, in which rows are alike without being copies."""
+
 # ---------------------------------------------------------------- targets
 
 FEW = 10

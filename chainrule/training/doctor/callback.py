@@ -14,6 +14,7 @@ from chainrule.data.sources import ArraySource, Source
 from chainrule.diagnosis.doctor import every_finding
 from chainrule.diagnosis.doctor.case import Case, Trial
 from chainrule.diagnosis.doctor.finding import NOTE
+from chainrule.diagnosis.doctor.names import Names
 from chainrule.diagnosis.doctor.snapshot import Recorder
 from chainrule.errors import ChainruleError, ConfigurationError, NotFiniteError
 from chainrule.nested import Nested, take
@@ -104,6 +105,8 @@ class Doctor(Callback):
             held = samples_of(trainer.validation, most)[:2]
         case = Case(network, trainer.loss, optimizer, X, y, held, size, steps, trainer.clip_norm)
         case.planned_epochs = trainer.epochs
+        if self._rows is not None:
+            case.names = Names(rows=self._rows)
         probe = self._probe()
         with contextlib.suppress(ChainruleError):
             case.start, recorder = trials.examine(

@@ -12,6 +12,7 @@ from chainrule.checks import check_instance, check_range, check_whole
 from chainrule.data.sources import as_array, refuse_other_lengths
 from chainrule.diagnosis.doctor import every_finding
 from chainrule.diagnosis.doctor.case import Case
+from chainrule.diagnosis.doctor.names import Names
 from chainrule.errors import InputError
 from chainrule.loss_functions import Loss
 from chainrule.nested import Nested, concatenate, first_array, map_arrays, take
@@ -101,7 +102,7 @@ def diagnose(
     case = Case(
         network, whole, optimizer, X, y, validation, batch_size, planned, clip_norm, class_weight
     )
-    case.planned_epochs = epochs
+    case.planned_epochs, case.names = epochs, Names(rows=rows)
     examine_case(case, min(steps, planned), seed)
     return Report(every_finding(case), case, rows)
 

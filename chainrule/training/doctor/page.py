@@ -23,14 +23,15 @@ td { text-align: left; padding: .15rem .8rem .15rem 0; vertical-align: top; }
 """
 
 
-def page_of(verdict: str, findings: Sequence[Finding], figure: Any) -> str:
-    """Return the whole page."""
+def page_of(verdict: str, findings: Sequence[Finding], figure: Any, about: str = "") -> str:
+    """Return the whole page; `about` says what was looked at."""
+    told = f'<p class="where">{html.escape(about)}</p>\n' if about else ""
     sections = "\n".join(_section(finding) for finding in findings)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width">'
         f"<title>{html.escape(verdict)}</title><style>{STYLE}</style></head>\n<body>\n"
-        f"<h1>{html.escape(verdict)}</h1>\n{sections}\n"
+        f"<h1>{html.escape(verdict)}</h1>\n{told}{sections}\n"
         f"<h2>What was measured</h2>\n{as_svg(figure)}\n</body>\n</html>\n"
     )
 

@@ -54,6 +54,7 @@ class Prescription:
         self.validation_split: float | None = None
         self.callbacks: list[Callback] = []
         self.steps_of_rows: list[Callable[[Nested, Nested], tuple[Nested, Nested]]] = []
+        self.dropped: set[int] = set()
         self.scale = 1.0
         self.search = ""
         self.drawn = False

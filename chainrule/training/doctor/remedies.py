@@ -81,13 +81,21 @@ def drop_rows_not_finite(plan: Prescription, finding: Finding) -> str:
 
 def drop_column(plan: Prescription, finding: Finding) -> str | None:
     """Leave out columns, and the weights that they had."""
-    network = rebuilding.without_columns(plan.network, finding.columns)
+    places = plan.case.names.places_of(finding.columns)
+    wanted = [place for place in places if place not in plan.dropped]
+    if places and not wanted:
+        return ""
+    columns = [c - sum(gone < c for gone in plan.dropped) for c in wanted]  # in what is left
+    network = rebuilding.without_columns(plan.network, columns) if columns else None
     if network is None:
         return None
-    columns = list(finding.columns)
+    plan.dropped.update(wanted)
     plan.steps_of_rows.append(lambda X, y: (np.delete(X, columns, axis=1), y))
     plan.use(network)
-    return f"the columns {columns} are left out, and the first layer has so many inputs fewer"
+    return (
+        f"the columns {list(finding.columns)} are left out, and the first layer has so many inputs "
+        "fewer"
+    )
 
 
 def relabel(plan: Prescription, finding: Finding) -> str | None:
@@ -126,7 +134,7 @@ def leave_out_far_targets(plan: Prescription, finding: Finding) -> str:
         plan.loss = Huber()
         return "the loss is Huber's, in which a sample's pull is bounded"
     y = plan.case.y.reshape(len(plan.case.y), -1)
-    good = np.delete(y, list(finding.rows), axis=0)
+    good = np.delete(y, plan.case.names.samples_of(finding.rows), axis=0)
     low, high = good.min(), good.max()
 
     def step(X: Nested, y: Nested) -> tuple[Nested, Nested]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from typing import Any
 
 import numpy as np
 
 from chainrule.diagnosis.doctor.case import Case
-from chainrule.diagnosis.doctor.finding import PROBLEM, SEVERITIES, WARNING, Finding
+from chainrule.diagnosis.doctor.finding import PROBLEM, SEVERITIES, WARNING, WIDTH, Finding
 from chainrule.display import html_table
 from chainrule.parameter import Array
 from chainrule.training.doctor.page import page_of
@@ -77,14 +78,19 @@ class Report:
         return f"The doctor found {', '.join(told)}. First: {first.id} ({first.where})."
 
     def __str__(self) -> str:
-        parts = [self.verdict()]
+        return self.text()
+
+    def text(self, width: int = WIDTH) -> str:
+        """Return it as lines for a terminal of so many columns."""
+        parts = [textwrap.fill(self.verdict(), width)]
         for number, finding in enumerate(self.findings, start=1):
             if finding.severity in (PROBLEM, WARNING):
-                parts.append(f"\n{number}. {finding}")
+                parts.append(f"\n{number}. {finding.text(width)}")
             else:
-                parts.append(
-                    f"\n{number}. note  {finding.id}  ({finding.where})\n  {finding.summary}"
+                told = textwrap.fill(
+                    finding.summary, width, initial_indent="  ", subsequent_indent="  "
                 )
+                parts.append(f"\n{number}. note  {finding.id}  ({finding.where})\n{told}")
         return "\n".join(parts)
 
     def __repr__(self) -> str:

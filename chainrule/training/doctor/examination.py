@@ -29,6 +29,9 @@ MOST_SAMPLES = 2000
 MOST_STEPS = 300
 """How long the trial run is, at most."""
 
+BY_HEART = 0.01
+"""The learning rate of Adam with which a small batch is to be learned, if the user's does not."""
+
 HELD_OUT = 0.2
 LEAST_TO_HOLD_OUT = 60
 
@@ -137,7 +140,7 @@ def try_training(case: Case, usable: Case, steps: int, seed: int) -> None:
         case.unfrozen = tried(1.0, optimizer=thawed(optimizer)).trial
     case.one_batch = trials.on_one_batch(usable, optimizer, seed)
     if not case.one_batch.last < 0.5 * case.one_batch.baseline:
-        case.one_batch_adam = trials.on_one_batch(usable, Adam(0.003), seed)
+        case.one_batch_adam = trials.on_one_batch(usable, Adam(BY_HEART), seed)
     if not case.not_finite:
         look_at_the_end(case, usable, course.network, known, held, steps, seed)
 

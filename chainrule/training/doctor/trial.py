@@ -18,8 +18,9 @@ from chainrule.diagnosis.doctor.case import Case, Trial, is_class_loss
 from chainrule.diagnosis.doctor.snapshot import Recorder, Snapshot
 from chainrule.diagnosis.post_mortem import investigate
 from chainrule.errors import ChainruleError, InputError, NotFiniteError
-from chainrule.layers import Flatten, Linear, ReLU, Sigmoid, Softmax
+from chainrule.layers import Dropout, Flatten, Linear, ReLU, Sigmoid, Softmax
 from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
+from chainrule.module import named_modules
 from chainrule.nested import Nested, arrays_of, first_array, take
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
@@ -238,13 +239,13 @@ def baseline(loss: Loss, y: Any, y_pred: Any) -> float:
 
 
 def on_one_batch(case: Case, optimizer: Optimizer, seed: int) -> Trial:
-    """Return the trial of learning a small batch by heart."""
+    """Return the trial of learning a small batch by heart, with nothing dropped out."""
     rng = np.random.default_rng(seed)
     rows = rng.permutation(len(first_array(case.X)))[:SMALL_BATCH]
     X, y = take(case.X, rows), take(case.y, rows)
     size = len(rows)
     course = run(
-        case.network,
+        without_dropout(case.network),
         case.loss,
         optimizer,
         X,
@@ -256,6 +257,15 @@ def on_one_batch(case: Case, optimizer: Optimizer, seed: int) -> Trial:
     trial = course.trial
     trial.baseline = baseline(case.loss, y, case.network.predict(X))
     return trial
+
+
+def without_dropout(network: Network) -> Network:
+    """Return a copy that drops nothing out: what is to be learned by heart needs every unit."""
+    network = copy.deepcopy(network)
+    for module in named_modules(network).values():
+        if isinstance(module, Dropout):
+            module.p = 0.0
+    return network
 
 
 def reference(

@@ -118,6 +118,7 @@ FOLLOWS: dict[str, set[str]] = {
         "exploding-gradients",
         "unchanged-layer",
         "overfitting",
+        "mislabelled-rows",
     },
     "learning-rate-too-low": {"underfitting", "train-predict-gap", "class-imbalance"},
     "dead-relu": {

@@ -126,7 +126,7 @@ class Report:
         updates: dict[str, tuple[list[int], list[float]]] = {}
         for snapshot in case.measured:
             for p in snapshot.parameters:
-                if np.isfinite(p.update_ratio) and p.update_ratio > 0:
+                if p.weighs and np.isfinite(p.update_ratio) and p.update_ratio > 0:
                     steps, ratios = updates.setdefault(p.path, ([], []))
                     steps.append(snapshot.step)
                     ratios.append(p.update_ratio)

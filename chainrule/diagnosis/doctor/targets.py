@@ -174,16 +174,20 @@ def outlying_targets(case: Case) -> Iterator[Finding]:
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75], axis=0)
     spread = np.where(high > low, high - low, np.inf)
     far = (np.abs(values - middle) / spread).max(axis=1)
-    rows = case.names.of_rows(np.flatnonzero(far > t.OUTLIER))
+    outside = far > t.OUTLIER
+    rows = case.names.of_rows(np.flatnonzero(outside))
     if rows and len(rows) < 0.1 * len(y):
-        worst = float(far.max())
+        worst, share = float(far.max()), float((far[outside] ** 2).sum() / (far**2).sum())
         yield Finding(
             "dominating-samples",
-            PROBLEM if worst > 3 * t.OUTLIER else WARNING,
+            PROBLEM if share > t.OWNED else WARNING,
             f"y, rows {listed(rows)}",
             f"{len(rows)} targets lie up to {worst:.3g} interquartile ranges from the median: they "
             "dominate the gradient",
-            (Evidence("furthest target, in interquartile ranges", worst, f"below {t.OUTLIER:g}"),),
+            (
+                Evidence("furthest target, in interquartile ranges", worst, f"below {t.OUTLIER:g}"),
+                Evidence("their part of all squared deviations", share, f"below {t.OWNED:g}"),
+            ),
             "The squared error's gradient grows with the error, so one target that is a hundred "
             "times too far away pulls as hard as a hundred others. Mostly such values are typing "
             "errors, or stand for something missing (such as -999).",

@@ -58,6 +58,10 @@ OUTLIER = 30.0
 """Targets this many interquartile ranges away from the median dominate a squared error. A normal
 distribution has none beyond 4, an exponential one (of 10,000 numbers) beyond 9."""
 
+OWNED = 0.9
+"""With this part of all squared deviations from the median, they leave nothing of the loss to the
+others, and that is a problem."""
+
 # ---------------------------------------------------------------- the start
 
 CHANCE_EXCESS = 2.0

@@ -177,7 +177,7 @@ def own_copy(loss: Loss) -> Loss:
 
 @contextmanager
 def team_of(
-    network: Network, workers: int, micro_batch_size: int | None, together: bool
+    network: Network, workers: int, micro_batch_size: int | None = None, together: bool = False
 ) -> Iterator[Team]:
     """Give a team for the length of a with block; its threads are gone afterwards."""
     with Threads(workers) as threads, drawing_for_the_batch(network):

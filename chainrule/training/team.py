@@ -93,7 +93,11 @@ class Team:
             Meeting(len(shares)) if self.together else None,
         )
         places = range(len(shares))
-        passed = self.threads.map(lambda place: self._pass(step, place, shares[place]), places)
+        passed = self.threads.map(
+            lambda place: self._pass(step, place, shares[place]),
+            places,
+            None if step.meeting is None else step.meeting.call_off,
+        )
         self._bring_buffers_together(shares)
         return self._summed(network, passed)
 
@@ -108,12 +112,7 @@ class Team:
             with on_its_way(step.part(rows, place)):
                 return passed_through(network, loss, rows_of(step.batch, rows))
 
-        try:
-            return in_turn(network, share, self.micro_batch_size, send)
-        except BaseException:
-            if step.meeting is not None:
-                step.meeting.call_off()
-            raise
+        return in_turn(network, share, self.micro_batch_size, send)
 
     # ------------------------------------------------------------ what the parts become together
 

@@ -63,27 +63,53 @@ class Threads:
             self._limit.restore_original_limits()
             self._limit = None
 
-    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    def map(
+        self,
+        function: Callable[[Item], Result],
+        items: Sequence[Item],
+        give_up: Callable[[], None] | None = None,
+    ) -> list[Result]:
         """Return the function of each item, computed side by side, the first one in this thread.
 
         There are at most as many items as threads, so all of them are at work at the same time.
         An error in one of them is raised when all are done; of several, that of the first item.
+        `give_up` is called at once, so that nobody waits for whom it has met.
         """
         if len(items) == 1 or self._pool is None:
             return [function(item) for item in items]
         others: list[Future[Result]] = []
         first: Future[Result] = Future()
+        work = function if give_up is None else giving_up(function, give_up)
         try:
             for item in items[1:]:  # in copies of this context: NumPy's error state is in it
                 context = contextvars.copy_context()
-                others.append(self._pool.submit(context.run, function, item))
+                others.append(self._pool.submit(context.run, work, item))
             try:
-                first.set_result(function(items[0]))
+                first.set_result(work(items[0]))
             except Exception as error:
                 first.set_exception(error)
+        except BaseException:  # Ctrl-C
+            if give_up is not None:
+                give_up()
+            raise
         finally:
             wait(others)  # what they work on is not touched before they are done
         return results([first, *others])
+
+
+def giving_up(
+    function: Callable[[Item], Result], give_up: Callable[[], None]
+) -> Callable[[Item], Result]:
+    """Return the function, which calls `give_up` where it fails."""
+
+    def guarded(item: Item) -> Result:
+        try:
+            return function(item)
+        except BaseException:
+            give_up()
+            raise
+
+    return guarded
 
 
 def results(futures: Sequence[Future[Result]]) -> list[Result]:

@@ -60,7 +60,7 @@ from chainrule.training.rehearsal import in_users_words, rehearse, rehearse_sing
 from chainrule.training.run import Metric, Run
 from chainrule.training.settings import WORKERS, settings_of
 from chainrule.training.step import StepResult, take_step
-from chainrule.training.team import own_copy, team_of
+from chainrule.training.team import Team, own_copy, team_of
 from chainrule.training.threads import Threads
 from chainrule.watching import watched
 
@@ -101,8 +101,8 @@ class Trainer(Run):
         `History.notes`. More than one need the extra ``workers``.
     sync_batch_norm : bool
         Whether, with several workers, `BatchNorm` takes its statistics over the whole batch, as
-        one worker does, or each worker over its part, which is a little faster. The running
-        statistics follow the mean of the parts' then.
+        one worker does. Otherwise each worker takes them over its part, as with a batch of that
+        size, and the running statistics follow the mean of the parts'.
     seed : int or Generator, optional
         Where the order of the samples, the validation split and augmentation come from.
     post_mortem_file : path, optional
@@ -353,21 +353,25 @@ class Trainer(Run):
     @contextlib.contextmanager
     def _working_together(self) -> Iterator[None]:
         """Let the workers share the steps, and what is measured, within the block."""
-        workers = self._number_of_workers()
+        workers, alone = self._number_of_workers(), InTurn(self.micro_batch_size)
+        self._go_on(alone)
         if workers == 1:
             yield
             return
-        alone = InTurn(self.micro_batch_size)
         together = self.sync_batch_norm
         with team_of(self.network, workers, self.micro_batch_size, together) as team:
-            self._way, self._threads = team, team.threads
             if self.workers == "auto" and self.chosen_workers is None:
                 self._pace = Pace(alone, team)
-                self._way = self._pace.way
+            self._go_on(team if self._pace is None else self._pace.way)
             try:
                 yield
             finally:
-                self._way, self._threads, self._pace = alone, Threads(1), None
+                self._pace = None
+                self._go_on(alone)
+
+    def _go_on(self, way: Way) -> None:
+        self._way = way
+        self._threads = way.threads if isinstance(way, Team) else Threads(1)
 
     def _number_of_workers(self) -> int:
         """Return how many threads there shall be: with "auto", what was chosen, if it was."""
@@ -378,13 +382,11 @@ class Trainer(Run):
     def _follow_pace(self, pace: Pace, seconds: float, samples: int) -> None:
         """Go on with one worker or all, as the steps so far tell."""
         pace.note(seconds, samples)
-        self._way = pace.way
+        self._go_on(pace.way)
         if pace.decided:
             self._pace = None
             self.notes.append(pace.in_words(samples))
             self.chosen_workers = self.settings[WORKERS] = pace.workers
-            if pace.workers == 1:
-                self._threads = Threads(1)
 
     @contextlib.contextmanager
     def _threads_for(self, batches: int) -> Iterator[Threads]:

@@ -8,7 +8,7 @@ import threading
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from chainrule import (
     GRU,
@@ -144,8 +144,13 @@ def siamese():
 class Distance(JointLoss):
     """Keeps something from its losses to its gradients, as users' losses do."""
 
+    def __init__(self, others=None):
+        self.others = others
+
     def losses(self, y_true, y_pred):
         self.difference = y_pred["thin"] - y_pred["right"] - y_true["thin"]
+        if self.others is not None and part_of_batch.get() is not WHOLE:
+            self.others.wait(10)  # until they have kept theirs too
         return (self.difference**2).sum(axis=1)
 
     def gradients(self, y_true, y_pred):
@@ -406,7 +411,8 @@ def test_whoever_watches_sees_the_first_part_in_his_own_thread():
 
     net = plain()
     with watch(net, Look()):
-        fit(trainer(net, 2), epochs=1, batch_size=12, validation_data=(X, Y))
+        many = np.tile(X, (20, 1)), np.tile(Y, 20)
+        fit(trainer(net, 2), epochs=1, batch_size=12, validation_data=many)
     assert {thread for _, _, thread in seen} == {threading.current_thread()}
     assert 6 in {count for path, count, _ in seen if path == "layers.0"}
 
@@ -596,6 +602,23 @@ def test_a_meeting_that_is_called_off_lets_nobody_wait():
     assert ended == [True]
 
 
+def test_ctrl_c_while_work_is_handed_out_leaves_nobody_waiting():
+    meeting = Meeting(3)
+    with Threads(3) as threads:
+        submit, handed_out = threads._pool.submit, []
+
+        def interrupted(*work):
+            if handed_out:
+                raise KeyboardInterrupt
+            handed_out.append(submit(*work))
+            return handed_out[0]
+
+        threads._pool.submit = interrupted
+        with pytest.raises(KeyboardInterrupt):
+            threads.map(lambda place: meeting.meet(place, 0), range(3), meeting.call_off)
+    assert isinstance(handed_out[0].exception(), threading.BrokenBarrierError)
+
+
 def test_the_first_error_is_raised_and_all_have_ended():
     done = []
 
@@ -622,8 +645,11 @@ def test_blas_has_one_thread_meanwhile():
     def look(_):
         seen.extend(lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas")
 
-    fit(trainer(plain(), 2), callbacks=[Do(2, look)])
-    assert set(seen) == {1}
+    with threadpool_limits(2, user_api="blas"):
+        fit(trainer(plain(), 2), callbacks=[Do(2, look)])
+        assert set(seen) == {1}
+        look(None)
+        assert seen[-1] == 2
 
 
 @pytest.mark.parametrize(
@@ -757,6 +783,13 @@ def test_generators_are_put_back_where_they_were():
     assert after.keys() == before.keys()
     assert all(after[name] is before[name] for name in before)
     assert after["layers.1.rng"].random() == np.random.default_rng(0).spawn(1)[0].random(4)[3]
+
+
+def test_what_a_loss_keeps_is_of_its_own_part():
+    def run(workers, others=None):
+        return learned(siamese(), workers, TWO, loss=Distance(others), batch_size=53)
+
+    assert differences(run(1), run(3, threading.Barrier(3))) < 1e-10
 
 
 def test_a_loss_is_copied_for_each_thread():

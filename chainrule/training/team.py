@@ -240,7 +240,11 @@ class Replica:
     """
 
     def __init__(self, network: Network) -> None:
-        self.network = network.replica()
+        try:
+            self.network = network.replica()
+        except Exception as error:
+            error.add_note("Each worker needs a copy of the network, made by copy.deepcopy.")
+            raise
         let_draw_for_the_batch(self.network)
         self.modules = list(zip(modules_of(network), modules_of(self.network), strict=True))
         self.buffers = list(zip(buffers_of(network), buffers_of(self.network), strict=True))

@@ -670,6 +670,18 @@ def test_what_makes_no_sense_is_refused(options, message):
         Trainer(plain(), MeanSquaredError(), SGD(0.1), **options)
 
 
+def test_a_network_that_cannot_be_copied_is_told_at_the_door():
+    class Locked(ReLU):
+        def __init__(self):
+            self.lock = threading.Lock()
+
+    net = network(Linear(4, 8), Locked(), Dropout(0.1))
+    with pytest.raises(TypeError) as caught:
+        fit(trainer(net, 2))
+    assert "Each worker needs a copy of the network" in caught.value.__notes__[0]
+    assert type(net.layers[2].rng) is np.random.Generator
+
+
 @pytest.mark.parametrize("workers", [2, "auto"])
 def test_without_threadpoolctl_it_says_what_to_install(monkeypatch, workers):
     monkeypatch.setitem(sys.modules, "threadpoolctl", None)

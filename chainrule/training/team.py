@@ -42,7 +42,11 @@ LEAST = 2
 """Samples in a part: a single one has no statistics of its own."""
 
 WORTH_SHARING = 4 * BLOCK
-"""Numbers in a flat vector that is worked on by all threads; a shorter one is done sooner alone."""
+"""Numbers in a flat vector that is worked on by all threads; a shorter one is done sooner alone.
+
+Adam's step took 0.12 ms for 34,000 numbers and 0.77 ms for 235,000; to hand work to a thread and
+wait for it, 0.04 ms.
+"""
 
 PLAIN = (bool, int, float, str, type(None))
 

@@ -372,18 +372,21 @@ def initialize(
         elif isinstance(thing, Module):
             for name, value in vars(thing).items():
                 if _generators_in(value, name):
-                    setattr(thing, name, _redrawn(value, rng))
+                    setattr(thing, name, with_generators(value, lambda _: rng.spawn(1)[0]))
 
 
-def _redrawn(value: Any, rng: np.random.Generator) -> Any:
-    """Return `value` with a new generator, drawn from `rng`, in the place of each one in it."""
+def with_generators(value: Any, new: Callable[[np.random.Generator], np.random.Generator]) -> Any:
+    """Return `value` with ``new(generator)`` in the place of each generator in it.
+
+    What has none in it comes back as it is.
+    """
     if isinstance(value, np.random.Generator):
-        return rng.spawn(1)[0]
-    if isinstance(value, list | tuple):
-        return type(value)(_redrawn(item, rng) for item in value)
+        return new(value)
+    if not _generators_in(value, ""):
+        return value
     if isinstance(value, dict):
-        return {key: _redrawn(item, rng) for key, item in value.items()}
-    return value
+        return {key: with_generators(item, new) for key, item in value.items()}
+    return type(value)(with_generators(item, new) for item in value)
 
 
 def places_for(state: Mapping[str, Array], root: Module) -> dict[str, Parameter | Buffer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import os
 import sys
@@ -348,6 +349,27 @@ class Network(Module):
         if self._flat is None or not self._flat.current:
             self._flat = FlatParameters(self.named_parameters())
         return self._flat
+
+    def replica(self) -> Network:
+        """Return a copy that shares this network's values: what moves them moves the copy.
+
+        Gradients, buffers, random generators and what a pass keeps are the copy's own, so that it
+        may go forward and back while this one does.
+        """
+        twin = copy.deepcopy(self)
+        self.share_values(twin)
+        return twin
+
+    def share_values(self, twin: Network) -> None:
+        """Let a copy of this network have its values, where it does not have them yet."""
+        if twin._flat is None or twin._flat.values is not self.flat.values:
+            twin._flat = self.flat.shared_with(twin.named_parameters())
+
+    def set_gradients(self, gradient: Array) -> None:
+        """Set every grad at once, from a vector like ``flat.grads``, as if by a backward pass."""
+        if gradient is not self.flat.grads:
+            self.flat.grads[...] = gradient
+        self._has_gradient = True
 
     @hinting
     def update(self, learning_rate: float) -> None:

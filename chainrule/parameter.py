@@ -8,6 +8,7 @@ FlatParameters   every value of a network in one vector, every gradient in anoth
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -300,6 +301,20 @@ class FlatParameters:
             parameter.flat.current = False
         parameter._hold(value, grad)
         parameter.flat = self
+
+    def shared_with(self, parameters: Mapping[str, Parameter]) -> FlatParameters:
+        """Return the vectors of a copy of the network: the same values, gradients of its own.
+
+        `parameters` are the copy's; they become views of these vectors.
+        """
+        twin = copy.copy(self)
+        twin.grads = np.zeros_like(self.grads)
+        for name, place in self.slices.items():
+            parameter = parameters[name]
+            shape = parameter.shape
+            parameter._hold(twin.values[place].reshape(shape), twin.grads[place].reshape(shape))
+            parameter.flat = twin
+        return twin
 
     def __len__(self) -> int:
         return self.values.size

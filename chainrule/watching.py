@@ -41,6 +41,11 @@ class Watcher:
         """
 
 
+def watched(root: Module) -> bool:
+    """Whether somebody watches this module now."""
+    return any(name in vars(root) for name in WATCHED_METHODS)
+
+
 @contextmanager
 def watch(root: Module, watcher: Watcher) -> Iterator[None]:
     """Let `watcher` see every pass through `root` and the modules below it, within the block.

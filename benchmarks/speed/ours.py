@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import tracemalloc
@@ -55,6 +56,27 @@ def stack(work: Work) -> chainrule.Network:
     ensemble = chainrule.Ensemble(work.sizes, work.members, seed=0)
     everyone = range(work.members)
     return part_of(ensemble.network, ensemble.shape, ensemble.members, everyone, output=False)
+
+
+def train_together(work: Work) -> Job:
+    """Take steps as `Trainer` does with a worker for each processor."""
+    from chainrule.machine import cores
+    from chainrule.training.step import take_step
+    from chainrule.training.team import team_of
+
+    if work.model == "ensemble":
+        raise Skip("an ensemble has no workers")
+    network, loss = build(work), loss_of(work)
+    optimizer = chainrule.Adam(LEARNING_RATE)
+    data = list(zip(inputs(work), targets(work), strict=True))
+    together = contextlib.ExitStack()  # left when the process ends
+    team = together.enter_context(team_of(network, cores()))
+
+    def run() -> None:
+        for x, y in data:
+            take_step(network, loss, optimizer, (x, y, None), way=team)
+
+    return Job(run, len(data), f"{team.threads.count} workers")
 
 
 def train_network(work: Work, data: list[tuple[np.ndarray, np.ndarray]]) -> Job:
@@ -167,6 +189,8 @@ def build(work: Work) -> chainrule.Network:
                 ],
                 seed=0,
             )
+        case "conv-network":
+            return chainrule.Network([part("Conv2d")(*sizes[:3])], seed=0)
         case "lstm":
             features, units_, _, classes = sizes
             last = chainrule.Linear(units_, classes)
@@ -181,7 +205,7 @@ def build(work: Work) -> chainrule.Network:
 
 
 def loss_of(work: Work) -> chainrule.Loss:
-    if work.model == "transformer":
+    if work.model in ("transformer", "conv-network"):
         return chainrule.MeanSquaredError()
     # The network made from sizes ends in Softmax, the others in logits.
     return chainrule.CategoricalCrossEntropy(from_logits=work.model in ("cnn", "lstm"))
@@ -202,3 +226,4 @@ def units(work: Work) -> int:
 JOBS = {"train": train, "fit": fit, "predict": predict, "layer": layer}
 BY_HAND = {"fit": fit_by_hand}
 ONE = {"train": train_one}
+TOGETHER = {"train": train_together}

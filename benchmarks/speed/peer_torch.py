@@ -26,7 +26,7 @@ def training(work: Work, memory_format: torch.memory_format) -> Job:
     model, loss = build(work).to(memory_format=memory_format), loss_of(work)
     optimizer = adam(model)
     xs, ys = torch.from_numpy(inputs(work)), torch.from_numpy(targets(work))
-    if work.model == "cnn":
+    if work.model in ("cnn", "conv-network"):
         xs = [x.to(memory_format=memory_format) for x in xs]
     data = list(zip(xs, ys, strict=True))
 
@@ -80,7 +80,7 @@ def convolving(work: Work, memory_format: torch.memory_format) -> Job:
 
 def fastest(make: Callable[[torch.memory_format], Job], work: Work) -> Job:
     """Return the job in the memory format that is faster here, where there are images."""
-    if work.model not in ("cnn", "conv"):
+    if work.model not in ("cnn", "conv", "conv-network"):
         return make(torch.contiguous_format)
     jobs = {memory_format: make(memory_format) for memory_format in FORMATS}
     seconds = {memory_format: min(durations(job)) for memory_format, job in jobs.items()}
@@ -108,7 +108,8 @@ def adam(model: nn.Module) -> torch.optim.Adam:
 
 
 def loss_of(work: Work) -> nn.Module:
-    return nn.MSELoss() if work.model == "transformer" else nn.CrossEntropyLoss()
+    arrays = work.model in ("transformer", "conv-network")
+    return nn.MSELoss() if arrays else nn.CrossEntropyLoss()
 
 
 # ---------------------------------------------------------------- the networks
@@ -135,6 +136,8 @@ def build(work: Work) -> nn.Module:
                 nn.ReLU(),
                 nn.Linear(hidden, classes),
             )
+        case "conv-network":
+            return nn.Conv2d(*work.sizes[:3])
         case "lstm":
             return LastOfLSTM(*work.sizes)
         case "transformer":

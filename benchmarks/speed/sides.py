@@ -65,6 +65,7 @@ SIDES = {
         Side("bare", "bare NumPy", "bare", "JOBS", "numpy"),
         Side("loop", "loop by hand", "ours", "BY_HAND", "numpy"),
         Side("one", "one network", "ours", "ONE", "numpy"),
+        Side("workers", "all workers", "ours", "TOGETHER", "threadpoolctl"),
         Side(
             "torch", "PyTorch", "peer_torch", "JOBS", "torch", "torch",
             "benchmarks/speed/iris_torch.py",

@@ -102,6 +102,10 @@ WORK = [
         {"scratch_bytes": 16e6},
     ),
     Work(
+        "conv-network", "a network of that convolution, batch 128", "train",
+        "conv-network", (32, 64, 3, 26), 128, 1, goals={"torch": 1 / 1.5},
+    ),
+    Work(
         "lstm", "LSTM, 64 units, 50 steps, batch 32", "train",
         "lstm", (64, 64, 50, 10), 32, 4, goals={"torch": 1 / 1.5},
     ),
@@ -166,7 +170,7 @@ def sample_shape(model: str, sizes: tuple[int, ...]) -> tuple[int, ...]:
     match model, sizes:
         case "cnn", _:
             return 1, 28, 28
-        case "conv", (channels, _, _, pixels):
+        case (("conv" | "conv-network"), (channels, _, _, pixels)):
             return channels, pixels, pixels
         case (("lstm" | "transformer"), (features, _, steps, *_)):
             return steps, features
@@ -175,8 +179,12 @@ def sample_shape(model: str, sizes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def targets(work: Work) -> np.ndarray:
-    """Return the pass's targets: classes (batches, batch), or for a transformer block arrays."""
+    """Return the pass's targets: classes (batches, batch), or arrays like what comes out."""
     rng = np.random.default_rng(1)
+    if work.model == "conv-network":
+        _, filters, kernel, pixels = work.sizes
+        shape = (work.batches, work.batch, filters, *[pixels - kernel + 1] * 2)
+        return rng.standard_normal(shape, dtype=np.float32)
     if work.model == "transformer":
         return rng.standard_normal(inputs(work).shape, dtype=np.float32)
     if work.model == "ensemble":

@@ -17,7 +17,8 @@ which takes out of g what would shift x̂ or stretch it: x̂ cannot change that 
 and so no mean(g).
 
 Inside, x is seen as (N, K, L), with statistics for each of the K over N and L; einsum adds up
-products without making an array of them.
+products without making an array of them. Where workers share a batch, and BatchNorm's statistics
+shall be those of all of it, N is that of all parts, and `part.sum` adds up what each of them has.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.batch_part import WHOLE, Part, part_of_batch
 from chainrule.checks import (
     all_finite,
     check_range,
@@ -55,40 +57,47 @@ def total_product(x: Array, z: Array) -> Array:
     return np.einsum("nkl,nkl->k", x, z)[:, np.newaxis]
 
 
-def standardize(x: Array, epsilon: float) -> tuple[Array, Array, Array, Array]:
+def standardize(x: Array, epsilon: float, part: Part = WHOLE) -> tuple[Array, Array, Array, Array]:
     """Return x̂ (N, K, L), and μ, σ² and 1 / sqrt(σ² + ε), each (K, 1)."""
-    found = standardize_plainly(x, epsilon)
-    return found if all_finite(found[2]) else standardize_huge(x, epsilon)
+    found = standardize_plainly(x, epsilon, part)
+    return found if all_finite(found[2]) else standardize_huge(x, epsilon, part)
 
 
-def standardize_plainly(x: Array, epsilon: float) -> tuple[Array, Array, Array, Array]:
+def standardize_plainly(
+    x: Array, epsilon: float, part: Part = WHOLE
+) -> tuple[Array, Array, Array, Array]:
     """Return what `standardize` does; where squares overflow, σ² is infinite or NaN."""
-    count = x.shape[0] * x.shape[2]
     with np.errstate(over="ignore", invalid="ignore"):  # whoever calls looks at the variance
-        mean = total(x) / count
+        sum_, count = part.sum(total(x), x.shape[0] * x.shape[2])
+        mean = sum_ / count
         x_hat = x - mean
-        variance = total_product(x_hat, x_hat) / count  # of what the mean is taken off: exact
+        (squares,) = part.sum(total_product(x_hat, x_hat))
+        variance = squares / count  # of what the mean is taken off: exact
         inverse_std = 1 / np.sqrt(variance + epsilon)
         x_hat *= inverse_std
     return x_hat, mean, variance, inverse_std
 
 
-def standardize_huge(x: Array, epsilon: float) -> tuple[Array, Array, Array, Array]:
+def standardize_huge(
+    x: Array, epsilon: float, part: Part = WHOLE
+) -> tuple[Array, Array, Array, Array]:
     """Return what `standardize` does, for x whose squares the type cannot hold (1e19 in float32).
 
     With s the largest |x| and z = x / s,  x̂ = (z - mean(z)) / sqrt(var(z) + ε / s²). Only σ² = s²
     var(z) itself may still be infinite.
     """
-    scale = power_of_two(np.abs(x).max(axis=(0, 2))[:, np.newaxis])
+    scale = power_of_two(part.largest(np.abs(x).max(axis=(0, 2))[:, np.newaxis]))
     with np.errstate(all="ignore"):
         # Numbers that differ by less than the type resolves count as equal: z_hat is 0 there.
         epsilon_of_z = np.maximum(epsilon / scale / scale, np.finfo(x.dtype).eps ** 2)
         z_hat = x / scale
-        count = x.shape[0] * x.shape[2]
-        mean = total(z_hat) / count
+        sum_, count = part.sum(total(z_hat), x.shape[0] * x.shape[2])
+        mean = sum_ / count
         z_hat -= mean
-        z_hat -= total(z_hat) / count  # what rounding left of the mean
-        variance = total_product(z_hat, z_hat) / count
+        (left,) = part.sum(total(z_hat))  # what rounding left of the mean
+        z_hat -= left / count
+        (squares,) = part.sum(total_product(z_hat, z_hat))
+        variance = squares / count
         inverse_std = 1 / np.sqrt(variance + epsilon_of_z)
         z_hat *= inverse_std
         return z_hat, mean * scale, variance * scale * scale, inverse_std / scale
@@ -100,13 +109,13 @@ def power_of_two(x: Array) -> Array:
 
 
 def standardize_backward(
-    g: Array, x_hat: Array, inverse_std: Array, sums: tuple[Array, Array]
+    g: Array, x_hat: Array, inverse_std: Array, sums: tuple[Array, Array], part: Part = WHOLE
 ) -> Array:
     """Return (g - mean(g) - x̂ mean(g x̂)) / σ, given `sums`: Σ g and Σ g x̂, each (K, 1)."""
-    count = x_hat.shape[0] * x_hat.shape[2]
-    dx = x_hat * (-sums[1] / count)
+    sum_g, sum_product, count = part.sum(*sums, x_hat.shape[0] * x_hat.shape[2])
+    dx = x_hat * (-sum_product / count)
     dx += g
-    dx -= sums[0] / count
+    dx -= sum_g / count
     dx *= inverse_std
     return dx
 
@@ -214,7 +223,8 @@ class BatchNorm(Module):
 
     def _by_the_batch(self, channels: Array, shape: tuple[int, ...]) -> Array:
         """Return x̂ from the batch's own statistics, and let the running ones follow."""
-        count = channels.shape[0] * channels.shape[2]
+        part = part_of_batch.get()
+        (count,) = part.sum(channels.shape[0] * channels.shape[2])
         if count == 1:
             raise ShapeError(
                 "expected more than one value per channel in training, got an input of shape "
@@ -222,7 +232,7 @@ class BatchNorm(Module):
                 "(a larger batch_size or micro_batch_size), or use LayerNorm or GroupNorm.",
                 self,
             )
-        x_hat, mean, variance, inverse_std = self.statistics(channels)
+        x_hat, mean, variance, inverse_std = self.statistics(channels, part)
         if all_finite(variance):  # a batch with NaN must not spoil what all others left
             self._follow(mean, variance * (count / (count - 1)))
         else:
@@ -230,9 +240,9 @@ class BatchNorm(Module):
         self.save_for_backward(x_hat, inverse_std, training=True)
         return x_hat
 
-    def statistics(self, channels: Array) -> tuple[Array, Array, Array, Array]:
+    def statistics(self, channels: Array, part: Part) -> tuple[Array, Array, Array, Array]:
         """Return x̂ (N, C, L), and μ, σ² and 1 / sqrt(σ² + ε), each (C, 1)."""
-        return standardize(channels, self.epsilon)
+        return standardize(channels, self.epsilon, part)
 
     def _follow(self, mean: Array, variance: Array) -> None:
         """Pull the running statistics towards the batch's."""
@@ -248,7 +258,8 @@ class BatchNorm(Module):
             self.bias.grad, self.weight.grad = (of.reshape(self.channels) for of in sums)
             # g = γ dy, and γ is the same for the whole channel, so it goes in front.
             inverse_std = inverse_std * self.weight.value.reshape(-1, 1)
-        return standardize_backward(channels, x_hat, inverse_std, sums).reshape(dy.shape)
+        part = part_of_batch.get()
+        return standardize_backward(channels, x_hat, inverse_std, sums, part).reshape(dy.shape)
 
 
 # ---------------------------------------------------------------- within a sample

@@ -120,7 +120,8 @@ class Recurrent(Module):
         y = spans.cleared(x.swapaxes(0, 1))  # (T, N, features) from here on
         for layer in range(self.num_layers):
             if layer:
-                y = self.dropouts[layer - 1].forward(y, training)
+                drop = self.dropouts[layer - 1].forward
+                y = drop(y.swapaxes(0, 1), training).swapaxes(0, 1)
             outputs = []
             for place, turned in self._directions(layer, spans):
                 cell = self.cells[place]
@@ -144,7 +145,7 @@ class Recurrent(Module):
         dy = spans.cleared(dy.swapaxes(0, 1))  # (T, N, features)
         for layer in reversed(range(self.num_layers)):
             if layer + 1 < self.num_layers:
-                dy = self.dropouts[layer].backward(dy)
+                dy = self.dropouts[layer].backward(dy.swapaxes(0, 1)).swapaxes(0, 1)
             inputs = []
             for half, (place, turned) in enumerate(self._directions(layer, spans)):
                 own = slice(half * self.hidden_size, (half + 1) * self.hidden_size)

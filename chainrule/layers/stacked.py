@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from chainrule.batch_part import Part
 from chainrule.checks import check_range, check_seed, check_sizes, check_whole
 from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.initializers import Zero, get_initializer
@@ -201,13 +202,13 @@ class StackedBatchNorm(BatchNorm):
         if not len(x):
             raise ShapeError(f"expected some samples, got an input of shape {x.shape}.", self)
 
-    def statistics(self, channels: Array) -> tuple[Array, Array, Array, Array]:
-        x_hat, mean, variance, inverse_std = standardize_plainly(channels, self.epsilon)
+    def statistics(self, channels: Array, part: Part) -> tuple[Array, Array, Array, Array]:
+        x_hat, mean, variance, inverse_std = standardize_plainly(channels, self.epsilon, part)
         lost = ~np.isfinite(variance[:, 0])
         if lost.any():
             x_hat[:, lost] = np.nan
             # so that the running statistics stay where they are, but for rounding
-            count = len(channels)
+            (count,) = part.sum(len(channels))
             mean[lost, 0] = self.running_mean.value.reshape(-1)[lost]
             variance[lost, 0] = self.running_var.value.reshape(-1)[lost] * ((count - 1) / count)
         return x_hat, mean, variance, inverse_std

@@ -29,6 +29,12 @@ NO_PARAMETERS = (
     "Trainer(network, loss, optimizer)."
 )
 
+Block = tuple[slice, Any]
+"""A part of the flat vectors, and its multiplier of the learning rate."""
+
+Spread = Callable[[Callable[[Sequence[Any]], None], Sequence[Any]], None]
+"""Calls a function on shares of a sequence, side by side."""
+
 LearningRate = float | Callable[[int], float]
 
 PerEntry = float | Sequence[float]
@@ -90,7 +96,7 @@ class Optimizer:
         self.steps = 0
         self.state_vectors: dict[str, Array] = {}
         self._network: Network | None = None
-        self._blocks: list[tuple[slice, float | Array]] = []
+        self._blocks: list[Block] = []
         self._decays: Array | None = None  # where weight decay differs from entry to entry
 
     def __init_subclass__(cls) -> None:
@@ -105,11 +111,19 @@ class Optimizer:
             """Tell what habits from elsewhere are here."""
             raise missing(self, name, OF_OPTIMIZERS)
 
-    def step(self, network: Network) -> None:
+    def step(self, network: Network, *, spread: Spread | None = None) -> None:
         """Move the network's parameters once, by the gradients of the last backward pass.
 
         They stay until the next backward pass sets them: a second step without one moves the
         parameters again by the same gradients.
+
+        Parameters
+        ----------
+        network : Network
+            What moves.
+        spread : callable, optional
+            ``spread(function, blocks)`` calls the function on shares of the blocks, in threads of
+            its own; how it shares them out changes no bit. `Trainer` gives it, with workers.
         """
         check_instance(network, Network, "step takes the network: optimizer.step(network)")
         network.require_gradient()
@@ -117,7 +131,14 @@ class Optimizer:
         flat = network.flat
         learning_rate = self.current_learning_rate()
         self.steps += 1
-        for block, multiplier in self._blocks:
+        if spread is None:
+            self._move(self._blocks, flat, learning_rate)
+        else:
+            spread(lambda blocks: self._move(blocks, flat, learning_rate), self._blocks)
+
+    def _move(self, blocks: Sequence[Block], flat: FlatParameters, learning_rate: float) -> None:
+        """Take the step on these parts of the flat vectors."""
+        for block, multiplier in blocks:
             w, g, rate = flat.values[block], flat.grads[block], learning_rate * multiplier
             if self.weight_decay:
                 g = self.decayed(w, g, self._pull(block, flat, rate if self.decoupled else 1.0))
@@ -292,7 +313,7 @@ def along_first_axis(
     return np.concatenate(spread)
 
 
-def blocks_of(network: Network, lr_multipliers: Multipliers) -> Iterator[tuple[slice, Any]]:
+def blocks_of(network: Network, lr_multipliers: Multipliers) -> Iterator[Block]:
     """Yield the parts of the flat vectors that an optimizer moves at a time, and their multipliers.
 
     A part is at most BLOCK long and has one multiplier, or a vector of them; what is frozen is in

@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import check_function, check_instance, check_range, check_whole
+from chainrule.checks import (
+    check_bool,
+    check_function,
+    check_instance,
+    check_range,
+    check_whole,
+)
 from chainrule.errors import ConfigurationError
 from chainrule.loss_functions import Loss, LossPerOutput
 from chainrule.loss_functions.class_weight import ClassWeight
@@ -19,7 +25,8 @@ from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.callback import Callback
 from chainrule.training.checkpoint import Checkpoint
 from chainrule.training.interruption import StopOnInterrupt
-from chainrule.training.run import Metric, Run
+from chainrule.training.run import MOST_WORKERS, Metric, Run
+from chainrule.training.threads import blas_controller
 
 
 def named_metrics(metrics: Any) -> dict[str, Metric]:
@@ -140,6 +147,8 @@ def check_arguments(
     optimizer: Optimizer,
     clip_norm: float | None,
     micro_batch_size: int | None,
+    workers: int | str,
+    sync_batch_norm: bool,
 ) -> None:
     """Raise ConfigurationError where a Trainer is given something else than it needs."""
     check_instance(network, Network, "network must be a Network")
@@ -149,6 +158,22 @@ def check_arguments(
         check_range("clip_norm", clip_norm, inclusive=False)
     if micro_batch_size is not None:
         check_whole("micro_batch_size", micro_batch_size)
+    check_workers(workers)
+    if check_bool("sync_batch_norm", sync_batch_norm) and micro_batch_size is not None:
+        raise ConfigurationError(
+            "sync_batch_norm takes statistics over the whole batch, of which micro_batch_size lets "
+            "only a part be there at a time. Give one of the two."
+        )
+
+
+def check_workers(workers: int | str) -> None:
+    """Raise ConfigurationError unless this is a number or "auto"; and where they cannot work."""
+    if workers != "auto":
+        if isinstance(workers, str):
+            raise ConfigurationError(f"workers must be a whole number or 'auto', got {workers!r}.")
+        check_whole("workers", workers, most=MOST_WORKERS)
+    if workers != 1:
+        blas_controller()
 
 
 def as_loss(loss: Any, weights: Mapping[str, float] | None) -> Any:

@@ -45,7 +45,7 @@ from chainrule.training.monitor import (
     default_monitor,
 )
 from chainrule.training.run import Run
-from chainrule.training.settings import refuse_other_settings
+from chainrule.training.settings import WORKERS, refuse_other_settings, take_over_workers
 
 CallbackStates = list[tuple[str, dict[str, Any]]]
 """Of each callback: the name of its class, and its state."""
@@ -267,6 +267,7 @@ def _refuse_another_training(trainer: Run, saved: Mapping[str, Any], where: str)
     """Raise StateError where data, network, settings or generators are not the same."""
     rate = saved["learning_rate"]
     refuse_other_settings(trainer.settings, saved["settings"], rate, where)
+    take_over_workers(trainer, saved["settings"].get(WORKERS, trainer.workers), where)
     if callable(trainer.optimizer.learning_rate) != (rate is None):
         raise StateError(f"{where} has a learning rate where there is a schedule here, or not.")
     kinds = {n: type(g.bit_generator).__name__ for n, g in _generators(trainer).items()}

@@ -23,8 +23,8 @@ from chainrule.storage.archive import write_archive
 from chainrule.storage.names import with_prefix
 from chainrule.storage.rng_state import to_plain_state
 from chainrule.training.checkpoint import Checkpoint
+from chainrule.training.parts import StepFailed
 from chainrule.training.run import Run
-from chainrule.training.step import StepFailed
 from chainrule.watching import Watcher, watch
 
 LAST_LOSSES = 5
@@ -36,7 +36,7 @@ def tell(
     trainer: Run, batch: Batch, rng_states: Mapping[str, Any], error: Exception
 ) -> NotFiniteError | None:
     """Return the error to raise after a step that failed, or None: it failed for another reason."""
-    failed = error.stage if isinstance(error, StepFailed) else ""
+    failed = error if isinstance(error, StepFailed) else None
     try:
         finding = investigate(
             trainer.network, trainer.loss, batch, trainer.optimizer, trainer.clip_norm, rng_states
@@ -44,9 +44,10 @@ def tell(
     except ChainruleError:
         finding = None
     if finding is None:
-        if not failed:
+        if failed is None:
             return None
-        finding = _traces(trainer, failed, batch, rng_states)
+        network = failed.network or trainer.network  # a worker's, with its part of the batch
+        finding = _traces(network, failed.stage, failed.batch or batch, rng_states)
     what = (
         f"Training met NaN or infinity at step {trainer.step + 1} (epoch {trainer.epoch + 1}, "
         f"batch {trainer.batch + 1}) and stopped; the step was not completed."
@@ -153,16 +154,18 @@ def _save(
 # ---------------------------------------------------------------- when the step cannot be repeated
 
 
-def _traces(trainer: Run, direction: str, batch: Batch, rng_states: Mapping[str, Any]) -> Finding:
+def _traces(
+    network: Network, direction: str, batch: Batch, rng_states: Mapping[str, Any]
+) -> Finding:
     """Return what the failed pass itself has left behind.
 
     For a module that fails at its thousandth call, say: repeated, the step succeeds.
     """
     if direction == "forward":
-        return _trace_forward(trainer.network, batch[0], rng_states)
+        return _trace_forward(network, batch[0], rng_states)
     values = "value" if direction == "update" else "grad"
     finite = ""
-    for path, parameter in reversed(trainer.network.named_parameters().items()):
+    for path, parameter in reversed(network.named_parameters().items()):
         if not np.isfinite(getattr(parameter, values)).all():
             what = f"the {values} of {path}"
             if direction == "backward" and finite:  # it may have come so from a layer between

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from chainrule.errors import FileFormatError
-from chainrule.loss_functions import Loss
 from chainrule.nested import Nested, as_dict, concatenate, from_dict
 from chainrule.parameter import Array
 from chainrule.storage.names import with_prefix, without_prefix
@@ -36,9 +35,8 @@ class Measurement:
         self.truths: list[Nested] = []
         self.predictions: list[Nested] = []
 
-    def add(self, loss: Loss, value: float, y: Nested, y_pred: Nested, weight: Any) -> None:
-        """Take in a batch, whose mean loss is `value`."""
-        counts = loss.total_weight(y, y_pred, weight)
+    def add(self, value: float, counts: float, y: Nested, y_pred: Nested) -> None:
+        """Take in a batch: its mean loss, and what it counts among others (`Loss.total_weight`)."""
         self.weight += counts
         if counts:  # the mean so far moves towards this batch's: no sum that could overflow
             self.loss += counts / self.weight * (value - self.loss)

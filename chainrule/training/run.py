@@ -21,14 +21,19 @@ from chainrule.training.measurement import Measurement
 
 Metric = Callable[[Array, Array], float]
 
+MOST_WORKERS = 1024
+"""More are a mistake, such as a batch size."""
+
 
 class Run:
     """The parts of a training, and its state. `Trainer` is one, and moves it.
 
     Attributes
     ----------
-    network, loss, optimizer, metrics, clip_norm, micro_batch_size
+    network, loss, optimizer, metrics, clip_norm, micro_batch_size, workers, sync_batch_norm
         As they were given to `Trainer`.
+    chosen_workers : int or None
+        How many ``workers="auto"`` has become, once that is known.
     history : History
         What happened, up to now.
     epochs, epoch, batch, step : int
@@ -62,6 +67,8 @@ class Run:
         micro_batch_size: int | None,
         seed: int | np.random.Generator | None,
         post_mortem_file: str | os.PathLike[str] | None,
+        workers: int | str = 1,
+        sync_batch_norm: bool = False,
     ) -> None:
         self.network = network
         self.loss = loss
@@ -71,6 +78,8 @@ class Run:
         self.micro_batch_size = micro_batch_size
         self.seed = seed
         self.post_mortem_file = post_mortem_file
+        self.workers = workers
+        self.sync_batch_norm = sync_batch_norm
         self.rng = check_seed(seed)
         self.begin(epochs=0)
 
@@ -87,6 +96,7 @@ class Run:
         self.measurement = Measurement(self.metrics)
         self.columns: list[str] = []
         self.settings: dict[str, Any] = {}
+        self.chosen_workers: int | None = None
         self.ended_well = False
         self._average: Any = None
         self.generators: dict[str, np.random.Generator] = {}

@@ -1,8 +1,8 @@
 """What must be the same when a training goes on from a checkpoint: data, network, options.
 
 Each has a name, the one under which the user gave it, so that a refusal can tell what differs.
-How many epochs there shall be, what is shown and callbacks may change; but not an average of the
-weights, which is validated.
+How many epochs there shall be, what is shown, how many workers there are and callbacks may change;
+but not an average of the weights, which is validated.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ import numpy as np
 
 from chainrule.data.sources import CHANGING, Source
 from chainrule.errors import StateError
+from chainrule.storage.schema import whole
 from chainrule.training.averaging import ExponentialMovingAverage
-from chainrule.training.run import Run
+from chainrule.training.run import MOST_WORKERS, Run
+
+WORKERS = "workers"
+"""Noted too, but it may differ: what is learned is the same to rounding."""
 
 LONGEST = 200
 """Characters of a value that are told in a message."""
@@ -43,6 +47,8 @@ def settings_of(
         **optimizer,
         "clip_norm": trainer.clip_norm,
         "micro_batch_size": trainer.micro_batch_size,
+        **({"sync_batch_norm": True} if trainer.sync_batch_norm else {}),
+        WORKERS: trainer.workers,
         "metrics": dict(trainer.metrics),
         "average": [repr(c) for c in trainer.callbacks if isinstance(c, ExponentialMovingAverage)],
         **options,
@@ -82,7 +88,8 @@ def refuse_other_settings(
             f"{path} cannot be gone on from: the iterable of batches yields others each time. Give "
             "it a method set_epoch(epoch), from which its order follows."
         )
-    differing = [name for name in {**saved, **now} if now.get(name) != saved.get(name)]
+    names = [name for name in {**saved, **now} if name != WORKERS]
+    differing = [name for name in names if now.get(name) != saved.get(name)]
     if now["learning_rate"] == saved_rate and "learning_rate" in differing:
         differing.remove("learning_rate")
     if not differing:
@@ -95,6 +102,20 @@ def refuse_other_settings(
         f"{path} is of a training that was not the same:\n" + "\n".join(told) + "\n"
         "Resume with the same data and settings, or begin anew without resume=."
     )
+
+
+def take_over_workers(trainer: Run, saved: Any, where: str) -> None:
+    """Let workers="auto" be what it became before; note where there are others than before."""
+    if saved == "auto":
+        return
+    whole(1, MOST_WORKERS)(saved, f"{where}: {WORKERS}")
+    if trainer.workers == "auto":
+        trainer.chosen_workers = trainer.settings[WORKERS] = saved
+    elif trainer.workers != saved:
+        trainer.notes.append(
+            f"the checkpoint was written with {saved} worker(s), and there are {trainer.workers} "
+            "now: the numbers are the same to rounding, not to the bit"
+        )
 
 
 def _short(value: Any) -> str:

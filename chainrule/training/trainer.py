@@ -8,9 +8,10 @@ of callbacks.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from chainrule.errors import ConfigurationError, InputError, ModuleError
 from chainrule.hints import OF_TRAINERS, hinting, missing
 from chainrule.loss_functions import Loss
 from chainrule.loss_functions.class_weight import ClassWeight
+from chainrule.machine import cores
 from chainrule.module import named_generators
 from chainrule.nested import Nested, concatenate, first_array, named_arrays, take
 from chainrule.network import Network
@@ -51,11 +53,16 @@ from chainrule.training.callback import Callback
 from chainrule.training.history import History
 from chainrule.training.measurement import Measurement
 from chainrule.training.monitor import VALIDATION
+from chainrule.training.pace import Pace
+from chainrule.training.parts import InTurn, Passed, StepFailed, Way
 from chainrule.training.progress import make_progress
 from chainrule.training.rehearsal import in_users_words, rehearse, rehearse_single_sample
 from chainrule.training.run import Metric, Run
-from chainrule.training.settings import settings_of
-from chainrule.training.step import StepFailed, StepResult, take_step
+from chainrule.training.settings import WORKERS, settings_of
+from chainrule.training.step import StepResult, take_step
+from chainrule.training.team import Team, own_copy, team_of
+from chainrule.training.threads import Threads
+from chainrule.watching import watched
 
 Augment = Callable[[Any, "np.random.Generator"], Any]
 
@@ -85,6 +92,17 @@ class Trainer(Run):
     micro_batch_size : int, optional
         Send each batch through in parts of this size and add up their gradients: the same step
         with less memory. (Batch normalisation sees the parts.)
+    workers : int or "auto"
+        How many threads share each batch, and predictions: each takes a part of it forward and
+        back, and the gradients are summed. The same step, to rounding, in less time where a
+        network computes for some milliseconds on more than one processor; the same number of
+        workers gives the same bits each time. ``"auto"`` takes the first steps with one and with
+        as many as there are processors, goes on with what is faster, and says so in
+        `History.notes`. More than one need the extra ``workers``.
+    sync_batch_norm : bool
+        Whether, with several workers, `BatchNorm` takes its statistics over the whole batch, as
+        one worker does. Otherwise each worker takes them over its part, as with a batch of that
+        size, and the running statistics follow the mean of the parts'.
     seed : int or Generator, optional
         Where the order of the samples, the validation split and augmentation come from.
     post_mortem_file : path, optional
@@ -121,11 +139,15 @@ class Trainer(Run):
         loss_weights: Mapping[str, float] | None = None,
         clip_norm: float | None = None,
         micro_batch_size: int | None = None,
+        workers: int | str = 1,
+        sync_batch_norm: bool = False,
         seed: int | np.random.Generator | None = None,
         post_mortem_file: str | os.PathLike[str] | None = "auto",
     ) -> None:
         whole = as_loss(loss, loss_weights)
-        check_arguments(network, whole, optimizer, clip_norm, micro_batch_size)
+        check_arguments(
+            network, whole, optimizer, clip_norm, micro_batch_size, workers, sync_batch_norm
+        )
         super().__init__(
             network,
             whole,
@@ -135,7 +157,12 @@ class Trainer(Run):
             micro_batch_size,
             seed,
             post_mortem_file,
+            workers,
+            sync_batch_norm,
         )
+        self._way: Way = InTurn(micro_batch_size)
+        self._pace: Pace | None = None
+        self._threads = Threads(1)
 
     if not TYPE_CHECKING:
 
@@ -244,6 +271,7 @@ class Trainer(Run):
                 source, validation = self._held_out(source, validation_split)
             self._look_at(source, validation)
             ends.callback(self._let_go_of_the_data)
+            ends.enter_context(self._working_together())
             for callback in self.callbacks:  # ended in the opposite order, come what may
                 ends.callback(callback.on_fit_end, self)
                 callback.on_fit_begin(self)
@@ -280,14 +308,10 @@ class Trainer(Run):
         """Move the parameters once, by the gradient of one batch, and note what happened."""
         rng_states = [rng.bit_generator.state for rng in self.generators.values()]
         batch = x, y, weight
+        began = time.perf_counter()
         try:
             result = take_step(
-                self.network,
-                self.loss,
-                self.optimizer,
-                batch,
-                self.clip_norm,
-                self.micro_batch_size,
+                self.network, self.loss, self.optimizer, batch, self.clip_norm, self._way
             )
         except (InputError, StepFailed) as error:
             named = dict(zip(self.generators, rng_states, strict=True))
@@ -295,17 +319,19 @@ class Trainer(Run):
             if told is None:
                 raise
             raise told from None
+        if self._pace is not None:
+            samples = len(first_array(x))
+            self._follow_pace(self._pace, time.perf_counter() - began, samples)
         self.batch += 1
         self.step += 1
-        self._record(batch, result)
+        self._record(y, result)
 
-    def _record(self, batch: Batch, result: StepResult) -> None:
-        _, y, weight = batch
+    def _record(self, y: Nested, result: StepResult) -> None:
         columns = self.history.steps
         columns["loss"].append(result.loss)
         columns["gradient_norm"].append(result.gradient_norm)
         columns["learning_rate"].append(result.learning_rate)
-        self.measurement.add(self.loss, result.loss, y, result.y_pred, weight)
+        self.measurement.add(result.loss, result.counts, y, result.y_pred)
 
     def _finish_epoch(self, validation: Source | None) -> None:
         """Write the epoch's row into the history."""
@@ -321,6 +347,60 @@ class Trainer(Run):
         self.epoch += 1
         self.batch = 0
         self.note_metrics()
+
+    # ------------------------------------------------------------ workers
+
+    @contextlib.contextmanager
+    def _working_together(self) -> Iterator[None]:
+        """Let the workers share the steps, and what is measured, within the block."""
+        workers, alone = self._number_of_workers(), InTurn(self.micro_batch_size)
+        self._go_on(alone)
+        if workers == 1:
+            yield
+            return
+        together = self.sync_batch_norm
+        with team_of(self.network, workers, self.micro_batch_size, together) as team:
+            if self.workers == "auto" and self.chosen_workers is None:
+                self._pace = Pace(alone, team)
+            self._go_on(team if self._pace is None else self._pace.way)
+            try:
+                yield
+            finally:
+                self._pace = None
+                self._go_on(alone)
+
+    def _go_on(self, way: Way) -> None:
+        self._way = way
+        self._threads = way.threads if isinstance(way, Team) else Threads(1)
+
+    def _number_of_workers(self) -> int:
+        """Return how many threads there shall be: with "auto", what was chosen, if it was."""
+        if self.workers != "auto":
+            return int(self.workers)
+        return self.chosen_workers or cores()
+
+    def _follow_pace(self, pace: Pace, seconds: float, samples: int) -> None:
+        """Go on with one worker or all, as the steps so far tell."""
+        pace.note(seconds, samples)
+        self._go_on(pace.way)
+        if pace.decided:
+            self._pace = None
+            self.notes.append(pace.in_words(samples))
+            self.chosen_workers = self.settings[WORKERS] = pace.workers
+
+    @contextlib.contextmanager
+    def _threads_for(self, batches: int) -> Iterator[Threads]:
+        """Give the threads that share so many batches of predictions: those of `fit`, or new ones.
+
+        A network that is watched has one thread at a time.
+        """
+        workers = (self.chosen_workers or 1) if self.workers == "auto" else int(self.workers)
+        if self._threads.count > 1 and not watched(self.network):
+            yield self._threads
+        else:
+            alone = self.source is not None or batches == 1 or watched(self.network)
+            with Threads(1 if alone else workers) as threads:
+                yield threads
 
     # ------------------------------------------------------------ before the first step
 
@@ -410,29 +490,49 @@ class Trainer(Run):
     def _measure(self, source: Source) -> dict[str, float]:
         """Return the loss and the metrics over a source that is not trained on."""
         measurement = Measurement(self.metrics)
-        for number, batch in enumerate(source.batches(source.order(None))):
-            x, y, weight = batch
-            try:
-                y_pred = self.network.predict(x)
-                value = self.loss.forward(y, y_pred, weight)
-            except InputError as error:
-                told = failure.tell_measuring(self, source, number, batch)
-                raise error if told is None else told from None
-            measurement.add(self.loss, value, y, y_pred, weight)
+        batches = enumerate(source.batches(source.order(None)))
+        with self._threads_for(len(source)) as threads:
+            while group := list(itertools.islice(batches, threads.count)):
+                found = threads.map(self._predicted, [batch for _, batch in group])
+                for (number, batch), measured in zip(group, found, strict=True):
+                    if isinstance(measured, InputError):
+                        told = failure.tell_measuring(self, source, number, batch)
+                        raise measured if told is None else told from None
+                    measurement.add(measured.loss, measured.counts, batch[1], measured.y_pred)
         return measurement.result()
 
+    def _predicted(self, batch: Batch) -> Passed | InputError:
+        """Return a batch's loss and predictions; or why it has none, to be told in its turn."""
+        x, y, weight = batch
+        loss = own_copy(self.loss)
+        try:
+            y_pred = self.network.predict(x)
+            value = loss.forward(y, y_pred, weight)
+            return Passed(loss.total_weight(y, y_pred, weight), value, y_pred)
+        except InputError as error:
+            return error
+
     def predict(self, X: Any, *, batch_size: int = EVALUATION_BATCH) -> Any:
-        """Return the network's output for every sample, computed batch by batch."""
+        """Return the network's output for every sample, computed batch by batch.
+
+        The workers share the batches.
+        """
         X = as_arrays(X, "X")
         batch_size = check_whole("batch_size", batch_size)
         for name, array in named_arrays(X, "X").items():
             refuse_not_finite(array, name)
         samples = len(first_array(X))
         starts = range(0, max(1, samples), batch_size)
+
+        def of_batch(start: int) -> Nested:
+            return self.network.predict(take(X, slice(start, start + batch_size)))
+
+        predictions: list[Nested] = []
         try:
-            return concatenate(
-                [self.network.predict(take(X, slice(a, a + batch_size))) for a in starts]
-            )
+            with self._threads_for(len(starts)) as threads:
+                for first in range(0, len(starts), threads.count):
+                    predictions += threads.map(of_batch, starts[first : first + threads.count])
+            return concatenate(predictions)
         except (ModuleError, InputError) as error:
             in_users_words(error, min(batch_size, samples), samples)
             raise

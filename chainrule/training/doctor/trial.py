@@ -25,7 +25,8 @@ from chainrule.nested import Nested, arrays_of, first_array, take
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.parameter import Array
-from chainrule.training.step import StepFailed, take_step
+from chainrule.training.parts import StepFailed
+from chainrule.training.step import take_step
 from chainrule.watching import watch
 
 MEASURED_STEPS = (1, 2, 5, 10, 20, 50, 100, 200)

@@ -231,9 +231,12 @@ def _correlation(a: Array, b: Array) -> float:
 
 
 def _coded(column: Array, labels: Array) -> float:
-    """Return how purely a column that is as good as a code, a value a class, tells the class."""
-    classes = np.unique(labels)
-    if len(np.unique(column[:200])) > 2 * len(classes):  # most columns: no code at a glance
+    """Return how purely a column that is as good as a code, a value a class, tells the class.
+
+    That it tells a class of a handful of samples may well be chance.
+    """
+    classes, sizes = np.unique(labels, return_counts=True)
+    if sizes.min() < t.FEW or len(np.unique(column[:200])) > 2 * len(classes):  # most columns: no code at a glance
         return 0.0
     values, places = np.unique(np.round(column, 9), return_inverse=True)
     if not 2 <= len(values) <= 2 * len(classes):

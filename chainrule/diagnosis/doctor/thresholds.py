@@ -42,7 +42,8 @@ as many: those of few columns with few values, in which rows are alike without b
 # ---------------------------------------------------------------- targets
 
 FEW = 10
-"""With fewer samples, a toy, that all targets are the same is no mistake."""
+"""With fewer samples, a toy, that all targets are the same is no mistake; nor is it a leak that a
+column tells a class of fewer."""
 
 IMBALANCE = 10.0
 """From this ratio of the largest class to the smallest one on, a warning."""

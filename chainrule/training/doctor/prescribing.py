@@ -70,7 +70,7 @@ def choose_rate(plan: Prescription, everything: Sequence[Finding]) -> None:
         return
     factors = RATES_TO_TRY[plan.search]
     steps = max(20, min(TRIAL_STEPS, plan.case.steps or TRIAL_STEPS))
-    enough = SURELY_BETTER if plan.search == "any" else NEARLY
+    enough = NEARLY if of_the_rate or plan.search != "any" else SURELY_BETTER
     factor = trial.best_rate(plan.current(), steps, 0, factors, enough)
     name = of_the_rate[0] if of_the_rate else plan.changes[0][0]
     if factor != 1.0:

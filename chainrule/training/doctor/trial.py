@@ -73,6 +73,7 @@ def run(
     watched: bool = False,
 ) -> Course:
     """Train copies for so many steps, with the learning rate times `rate`."""
+    first = network
     network, optimizer = copy.deepcopy((network, optimizer))
     scale_rate(optimizer, rate)
     rng = np.random.default_rng(seed)
@@ -90,7 +91,7 @@ def run(
                 result = take_step(network, loss, optimizer, batch, clip_norm)
                 value, norm = result.loss, result.gradient_norm
         except (StepFailed, InputError) as error:
-            if isinstance(error, InputError) and finite_so_far(network, batch[0]):
+            if isinstance(error, InputError) and not accepted(first, loss, batch):
                 raise
             course.not_finite = post_mortem(network, loss, optimizer, batch, clip_norm, step)
             losses.append(math.inf)
@@ -157,14 +158,15 @@ def weights_of(y: Nested, class_weight: Any) -> Array | None:
     return None if class_weight is None else sample_weights(y, None, class_weight)
 
 
-def finite_so_far(network: Network, x: Nested) -> bool:
-    """Whether the network's values and what it makes of `x` are finite: the error is another."""
-    if not np.isfinite(network.flat.values).all():
-        return False
+def accepted(network: Network, loss: Loss, batch: Any) -> bool:
+    """Whether a network as it was before training takes a batch, so that training is to blame."""
+    x, y, weight = batch
     try:
-        return all(bool(np.isfinite(a).all()) for a in arrays_of(network.predict(x)))
+        with np.errstate(all="ignore"):
+            loss.forward(y, copy.deepcopy(network).forward(x), weight)
     except ChainruleError:
-        return True
+        return False
+    return True
 
 
 def post_mortem(

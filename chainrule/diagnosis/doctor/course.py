@@ -183,11 +183,16 @@ def convergence(case: Case) -> Iterator[Finding]:
             NOTE,
             f"since epoch {len(column) - 2 * third + 1}",
             f"{name} has stayed at {last:.4g} for the last {2 * third} epochs: training is done",
-            (Evidence(f"fall of {name} in the last third", float((before - last) / before), "-"),),
+            (Evidence(f"fall of {name} in the last third", _fall(before, last), "about 0"),),
             "The loss no longer changes, so further epochs cost time and give nothing. A lower "
             "learning rate may still find a little more.",
             f"trainer.fit(X, y, epochs={len(column) - 2 * third + 1})  # or EarlyStopping",
         )
+
+
+def _fall(before: float, last: float) -> float:
+    """Return by which part a loss has fallen; 0 of one that was 0 already."""
+    return float((before - last) / before) if before else 0.0
 
 
 def still_improving(epochs: Mapping[str, Sequence[float]], planned: int, stop_reason: str) -> str:

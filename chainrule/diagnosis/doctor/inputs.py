@@ -236,7 +236,9 @@ def _coded(column: Array, labels: Array) -> float:
     That it tells a class of a handful of samples may well be chance.
     """
     classes, sizes = np.unique(labels, return_counts=True)
-    if sizes.min() < t.FEW or len(np.unique(column[:200])) > 2 * len(classes):  # most columns: no code at a glance
+    if sizes.min() < t.FEW:
+        return 0.0
+    if len(np.unique(column[:200])) > 2 * len(classes):  # most columns: no code at a glance
         return 0.0
     values, places = np.unique(np.round(column, 9), return_inverse=True)
     if not 2 <= len(values) <= 2 * len(classes):

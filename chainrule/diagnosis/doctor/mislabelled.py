@@ -47,11 +47,13 @@ def by_others(labels: Array, probabilities: Array, names: Names) -> Iterator[Fin
     losses = -np.log(np.maximum(own, 1e-7))
     suspect = (others[samples, other] >= usual[other]) & (losses > t.SURE_OF_ANOTHER)
     wrong = others.max(axis=1) > own
-    known_well = wrong.mean() <= t.FEW_ERRORS
-    if not suspect.any() or not (known_well or suspect.mean() >= t.MANY_SUSPECTS):
+    if not suspect.any():
         return
     share = float(suspect.sum() / wrong.sum())
-    blamed = share >= t.MOSTLY_LABELS and suspect.mean() >= t.MANY_LABELS
+    mostly = share >= t.MOSTLY_LABELS
+    if not (mostly or wrong.mean() <= t.FEW_ERRORS or suspect.mean() >= t.MANY_SUSPECTS):
+        return
+    blamed = mostly and suspect.mean() >= t.MANY_LABELS
     yield _told(
         names.of_rows(known[suspect][np.argsort(-losses[suspect])]),
         WARNING if blamed else NOTE,

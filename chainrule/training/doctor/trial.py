@@ -45,6 +45,9 @@ SLIGHTLY = 0.1
 FOLDS, FEWEST_FOR_FOLDS = 3, 60
 """Networks that each leave out a part, so that every sample is left out once."""
 
+ASKED = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0)
+"""After which parts of their steps they are asked about it."""
+
 
 @dataclass
 class Course:
@@ -71,8 +74,12 @@ def run(
     clip_norm: float | None = None,
     class_weight: Any = None,
     watched: bool = False,
+    on_step: Callable[[int, Network], None] | None = None,
 ) -> Course:
-    """Train copies for so many steps, with the learning rate times `rate`."""
+    """Train copies for so many steps, with the learning rate times `rate`.
+
+    After each step `on_step` is given its number and the network as it is then.
+    """
     first = network
     network, optimizer = copy.deepcopy((network, optimizer))
     scale_rate(optimizer, rate)
@@ -98,6 +105,8 @@ def run(
             break
         losses.append(value)
         course.gradient_norms.append(norm)
+        if on_step is not None:
+            on_step(step, network)
     course.trial = Trial(np.array(losses))
     return course
 
@@ -318,7 +327,8 @@ def reference(
 def out_of_fold(case: Case, usable: Case, rows: Array, steps: int, seed: int) -> Array | None:
     """Return the probabilities of classes (N, C) that networks give which did not see a sample.
 
-    `rows` are where the usable samples stand among all; the others have NaN.
+    Each is asked when it knows the samples that it does not see best: later it may have learned
+    wrong labels by heart. `rows` are where the usable samples stand among all; the others have NaN.
     """
     labels, optimizer = usable.labels, case.optimizer
     if labels is None or optimizer is None or len(labels) < FEWEST_FOR_FOLDS:
@@ -327,19 +337,39 @@ def out_of_fold(case: Case, usable: Case, rows: Array, steps: int, seed: int) ->
     found: Array | None = None
     for k in range(FOLDS):
         known, held = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        course = run(
+        best = Best(case.loss, take(usable.X, held), take(usable.y, held), steps)
+        run(
             case.network, case.loss, optimizer, take(usable.X, known), take(usable.y, known),
             batch_size=case.batch_size, steps=steps, seed=seed, clip_norm=case.clip_norm,
-            class_weight=case.class_weight,
+            class_weight=case.class_weight, on_step=best.look,
         )  # fmt: skip
-        with np.errstate(all="ignore"):
-            given = probabilities(case.loss, course.network.predict(take(usable.X, held)))
-        if given is None:
+        if best.probabilities is None:
             return None
         if found is None:
-            found = np.full((len(first_array(case.X)), given.shape[1]), np.nan)
-        found[rows[held]] = given
+            found = np.full((len(first_array(case.X)), best.probabilities.shape[1]), np.nan)
+        found[rows[held]] = best.probabilities
     return found
+
+
+class Best:
+    """Asks a network in training now and then about samples, and keeps its best answers."""
+
+    def __init__(self, loss: Loss, X: Nested, y: Nested, steps: int) -> None:
+        self.loss, self.X, self.y = loss, X, y
+        self.when = {max(1, round(steps * part)) for part in ASKED}
+        self.probabilities: Array | None = None
+        self._lowest = math.inf
+
+    def look(self, step: int, network: Network) -> None:
+        """Ask, after some of the steps."""
+        if step not in self.when:
+            return
+        with np.errstate(all="ignore"):
+            y_pred = network.predict(self.X)
+            losses = losses_of_samples(self.loss, y_pred, self.y)
+        mean = math.inf if losses is None else float(losses.mean())
+        if mean < self._lowest:
+            self._lowest, self.probabilities = mean, probabilities(self.loss, y_pred)
 
 
 def probabilities(loss: Loss, y_pred: Nested) -> Array | None:

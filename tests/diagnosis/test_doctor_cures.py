@@ -1,7 +1,5 @@
 """What the doctor names and mends: each condition planted where only it can be to blame."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -22,10 +20,13 @@ from chainrule import (
     Trainer,
     diagnose,
 )
-from chainrule.diagnosis.doctor import mislabelled
+from chainrule.diagnosis.doctor import Evidence, Finding, course, gradients, mislabelled, targets
 from chainrule.diagnosis.doctor.case import Case, Trial
 from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, WARNING
+from chainrule.diagnosis.doctor.names import Names
+from chainrule.diagnosis.doctor.snapshot import Snapshot
 from chainrule.layers import LeakyReLU
+from chainrule.training.doctor import Report
 
 LOSS = CategoricalCrossEntropy()
 
@@ -51,13 +52,13 @@ def found(report, name):
 
 def test_wrong_labels_are_found_by_networks_that_did_not_see_them():
     X, y = clusters()
-    rows = np.arange(0, 300, 15)
+    rows = np.arange(0, 300, 10)
     y[rows] = (y[rows] + 1) % 3
-    network = Network([3, 64, 3], seed=0)  # large enough to learn all of them by heart
-    report = diagnose(network, X, y, loss=LOSS, optimizer=Adam(0.01), epochs=30)
+    network = Network([3, 16, 3], seed=0)
+    report = diagnose(network, X, y, loss=LOSS, optimizer=Adam(0.01), epochs=10)
     named = found(report, "mislabelled-rows")
     assert named.severity == WARNING
-    assert len(set(named.rows) & set(rows.tolist())) >= 18
+    assert len(set(named.rows) & set(rows.tolist())) >= 20
     assert len(set(named.rows) - set(rows.tolist())) <= 2
 
 
@@ -74,18 +75,21 @@ def test_a_sample_is_suspect_by_the_formula_of_confident_learning():
     given[0] = 0.05, 0.95  # sure of the other class: its mean over its own is 0.9
     given[1] = 0.4, 0.6  # wrong, and not sure
     given[2] = 0.13, 0.87  # unlikely, but less sure of the other class than its own samples
-    (named,) = mislabelled.by_others(labels, given)
+    (named,) = mislabelled.by_others(labels, given, Names())
     assert named.rows == (0,)
     given[7] = np.nan  # not finite: it was not asked
-    assert [f.rows for f in mislabelled.by_others(labels, given)] == [(0,)]
+    (named,) = mislabelled.by_others(labels, given, Names(rows=np.arange(100, 160)))
+    assert named.rows == (100,)
 
 
-def test_where_most_is_wrong_nothing_is_said_of_labels():
+def test_where_most_is_hard_nothing_is_said_of_a_single_label():
     labels = np.repeat([0, 1], 30)
-    given = np.array([[0.9, 0.1], [0.1, 0.9]])[1 - labels]
-    given[::2] = 0.5
-    given[4] = 0.05, 0.95
-    assert not list(mislabelled.by_others(labels, np.roll(given, 30, axis=0)[:, ::-1][:8]))
+    given = np.array([[0.9, 0.1], [0.1, 0.9]])[labels]
+    given[10:20] = 0.45, 0.55  # wrong, and not sure: the task is hard
+    given[0] = 0.05, 0.95
+    assert not list(mislabelled.by_others(labels, given, Names()))
+    given[10:20] = 0.55, 0.45
+    assert [f.rows for f in mislabelled.by_others(labels, given, Names())] == [(0,)]
 
 
 def test_a_nan_among_the_inputs_does_not_hide_what_else_there_is():
@@ -112,17 +116,20 @@ def test_a_column_that_tells_a_class_of_a_handful_is_no_leak():
     )
 
 
-def test_targets_that_own_the_loss_are_a_problem_and_others_a_warning():
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((400, 2)).astype(np.float32)
-    y = X[:, :1] + 0.1 * rng.standard_normal((400, 1)).astype(np.float32)
-    for far, severity in ((60.0, WARNING), (9999.0, PROBLEM)):
-        y[5] = far
-        report = diagnose(Network([Linear(2, 8), ReLU(), Linear(8, 1)]), X, y,
-                          loss=MeanSquaredError(), epochs=2)  # fmt: skip
-        named = found(report, "dominating-samples")
-        share = next(e.value for e in named.evidence if "squared" in e.what)
-        assert (named.rows, named.severity) == ((5,), severity) or share > 0.9
+@pytest.mark.parametrize(
+    ("values", "severity"),
+    [(np.linspace(-50, 50, 5000), WARNING), (np.linspace(-1, 1, 400), PROBLEM)],
+    ids=["one of many", "nothing is left to the others"],
+)
+def test_targets_are_a_problem_where_they_leave_nothing_of_the_loss_to_the_others(values, severity):
+    y = values.copy()
+    middle, spread = np.median(y), np.subtract(*np.quantile(y, [0.75, 0.25]))
+    y[5] = middle + 40 * spread
+    case = Case(Network([Linear(1, 1)]), MeanSquaredError(), X=y[:, None], y=y[:, None])
+    (named,) = targets.outlying_targets(case)
+    assert (named.rows, named.severity) == ((5,), severity)
+    share = 40**2 / np.sum(((y - middle) / spread) ** 2)
+    assert named.evidence[1].value == pytest.approx(share, rel=1e-2)
 
 
 # ---------------------------------------------------------------- layers
@@ -190,15 +197,19 @@ def test_running_means_that_do_not_arrive_are_given_a_usual_momentum():
     assert accuracy(plan.network, X, y) > 0.9
 
 
-def test_a_usual_momentum_has_no_other_remedy():
+def test_a_usual_momentum_is_left_as_it_is():
+    layers = [Linear(3, 8), BatchNorm(8), ReLU(), Linear(8, 3), Softmax()]
     X, y = clusters()
-    network = Network([Linear(3, 8), BatchNorm(8), ReLU(), Linear(8, 3), Softmax()], seed=0)
-    report = diagnose(network, X, y, loss=LOSS, optimizer=Adam(0.01), epochs=5)
-    gap = replace(report.findings[0], id="train-predict-gap", severity=WARNING) if report.findings \
-        else None  # fmt: skip
-    if gap is not None:
-        report.findings[:] = [gap]
-        assert "train-predict-gap" in dict(report.prescribe().untreated)
+    report = diagnose(Network(layers, seed=0), X, y, loss=LOSS, optimizer=Adam(0.01), epochs=5)
+    plan = Report([blamed_for("train-predict-gap")], report.case).prescribe()
+    assert plan.changes == []
+    assert [name for name, _ in plan.untreated] == ["train-predict-gap"]
+
+
+def blamed_for(name):
+    """Return a finding without a reason."""
+    nothing = (Evidence("nothing", 0.0, "0"),)
+    return Finding(name, WARNING, "somewhere", "it is not so", nothing, "no cause", "pass")
 
 
 def test_a_layer_that_all_must_pass_and_nothing_can_is_named():
@@ -239,10 +250,10 @@ def test_what_hides_behind_the_first_problem_is_treated_too():
 def test_a_training_that_came_to_nothing_after_huge_steps_has_too_high_a_rate():
     X, y = clusters()
     doctor = Doctor(show=False)
-    network = Network([3, 32, 32, 3], seed=0)
-    Trainer(network, LOSS, Adam(30.0), seed=0).fit(
-        X, y, epochs=20, callbacks=[doctor], progress=False
-    )
+    network = Network([3, 8, 8, 8, 3], seed=1)
+    trainer = Trainer(network, LOSS, Adam(3.0), seed=0)
+    losses = trainer.fit(X, y, epochs=20, callbacks=[doctor], progress=False).epochs["loss"]
+    assert losses[-1] > 1  # ln 3 is 1.1: it did not diverge, and learned nothing
     assert doctor.report.findings[0].id == "learning-rate-too-high"
     assert doctor.report.findings[0].severity == PROBLEM
 
@@ -251,7 +262,7 @@ def test_batch_norm_that_overflows_in_the_trial_is_no_refusal():
     X, y = clusters()
     layers = [Linear(3, 16, seed=0), BatchNorm(16), ReLU(), Linear(16, 16, seed=1), BatchNorm(16)]
     network = Network([*layers, ReLU(), Linear(16, 3, seed=2), Softmax()])
-    report = diagnose(network, X, y, loss=LOSS, optimizer=Momentum(1e6), epochs=50)
+    report = diagnose(network, X, y, loss=LOSS, optimizer=Momentum(100.0), epochs=50)
     assert "refused" not in report.ids()
     assert report.findings[0].id == "learning-rate-too-high"
 
@@ -271,32 +282,27 @@ def test_a_training_that_was_stopped_too_early_goes_on():
     assert accuracy(plan.network, X, y) > accuracy(network, X, y)
 
 
-def test_a_rate_that_no_other_beats_is_said_to_be_so():
+def test_a_rate_that_no_other_beats_is_kept_and_said_to_be_so():
     X, y = clusters()
-    report = diagnose(Network([3, 16, 3], seed=0), X, y, loss=LOSS, optimizer=Adam(0.01), epochs=20)
-    rate = replace_id(report)
-    plan = rate.prescribe()
-    assert plan.changes == [] or plan.optimizer.learning_rate != 0.01
-
-
-def replace_id(report):
-    """Return the report with a learning rate that is blamed without reason."""
-    from chainrule.diagnosis.doctor import Evidence, Finding
-
-    wrong = Finding("learning-rate-too-high", WARNING, "the optimizer", "it is not",
-                    (Evidence("nothing", 0.0, "0"),), "no cause", "pass")  # fmt: skip
-    report.findings[:] = [wrong]
-    return report
+    network = Network([3, 16, 3], seed=0)
+    report = diagnose(network, X, y, loss=LOSS, optimizer=Adam(0.03), epochs=20)
+    plan = Report([blamed_for("learning-rate-too-high")], report.case).prescribe()
+    assert (plan.changes, plan.optimizer.learning_rate) == ([], 0.03)
+    assert "none ended clearly lower" in dict(plan.untreated)["learning-rate-too-high"]
 
 
 @pytest.mark.parametrize(("last", "blamed"), [(0.4, True), (5.0, False)])
 def test_samples_dominate_only_where_training_went_well(last, blamed):
-    from chainrule.diagnosis.doctor.gradients import dominating_samples
-    from chainrule.diagnosis.doctor.snapshot import Snapshot
-
     sizes = np.full(100, 0.01)
     sizes[3] = 50.0
     network = Network([Linear(2, 1)])
     case = Case(network, MeanSquaredError(), end=Snapshot(1, 1.0, output_gradients=sizes))
     case.trial = Trial(np.array([1.0] * 10 + [last] * 10))
-    assert bool(list(dominating_samples(case))) == blamed
+    assert bool(list(gradients.dominating_samples(case))) == blamed
+
+
+def test_a_loss_of_nothing_that_stays_there_has_converged():
+    case = Case(Network([Linear(1, 1)]), MeanSquaredError(), planned_epochs=12)
+    case.epochs = {"loss": [1.0, 0.1] + [0.0] * 10}
+    (named,) = course.convergence(case)
+    assert (named.id, named.evidence[0].value) == ("converged", 0.0)

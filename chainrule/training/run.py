@@ -32,6 +32,9 @@ class Run:
     ----------
     network, loss, optimizer, metrics, clip_norm, micro_batch_size, workers, sync_batch_norm
         As they were given to `Trainer`.
+    rank, ranks : int
+        Which of the processes this is that train together over MPI, from 0, and how many there
+        are. Alone: 0 of 1. What a callback writes, rank 0 should write alone.
     chosen_workers : int or None
         How many ``workers="auto"`` has become, once that is known.
     history : History
@@ -81,6 +84,7 @@ class Run:
         self.workers = workers
         self.sync_batch_norm = sync_batch_norm
         self.rng = check_seed(seed)
+        self.rank, self.ranks = 0, 1
         self.begin(epochs=0)
 
     def begin(self, epochs: int) -> None:

@@ -369,6 +369,7 @@ class Trainer(Run):
         step_hooks = overridden(self.callbacks, "on_step_end")
         change = None if augment is None else lambda x: augmented(x, augment, self.rng)
         ranks, together = self._ranks, self.sync_batch_norm
+        self._agree_after_step()  # a callback that was restored may have stopped already
         while self.epoch < self.epochs and not self.history.stop_reason:
             if self.batch == 0:
                 self.order = source.order(self.rng if shuffle else None)
@@ -481,10 +482,10 @@ class Trainer(Run):
         """
         if self.ranks == 1:
             return
-        wants, drawn = bool(self.history.stop_reason), fingerprint_of(self._drawn_states())
-        told = self._ranks.agree(AFTER_STEP, wants, drawn)
+        drawn = fingerprint_of(self._drawn_states())
+        told = self._ranks.agree(AFTER_STEP, bool(self.wish_to_stop), drawn)
         if told[:, 0].any():
-            reasons = self._ranks.all_of(AFTER_STEP, self.history.stop_reason)
+            reasons = self._ranks.all_of(AFTER_STEP, self.wish_to_stop)
             self.history.stop_reason = next(reason for reason in reasons if reason)
         if (told[:, 1] != told[0, 1]).any():
             self._take_over_drawn(self._ranks.from_first(AFTER_STEP, self._drawn_states))

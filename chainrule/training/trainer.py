@@ -129,8 +129,10 @@ class Trainer(Run):
         program started by ``mpiexec -n 4 python -m mpi4py train.py``. All of them do the same,
         with the same whole data, and each takes its own rows of each batch; the gradients are
         summed over them, and what is learned is the same, to rounding, as in one process. The
-        first rank alone writes checkpoints and shows progress. A rank that fails ends the
-        training on all, with its error. Several ranks need the extra ``mpi``.
+        first rank alone writes checkpoints and shows progress; callbacks are called on all, unless
+        they are `Callback.first_rank_alone`. A rank that fails ends the training on all, with its
+        error. BLAS has one thread in each. `evaluate` and `predict` are each rank's own affair.
+        Several ranks need the extra ``mpi``.
     seed : int or Generator, optional
         Where the order of the samples, the validation split and augmentation come from.
     post_mortem_file : path, optional
@@ -603,7 +605,10 @@ class Trainer(Run):
         """
         written = any(isinstance(callback, checkpoint.Checkpoint) for callback in callbacks)
         if self.ranks > 1:
-            self._refuse_other_ranks(settings_of(self, source, validation, options), callbacks)
+            more = {"resume": "given" if resume is not None else "not given"}
+            self._refuse_other_ranks(
+                settings_of(self, source, validation, options) | more, callbacks
+            )
         if written or resume is not None:
             self.settings = settings_of(self, source, validation, options)
             if CHANGING in self.settings.values():

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import operator
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial, reduce
 from typing import Any
@@ -204,9 +203,6 @@ def turns(ranks: Alone, source: Source, at_a_time: int) -> Iterator[Turn]:
         yield taken[own], dict(taken).__getitem__
 
 
-# ---------------------------------------------------------------- what has to stay the same
-
-
 def brought_together(ranks: Alone, y: Nested, y_pred: Nested) -> tuple[Nested, Nested] | None:
     """Return a batch's targets and predictions, on the first rank; None on the others."""
     of_each = ranks.to_first(AFTER_STEP, (y, y_pred))
@@ -214,8 +210,3 @@ def brought_together(ranks: Alone, y: Nested, y_pred: Nested) -> tuple[Nested, N
         return None
     truths, predictions = zip(*of_each, strict=True)
     return concatenate(list(truths)), concatenate(list(predictions))
-
-
-def fingerprint_of(states: Sequence[Any]) -> int:
-    """Return a number that other states of random generators would not have."""
-    return zlib.crc32(repr(states).encode())

@@ -46,7 +46,7 @@ PLACES = (
 )
 """Where a rank may stand, in the order of a training."""
 
-BEGIN, SETTINGS, LAYER, STEP, AFTER_STEP, EPOCH, VALIDATION, END = PLACES
+BEGIN, SETTINGS, LAYER, STEP, AFTER_STEP, EPOCH, MEASURING, END = PLACES
 
 
 class Alone:

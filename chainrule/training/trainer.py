@@ -12,7 +12,6 @@ import contextlib
 import itertools
 import os
 import time
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +38,7 @@ from chainrule.module import named_generators
 from chainrule.nested import Nested, concatenate, first_array, named_arrays, take
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
-from chainrule.training import checkpoint, failure
+from chainrule.training import agreement, checkpoint, failure
 from chainrule.training.advice import advice, note_on_the_end
 from chainrule.training.arguments import (
     arranged,
@@ -58,25 +57,13 @@ from chainrule.training.monitor import VALIDATION
 from chainrule.training.over_ranks import (
     OverRanks,
     brought_together,
-    fingerprint_of,
     parts_of_batches,
     turns,
 )
 from chainrule.training.pace import Pace
 from chainrule.training.parts import InTurn, Passed, StepFailed, Way
 from chainrule.training.progress import make_progress
-from chainrule.training.ranks import (
-    AFTER_STEP,
-    BEGIN,
-    EPOCH,
-    Alone,
-    Ranks,
-    as_ranks,
-    refuse_differences,
-    versions,
-    where_each_runs,
-)
-from chainrule.training.ranks import VALIDATION as IN_VALIDATION
+from chainrule.training.ranks import BEGIN, EPOCH, MEASURING, Alone, Ranks, as_ranks
 from chainrule.training.rehearsal import in_users_words, rehearse, rehearse_single_sample
 from chainrule.training.run import Metric, Run
 from chainrule.training.settings import WORKERS, settings_of
@@ -287,59 +274,26 @@ class Trainer(Run):
         NotFiniteError
             Training met NaN or infinity; the message is a post-mortem.
         """
-        with self._ranks.together():
-            return self._fit(
-                X,
-                y,
-                epochs=epochs,
-                batch_size=batch_size,
-                validation_data=validation_data,
-                validation_split=validation_split,
-                class_weight=class_weight,
-                sample_weight=sample_weight,
-                shuffle=shuffle,
-                drop_last=drop_last,
-                augment=augment,
-                callbacks=callbacks,
-                progress=progress,
-                resume=resume,
-            )
-
-    def _fit(
-        self,
-        X: Any,
-        y: Any,
-        *,
-        epochs: int,
-        batch_size: int,
-        validation_data: Any,
-        validation_split: float | None,
-        class_weight: ClassWeight | str | None,
-        sample_weight: Any,
-        shuffle: bool,
-        drop_last: bool,
-        augment: Augment | None,
-        callbacks: Sequence[Callback],
-        progress: bool | str,
-        resume: str | os.PathLike[str] | None,
-    ) -> History:
-        """Do what `fit` says."""
-        epochs = check_whole("epochs", epochs)
-        shuffle, drop_last = check_bool("shuffle", shuffle), check_bool("drop_last", drop_last)
-        check_augment(augment, X, y)
-        refuse_two_class_weights(self.loss, class_weight)
-        options = {
-            "validation_split": validation_split,
-            "class_weight": class_weight,
-            "shuffle": shuffle,
-            "drop_last": drop_last,
-            "augment": augment,
-        }
-        before = checkpoint.Before(self, values=resume is not None or self.rank > 0)
-        with contextlib.ExitStack() as undo, contextlib.ExitStack() as ends:
+        with (
+            self._ranks.together(),
+            contextlib.ExitStack() as undo,
+            contextlib.ExitStack() as ends,
+        ):
+            epochs = check_whole("epochs", epochs)
+            shuffle, drop_last = check_bool("shuffle", shuffle), check_bool("drop_last", drop_last)
+            check_augment(augment, X, y)
+            refuse_two_class_weights(self.loss, class_weight)
+            options = {
+                "validation_split": validation_split,
+                "class_weight": class_weight,
+                "shuffle": shuffle,
+                "drop_last": drop_last,
+                "augment": augment,
+            }
+            before = checkpoint.Before(self, values=resume is not None or self.rank > 0)
             undo.callback(before.put_back, self)
             self.begin(epochs)
-            self._begin_together()
+            agreement.begin(self, self._ranks)
             self.callbacks = arranged(make_progress(progress), callbacks)
             if self.rank:
                 self.callbacks = [c for c in self.callbacks if not c.first_rank_alone]
@@ -350,7 +304,7 @@ class Trainer(Run):
             if validation_split is not None:
                 source, validation = self._held_out(source, validation_split)
             self._look_at(source, validation)
-            self._share_values()
+            agreement.share_values(self, self._ranks)
             ends.callback(self._let_go_of_the_data)
             ends.enter_context(self._working_together())
             for callback in self.callbacks:  # ended in the opposite order, come what may
@@ -371,7 +325,7 @@ class Trainer(Run):
         step_hooks = overridden(self.callbacks, "on_step_end")
         change = None if augment is None else lambda x: augmented(x, augment, self.rng)
         ranks, together = self._ranks, self.sync_batch_norm
-        self._agree_after_step()  # a callback that was restored may have stopped already
+        agreement.after_step(self, ranks)  # a callback that was restored may have stopped already
         while self.epoch < self.epochs and not self.history.stop_reason:
             if self.batch == 0:
                 self.order = source.order(self.rng if shuffle else None)
@@ -381,13 +335,13 @@ class Trainer(Run):
                 self._step(part, batch, whole)
                 for hook in step_hooks:
                     hook(self)
-                self._agree_after_step()
+                agreement.after_step(self, ranks)
                 if self.history.stop_reason:
                     return
             self._finish_epoch(validation)
             for callback in self.callbacks:
                 callback.on_epoch_end(self)
-            self._agree_after_epoch()
+            agreement.after_epoch(self, ranks)
 
     def _step(self, part: Part, batch: Batch, whole: Callable[[], Batch]) -> None:
         """Move the parameters once, by the gradient of one batch, and note what happened.
@@ -438,72 +392,6 @@ class Trainer(Run):
         self.epoch += 1
         self.batch = 0
         self.note_metrics()
-
-    # ------------------------------------------------------------ ranks
-
-    def _begin_together(self) -> None:
-        """Let all ranks draw the same from here on."""
-        if self.ranks > 1:
-            self.notes.append(where_each_runs(self._ranks))
-            state = self._ranks.from_first(BEGIN, lambda: self.rng.bit_generator.state)
-            self.rng.bit_generator.state = state
-
-    def _restored(
-        self, path: str | os.PathLike[str] | None, source: Source
-    ) -> checkpoint.CallbackStates | None:
-        """Go on from a checkpoint, if there is one; the first rank reads it for all."""
-        if path is None:
-            return None
-        content = self._ranks.from_first(BEGIN, lambda: checkpoint.read(path))
-        return checkpoint.restore(self, path, content, source)
-
-    def _share_values(self) -> None:
-        """Let all ranks have the first one's parameters, buffers, generators and optimizer."""
-        if self.ranks == 1:
-            return
-        network, optimizer, states = self._ranks.from_first(
-            BEGIN, lambda: (self.network.state(), self.optimizer.state(), self._drawn_states())
-        )
-        if self.rank:
-            self.network.load_state(network)
-            self.optimizer.load_state(optimizer)
-            self._take_over_drawn(states)
-
-    def _drawn_states(self) -> list[Any]:
-        """Return where all random generators stand."""
-        return [rng.bit_generator.state for rng in (self.rng, *self.generators.values())]
-
-    def _take_over_drawn(self, states: Sequence[Any]) -> None:
-        for rng, state in zip((self.rng, *self.generators.values()), states, strict=True):
-            rng.bit_generator.state = state
-
-    def _agree_after_step(self) -> None:
-        """Stop all ranks where one wants to, and let generators stand at the same place on all.
-
-        They may not: a layer of a user's may draw in a way that depends on its part's length.
-        """
-        if self.ranks == 1:
-            return
-        drawn = fingerprint_of(self._drawn_states())
-        told = self._ranks.agree(AFTER_STEP, bool(self.wish_to_stop), drawn)
-        if told[:, 0].any():
-            reasons = self._ranks.all_of(AFTER_STEP, self.wish_to_stop)
-            self.history.stop_reason = next(reason for reason in reasons if reason)
-        if (told[:, 1] != told[0, 1]).any():
-            self._take_over_drawn(self._ranks.from_first(AFTER_STEP, self._drawn_states))
-
-    def _agree_after_epoch(self) -> None:
-        """Stop all ranks where one wants to; refuse to go on where they have other parameters."""
-        if self.ranks == 1:
-            return
-        self._agree_after_step()
-        told = self._ranks.agree(EPOCH, zlib.crc32(self.network.flat.values.data))
-        others = np.flatnonzero(told[:, 0] != told[0, 0]).tolist()
-        if others:
-            raise ConfigurationError(
-                f"After epoch {self.epoch} the parameters on rank(s) {others} are not those of "
-                "rank 0. A callback that changes the network must do so on all ranks alike."
-            )
 
     # ------------------------------------------------------------ workers
 
@@ -591,6 +479,15 @@ class Trainer(Run):
             source.part(self.validation_rows, EVALUATION_BATCH),
         )
 
+    def _restored(
+        self, path: str | os.PathLike[str] | None, source: Source
+    ) -> checkpoint.CallbackStates | None:
+        """Go on from a checkpoint, if there is one; the first rank reads it for all."""
+        if path is None:
+            return None
+        content = self._ranks.from_first(BEGIN, lambda: checkpoint.read(path))
+        return checkpoint.restore(self, path, content, source)
+
     def _note_settings(
         self,
         source: Source,
@@ -605,9 +502,12 @@ class Trainer(Run):
         """
         written = any(isinstance(callback, checkpoint.Checkpoint) for callback in callbacks)
         if self.ranks > 1:
-            more = {"resume": "given" if resume is not None else "not given"}
-            self._refuse_other_ranks(
-                settings_of(self, source, validation, options) | more, callbacks
+            agreement.refuse_other_trainings(
+                self,
+                self._ranks,
+                settings_of(self, source, validation, options),
+                callbacks,
+                resume is not None,
             )
         if written or resume is not None:
             self.settings = settings_of(self, source, validation, options)
@@ -616,18 +516,6 @@ class Trainer(Run):
                     "the iterable yields other batches each time, so this training cannot be gone "
                     "on with from its checkpoint; give it a method set_epoch(epoch)"
                 )
-
-    def _refuse_other_ranks(
-        self, settings: Mapping[str, Any], callbacks: Sequence[Callback]
-    ) -> None:
-        """Raise ConfigurationError unless all ranks are about to do the same."""
-        if CHANGING in settings.values():
-            raise ConfigurationError(
-                "The iterable yields other batches each time, and so others on each rank. Give it "
-                "a method set_epoch(epoch), from which its order follows."
-            )
-        more = {"epochs": self.epochs, "callbacks": [type(each).__name__ for each in callbacks]}
-        refuse_differences(self._ranks, {**versions(), **settings, **more})
 
     def _look_at(self, source: Source, validation: Source | None) -> None:
         """Tell before the first step what does not fit together, and what is to be expected."""
@@ -681,12 +569,12 @@ class Trainer(Run):
                     (number, batch[1] if self.metrics else None, measured)
                     for (number, batch), measured in zip(group, found, strict=True)
                 ]
-                for number, y, measured in itertools.chain(*ranks.all_of(IN_VALIDATION, own)):
+                for number, y, measured in itertools.chain(*ranks.all_of(MEASURING, own)):
                     if isinstance(measured, InputError):
                         told = failure.tell_measuring(self, source, number, find(number))
                         raise measured if told is None else told from None
                     measurement.add(measured.loss, measured.counts, y, measured.y_pred)
-        return ranks.from_first(IN_VALIDATION, measurement.result)
+        return ranks.from_first(MEASURING, measurement.result)
 
     def _predicted(self, batch: Batch) -> Passed | InputError:
         """Return a batch's loss and predictions; or why it has none, to be told in its turn."""

@@ -264,6 +264,20 @@ def test_ctrl_c_stops_all_ranks_after_the_same_step(tmp_path, rank):
     assert printed.count("stopped: Ctrl-C") == 1  # rank 0 alone shows progress
 
 
+@needs_mpi
+@pytest.mark.mpi
+def test_a_second_ctrl_c_ends_the_job_at_once(tmp_path):
+    process = start(2, "stuck", tmp_path, module=False)
+    began, pid = hit(process, tmp_path, 0, signal.SIGINT, 0.2)
+    time.sleep(0.3)
+    os.kill(pid, signal.SIGINT)
+    printed = ended(process)
+    assert time.monotonic() - began < 10
+    assert process.returncode != 0
+    assert "Rank 0 of 2 ends the job:\n" in printed
+    assert "KeyboardInterrupt" in printed
+
+
 # ---------------------------------------------------------------- at the door
 
 

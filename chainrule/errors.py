@@ -9,6 +9,7 @@ ChainruleError
 ├── StateError                   saved values that do not fit the network (also a ValueError)
 │   └── FileFormatError          a file that is truncated, damaged or something else
 ├── NotFiniteError               training met NaN or infinity (also an ArithmeticError)
+├── RankError                    another rank of this training failed (also a RuntimeError)
 └── MissingExtraError            an optional package is not installed (also an ImportError)
 
 Every message says what happened, what was expected and what to do about it.
@@ -27,6 +28,7 @@ __all__ = [
     "MissingExtraError",
     "ModuleError",
     "NotFiniteError",
+    "RankError",
     "ShapeError",
     "StateError",
 ]
@@ -102,6 +104,22 @@ class NotFiniteError(ChainruleError, ArithmeticError):
         super().__init__(message)
         self.finding = finding
         self.file = file
+
+
+class RankError(ChainruleError, RuntimeError):
+    """Another rank of a training over MPI failed, so this one stopped too.
+
+    Parameters
+    ----------
+    message : str
+        Which rank it was, and its traceback.
+    ranks : tuple of int
+        The ranks that failed.
+    """
+
+    def __init__(self, message: str, ranks: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.ranks = ranks
 
 
 class MissingExtraError(ChainruleError, ImportError):

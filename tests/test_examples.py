@@ -1,10 +1,13 @@
 """Every file in examples/ runs, from a checkout, in a process of its own."""
 
+import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +18,16 @@ from chainrule import Network
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 FASHION_MNIST = ROOT / "examples" / "03_fashion_mnist.py"
+SHARED_OUT = ROOT / "examples" / "06_workers_and_ranks.py"
 FIND_CHECKOUT = "sys.path.insert(0, str(Path(__file__).resolve().parent.parent))"
 
 
-def start(example: Path, folder: Path, *arguments: str) -> subprocess.Popen:
+def start(
+    example: Path, folder: Path, *arguments: str, command: Sequence[str] = (sys.executable,)
+) -> subprocess.Popen:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.Popen(
-        [sys.executable, str(example), *arguments],
+        [*command, str(example), *arguments],
         cwd=folder,  # so that a file it may write is not left in the checkout
         env=environment | {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
@@ -46,7 +52,7 @@ def test_there_are_examples():
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_every_example_runs(example, tmp_path):
     assert FIND_CHECKOUT in example.read_text(), "so that it runs where nothing is installed"
-    if example != FASHION_MNIST:  # which needs data, below
+    if example not in (FASHION_MNIST, SHARED_OUT):  # which need data, below
         assert run(example, tmp_path).strip()
 
 
@@ -129,6 +135,21 @@ def test_fashion_mnist_killed_and_started_again_ends_with_the_same_weights(few_i
     pictures = {path.name for path in (few_images / "killed").glob("*.png")}
     if "no pictures" not in resumed:
         assert pictures == {"learning_curves.png", "confusion.png", "mistakes.png"}
+
+
+def test_workers_and_ranks_learn_what_one_process_does(few_images):
+    arguments = ("--data", str(few_images), "--epochs", "2")
+    printed = [run(SHARED_OUT, few_images, *arguments, "--workers", n) for n in ("1", "2")]
+    if shutil.which("mpiexec") and importlib.util.find_spec("mpi4py"):
+        command = ["mpiexec", "-n", "2", sys.executable, "-m", "mpi4py", str(SHARED_OUT)]
+        process = start(Path("--ranks"), few_images, *arguments, command=command)
+        told, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        assert "2 process(es) of 1 worker(s)" in told
+        printed.append(told)
+    losses = [re.findall(r"loss (\S+)", text) for text in printed]
+    assert all(numbers == losses[0] for numbers in losses)
+    assert losses[0]
 
 
 def test_fashion_mnist_without_the_data_says_how_to_get_it(tmp_path):

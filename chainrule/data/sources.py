@@ -107,6 +107,12 @@ class ArraySource:
         """Return the samples of one epoch in the order to take them: drawn anew, or as they are."""
         return self.rows if rng is None else rng.permutation(self.rows)
 
+    def batch(self, order: Array, number: int, part: slice | None = None) -> Batch:
+        """Return one batch of an epoch, or a part of it; of a mapped array no more is read."""
+        rows = order[self.bounds[number] : self.bounds[number + 1]][part or slice(None)]
+        weight = None if self.weight is None else self.weight.take(rows, axis=0)
+        return take(self.X, rows), take(self.y, rows), weight
+
     def batches(self, order: Array, start: int = 0, epoch: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch, from the one with the number `start` on."""
         for first in range(start, len(self), self.chunk):

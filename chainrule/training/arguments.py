@@ -149,6 +149,7 @@ def check_arguments(
     micro_batch_size: int | None,
     workers: int | str,
     sync_batch_norm: bool,
+    ranks: int = 1,
 ) -> None:
     """Raise ConfigurationError where a Trainer is given something else than it needs."""
     check_instance(network, Network, "network must be a Network")
@@ -159,6 +160,13 @@ def check_arguments(
     if micro_batch_size is not None:
         check_whole("micro_batch_size", micro_batch_size)
     check_workers(workers)
+    if ranks > 1:
+        blas_controller()
+        if workers == "auto":
+            raise ConfigurationError(
+                "workers='auto' is found out by one process's steps; with several ranks give the "
+                "number of threads that each shall have, such as workers=1."
+            )
     if check_bool("sync_batch_norm", sync_batch_norm) and micro_batch_size is not None:
         raise ConfigurationError(
             "sync_batch_norm takes statistics over the whole batch, of which micro_batch_size lets "

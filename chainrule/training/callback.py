@@ -23,6 +23,10 @@ class Callback:
     columns: tuple[str, ...] = ()
     """What it writes itself into ``trainer.history.epochs``, so that it can be monitored."""
 
+    first_rank_alone: bool = False
+    """Whether, where several ranks train together, it is for the first of them: what writes files,
+    or shows something. All others are called on every rank."""
+
     def on_fit_begin(self, trainer: Run) -> None:
         """Act before the first step (or the next one, after a resume)."""
 

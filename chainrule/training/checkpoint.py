@@ -45,10 +45,19 @@ from chainrule.training.monitor import (
     default_monitor,
 )
 from chainrule.training.run import Run
-from chainrule.training.settings import WORKERS, refuse_other_settings, take_over_workers
+from chainrule.training.settings import (
+    RANKS,
+    WORKERS,
+    refuse_other_settings,
+    take_over_ranks,
+    take_over_workers,
+)
 
 CallbackStates = list[tuple[str, dict[str, Any]]]
 """Of each callback: the name of its class, and its state."""
+
+Content = tuple[dict[str, Array], dict[str, Any]]
+"""The arrays of a checkpoint, and its description."""
 
 
 class Checkpoint(Callback):
@@ -77,6 +86,8 @@ class Checkpoint(Callback):
         folder = "runs/fashion"
         trainer.fit(X, y, callbacks=[Checkpoint(folder)], resume=f"{folder}/last.npz")
     """
+
+    first_rank_alone = True
 
     def __init__(
         self,
@@ -204,16 +215,23 @@ def write(trainer: Run, path: str | os.PathLike[str]) -> None:
     write_archive(path, "checkpoint", arrays, description)
 
 
-def restore(trainer: Run, path: str | os.PathLike[str], source: Source) -> CallbackStates | None:
+def read(path: str | os.PathLike[str]) -> Content | None:
+    """Return what stands in a checkpoint, for `restore`; None where there is none yet."""
+    return read_archive(path, "checkpoint") if os.path.exists(path) else None
+
+
+def restore(
+    trainer: Run, path: str | os.PathLike[str], content: Content | None, source: Source
+) -> CallbackStates | None:
     """Put the trainer where the file says, if there is one; return the callbacks' states.
 
     `source` has all samples that the training was given. Whoever calls this puts everything back
     (`Before`) where it raises StateError.
     """
-    if not os.path.exists(path):
+    if content is None:
         trainer.notes.append(f"no checkpoint at {path} yet: starting from the beginning")
         return None
-    arrays, saved = read_archive(path, "checkpoint")
+    arrays, saved = content
     where = os.fspath(path)
     DESCRIPTION(saved, where)
     _check_arrays(arrays, saved, where)
@@ -268,6 +286,7 @@ def _refuse_another_training(trainer: Run, saved: Mapping[str, Any], where: str)
     rate = saved["learning_rate"]
     refuse_other_settings(trainer.settings, saved["settings"], rate, where)
     take_over_workers(trainer, saved["settings"].get(WORKERS, trainer.workers), where)
+    take_over_ranks(trainer, saved["settings"].get(RANKS, 1), where)
     if callable(trainer.optimizer.learning_rate) != (rate is None):
         raise StateError(f"{where} has a learning rate where there is a schedule here, or not.")
     kinds = {n: type(g.bit_generator).__name__ for n, g in _generators(trainer).items()}

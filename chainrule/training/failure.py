@@ -90,12 +90,13 @@ def _error(
         lines.append(f"  those are the samples {samples} of the data")
     lines.append(f"  the last losses: {', '.join(f'{v:.6g}' for v in losses) or 'none yet'}")
     file = _save(trainer, batch, rng_states, finding, losses)
-    lines.append(
+    kept = (
         f"  the batch, which are rows of your data, is in {file}: chainrule.diagnosis.replay does "
         "the step again"
         if file
         else "  to keep the batch for a replay, give Trainer a post_mortem_file"
     )
+    lines.append("  rank 0 tells where the batch is, if it was kept" if trainer.rank else kept)
     lines.append(
         "What usually helps: a smaller learning rate, clip_norm=1.0, standardised inputs, and a "
         "look at the rows named above."
@@ -128,7 +129,7 @@ def _save(
 ) -> str:
     """Write all that a replay needs; return the file's name, or nothing if it cannot be written."""
     path = _file(trainer)
-    if path is None:
+    if path is None or trainer.rank:  # the first rank writes it
         return ""
     x, y, weight = batch
     arrays = with_prefix("x", as_dict(x))

@@ -18,6 +18,8 @@ class StopFile(Callback):
     The file is removed when it has been obeyed, so that it does not stop the next training too.
     """
 
+    first_rank_alone = True
+
     def __init__(self, path: str | os.PathLike[str] = "stop") -> None:
         self.path = Path(path)
 

@@ -19,6 +19,8 @@ class CSVLog(Callback):
     A new training begins the file anew; a resumed one writes the epochs so far, then goes on.
     """
 
+    first_rank_alone = True
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._file: TextIO | None = None
@@ -52,6 +54,8 @@ class TensorBoardLog(Callback):
     every_steps : int
         How many steps between two points of the step curves.
     """
+
+    first_rank_alone = True
 
     def __init__(self, folder: str | os.PathLike[str], *, every_steps: int = 10) -> None:
         self.folder = Path(folder)

@@ -70,6 +70,8 @@ def tell_notes(trainer: Run, first: int, file: TextIO) -> int:
 class Lines(Callback):
     """A line an epoch; quick epochs share one, and a slow one gives a sign of life."""
 
+    first_rank_alone = True
+
     def __init__(self) -> None:
         self._last: float | None = None
         self._began = 0.0
@@ -105,6 +107,8 @@ class Lines(Callback):
 
 class Bar(Callback):
     """tqdm's bar over the steps of each epoch, and the epoch's line when it is full."""
+
+    first_rank_alone = True
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -146,6 +150,8 @@ class NotebookBar(Callback):
     It is plain HTML: unlike tqdm's bar for notebooks it needs no ipywidgets, and it is still there
     when the notebook is opened again. When training is over the last epoch's line remains.
     """
+
+    first_rank_alone = True
 
     def __init__(self, output: NotebookOutput) -> None:
         self._output = output

@@ -32,6 +32,9 @@ class Run:
     ----------
     network, loss, optimizer, metrics, clip_norm, micro_batch_size, workers, sync_batch_norm
         As they were given to `Trainer`.
+    rank, ranks : int
+        Which of the processes this is that train together over MPI, from 0, and how many there
+        are. Alone: 0 of 1. What a callback writes, rank 0 should write alone.
     chosen_workers : int or None
         How many ``workers="auto"`` has become, once that is known.
     history : History
@@ -53,6 +56,8 @@ class Run:
         What the history will hold of each epoch.
     settings : dict
         What has to be the same to go on from a checkpoint.
+    wish_to_stop : str
+        Why this rank wants to stop, before all have agreed to.
     ended_well : bool
         Whether training ended by itself or by `stop`, not by an error.
     """
@@ -81,6 +86,7 @@ class Run:
         self.workers = workers
         self.sync_batch_norm = sync_batch_norm
         self.rng = check_seed(seed)
+        self.rank, self.ranks = 0, 1
         self.begin(epochs=0)
 
     def begin(self, epochs: int) -> None:
@@ -98,6 +104,7 @@ class Run:
         self.settings: dict[str, Any] = {}
         self.chosen_workers: int | None = None
         self.ended_well = False
+        self.wish_to_stop = ""
         self._average: Any = None
         self.generators: dict[str, np.random.Generator] = {}
         self.source: Any = None
@@ -105,8 +112,14 @@ class Run:
         self.epoch_began = time.monotonic()
 
     def stop(self, reason: str) -> None:
-        """End training after the current step; the reason goes into ``history.stop_reason``."""
-        self.history.stop_reason = self.history.stop_reason or reason
+        """End training after the current step; the reason goes into ``history.stop_reason``.
+
+        Where several ranks train together it does so when the others have heard of it.
+        """
+        if self.ranks == 1:
+            self.history.stop_reason = self.history.stop_reason or reason
+        else:
+            self.wish_to_stop = self.wish_to_stop or reason
 
     def average_weights_with(self, average: Any) -> None:
         """Let `evaluated_weights` be those of an `ExponentialMovingAverage`."""

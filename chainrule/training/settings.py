@@ -20,7 +20,8 @@ from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.run import MOST_WORKERS, Run
 
 WORKERS = "workers"
-"""Noted too, but it may differ: what is learned is the same to rounding."""
+RANKS = "ranks"
+"""These two are noted too, but may differ: what is learned is the same to rounding."""
 
 LONGEST = 200
 """Characters of a value that are told in a message."""
@@ -49,6 +50,7 @@ def settings_of(
         "micro_batch_size": trainer.micro_batch_size,
         **({"sync_batch_norm": True} if trainer.sync_batch_norm else {}),
         WORKERS: trainer.workers,
+        RANKS: trainer.ranks,
         "metrics": dict(trainer.metrics),
         "average": [repr(c) for c in trainer.callbacks if isinstance(c, ExponentialMovingAverage)],
         **options,
@@ -88,7 +90,7 @@ def refuse_other_settings(
             f"{path} cannot be gone on from: the iterable of batches yields others each time. Give "
             "it a method set_epoch(epoch), from which its order follows."
         )
-    names = [name for name in {**saved, **now} if name != WORKERS]
+    names = [name for name in {**saved, **now} if name not in (WORKERS, RANKS)]
     differing = [name for name in names if now.get(name) != saved.get(name)]
     if now["learning_rate"] == saved_rate and "learning_rate" in differing:
         differing.remove("learning_rate")
@@ -102,6 +104,16 @@ def refuse_other_settings(
         f"{path} is of a training that was not the same:\n" + "\n".join(told) + "\n"
         "Resume with the same data and settings, or begin anew without resume=."
     )
+
+
+def take_over_ranks(trainer: Run, saved: Any, where: str) -> None:
+    """Note where there are other ranks than before."""
+    whole(1)(saved, f"{where}: {RANKS}")
+    if trainer.ranks != saved:
+        trainer.notes.append(
+            f"the checkpoint was written by {saved} rank(s), and there are {trainer.ranks} now: "
+            "the numbers are the same to rounding, not to the bit"
+        )
 
 
 def take_over_workers(trainer: Run, saved: Any, where: str) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.batch_part import Part, part_of_batch
+from chainrule.batch_part import WHOLE, Part, part_of_batch
 from chainrule.data.sources import Batch
 from chainrule.loss_functions import Loss, LossPerOutput
 from chainrule.module import Module, named_generators, walk
@@ -86,13 +86,14 @@ class Team:
     def set_gradients(self, network: Network, loss: Loss, batch: Batch) -> Passed:
         """Set the gradients of the batch's mean loss."""
         samples = len(first_array(batch[0]))
+        outer = part_of_batch.get()  # a rank's rows, of a batch that others share
         shares = shared_out(samples, self.threads.count, LEAST)
         for replica in self.replicas[: len(shares) - 1]:
             replica.follow(network)
         step = Step(
             loss,
             batch,
-            samples,
+            outer if outer is not WHOLE else Part(0, samples, samples),
             [generator.bit_generator.state for generator in self._generators[0]],
             Meeting(len(shares)) if self.together else None,
         )
@@ -180,10 +181,17 @@ def own_copy(loss: Loss) -> Loss:
 
 @contextmanager
 def team_of(
-    network: Network, workers: int, micro_batch_size: int | None = None, together: bool = False
+    network: Network,
+    workers: int,
+    micro_batch_size: int | None = None,
+    together: bool = False,
+    hold_blas: bool = False,
 ) -> Iterator[Team]:
-    """Give a team for the length of a with block; its threads are gone afterwards."""
-    with Threads(workers) as threads, drawing_for_the_batch(network):
+    """Give a team for the length of a with block; its threads are gone afterwards.
+
+    A team of one is for ranks: the same rules for a part, with others elsewhere.
+    """
+    with Threads(workers, hold_blas) as threads, drawing_for_the_batch(network):
         yield Team(network, threads, micro_batch_size, together)
 
 
@@ -196,34 +204,46 @@ class Step:
 
     loss: Loss
     batch: Batch
-    samples: int
+    of: Part
+    """Which rows of the whole batch these are."""
     states: Sequence[Any]
     """Where the network's random generators stood before it."""
     meeting: Meeting | None
 
     def part(self, rows: slice, place: int) -> Part:
         """Return what the layers are to know of a part."""
-        count = rows.stop - rows.start
+        first, count = self.of.first + rows.start, rows.stop - rows.start
         if self.meeting is None:
-            return Part(rows.start, count, self.samples)
-        return MeetingPart(rows.start, count, self.samples, self.meeting, place)
+            return Part(first, count, self.of.batch)
+        return MeetingPart(first, count, self.of, self.meeting, place)
 
 
 class MeetingPart(Part):
-    """A part that has its sums over the batch in common with all others, in threads beside it."""
+    """A part that has its sums over the batch in common with all others, in threads beside it.
+
+    What they are a part of may itself have its sums in common with others, on other ranks: the
+    first thread fetches these.
+    """
 
     together = True
 
-    def __init__(self, first: int, count: int, batch: int, meeting: Meeting, place: int) -> None:
-        super().__init__(first, count, batch)
-        self.meeting, self.place = meeting, place
+    def __init__(self, first: int, count: int, of: Part, meeting: Meeting, place: int) -> None:
+        super().__init__(first, count, of.batch)
+        self.of, self.meeting, self.place = of, meeting, place
 
     def sum(self, *numbers: Any) -> tuple[Any, ...]:
         brought = self.meeting.meet(self.place, numbers)
-        return tuple(reduce(operator.add, each) for each in zip(*brought, strict=True))
+        ours = tuple(reduce(operator.add, each) for each in zip(*brought, strict=True))
+        return self._over_all(lambda: self.of.sum(*ours), ours)
 
     def largest(self, array: Array) -> Array:
-        return reduce(np.maximum, self.meeting.meet(self.place, array))
+        ours = reduce(np.maximum, self.meeting.meet(self.place, array))
+        return self._over_all(lambda: self.of.largest(ours), ours)
+
+    def _over_all(self, fetch: Callable[[], Any], ours: Any) -> Any:
+        if not self.of.together:
+            return ours
+        return self.meeting.meet(self.place, None if self.place else fetch())[0]
 
 
 @contextmanager

@@ -30,11 +30,14 @@ class Threads:
     ----------
     count : int
         How many work at a time.
+    hold_blas : bool
+        Whether BLAS is held to one thread even where there is one of ours: for ranks, several of
+        which may share a machine.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, hold_blas: bool = False) -> None:
         self.count = count
-        self._blas = blas_controller() if count > 1 else None
+        self._blas = blas_controller() if count > 1 or hold_blas else None
         self._limit: Any = None
         self._pool: ThreadPoolExecutor | None = None
 
@@ -75,7 +78,7 @@ class Threads:
         An error in one of them is raised when all are done; of several, that of the first item.
         `give_up` is called at once, so that nobody waits for whom it has met.
         """
-        if len(items) == 1 or self._pool is None:
+        if len(items) <= 1 or self._pool is None:
             return [function(item) for item in items]
         others: list[Future[Result]] = []
         first: Future[Result] = Future()
@@ -123,7 +126,7 @@ def results(futures: Sequence[Future[Result]]) -> list[Result]:
 
 def blas_controller() -> Any:
     """Return what sets how many threads BLAS has; MissingExtraError where threadpoolctl is not."""
-    purpose = "More than one worker, which holds BLAS to one thread in each,"
+    purpose = "More than one worker or rank, which holds BLAS to one thread in each,"
     return require("threadpoolctl", EXTRA, purpose).ThreadpoolController()
 
 

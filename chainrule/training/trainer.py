@@ -2,7 +2,8 @@
 
 `Trainer.fit` checks what it is given, then runs `_train`, which is the whole loop, and `_step`,
 which is the whole step. What happens around it (checkpoints, early stopping, logs) is the work
-of callbacks.
+of callbacks. Where several processes train together, each runs all of this; what they have to
+agree on goes through `ranks.py`, for which one process is a rank that is alone.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.batch_part import WHOLE, Part
 from chainrule.checks import check_bool, check_whole
 from chainrule.data.sources import (
     CHANGING,
@@ -27,7 +29,7 @@ from chainrule.data.sources import (
     refuse_not_finite,
     split,
 )
-from chainrule.errors import ConfigurationError, InputError, ModuleError
+from chainrule.errors import ConfigurationError, InputError, ModuleError, RankError
 from chainrule.hints import OF_TRAINERS, hinting, missing
 from chainrule.loss_functions import Loss
 from chainrule.loss_functions.class_weight import ClassWeight
@@ -36,8 +38,7 @@ from chainrule.module import named_generators
 from chainrule.nested import Nested, concatenate, first_array, named_arrays, take
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
-from chainrule.parameter import Array
-from chainrule.training import checkpoint, failure
+from chainrule.training import agreement, checkpoint, failure
 from chainrule.training.advice import advice, note_on_the_end
 from chainrule.training.arguments import (
     arranged,
@@ -53,14 +54,21 @@ from chainrule.training.callback import Callback
 from chainrule.training.history import History
 from chainrule.training.measurement import Measurement
 from chainrule.training.monitor import VALIDATION
+from chainrule.training.over_ranks import (
+    OverRanks,
+    brought_together,
+    parts_of_batches,
+    turns,
+)
 from chainrule.training.pace import Pace
 from chainrule.training.parts import InTurn, Passed, StepFailed, Way
 from chainrule.training.progress import make_progress
+from chainrule.training.ranks import BEGIN, EPOCH, MEASURING, Alone, Ranks, as_ranks
 from chainrule.training.rehearsal import in_users_words, rehearse, rehearse_single_sample
 from chainrule.training.run import Metric, Run
 from chainrule.training.settings import WORKERS, settings_of
 from chainrule.training.step import StepResult, take_step
-from chainrule.training.team import Team, own_copy, team_of
+from chainrule.training.team import Team, on_its_way, own_copy, team_of
 from chainrule.training.threads import Threads
 from chainrule.watching import watched
 
@@ -102,7 +110,16 @@ class Trainer(Run):
     sync_batch_norm : bool
         Whether, with several workers, `BatchNorm` takes its statistics over the whole batch, as
         one worker does. Otherwise each worker takes them over its part, as with a batch of that
-        size, and the running statistics follow the mean of the parts'.
+        size, and the running statistics follow the mean of the parts'. Ranks are the same in this.
+    communicator : mpi4py.MPI.Intracomm, optional
+        Train together with the processes of this communicator, such as ``MPI.COMM_WORLD`` in a
+        program started by ``mpiexec -n 4 python -m mpi4py train.py``. All of them do the same,
+        with the same whole data, and each takes its own rows of each batch; the gradients are
+        summed over them, and what is learned is the same, to rounding, as in one process. The
+        first rank alone writes checkpoints and shows progress; callbacks are called on all, unless
+        they are `Callback.first_rank_alone`. A rank that fails ends the training on all, with its
+        error. BLAS has one thread in each. `evaluate` and `predict` are each rank's own affair.
+        Several ranks need the extra ``mpi``.
     seed : int or Generator, optional
         Where the order of the samples, the validation split and augmentation come from.
     post_mortem_file : path, optional
@@ -141,12 +158,21 @@ class Trainer(Run):
         micro_batch_size: int | None = None,
         workers: int | str = 1,
         sync_batch_norm: bool = False,
+        communicator: Any = None,
         seed: int | np.random.Generator | None = None,
         post_mortem_file: str | os.PathLike[str] | None = "auto",
     ) -> None:
         whole = as_loss(loss, loss_weights)
+        self._ranks: Alone = as_ranks(communicator)
         check_arguments(
-            network, whole, optimizer, clip_norm, micro_batch_size, workers, sync_batch_norm
+            network,
+            whole,
+            optimizer,
+            clip_norm,
+            micro_batch_size,
+            workers,
+            sync_batch_norm,
+            self._ranks.count,
         )
         super().__init__(
             network,
@@ -160,6 +186,7 @@ class Trainer(Run):
             workers,
             sync_batch_norm,
         )
+        self.rank, self.ranks = self._ranks.rank, self._ranks.count
         self._way: Way = InTurn(micro_batch_size)
         self._pace: Pace | None = None
         self._threads = Threads(1)
@@ -247,29 +274,37 @@ class Trainer(Run):
         NotFiniteError
             Training met NaN or infinity; the message is a post-mortem.
         """
-        epochs = check_whole("epochs", epochs)
-        shuffle, drop_last = check_bool("shuffle", shuffle), check_bool("drop_last", drop_last)
-        check_augment(augment, X, y)
-        refuse_two_class_weights(self.loss, class_weight)
-        options = {
-            "validation_split": validation_split,
-            "class_weight": class_weight,
-            "shuffle": shuffle,
-            "drop_last": drop_last,
-            "augment": augment,
-        }
-        before = checkpoint.Before(self, values=resume is not None)
-        with contextlib.ExitStack() as undo, contextlib.ExitStack() as ends:
+        with (
+            self._ranks.together(),
+            contextlib.ExitStack() as undo,
+            contextlib.ExitStack() as ends,
+        ):
+            epochs = check_whole("epochs", epochs)
+            shuffle, drop_last = check_bool("shuffle", shuffle), check_bool("drop_last", drop_last)
+            check_augment(augment, X, y)
+            refuse_two_class_weights(self.loss, class_weight)
+            options = {
+                "validation_split": validation_split,
+                "class_weight": class_weight,
+                "shuffle": shuffle,
+                "drop_last": drop_last,
+                "augment": augment,
+            }
+            before = checkpoint.Before(self, values=resume is not None or self.rank > 0)
             undo.callback(before.put_back, self)
             self.begin(epochs)
+            agreement.begin(self, self._ranks)
             self.callbacks = arranged(make_progress(progress), callbacks)
+            if self.rank:
+                self.callbacks = [c for c in self.callbacks if not c.first_rank_alone]
             source = make_source(X, y, batch_size, sample_weight, class_weight, epochs, drop_last)
             validation = self._validation_source(validation_data, validation_split)
-            self._note_settings(source, validation, options, resume)
-            resumed = checkpoint.restore(self, resume, source) if resume is not None else None
+            self._note_settings(source, validation, options, resume, callbacks)
+            resumed = self._restored(resume, source)
             if validation_split is not None:
                 source, validation = self._held_out(source, validation_split)
             self._look_at(source, validation)
+            agreement.share_values(self, self._ranks)
             ends.callback(self._let_go_of_the_data)
             ends.enter_context(self._working_together())
             for callback in self.callbacks:  # ended in the opposite order, come what may
@@ -288,62 +323,72 @@ class Trainer(Run):
     ) -> None:
         """Run the epochs that remain: the whole loop."""
         step_hooks = overridden(self.callbacks, "on_step_end")
+        change = None if augment is None else lambda x: augmented(x, augment, self.rng)
+        ranks, together = self._ranks, self.sync_batch_norm
+        agreement.after_step(self, ranks)  # a callback that was restored may have stopped already
         while self.epoch < self.epochs and not self.history.stop_reason:
             if self.batch == 0:
                 self.order = source.order(self.rng if shuffle else None)
                 self.measurement.reset()
-            for x, y, weight in source.batches(self.order, self.batch, self.epoch):
-                if augment is not None:
-                    x = augmented(x, augment, self.rng)
-                self._step(x, y, weight)
+            place = self.order, self.batch, self.epoch
+            for part, batch, whole in parts_of_batches(ranks, source, *place, together, change):
+                self._step(part, batch, whole)
                 for hook in step_hooks:
                     hook(self)
+                agreement.after_step(self, ranks)
                 if self.history.stop_reason:
                     return
             self._finish_epoch(validation)
             for callback in self.callbacks:
                 callback.on_epoch_end(self)
+            agreement.after_epoch(self, ranks)
 
-    def _step(self, x: Nested, y: Nested, weight: Array | None) -> None:
-        """Move the parameters once, by the gradient of one batch, and note what happened."""
+    def _step(self, part: Part, batch: Batch, whole: Callable[[], Batch]) -> None:
+        """Move the parameters once, by the gradient of one batch, and note what happened.
+
+        `batch` is the part of it that this rank takes; `whole` gives all of it, for post-mortems.
+        """
         rng_states = [rng.bit_generator.state for rng in self.generators.values()]
-        batch = x, y, weight
         began = time.perf_counter()
         try:
-            result = take_step(
-                self.network, self.loss, self.optimizer, batch, self.clip_norm, self._way
-            )
-        except (InputError, StepFailed) as error:
+            with on_its_way(part):
+                result = take_step(
+                    self.network, self.loss, self.optimizer, batch, self.clip_norm, self._way
+                )
+        except (InputError, StepFailed, RankError) as error:
             named = dict(zip(self.generators, rng_states, strict=True))
-            told = failure.tell(self, batch, named, error)
+            told = failure.tell(self, whole(), named, error)
             if told is None:
                 raise
             raise told from None
         if self._pace is not None:
-            samples = len(first_array(x))
+            samples = len(first_array(batch[0]))
             self._follow_pace(self._pace, time.perf_counter() - began, samples)
         self.batch += 1
         self.step += 1
-        self._record(y, result)
+        self._record(part, batch[1], result)
 
-    def _record(self, y: Nested, result: StepResult) -> None:
+    def _record(self, part: Part, y: Nested, result: StepResult) -> None:
         columns = self.history.steps
         columns["loss"].append(result.loss)
         columns["gradient_norm"].append(result.gradient_norm)
         columns["learning_rate"].append(result.learning_rate)
-        self.measurement.add(result.loss, result.counts, y, result.y_pred)
+        split = self.metrics and part is not WHOLE
+        pair = brought_together(self._ranks, y, result.y_pred) if split else (y, result.y_pred)
+        if pair is not None and not self.rank:  # the first one measures for all
+            self.measurement.add(result.loss, result.counts, *pair)
 
     def _finish_epoch(self, validation: Source | None) -> None:
         """Write the epoch's row into the history."""
-        row = self.measurement.result()
+        row = {} if self.rank else self.measurement.result()
         if validation is not None:
             with self.evaluated_weights():
-                measured = self._measure(validation)
+                measured = self._measure(validation, self._ranks)
             row |= {VALIDATION + name: value for name, value in measured.items()}
         now = time.monotonic()
         row["learning_rate"] = self.history.steps["learning_rate"][-1]
         row["seconds"], self.epoch_began = now - self.epoch_began, now
-        self.history.add_epoch(row)
+        self.history.add_epoch(self._ranks.from_first(EPOCH, lambda: row))
         self.epoch += 1
         self.batch = 0
         self.note_metrics()
@@ -355,14 +400,17 @@ class Trainer(Run):
         """Let the workers share the steps, and what is measured, within the block."""
         workers, alone = self._number_of_workers(), InTurn(self.micro_batch_size)
         self._go_on(alone)
-        if workers == 1:
+        several = isinstance(self._ranks, Ranks)
+        if workers == 1 and not several:
             yield
             return
         together = self.sync_batch_norm
-        with team_of(self.network, workers, self.micro_batch_size, together) as team:
+        with team_of(self.network, workers, self.micro_batch_size, together, several) as team:
             if self.workers == "auto" and self.chosen_workers is None:
                 self._pace = Pace(alone, team)
             self._go_on(team if self._pace is None else self._pace.way)
+            if isinstance(self._ranks, Ranks):
+                self._way = OverRanks(self._ranks, team)
             try:
                 yield
             finally:
@@ -431,15 +479,36 @@ class Trainer(Run):
             source.part(self.validation_rows, EVALUATION_BATCH),
         )
 
+    def _restored(
+        self, path: str | os.PathLike[str] | None, source: Source
+    ) -> checkpoint.CallbackStates | None:
+        """Go on from a checkpoint, if there is one; the first rank reads it for all."""
+        if path is None:
+            return None
+        content = self._ranks.from_first(BEGIN, lambda: checkpoint.read(path))
+        return checkpoint.restore(self, path, content, source)
+
     def _note_settings(
         self,
         source: Source,
         validation: Source | None,
         options: Mapping[str, Any],
         resume: str | os.PathLike[str] | None,
+        callbacks: Sequence[Callback],
     ) -> None:
-        """Note what must be the same to go on from here, where a checkpoint is read or written."""
-        written = any(isinstance(callback, checkpoint.Checkpoint) for callback in self.callbacks)
+        """Note what must be the same to go on from here, where a checkpoint is read or written.
+
+        And on all ranks.
+        """
+        written = any(isinstance(callback, checkpoint.Checkpoint) for callback in callbacks)
+        if self.ranks > 1:
+            agreement.refuse_other_trainings(
+                self,
+                self._ranks,
+                settings_of(self, source, validation, options),
+                callbacks,
+                resume is not None,
+            )
         if written or resume is not None:
             self.settings = settings_of(self, source, validation, options)
             if CHANGING in self.settings.values():
@@ -485,21 +554,27 @@ class Trainer(Run):
         """
         source = make_source(X, y, batch_size, sample_weight)
         rehearse(self, source)
-        return self._measure(source)
+        return self._measure(source, Alone())
 
-    def _measure(self, source: Source) -> dict[str, float]:
-        """Return the loss and the metrics over a source that is not trained on."""
-        measurement = Measurement(self.metrics)
-        batches = enumerate(source.batches(source.order(None)))
+    def _measure(self, source: Source, ranks: Alone) -> dict[str, float]:
+        """Return the loss and the metrics over a source that is not trained on.
+
+        The ranks take batches in turn, and the first one measures.
+        """
+        measurement = Measurement(self.metrics if ranks.first else {})
         with self._threads_for(len(source)) as threads:
-            while group := list(itertools.islice(batches, threads.count)):
+            for group, find in turns(ranks, source, threads.count):
                 found = threads.map(self._predicted, [batch for _, batch in group])
-                for (number, batch), measured in zip(group, found, strict=True):
+                own = [
+                    (number, batch[1] if self.metrics else None, measured)
+                    for (number, batch), measured in zip(group, found, strict=True)
+                ]
+                for number, y, measured in itertools.chain(*ranks.all_of(MEASURING, own)):
                     if isinstance(measured, InputError):
-                        told = failure.tell_measuring(self, source, number, batch)
+                        told = failure.tell_measuring(self, source, number, find(number))
                         raise measured if told is None else told from None
-                    measurement.add(measured.loss, measured.counts, batch[1], measured.y_pred)
-        return measurement.result()
+                    measurement.add(measured.loss, measured.counts, y, measured.y_pred)
+        return ranks.from_first(MEASURING, measurement.result)
 
     def _predicted(self, batch: Batch) -> Passed | InputError:
         """Return a batch's loss and predictions; or why it has none, to be told in its turn."""
@@ -508,7 +583,8 @@ class Trainer(Run):
         try:
             y_pred = self.network.predict(x)
             value = loss.forward(y, y_pred, weight)
-            return Passed(loss.total_weight(y, y_pred, weight), value, y_pred)
+            counts = loss.total_weight(y, y_pred, weight)
+            return Passed(counts, value, y_pred if self.metrics else None)
         except InputError as error:
             return error
 

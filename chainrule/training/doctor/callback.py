@@ -65,6 +65,8 @@ class Doctor(Callback):
         What was found; after training, however it ended.
     """
 
+    first_rank_alone = True
+
     def __init__(self, *, every: int = 200, show: bool = True) -> None:
         self.every = check_whole("every", every)
         self.show = check_bool("show", show)

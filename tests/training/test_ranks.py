@@ -1,0 +1,372 @@
+"""Ranks: processes over MPI learn what one does, and none is left hanging where one fails."""
+
+import importlib.util
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chainrule import (
+    SGD,
+    CategoricalCrossEntropy,
+    ConfigurationError,
+    InputError,
+    MissingExtraError,
+    Network,
+    RankError,
+    Trainer,
+)
+from chainrule.batch_part import WHOLE
+from chainrule.data.sources import ArraySource
+from chainrule.training.over_ranks import (
+    part_of_rank,
+    parts_of_batches,
+    refuse_other_lengths,
+    turns,
+)
+from chainrule.training.ranks import Alone, _by_rank, as_ranks, rank_error
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+SECONDS = 60
+
+needs_mpi = pytest.mark.skipif(
+    importlib.util.find_spec("mpi4py") is None or shutil.which("mpiexec") is None,
+    reason="needs mpi4py and mpiexec (the extra 'mpi')",
+)
+
+
+def start(count, name, folder, *more, module=True):
+    """Start a program on so many ranks."""
+    run = ["-m", "mpi4py"] if module else []
+    paths = os.pathsep.join([str(ROOT), str(HERE)])
+    return subprocess.Popen(
+        ["mpiexec", "-n", str(count), sys.executable, "-W", "error", *run]
+        + [HERE / "program_of_ranks.py", name, folder, *map(str, more)],
+        env={**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def ended(process):
+    """Return what a program has printed, once it has ended; it must not hang."""
+    try:
+        return process.communicate(timeout=SECONDS)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGTERM)
+        pytest.fail(f"it hangs: {process.communicate()[0]}")
+
+
+def found(count, name, folder, *more, module=True):
+    """Return what each rank has found."""
+    process = start(count, name, folder, *more, module=module)
+    printed = ended(process)
+    assert process.returncode == 0, printed
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(count)]
+
+
+# ---------------------------------------------------------------- the same numbers
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """Where it is written what one process learns in each case."""
+    folder = tmp_path_factory.mktemp("reference")
+    assert found(1, "reference", folder) == [True]
+    return folder
+
+
+@needs_mpi
+@pytest.mark.mpi
+@pytest.mark.parametrize(("count", "cases"), [(2, 16), (3, 5), (4, 2)])
+def test_one_process_and_several_ranks_learn_the_same(tmp_path, reference, count, cases):
+    for of_rank in found(count, "same_numbers", tmp_path, reference):
+        assert len(of_rank) == cases
+        for case, difference in of_rank.items():
+            assert difference < 1e-10, case
+
+
+@needs_mpi
+@pytest.mark.mpi
+def test_workers_within_ranks_and_what_is_measured(tmp_path):
+    for of_rank in found(2, "workers_and_ranks", tmp_path):
+        assert of_rank["weights"] < 1e-10
+        assert of_rank["epochs"] < 1e-10
+        assert of_rank["micro-batches"] < 1e-12
+        assert of_rank["again"], "the same ranks, but other bits"
+
+
+@needs_mpi
+@pytest.mark.mpi
+def test_all_ranks_begin_with_what_the_first_one_has(tmp_path):
+    for networks, orders, drawn, epochs in found(2, "own_seeds", tmp_path):
+        assert networks == 1
+        assert orders == drawn == 2
+        assert epochs == 2  # early stopping was of one mind
+
+
+@needs_mpi
+@pytest.mark.mpi
+def test_each_rank_takes_its_rows_of_an_iterables_batches(tmp_path):
+    assert max(found(2, "iterable", tmp_path)) < 1e-12
+
+
+# ---------------------------------------------------------------- refusals
+
+
+@needs_mpi
+@pytest.mark.mpi
+def test_ranks_that_differ_are_refused_with_their_names(tmp_path):
+    first, second = found(2, "refused", tmp_path)
+    own = ("own door", "all alike")
+    assert {k: v for k, v in first.items() if k not in own} == {
+        k: v for k, v in second.items() if k not in own
+    }
+    expected = {
+        "length": "samples: 53 on rank 0, 52 on rank 1",
+        "values": "X, y and weights: ",
+        "architecture": "network: ",
+        "dtype": "dtype: 'float64' on rank 0, 'float32' on rank 1",
+        "settings": "batch_size: 12 on rank 0, 13 on rank 1",
+        "resume": "resume: 'given' on rank 0, 'not given' on rank 1",
+        "epochs": "epochs: 2 on rank 0, 3 on rank 1",
+        "version": "the version of chainrule: '0.0' on rank 0, '0.1' on rank 1",
+        "random": "a method set_epoch(epoch), from which its order follows",
+        "drift": "After epoch 1 the parameters on rank(s) [1] are not those of rank 0",
+        "short": "in a step on rank 0, at the end of an epoch on rank 1",
+    }
+    for name, words in expected.items():
+        assert first[name].startswith("ConfigurationError"), first[name]
+        assert words in first[name]
+    assert "learning_rate: 0.1 on rank 0, 0.2 on rank 1" in first["settings"]
+    assert second["own door"].startswith("InputError: X and y must have the same number")
+    assert first["own door"].startswith("RankError: Rank 1 of 2 failed:\nTraceback")
+    assert "X has 53, y has 3" in first["own door"]
+    assert first["all alike"] == second["all alike"] == second["own door"]
+    assert first["nothing"] == second["nothing"] == "nothing"
+
+
+# ---------------------------------------------------------------- faults
+
+
+@needs_mpi
+@pytest.mark.mpi
+@pytest.mark.parametrize(
+    ("where", "who", "module"),
+    [
+        ("data", 1, True),
+        ("callback", 0, False),
+        ("layer", 1, False),
+        ("metric", 0, True),
+        ("end", 1, False),
+        ("outside", 1, False),
+        ("exit", 1, False),
+    ],
+)
+def test_a_rank_that_raises_ends_the_job_with_its_name_and_cause(tmp_path, where, who, module):
+    process = start(2, "raises", tmp_path, where, who, module=module)
+    printed = ended(process)
+    assert process.returncode != 0
+    cause = "SystemExit: 3" if where == "exit" else f"OSError: the disk of rank {who} is gone"
+    assert cause in printed
+    if where != "outside":
+        told = (f"Rank {who} of 2 failed:\n", f"That was on rank {who} of 2")
+        assert any(words in printed for words in told)
+    assert not list(tmp_path.glob("*.json"))
+
+
+@needs_mpi
+@pytest.mark.mpi
+def test_nan_on_one_rank_is_told_by_all_as_by_one_process(tmp_path):
+    (alone,) = found(1, "not_finite", tmp_path)
+    (tmp_path / "post_mortem_0.npz").unlink()
+    ranks = found(2, "not_finite", tmp_path)
+    assert len(alone) == 2
+    for place, (told, step) in enumerate(alone):
+        assert [steps for _, steps in (rank[place] for rank in ranks)] == [step] * 2
+        assert ranks[0][place][0].splitlines()[:3] == told.splitlines()[:3]
+        assert ranks[1][place][0].splitlines()[:3] == told.splitlines()[:3]
+        assert "the samples 47 of the data" in told
+        assert f"post_mortem_{place}.npz" in ranks[0][place][0]
+        assert "rank 0 tells where" in ranks[1][place][0]
+    assert len(list(tmp_path.glob("post_mortem_*"))) == 2
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """What one process learns that nobody interrupts."""
+    return found(1, "long", tmp_path_factory.mktemp("one"))[0]
+
+
+def differences(a, b):
+    return max(np.abs(np.array(a[name]) - np.array(b[name])).max() for name in a)
+
+
+def hit(process, folder, rank, number, seconds):
+    """Send a signal to a rank, or to mpiexec, so many seconds after training began."""
+    files = [folder / f"pid{rank}" for rank in range(2)]
+    until = time.monotonic() + SECONDS
+    while not all(file.exists() and file.read_text() for file in files):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    time.sleep(seconds)
+    target = process.pid if rank is None else int((folder / f"pid{rank}").read_text())
+    os.kill(target, number)
+    return time.monotonic(), target
+
+
+@needs_mpi
+@pytest.mark.mpi
+@pytest.mark.parametrize(("seed", "then"), [(0, 1), (1, 3)])
+def test_a_rank_killed_at_any_moment_ends_the_job_and_the_checkpoint_goes_on(
+    tmp_path, uninterrupted, seed, then
+):
+    draw = random.Random(seed)
+    process = start(2, "long", tmp_path)
+    began, pid = hit(process, tmp_path, draw.randrange(2), signal.SIGKILL, draw.uniform(0, 0.8))
+    printed = ended(process)
+    assert time.monotonic() - began < 10
+    assert process.returncode != 0
+    assert f"is process {pid} on " in printed  # so that mpiexec's message has a rank
+    assert f"PID {pid}" in printed
+    assert "signal 9" in printed
+    for of_rank in found(then, "long", tmp_path):
+        assert of_rank["step"] == 30 * 4
+        assert differences(uninterrupted["state"], of_rank["state"]) < 1e-10
+
+
+@needs_mpi
+@pytest.mark.mpi
+@pytest.mark.parametrize("rank", [1, None])
+def test_ctrl_c_stops_all_ranks_after_the_same_step(tmp_path, rank):
+    process = start(2, "long", tmp_path)
+    hit(process, tmp_path, rank, signal.SIGINT, 0.2)
+    printed = ended(process)
+    assert process.returncode == 0, printed
+    stopped = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)]
+    assert stopped[0] == stopped[1]
+    assert stopped[0]["stop"] == "Ctrl-C"
+    assert 0 < stopped[0]["step"] < 120
+    assert printed.count("stopped: Ctrl-C") == 1  # rank 0 alone shows progress
+
+
+@needs_mpi
+@pytest.mark.mpi
+def test_a_second_ctrl_c_ends_the_job_at_once(tmp_path):
+    process = start(2, "stuck", tmp_path, module=False)
+    began, pid = hit(process, tmp_path, 0, signal.SIGINT, 0.2)
+    time.sleep(0.3)
+    os.kill(pid, signal.SIGINT)
+    printed = ended(process)
+    assert time.monotonic() - began < 10
+    assert process.returncode != 0
+    assert "Rank 0 of 2 ends the job:\n" in printed
+    assert "KeyboardInterrupt" in printed
+
+
+# ---------------------------------------------------------------- at the door
+
+
+def test_without_mpi4py_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    monkeypatch.setitem(sys.modules, "mpi4py.MPI", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'chainrule\[mpi\]'"):
+        as_ranks(object())
+    assert type(as_ranks(None)) is Alone
+
+
+class Ranks(Alone):
+    """As if there were others, which are not asked."""
+
+    def __init__(self, rank, count):
+        self.rank, self.count = rank, count
+
+
+def test_each_row_of_a_batch_is_taken_by_one_rank_and_no_other_is_read():
+    class Noticed(np.ndarray):
+        """Notes which rows are taken."""
+
+        def take(self, rows, axis=0, **options):
+            read.extend(np.asarray(rows).tolist())
+            return np.asarray(self).take(rows, axis=axis, **options)
+
+    y, order = np.arange(31.0), np.random.default_rng(0).permutation(31)
+    for count in (2, 3, 4):
+        by_rank = []
+        for rank in range(count):
+            read = []
+            source = ArraySource(y[:, None], y, None, np.arange(31), 14)
+            source.y = y.view(Noticed)
+            parts = list(parts_of_batches(Ranks(rank, count), source, order, 0, 0))
+            by_rank.append(parts)
+            expected = [number for _, (_, own, _), _ in parts for number in own.tolist()]
+            assert read == expected
+        for number, (bounds, others) in enumerate(
+            zip(((0, 14), (14, 28), (28, 31)), zip(*by_rank, strict=True), strict=True)
+        ):
+            rows = order[slice(*bounds)].tolist()
+            taken = [own.tolist() for _, (_, own, _), _ in others]
+            if number == 2:  # too few for two samples a rank
+                assert taken == [rows] * count
+                assert all(part is WHOLE for part, *_ in others)
+            else:
+                assert list(itertools.chain(*taken)) == rows
+                assert max(map(len, taken)) - min(map(len, taken)) <= 1
+                assert [part.first for part, *_ in others] == np.cumsum(
+                    [0, *map(len, taken[:-1])]
+                ).tolist()
+            assert others[0][2]()[1].tolist() == rows
+
+
+def test_ranks_predict_in_turns():
+    source = ArraySource(np.arange(50.0)[:, None], np.arange(50.0), None, np.arange(50), 5)
+    by_rank = [list(turns(Ranks(rank, 3), source, 2)) for rank in range(3)]
+    assert len({len(of_rank) for of_rank in by_rank}) == 1
+    numbers = [
+        number
+        for turn in zip(*by_rank, strict=True)
+        for batches, _ in turn
+        for number, _ in batches
+    ]
+    assert numbers == list(range(10))
+    batches, find = by_rank[1][0]
+    assert batches[0][1][1].tolist() == find(2)[1].tolist() == [10.0, 11.0, 12.0, 13.0, 14.0]
+
+
+def test_a_batch_that_is_too_small_is_not_shared_out():
+    assert part_of_rank(Ranks(1, 3), 5) is WHOLE
+    part = part_of_rank(Ranks(1, 3), 7)
+    assert (part.first, part.count, part.batch) == (2, 2, 7)
+    assert part_of_rank(Alone(), 100) is WHOLE
+
+
+def test_what_is_told_names_the_ranks():
+    assert _by_rank(["a", "b", "a", "a"]) == "a on ranks 0, 2 and 3, b on rank 1"
+    error = rank_error(["", "ValueError: x", ""])
+    assert isinstance(error, RankError)
+    assert error.ranks == (1,)
+    assert str(error) == "Rank 1 of 3 failed:\nValueError: x\nSo this rank stopped too."
+    with pytest.raises(InputError, match="12 samples on rank 0, 9 samples on rank 1"):
+        refuse_other_lengths(Alone(), np.array([12.0, 9.0]))
+
+
+@needs_mpi
+@pytest.mark.mpi
+@pytest.mark.parametrize("wrong", [2, "world"])
+def test_what_is_no_communicator_is_refused(wrong):
+    with pytest.raises(ConfigurationError, match="communicator must be one of mpi4py"):
+        Trainer(Network([4, 3]), CategoricalCrossEntropy(), SGD(0.1), communicator=wrong)

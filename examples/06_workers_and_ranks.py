@@ -1,12 +1,13 @@
-"""Fashion-MNIST on all cores of a machine, and on several processes: the same, in less time.
+"""Fashion-MNIST on all cores of a machine, and on several processes: the same, shared out.
 
     python examples/06_workers_and_ranks.py                                  # one process
     python examples/06_workers_and_ranks.py --workers 2                      # two threads
     mpiexec -n 2 python -m mpi4py examples/06_workers_and_ranks.py --ranks   # two processes
 
 All three learn the same, to rounding: each batch is shared out, and the gradients of the shares are
-summed. Threads need the extra ``workers``, processes ``mpi``. With --ranks the processes may be on
-several machines; each has to find the data. A tenth of the images is held out, and measured by all.
+summed. Whether that is faster depends on the machine: each run prints how long it took. Threads
+need the extra ``workers``, processes ``mpi``. With --ranks the processes may be on several
+machines; each has to find the data. A tenth of the images is held out, and measured by all.
 
 Needs NumPy and the data; the network is that of 03_fashion_mnist.py.
 """

@@ -102,9 +102,9 @@ class Trainer(Run):
         with less memory. (Batch normalisation sees the parts.)
     workers : int or "auto"
         How many threads share each batch, and predictions: each takes a part of it forward and
-        back, and the gradients are summed. The same step, to rounding, in less time where a
-        network computes for some milliseconds on more than one processor; the same number of
-        workers gives the same bits each time. ``"auto"`` takes the first steps with one and with
+        back, and the gradients are summed. The same step, to rounding; whether it takes less time
+        depends on the network and the machine. The same number of workers gives the same bits
+        each time. ``"auto"`` takes the first steps with one and with
         as many as there are processors, goes on with what is faster, and says so in
         `History.notes`. More than one need the extra ``workers``.
     sync_batch_norm : bool

@@ -38,6 +38,7 @@ class Threads:
     def __init__(self, count: int, hold_blas: bool = False) -> None:
         self.count = count
         self._blas = blas_controller() if count > 1 or hold_blas else None
+        self._always_held = hold_blas
         self._limit: Any = None
         self._pool: ThreadPoolExecutor | None = None
 
@@ -66,6 +67,13 @@ class Threads:
             self._limit.restore_original_limits()
             self._limit = None
 
+    def fit_blas_to(self, parts: int) -> None:
+        """Let BLAS have one thread where several of ours are at work, else all that it had."""
+        if parts > 1 or self._always_held:
+            self.hold_blas_back()
+        else:
+            self.let_blas_go()
+
     def map(
         self,
         function: Callable[[Item], Result],
@@ -78,8 +86,10 @@ class Threads:
         An error in one of them is raised when all are done; of several, that of the first item.
         `give_up` is called at once, so that nobody waits for whom it has met.
         """
-        if len(items) <= 1 or self._pool is None:
+        if len(items) <= 1:
             return [function(item) for item in items]
+        if self._pool is None:
+            raise RuntimeError("Threads work within their with block alone; this one is left.")
         others: list[Future[Result]] = []
         first: Future[Result] = Future()
         work = function if give_up is None else giving_up(function, give_up)

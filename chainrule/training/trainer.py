@@ -103,7 +103,8 @@ class Trainer(Run):
     workers : int or "auto"
         How many threads share each batch, and predictions: each takes a part of it forward and
         back, and the gradients are summed. The same step, to rounding; whether it takes less time
-        depends on the network and the machine. The same number of workers gives the same bits
+        depends on the network and the machine. Batches of recurrent layers are shared out only
+        where they are large; a note says from which size on. The same number of workers gives the same bits
         each time. ``"auto"`` takes the first steps with one and with
         as many as there are processors, goes on with what is faster, and says so in
         `History.notes`. More than one need the extra ``workers``.

@@ -324,7 +324,7 @@ def higher_rate(plan: Prescription, finding: Finding) -> str:
 
 def stop_early(plan: Prescription, finding: Finding) -> str:
     """Stop where the validation loss is lowest, with a little weight decay."""
-    plan.validation_split = None if plan.case.validation else 0.2
+    plan.validation_split = 0.2
     plan.callbacks = [EarlyStopping(patience=10)]
     if not plan.optimizer.weight_decay:
         plan.optimizer.weight_decay = 1e-4

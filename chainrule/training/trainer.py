@@ -500,17 +500,15 @@ class Trainer(Run):
 
         And on all ranks.
         """
-        written = any(isinstance(callback, checkpoint.Checkpoint) for callback in callbacks)
+        resumed = resume is not None
+        kept = resumed or any(isinstance(c, checkpoint.Checkpoint) for c in callbacks)
+        if not kept and self.ranks == 1:
+            return  # reading all data for their fingerprint takes time
+        settings = settings_of(self, source, validation, options)
         if self.ranks > 1:
-            agreement.refuse_other_trainings(
-                self,
-                self._ranks,
-                settings_of(self, source, validation, options),
-                callbacks,
-                resume is not None,
-            )
-        if written or resume is not None:
-            self.settings = settings_of(self, source, validation, options)
+            agreement.refuse_other_trainings(self, self._ranks, settings, callbacks, resumed)
+        if kept:
+            self.settings = settings
             if CHANGING in self.settings.values():
                 self.notes.append(
                     "the iterable yields other batches each time, so this training cannot be gone "

@@ -104,9 +104,9 @@ class Trainer(Run):
         How many threads share each batch, and predictions: each takes a part of it forward and
         back, and the gradients are summed. The same step, to rounding; whether it takes less time
         depends on the network and the machine. The same number of workers gives the same bits
-        each time. ``"auto"`` takes the first steps with one and with
-        as many as there are processors, goes on with what is faster, and says so in
-        `History.notes`. More than one need the extra ``workers``.
+        each time. ``"auto"`` takes the first steps with one and with as many as there are
+        processors, goes on with what is faster, and says so in `History.notes`. More than one need
+        the extra ``workers``.
     sync_batch_norm : bool
         Whether, with several workers, `BatchNorm` takes its statistics over the whole batch, as
         one worker does. Otherwise each worker takes them over its part, as with a batch of that

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from chainrule.diagnosis.doctor.case import Case, Trial
 from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
 from chainrule.diagnosis.doctor.gradients import exploded_at_the_start
 from chainrule.diagnosis.doctor.start import cut_off
+from chainrule.optimizers import Optimizer
 
 TOO_LONG = (
     "A step that is too long leaps over the valley that the gradient points into. The loss then "
@@ -206,7 +208,7 @@ def unchanged_layer(case: Case) -> Iterator[Finding]:
         if multiplier == 0 and fnmatch.fnmatchcase(path, pattern)
     ]
     if frozen:
-        yield _frozen(case, frozen)
+        yield _frozen(case, case.optimizer, frozen)
     still = _never_moved(case, set(frozen))
     if still:
         yield Finding(
@@ -225,7 +227,12 @@ def unchanged_layer(case: Case) -> Iterator[Finding]:
         )
 
 
-def _frozen(case: Case, frozen: list[str]) -> Finding:
+def not_freezing(optimizer: Optimizer) -> dict[str, Any]:
+    """Return the optimizer's `lr_multipliers` without those of 0."""
+    return {p: factor for p, factor in optimizer.lr_multipliers.items() if factor != 0}
+
+
+def _frozen(case: Case, optimizer: Optimizer, frozen: list[str]) -> Finding:
     """Tell which parameters are frozen, and whether training is much better without that."""
     evidence = [Evidence("their learning rate", 0.0, "above 0, if they are to learn")]
     severity, told = NOTE, ""
@@ -240,7 +247,6 @@ def _frozen(case: Case, frozen: list[str]) -> Finding:
             evidence.append(
                 Evidence("loss with nothing frozen", case.unfrozen.last, f"{case.trial.last:.3g}")
             )
-    kept = {p: f for p, f in getattr(case.optimizer, "lr_multipliers", {}).items() if f != 0}
     return Finding(
         "unchanged-layer",
         severity,
@@ -249,7 +255,7 @@ def _frozen(case: Case, frozen: list[str]) -> Finding:
         tuple(evidence),
         "A multiplier of 0 keeps a parameter as it is. That is right for layers that were trained "
         "before, and wrong for those that are new.",
-        f"optimizer.lr_multipliers = {kept}",
+        f"optimizer.lr_multipliers = {not_freezing(optimizer)}",
         layers=tuple(frozen),
     )
 

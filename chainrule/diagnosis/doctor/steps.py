@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from chainrule.diagnosis.doctor import thresholds as t
 from chainrule.diagnosis.doctor.case import Case, Trial
 from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
 from chainrule.diagnosis.doctor.gradients import exploded_at_the_start
+from chainrule.diagnosis.doctor.snapshot import Snapshot
 from chainrule.diagnosis.doctor.start import cut_off
 from chainrule.optimizers import Optimizer
 
@@ -40,9 +41,7 @@ def origin(trial: Trial, floor: float) -> float:
 
 def update_ratio(case: Case) -> float:
     """Return by which part of their size a step moves the weights: the median of those measured."""
-    ratios = [p.update_ratio for s in case.measured for p in s.parameters if p.weighs]
-    ratios = [r for r in ratios if math.isfinite(r) and r > 0]
-    return float(np.median(ratios)) if ratios else float("nan")
+    return _median([r for r in _update_ratios(case.measured) if r > 0])
 
 
 def not_the_rate(case: Case) -> bool:
@@ -134,9 +133,16 @@ def _diverged(case: Case, trial: Trial) -> Iterator[Finding]:
 
 def first_update(case: Case) -> float:
     """Return by which part of their size the first step measured moved the weights: the median."""
-    first = case.measured[0].parameters if case.measured else []
-    ratios = [p.update_ratio for p in first if p.weighs and math.isfinite(p.update_ratio)]
-    return float(np.median(ratios)) if ratios else float("nan")
+    return _median(_update_ratios(case.measured[:1]))
+
+
+def _update_ratios(snapshots: Sequence[Snapshot]) -> list[float]:
+    ratios = [p.update_ratio for s in snapshots for p in s.parameters if p.weighs]
+    return [ratio for ratio in ratios if math.isfinite(ratio)]
+
+
+def _median(numbers: Sequence[float]) -> float:
+    return float(np.median(numbers)) if numbers else float("nan")
 
 
 def learning_rate_too_low(case: Case) -> Iterator[Finding]:

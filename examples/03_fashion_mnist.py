@@ -56,6 +56,17 @@ def small_cnn(seed):
     )
 
 
+def read(folder, count):
+    """Return the first images and labels, those to test on, and the images' mean and deviation."""
+    try:
+        images, labels, *test = read_mnist(folder)
+    except FileNotFoundError as error:
+        raise SystemExit(f"{error}\nThen: --data FOLDER, if they are elsewhere.") from None
+    images, labels = images[:count], labels[:count]
+    scale = float(images.mean()), float(images.std())  # of the training images alone
+    return (images, labels), test, scale
+
+
 def as_input(images, mean, std):
     """Return images (N, 28, 28) of bytes as (N, 1, 28, 28), standardised."""
     return (images[:, np.newaxis].astype(np.float32) - mean) / std
@@ -83,12 +94,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
-    try:
-        images, labels, test_images, test_labels = read_mnist(options.data)
-    except FileNotFoundError as error:
-        raise SystemExit(f"{error}\nThen: --data FOLDER, if they are elsewhere.") from None
-    images, labels = images[: options.images], labels[: options.images]
-    mean, std = float(images.mean()), float(images.std())  # of the training images alone
+    (images, labels), (test_images, test_labels), (mean, std) = read(options.data, options.images)
     X, X_test = as_input(images, mean, std), as_input(test_images, mean, std)
 
     network = small_cnn(options.seed)

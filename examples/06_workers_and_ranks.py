@@ -9,7 +9,7 @@ summed. Whether that is faster depends on the machine: each run prints how long 
 need the extra ``workers``, processes ``mpi``. With --ranks the processes may be on several
 machines; each has to find the data. A tenth of the images is held out, and measured by all.
 
-Needs NumPy and the data; the network is that of 03_fashion_mnist.py.
+Needs NumPy and the data; 03_fashion_mnist.py reads them and has the network.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout, not installed
 
-from chainrule import Adam, CategoricalCrossEntropy, Checkpoint, OneCycle, Trainer, read_mnist
+from chainrule import Adam, CategoricalCrossEntropy, Checkpoint, OneCycle, Trainer
 from chainrule.metrics import accuracy
 
 fashion_mnist = importlib.import_module("03_fashion_mnist")
@@ -45,12 +45,8 @@ def main():
     parser.add_argument("--ranks", action="store_true", help="started by mpiexec")
     options = parser.parse_args()
 
-    try:
-        images, labels, test_images, test_labels = read_mnist(options.data)
-    except FileNotFoundError as error:
-        raise SystemExit(f"{error}\nThen: --data FOLDER, if they are elsewhere.") from None
-    images, labels = images[: options.images], labels[: options.images]
-    mean, std = float(images.mean()), float(images.std())  # of the training images alone
+    train, test, scale = fashion_mnist.read(options.data, options.images)
+    (images, labels), (test_images, test_labels) = train, test
 
     steps = options.epochs * -(-len(images) * 9 // 10 // fashion_mnist.BATCH)
     trainer = Trainer(
@@ -65,7 +61,7 @@ def main():
     checkpoint = Checkpoint(options.run, every_steps=100) if options.run else None
     began = time.perf_counter()
     trainer.fit(
-        fashion_mnist.as_input(images, mean, std),
+        fashion_mnist.as_input(images, *scale),
         labels,
         epochs=options.epochs,
         batch_size=fashion_mnist.BATCH,
@@ -75,7 +71,7 @@ def main():
     )
     seconds = time.perf_counter() - began
     if trainer.rank == 0:  # what follows is one process's affair
-        X_test = fashion_mnist.as_input(test_images, mean, std)
+        X_test = fashion_mnist.as_input(test_images, *scale)
         print(f"test accuracy {accuracy(test_labels, trainer.predict(X_test)):.4f}")
         print(f"{seconds:.0f} s, {trainer.ranks} process(es) of {trainer.workers} worker(s)")
 

@@ -172,6 +172,15 @@ ARCHITECTURES = [
 ]
 
 
-def ended(layers: Sequence[Module], classes: int) -> list[Module]:
-    """Return the layers with the end that the loss expects."""
-    return [*layers, Softmax()] if classes else list(layers)
+def drawn(build: Layers, shape: tuple[int, ...], classes: int) -> Callable[[int], Sequence[Module]]:
+    """Return what draws a set-up's layers by a seed, with the end that its loss expects.
+
+    Of a regression `classes` is 0.
+    """
+
+    def layers(seed: int) -> Sequence[Module]:
+        rng = np.random.default_rng(seed)
+        end = [Softmax()] if classes else []
+        return [*build(rng, shape, classes or 1), *end]
+
+    return layers

@@ -21,27 +21,28 @@ def main(given: list[str] | None = None) -> None:
     acts = parser.add_subparsers(required=True, metavar="run | report | picture | cost")
     act = acts.add_parser("run", help="examine the patients that were not examined yet")
     act.set_defaults(act=run)
-    act.add_argument("--part", choices=[*PARTS], required=True)
-    act.add_argument("--first", type=int, default=0, help="number of the first patient")
-    act.add_argument("--patients", type=int, default=500, help="how many")
+    add_numbers(act)
     act.add_argument("--bundled", action="store_true", help="only data that need no download")
     act.add_argument("--share", default="1/1", help="k/n: every n-th, for n processes at once")
     act.add_argument("--seconds", type=float, default=float("inf"), help="stop after these")
     act = acts.add_parser("report", help="print the confusion table")
     act.set_defaults(act=tell)
-    act.add_argument("--part", choices=[*PARTS], required=True)
-    act.add_argument("--first", type=int, default=0)
-    act.add_argument("--patients", type=int, default=500)
+    add_numbers(act)
     act = acts.add_parser("picture", help="draw it")
     act.set_defaults(act=lambda chosen: picture.draw(chosen_records(chosen), chosen.png))
-    act.add_argument("--part", choices=[*PARTS], required=True)
-    act.add_argument("--first", type=int, default=0)
-    act.add_argument("--patients", type=int, default=500)
+    add_numbers(act)
     act.add_argument("png", type=Path)
     act = acts.add_parser("cost", help="measure what the callback costs")
     act.set_defaults(act=lambda chosen: [print(line, flush=True) for line in cost.measure()])
     chosen = parser.parse_args(given)
     chosen.act(chosen)
+
+
+def add_numbers(act: argparse.ArgumentParser) -> None:
+    """Let the command say which patients are meant."""
+    act.add_argument("--part", choices=[*PARTS], required=True)
+    act.add_argument("--first", type=int, default=0, help="number of the first patient")
+    act.add_argument("--patients", type=int, default=500, help="how many")
 
 
 def run(chosen: argparse.Namespace) -> None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.clinic.architectures import ARCHITECTURES, ended
+from benchmarks.clinic.architectures import ARCHITECTURES, drawn
 from benchmarks.clinic.datasets import CATALOGUE, SOURCES, read, split
 from benchmarks.clinic.diseases import BY_ID, DISEASES, PAIRS
 from benchmarks.clinic.setup import Setup
-from chainrule import CategoricalCrossEntropy, MeanSquaredError, Module
+from chainrule import CategoricalCrossEntropy, MeanSquaredError
 
 PARTS = {"tuning": 1, "judging": 2}
 """Each part's seeds are its own."""
@@ -77,11 +77,7 @@ def healthy(patient: Patient) -> Setup:
         if (a.part, a.kind, a.name) == (source.part, source.kind, patient.architecture)
     )
     X, y, X_test, y_test = split(data, patient.seed)
-
-    def layers(seed: int) -> list[Module]:
-        rng = np.random.default_rng(seed)
-        return ended(architecture.build(rng, X.shape[1:], data.classes or 1), data.classes)
-
+    layers = drawn(architecture.build, X.shape[1:], data.classes)
     loss = CategoricalCrossEntropy() if data.classes else MeanSquaredError()
     return Setup(
         X, y, X_test, y_test, layers, loss, architecture.optimizer,

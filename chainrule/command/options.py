@@ -10,37 +10,41 @@ import click
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def table_options(function: Function) -> Function:
-    """Add what says how a file of separated values is written."""
-    for option in reversed(
-        [
-            click.option(
-                "--separator",
-                metavar="CHARACTER",
-                help="What stands between values, such as ';' ('\\t' is a tab). Found in the first "
-                "line where it is not given.",
-            ),
-            click.option(
-                "--decimal",
-                type=click.Choice([".", ","]),
-                help="What stands before the fraction of a number.  [default: .]",
-            ),
-            click.option(
-                "--encoding",
-                metavar="NAME",
-                help="How the text is encoded, such as latin-1.  [default: utf-8]",
-            ),
-            click.option(
-                "--missing",
-                multiple=True,
-                metavar="TEXT",
-                help="A further text that means that a value is missing, such as '?'; nothing, NA, "
-                "NaN, null and the like always do. May be given several times.",
-            ),
-        ]
-    ):
+def add(function: Function, *options: Callable[[Function], Function]) -> Function:
+    """Return a subcommand's function with these options, in the order of its help."""
+    for option in reversed(options):
         function = option(function)
     return function
+
+
+def table_options(function: Function) -> Function:
+    """Add what says how a file of separated values is written."""
+    return add(
+        function,
+        click.option(
+            "--separator",
+            metavar="CHARACTER",
+            help="What stands between values, such as ';' ('\\t' is a tab). Found in the first "
+            "line where it is not given.",
+        ),
+        click.option(
+            "--decimal",
+            type=click.Choice([".", ","]),
+            help="What stands before the fraction of a number.  [default: .]",
+        ),
+        click.option(
+            "--encoding",
+            metavar="NAME",
+            help="How the text is encoded, such as latin-1.  [default: utf-8]",
+        ),
+        click.option(
+            "--missing",
+            multiple=True,
+            metavar="TEXT",
+            help="A further text that means that a value is missing, such as '?'; nothing, NA, "
+            "NaN, null and the like always do. May be given several times.",
+        ),
+    )
 
 
 def form_of(options: dict[str, Any]) -> Any:
@@ -52,56 +56,48 @@ def form_of(options: dict[str, Any]) -> Any:
 
 def target_options(function: Function) -> Function:
     """Add what is learned, and from which columns."""
-    for option in reversed(
-        [
-            click.option(
-                "--target", required=True, metavar="COLUMN", help="What is to be predicted."
-            ),
-            click.option(
-                "--task",
-                type=click.Choice(["classification", "regression"]),
-                help="What the target is, where it would be decided wrong.",
-            ),
-            click.option(
-                "--drop",
-                multiple=True,
-                metavar="COLUMN",
-                help="A column to leave out, such as an id.",
-            ),
-            click.option(
-                "--categories",
-                multiple=True,
-                metavar="COLUMN",
-                help="A column whose numbers are names, such as postal codes.",
-            ),
-        ]
-    ):
-        function = option(function)
-    return function
+    return add(
+        function,
+        click.option("--target", required=True, metavar="COLUMN", help="What is to be predicted."),
+        click.option(
+            "--task",
+            type=click.Choice(["classification", "regression"]),
+            help="What the target is, where it would be decided wrong.",
+        ),
+        click.option(
+            "--drop",
+            multiple=True,
+            metavar="COLUMN",
+            help="A column to leave out, such as an id.",
+        ),
+        click.option(
+            "--categories",
+            multiple=True,
+            metavar="COLUMN",
+            help="A column whose numbers are names, such as postal codes.",
+        ),
+    )
 
 
 def network_options(function: Function) -> Function:
     """Add what the networks are, and how they learn."""
-    for option in reversed(
-        [
-            click.option(
-                "--balanced",
-                is_flag=True,
-                help="Let all classes count the same, as rare as they are.",
-            ),
-            click.option(
-                "--epochs", type=click.IntRange(1), help="How often to go through the rows at most."
-            ),
-            click.option(
-                "--hidden", metavar="SIZES", help="The sizes of the hidden layers, such as 128,128."
-            ),
-            click.option(
-                "--seed", type=click.IntRange(0), default=0, show_default=True, help="To repeat it."
-            ),
-        ]
-    ):
-        function = option(function)
-    return function
+    return add(
+        function,
+        click.option(
+            "--balanced",
+            is_flag=True,
+            help="Let all classes count the same, as rare as they are.",
+        ),
+        click.option(
+            "--epochs", type=click.IntRange(1), help="How often to go through the rows at most."
+        ),
+        click.option(
+            "--hidden", metavar="SIZES", help="The sizes of the hidden layers, such as 128,128."
+        ),
+        click.option(
+            "--seed", type=click.IntRange(0), default=0, show_default=True, help="To repeat it."
+        ),
+    )
 
 
 def hidden_sizes(text: str | None) -> tuple[int, ...] | None:

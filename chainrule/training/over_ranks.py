@@ -139,8 +139,10 @@ class RankPart(Part):
 
 def part_of_rank(ranks: Alone, samples: int, together: bool = False) -> Part:
     """Return which rows of a batch are this rank's; `WHOLE` where a batch is not shared out."""
+    if ranks.count == 1:
+        return WHOLE
     shares = shared_out(samples, ranks.count, LEAST)
-    if ranks.count == 1 or len(shares) < ranks.count:
+    if len(shares) < ranks.count:
         return WHOLE
     rows = shares[ranks.rank]
     count = rows.stop - rows.start

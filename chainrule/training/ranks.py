@@ -263,7 +263,7 @@ def where_each_runs(ranks: Alone) -> str:
 # ---------------------------------------------------------------- the end of a job
 
 _communicators: list[Any] = []
-"""Whose ranks wait for this one; filled by the first `Ranks`."""
+"""Whose ranks wait for this one: those of the first `Ranks`."""
 
 
 def abort_where_nobody_catches(communicator: Any) -> None:
@@ -282,7 +282,7 @@ def abort_where_nobody_catches(communicator: Any) -> None:
             abort(_communicators[0], "")
 
         sys.excepthook = hook
-    _communicators.append(communicator)
+        _communicators.append(communicator)
 
 
 def abort(communicator: Any, words: str) -> None:

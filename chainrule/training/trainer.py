@@ -104,10 +104,10 @@ class Trainer(Run):
         How many threads share each batch, and predictions: each takes a part of it forward and
         back, and the gradients are summed. The same step, to rounding; whether it takes less time
         depends on the network and the machine. Batches of recurrent layers are shared out only
-        where they are large; a note says from which size on. The same number of workers gives the same bits
-        each time. ``"auto"`` takes the first steps with one and with
-        as many as there are processors, goes on with what is faster, and says so in
-        `History.notes`. More than one need the extra ``workers``.
+        where they are large; a note says from which size on. The same number of workers gives the
+        same bits each time. ``"auto"`` takes the first steps with one and with as many as there
+        are processors, goes on with what is faster, and says so in `History.notes`. More than one
+        need the extra ``workers``.
     sync_batch_norm : bool
         Whether, with several workers, `BatchNorm` takes its statistics over the whole batch, as
         one worker does. Otherwise each worker takes them over its part, as with a batch of that
@@ -507,17 +507,15 @@ class Trainer(Run):
 
         And on all ranks.
         """
-        written = any(isinstance(callback, checkpoint.Checkpoint) for callback in callbacks)
+        resumed = resume is not None
+        kept = resumed or any(isinstance(c, checkpoint.Checkpoint) for c in callbacks)
+        if not kept and self.ranks == 1:
+            return  # reading all data for their fingerprint takes time
+        settings = settings_of(self, source, validation, options)
         if self.ranks > 1:
-            agreement.refuse_other_trainings(
-                self,
-                self._ranks,
-                settings_of(self, source, validation, options),
-                callbacks,
-                resume is not None,
-            )
-        if written or resume is not None:
-            self.settings = settings_of(self, source, validation, options)
+            agreement.refuse_other_trainings(self, self._ranks, settings, callbacks, resumed)
+        if kept:
+            self.settings = settings
             if CHANGING in self.settings.values():
                 self.notes.append(
                     "the iterable yields other batches each time, so this training cannot be gone "

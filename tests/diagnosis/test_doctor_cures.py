@@ -282,6 +282,23 @@ def test_a_training_that_was_stopped_too_early_goes_on():
     assert accuracy(plan.network, X, y) > accuracy(network, X, y)
 
 
+def test_the_cure_of_overfitting_holds_out_a_part_unless_it_is_given_one():
+    X, y = clusters(spread=1.5)
+    doctor = Doctor(show=False)
+    Trainer(Network([3, 64, 3], seed=0), LOSS, Adam(0.03), seed=0).fit(
+        X[:60], y[:60], validation_data=(X[60:], y[60:]), epochs=60, callbacks=[doctor],
+        progress=False,
+    )  # fmt: skip
+    assert "overfitting" in doctor.report.ids()
+    alone, with_data = doctor.prescribe(), doctor.prescribe()
+    history = alone.fit(X, y, progress=False)
+    assert len(history.epochs["val_loss"]) < 60
+    assert any("60 of 300 samples for validation" in note for note in history.notes)
+    history = with_data.fit(X[:60], y[:60], validation_data=(X[60:], y[60:]), progress=False)
+    assert len(history.epochs["val_loss"]) < 60
+    assert not any("samples for validation" in note for note in history.notes)
+
+
 def test_a_rate_that_no_other_beats_is_kept_and_said_to_be_so():
     X, y = clusters()
     network = Network([3, 16, 3], seed=0)

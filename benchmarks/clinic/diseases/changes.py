@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from benchmarks.clinic.architectures import Layers, drawn
 from benchmarks.clinic.setup import Setup
 from chainrule import Module, Network, Parameter
 
@@ -18,8 +19,9 @@ def has(setup: Setup, kind: type[Module]) -> bool:
     return any(isinstance(layer, kind) for layer in setup.layers(0))
 
 
-def outputs(setup: Setup) -> int:
-    return setup.classes or 1
+def with_architecture(setup: Setup, build: Layers) -> Setup:
+    """Return the set-up with layers of its own, for its samples and classes."""
+    return replace(setup, layers=drawn(build, setup.X.shape[1:], setup.classes))
 
 
 def with_weights(

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from benchmarks.clinic.diseases.changes import changed, has, outputs, with_weights
+from benchmarks.clinic.architectures import mlp, recurrent
+from benchmarks.clinic.diseases.changes import changed, has, with_architecture, with_weights
 from benchmarks.clinic.setup import Setup
 from chainrule import (
     RNN,
     Adam,
     BatchNorm,
     CategoricalCrossEntropy,
-    Flatten,
-    LastStep,
-    Linear,
-    Module,
     Network,
     Parameter,
     ReLU,
@@ -96,56 +93,30 @@ def dead(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
 
 def deep_sigmoids(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
     """Put sigmoids into a deep chain, whose healthy twin has ReLUs: gradients vanish."""
-    depth, size, out = (6, 9, 12)[strength], int(np.prod(setup.X.shape[1:])), outputs(setup)
-
-    def chain(activation: type[Module], weights: str) -> Callable[[int], Sequence[Module]]:
-        def build(seed: int) -> Sequence[Module]:
-            rng = np.random.default_rng(seed)
-            layers: list[Module] = [Flatten()] if setup.X.ndim > 2 else []
-            width = size
-            for _ in range(depth):
-                layers += [Linear(width, 24, initialization=weights, seed=rng), activation()]
-                width = 24
-            end: list[Module] = [Softmax()] if setup.classes else []
-            return [*layers, Linear(width, out, initialization=weights, seed=rng), *end]
-
-        return build
-
+    widths = [24] * (6, 9, 12)[strength]
     usual = replace(setup, optimizer=lambda: Adam(0.003), epochs=30)
-    twin = replace(usual, layers=chain(ReLU, "kaiming"))
-    return replace(usual, layers=chain(Sigmoid, "xavier"), twin=twin)
+    twin = with_architecture(usual, mlp(*widths))
+    sick = with_architecture(usual, mlp(*widths, activation=Sigmoid, weights="xavier"))
+    return replace(sick, twin=twin)
 
 
 def too_small(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
-    width, size, out = (2, 1, 1)[strength], int(np.prod(setup.X.shape[1:])), outputs(setup)
     if setup.X.ndim > 2:
         return None
-
-    def build(seed: int) -> Sequence[Module]:
-        rng = np.random.default_rng(seed)
-        end: list[Module] = [Softmax()] if setup.classes else []
-        return [Linear(size, width, seed=rng), Tanh(), Linear(width, out, seed=rng), *end]
-
-    return replace(setup, layers=build)
+    return with_architecture(setup, mlp((2, 1, 1)[strength], activation=Tanh))
 
 
 def recurrence(setup: Setup, strength: int, rng: np.random.Generator) -> Setup | None:
     """Take a plain recurrent layer whose weights from step to step are far too large."""
     if setup.X.ndim != 3:
         return None
-    factor, out = np.float32((4, 7, 12)[strength]), outputs(setup)
-
-    def build(seed: int) -> Sequence[Module]:
-        rng = np.random.default_rng(seed)
-        cell = RNN(setup.X.shape[2], 24, nonlinearity="relu", seed=rng)
-        end: list[Module] = [Softmax()] if setup.classes else []
-        return [cell, LastStep(), Linear(24, out, seed=rng), *end]
+    factor = np.float32((4, 7, 12)[strength])
 
     def make_ill(network: Network) -> None:
         weight = network.named_parameters()["layers.0.cells.0.weight_hh"]
         weight.value = weight.value * factor
 
-    twin = replace(setup, layers=build)
+    twin = with_architecture(setup, recurrent(partial(RNN, nonlinearity="relu"), 24))
     return replace(twin, after_drawing=[*setup.after_drawing, make_ill], twin=twin)
 
 

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from benchmarks.clinic.diseases.changes import changed, has, outputs
+from benchmarks.clinic.architectures import mlp
+from benchmarks.clinic.diseases.changes import changed, has, with_architecture
 from benchmarks.clinic.setup import Setup
-from chainrule import (
-    Adam,
-    BatchNorm,
-    Flatten,
-    Linear,
-    Module,
-    ReLU,
-    Softmax,
-)
+from chainrule import Adam, BatchNorm, Module
 
 
 def with_rate(setup: Setup, factor: float) -> Setup:
@@ -91,17 +83,9 @@ def overtrained(setup: Setup, strength: int, rng: np.random.Generator) -> Setup 
         if not setup.classes
         else rng.integers(0, setup.classes, len(wrong))
     )
-    size, out = int(np.prod(setup.X.shape[1:])), outputs(setup)
-
-    def build(seed: int) -> Sequence[Module]:
-        rng = np.random.default_rng(seed)
-        end: list[Module] = [Softmax()] if setup.classes else []
-        front: list[Module] = [Flatten()] if setup.X.ndim > 2 else []
-        return [*front, Linear(size, 128, seed=rng), ReLU(), Linear(128, out, seed=rng), *end]
-
     half = len(setup.X_test) // 2
     sick = replace(
-        setup, X=X, y=y, layers=build, epochs=150, optimizer=adam, batch_size=16,
+        with_architecture(setup, mlp(128)), X=X, y=y, epochs=150, optimizer=adam, batch_size=16,
         validation=(setup.X_test[:half], setup.y_test[:half]),
         X_test=setup.X_test[half:], y_test=setup.y_test[half:],
     )  # fmt: skip

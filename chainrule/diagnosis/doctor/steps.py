@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from chainrule.diagnosis.doctor import thresholds as t
 from chainrule.diagnosis.doctor.case import Case, Trial
 from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
 from chainrule.diagnosis.doctor.gradients import exploded_at_the_start
+from chainrule.diagnosis.doctor.snapshot import Snapshot
 from chainrule.diagnosis.doctor.start import cut_off
+from chainrule.optimizers import Optimizer
 
 TOO_LONG = (
     "A step that is too long leaps over the valley that the gradient points into. The loss then "
@@ -38,9 +41,7 @@ def origin(trial: Trial, floor: float) -> float:
 
 def update_ratio(case: Case) -> float:
     """Return by which part of their size a step moves the weights: the median of those measured."""
-    ratios = [p.update_ratio for s in case.measured for p in s.parameters if p.weighs]
-    ratios = [r for r in ratios if math.isfinite(r) and r > 0]
-    return float(np.median(ratios)) if ratios else float("nan")
+    return _median([r for r in _update_ratios(case.measured) if r > 0])
 
 
 def not_the_rate(case: Case) -> bool:
@@ -132,9 +133,16 @@ def _diverged(case: Case, trial: Trial) -> Iterator[Finding]:
 
 def first_update(case: Case) -> float:
     """Return by which part of their size the first step measured moved the weights: the median."""
-    first = case.measured[0].parameters if case.measured else []
-    ratios = [p.update_ratio for p in first if p.weighs and math.isfinite(p.update_ratio)]
-    return float(np.median(ratios)) if ratios else float("nan")
+    return _median(_update_ratios(case.measured[:1]))
+
+
+def _update_ratios(snapshots: Sequence[Snapshot]) -> list[float]:
+    ratios = [p.update_ratio for s in snapshots for p in s.parameters if p.weighs]
+    return [ratio for ratio in ratios if math.isfinite(ratio)]
+
+
+def _median(numbers: Sequence[float]) -> float:
+    return float(np.median(numbers)) if numbers else float("nan")
 
 
 def learning_rate_too_low(case: Case) -> Iterator[Finding]:
@@ -206,7 +214,7 @@ def unchanged_layer(case: Case) -> Iterator[Finding]:
         if multiplier == 0 and fnmatch.fnmatchcase(path, pattern)
     ]
     if frozen:
-        yield _frozen(case, frozen)
+        yield _frozen(case, case.optimizer, frozen)
     still = _never_moved(case, set(frozen))
     if still:
         yield Finding(
@@ -225,7 +233,12 @@ def unchanged_layer(case: Case) -> Iterator[Finding]:
         )
 
 
-def _frozen(case: Case, frozen: list[str]) -> Finding:
+def not_freezing(optimizer: Optimizer) -> dict[str, Any]:
+    """Return the optimizer's `lr_multipliers` without those of 0."""
+    return {p: factor for p, factor in optimizer.lr_multipliers.items() if factor != 0}
+
+
+def _frozen(case: Case, optimizer: Optimizer, frozen: list[str]) -> Finding:
     """Tell which parameters are frozen, and whether training is much better without that."""
     evidence = [Evidence("their learning rate", 0.0, "above 0, if they are to learn")]
     severity, told = NOTE, ""
@@ -240,7 +253,6 @@ def _frozen(case: Case, frozen: list[str]) -> Finding:
             evidence.append(
                 Evidence("loss with nothing frozen", case.unfrozen.last, f"{case.trial.last:.3g}")
             )
-    kept = {p: f for p, f in getattr(case.optimizer, "lr_multipliers", {}).items() if f != 0}
     return Finding(
         "unchanged-layer",
         severity,
@@ -249,7 +261,7 @@ def _frozen(case: Case, frozen: list[str]) -> Finding:
         tuple(evidence),
         "A multiplier of 0 keeps a parameter as it is. That is right for layers that were trained "
         "before, and wrong for those that are new.",
-        f"optimizer.lr_multipliers = {kept}",
+        f"optimizer.lr_multipliers = {not_freezing(optimizer)}",
         layers=tuple(frozen),
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from chainrule.diagnosis.doctor.case import Case, Trial
 from chainrule.diagnosis.doctor.snapshot import Recorder, of_the_library
+from chainrule.diagnosis.doctor.steps import not_freezing
 from chainrule.diagnosis.doctor.targets import recall_of
 from chainrule.diagnosis.doctor.thresholds import LEARNED
 from chainrule.diagnosis.gradient_check import check_module
@@ -136,7 +137,7 @@ def try_training(case: Case, usable: Case, steps: int, seed: int) -> None:
     case.gradient_norms, case.not_finite = course.gradient_norms, course.not_finite
     case.slower = first_that_differs(tried, course.trial, (0.1, 0.01, 0.001), learned_well)
     case.faster = first_that_differs(tried, course.trial, (10.0, 100.0, 1000.0), learned_or_left)
-    if any(factor == 0 for factor in optimizer.lr_multipliers.values()):
+    if len(not_freezing(optimizer)) < len(optimizer.lr_multipliers):
         case.unfrozen = tried(1.0, optimizer=thawed(optimizer)).trial
     case.one_batch = trials.on_one_batch(usable, optimizer, seed)
     if not case.one_batch.last < 0.5 * case.one_batch.baseline:
@@ -148,7 +149,7 @@ def try_training(case: Case, usable: Case, steps: int, seed: int) -> None:
 def thawed(optimizer: Optimizer) -> Optimizer:
     """Return a copy that freezes nothing."""
     optimizer = copy.deepcopy(optimizer)
-    optimizer.lr_multipliers = {p: f for p, f in optimizer.lr_multipliers.items() if f != 0}
+    optimizer.lr_multipliers = not_freezing(optimizer)
     return optimizer
 
 

@@ -87,7 +87,8 @@ class Prescription:
     def fit(self, X: Nested, y: Nested, *, seed: int = 0, **options: Any) -> History:
         """Train, on raw data as they were before; `options` are those of `Trainer.fit`.
 
-        The order of the samples follows from `seed`.
+        The order of the samples follows from `seed`. `validation_split` holds out a part only where
+        no `validation_data` are given.
         """
         X, y = self.prepare(map_arrays(np.asarray, X), map_arrays(np.asarray, y))
         validation = options.get("validation_data")

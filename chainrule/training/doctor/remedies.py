@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.diagnosis.doctor.finding import Finding
+from chainrule.diagnosis.doctor.steps import not_freezing
 from chainrule.layers import BatchNorm, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from chainrule.loss_functions import CategoricalCrossEntropy, Huber, Loss
 from chainrule.module import named_modules
@@ -267,9 +268,8 @@ def clip(plan: Prescription, finding: Finding) -> str:
 
 def unfreeze(plan: Prescription, finding: Finding) -> str | None:
     """Let frozen layers learn; draw weights anew that got no gradient."""
-    multipliers = plan.optimizer.lr_multipliers
-    learning = {pattern: factor for pattern, factor in multipliers.items() if factor != 0}
-    if len(learning) == len(multipliers):
+    learning = not_freezing(plan.optimizer)
+    if len(learning) == len(plan.optimizer.lr_multipliers):
         return draw_anew(plan, finding)
     plan.optimizer.lr_multipliers = learning
     return "no layer is frozen: lr_multipliers of 0 are left out"
@@ -324,7 +324,7 @@ def higher_rate(plan: Prescription, finding: Finding) -> str:
 
 def stop_early(plan: Prescription, finding: Finding) -> str:
     """Stop where the validation loss is lowest, with a little weight decay."""
-    plan.validation_split = None if plan.case.validation else 0.2
+    plan.validation_split = 0.2
     plan.callbacks = [EarlyStopping(patience=10)]
     if not plan.optimizer.weight_decay:
         plan.optimizer.weight_decay = 1e-4

@@ -69,10 +69,10 @@ def train_together(work: Work) -> Job:
     network, loss = build(work), loss_of(work)
     optimizer = chainrule.Adam(LEARNING_RATE)
     data = list(zip(inputs(work), targets(work), strict=True))
-    together = contextlib.ExitStack()  # left when the process ends
+    together = contextlib.ExitStack()
     team = together.enter_context(team_of(network, cores()))
 
-    def run() -> None:
+    def run(open: contextlib.ExitStack = together) -> None:  # else it is closed on our return
         for x, y in data:
             take_step(network, loss, optimizer, (x, y, None), way=team)
 

@@ -78,8 +78,10 @@ class Threads:
         An error in one of them is raised when all are done; of several, that of the first item.
         `give_up` is called at once, so that nobody waits for whom it has met.
         """
-        if len(items) <= 1 or self._pool is None:
+        if len(items) <= 1:
             return [function(item) for item in items]
+        if self._pool is None:
+            raise RuntimeError("Threads work within their with block alone; this one is left.")
         others: list[Future[Result]] = []
         first: Future[Result] = Future()
         work = function if give_up is None else giving_up(function, give_up)

@@ -95,6 +95,15 @@ class Module:
             if "__init__" in vars(cls):
                 cls.__init__ = hinting(vars(cls)["__init__"])  # type: ignore[method-assign]
 
+    @property
+    def least_part(self) -> int:
+        """How many samples a part of a batch should have to be worth a thread of its own.
+
+        More than one where a pass is many short operations, each of which hands Python's lock from
+        thread to thread.
+        """
+        return 1
+
     if not TYPE_CHECKING:  # so that mypy still knows which attributes there are
 
         def __getattr__(self, name: str) -> Any:

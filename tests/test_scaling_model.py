@@ -6,7 +6,15 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.scaling import constants, model
-from benchmarks.scaling.cost import Line, Wire, agreements, allreduce, cheapest, ethernet, pays_up_to
+from benchmarks.scaling.cost import (
+    Line,
+    Wire,
+    agreements,
+    allreduce,
+    cheapest,
+    ethernet,
+    pays_up_to,
+)
 from benchmarks.speed.command import chosen_sides
 from benchmarks.speed.measure import make_job, measure
 from benchmarks.speed.sides import OURS, SIDES

@@ -92,7 +92,7 @@ def train_in_a_team(work: Work, workers: int) -> Job:
         raise Skip("an ensemble has no workers")
     together = contextlib.ExitStack()
     network = build(work)
-    team = together.enter_context(team_of(network, workers, hold_blas=True))
+    team = together.enter_context(team_of(network, workers, hold_blas=workers == 1))
     way = team if workers > 1 else InTurn()
     return train_by(work, way, WHOLE, together, network, f"{workers} worker(s)")
 

@@ -6,6 +6,7 @@ What a single step computes is in recurrent_cells.py; this file runs the cells.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,14 @@ from chainrule.module import Module
 from chainrule.parameter import Array
 
 __all__ = ["GRU", "LSTM", "RNN", "LastStep"]
+
+WORTH_A_THREAD = 16_384
+"""Numbers in the states of a part, samples · hidden_size, from which on threads pay.
+
+Two threads over one of the same machine, 20 steps, batches of 32 to 512: RNN, LSTM and GRU took
+1.1 to 2.4 times the time up to 4,096 numbers a part, 0.75 to 1.2 with 16,384, 0.8 to 1.1 with
+65,536.
+"""
 
 
 class Recurrent(Module):
@@ -155,6 +164,11 @@ class Recurrent(Module):
             dy = inputs[0] if len(inputs) == 1 else inputs[0] + inputs[1]
         dx = dy.swapaxes(0, 1)
         return (dx, *(dfirst[number].swapaxes(0, 1) for number in given)) if given else dx
+
+    @property
+    def least_part(self) -> int:
+        """How many samples are worth a thread of their own."""
+        return math.ceil(WORTH_A_THREAD / self.hidden_size)
 
     def keyword_inputs(self) -> tuple[str, ...]:
         """Return the names of the further inputs; an LSTM has two first states."""

@@ -63,13 +63,13 @@ class OverRanks:
         refuse_other_lengths(self.ranks, told[:, 2])
         mean = Mean()
         for counts, value, *_ in told.tolist():
-            mean.take_in(Passed(counts, value, None))
+            mean.take_in(Passed(counts, value, []))
         if mean.counts:
             own = 1 / self.ranks.count if whole else passed.counts / mean.counts
             self._add_up(network, own, part.together)
         self._bring_buffers_together(before, part)
         counts = passed.counts if whole else mean.counts
-        return Passed(counts, mean.loss, passed.y_pred)
+        return Passed(counts, mean.loss, passed.predictions)
 
     def _add_up(self, network: Network, share: float, weighed: bool) -> None:
         """Let the flat vector be the mean gradient over all ranks."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -57,13 +57,18 @@ class Passed:
         What the mean was divided by: how much this counts among others.
     loss : float
         The mean loss.
-    y_pred : array, or dict of arrays
-        The predictions, in the order of the samples.
+    predictions : sequence of arrays, or of dicts of arrays
+        The predictions of each part, in the order of the samples.
     """
 
     counts: float
     loss: float
-    y_pred: Nested
+    predictions: Sequence[Nested]
+
+    @property
+    def y_pred(self) -> Any:
+        """All predictions, put together: a copy, where there are several parts."""
+        return self.predictions[0] if len(self.predictions) == 1 else concatenate(self.predictions)
 
 
 class Way(Protocol):
@@ -108,7 +113,7 @@ def passed_through(network: Network, loss: Loss, batch: Batch) -> Passed:
         dy = share_of_the_whole(counts, y_pred, dy)
     if dy is not None:
         network.backward_parameters(dy)
-    return Passed(counts, value, y_pred)
+    return Passed(counts, value, [y_pred])
 
 
 def share_of_the_whole(counts: float, y_pred: Nested, dy: Nested | None) -> Nested:
@@ -193,10 +198,11 @@ def in_turn(
     parts = [slice(*ends) for ends in itertools.pairwise(bounds.tolist())]
     if len(parts) == 1:
         return send(parts[0])
-    mean, gradient, predictions = Mean(), np.zeros_like(network.flat.grads), []
+    mean, gradient = Mean(), np.zeros_like(network.flat.grads)
+    predictions: list[Nested] = []
     for part in parts:
         passed = send(part)
         follow(gradient, network.flat.grads, mean.take_in(passed))
-        predictions.append(passed.y_pred)
+        predictions += passed.predictions
     network.set_gradients(gradient)
-    return Passed(mean.counts, mean.loss, concatenate(predictions))
+    return Passed(mean.counts, mean.loss, predictions)

@@ -10,11 +10,10 @@ from chainrule.checks import all_finite
 from chainrule.data.sources import Batch
 from chainrule.errors import InputError
 from chainrule.loss_functions import Loss
-from chainrule.nested import Nested
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer, clip_by_global_norm, gradient_norm
 from chainrule.optimizers.base import Spread
-from chainrule.training.parts import InTurn, StepFailed, Way
+from chainrule.training.parts import InTurn, Passed, StepFailed, Way
 
 SAFE = 1e18
 """Up to here a gradient's norm, and the step it asks for, may be squared within float32."""
@@ -23,14 +22,11 @@ AT_ONCE = InTurn()
 
 
 @dataclass(frozen=True)
-class StepResult:
-    """What a step tells: the loss and what the batch counts, the norm before clipping, the rest."""
+class StepResult(Passed):
+    """What a step tells besides what passed: the gradient's norm before clipping, and the rate."""
 
-    loss: float
-    counts: float
     gradient_norm: float
     learning_rate: float
-    y_pred: Nested
 
 
 def take_step(
@@ -57,7 +53,7 @@ def take_step(
         rate = optimizer.current_learning_rate()
         reach = norm if clip_norm is None else min(norm, clip_norm)
         move(network, optimizer, reach, rate, way.spread)
-    return StepResult(passed.loss, passed.counts, norm, rate, passed.y_pred)
+    return StepResult(passed.counts, passed.loss, passed.predictions, norm, rate)
 
 
 def clipped(network: Network, clip_norm: float | None) -> float:

@@ -23,7 +23,7 @@ from chainrule.batch_part import WHOLE, Part, part_of_batch
 from chainrule.data.sources import Batch
 from chainrule.loss_functions import Loss, LossPerOutput
 from chainrule.module import Module, named_generators, walk
-from chainrule.nested import concatenate, first_array
+from chainrule.nested import first_array
 from chainrule.network import Network
 from chainrule.optimizers.base import BLOCK, Spread
 from chainrule.parameter import Array, Buffer
@@ -74,6 +74,7 @@ class Team:
         together: bool = False,
     ) -> None:
         self.threads = threads
+        self.least = least_part_of(network)
         self.micro_batch_size = micro_batch_size
         self.together = together
         self.replicas = [Replica(network) for _ in range(threads.count - 1)]
@@ -87,7 +88,8 @@ class Team:
         """Set the gradients of the batch's mean loss."""
         samples = len(first_array(batch[0]))
         outer = part_of_batch.get()  # a rank's rows, of a batch that others share
-        shares = shared_out(samples, self.threads.count, LEAST)
+        shares = shared_out(samples, self.threads.count, self.least)
+        self.threads.fit_blas_to(len(shares))
         for replica in self.replicas[: len(shares) - 1]:
             replica.follow(network)
         step = Step(
@@ -105,6 +107,15 @@ class Team:
         )
         self._bring_buffers_together(shares)
         return self._summed(network, passed)
+
+    def in_words(self) -> str | None:
+        """Return which batches are not shared out, where a user may wonder; else None."""
+        if self.least == LEAST or self.threads.count == 1:
+            return None
+        return (
+            f"batches of fewer than {2 * self.least} samples are not shared out to workers: the "
+            "steps of recurrent layers are too short for it (processes of MPI would share them)"
+        )
 
     def _pass(self, step: Step, place: int, share: slice) -> Passed:
         """Send one thread's share through its network; in micro-batches, where that is wanted."""
@@ -140,7 +151,7 @@ class Team:
         threads = self.threads.count if len(network.flat) >= WORTH_SHARING else 1
         self.threads.map(add, shared_out(len(network.flat), threads))
         network.set_gradients(gradients[0])
-        return Passed(mean.counts, mean.loss, concatenate([part.y_pred for part in passed]))
+        return Passed(mean.counts, mean.loss, [y for part in passed for y in part.predictions])
 
     def _bring_buffers_together(self, shares: Sequence[slice]) -> None:
         """Let the network's own buffers be the mean over all parts; whole numbers stay its own."""
@@ -159,6 +170,11 @@ class Team:
     def _spread(self, function: Callable[[Sequence[Any]], None], items: Sequence[Any]) -> None:
         shares = shared_out(len(items), self.threads.count)
         self.threads.map(function, [items[share] for share in shares])
+
+
+def least_part_of(network: Network) -> int:
+    """Return how many samples a part has to have for all of the network's layers."""
+    return max(LEAST, *(module.least_part for module in modules_of(network)))
 
 
 def shared_out(count: int, parts: int, least: int = 1) -> list[slice]:

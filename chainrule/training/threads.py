@@ -38,6 +38,7 @@ class Threads:
     def __init__(self, count: int, hold_blas: bool = False) -> None:
         self.count = count
         self._blas = blas_controller() if count > 1 or hold_blas else None
+        self._always_held = hold_blas
         self._limit: Any = None
         self._pool: ThreadPoolExecutor | None = None
 
@@ -65,6 +66,13 @@ class Threads:
         if self._limit is not None:
             self._limit.restore_original_limits()
             self._limit = None
+
+    def fit_blas_to(self, parts: int) -> None:
+        """Let BLAS have one thread where several of ours are at work, else all that it had."""
+        if parts > 1 or self._always_held:
+            self.hold_blas_back()
+        else:
+            self.let_blas_go()
 
     def map(
         self,

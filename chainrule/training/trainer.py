@@ -103,7 +103,8 @@ class Trainer(Run):
     workers : int or "auto"
         How many threads share each batch, and predictions: each takes a part of it forward and
         back, and the gradients are summed. The same step, to rounding; whether it takes less time
-        depends on the network and the machine. The same number of workers gives the same bits
+        depends on the network and the machine. Batches of recurrent layers are shared out only
+        where they are large; a note says from which size on. The same number of workers gives the same bits
         each time. ``"auto"`` takes the first steps with one and with
         as many as there are processors, goes on with what is faster, and says so in
         `History.notes`. More than one need the extra ``workers``.
@@ -374,7 +375,8 @@ class Trainer(Run):
         columns["gradient_norm"].append(result.gradient_norm)
         columns["learning_rate"].append(result.learning_rate)
         split = self.metrics and part is not WHOLE
-        pair = brought_together(self._ranks, y, result.y_pred) if split else (y, result.y_pred)
+        y_pred = result.y_pred if self.metrics else None
+        pair = brought_together(self._ranks, y, y_pred) if split else (y, y_pred)
         if pair is not None and not self.rank:  # the first one measures for all
             self.measurement.add(result.loss, result.counts, *pair)
 
@@ -409,6 +411,7 @@ class Trainer(Run):
             if self.workers == "auto" and self.chosen_workers is None:
                 self._pace = Pace(alone, team)
             self._go_on(team if self._pace is None else self._pace.way)
+            self._note_once(team.in_words())
             if isinstance(self._ranks, Ranks):
                 self._way = OverRanks(self._ranks, team)
             try:
@@ -416,6 +419,10 @@ class Trainer(Run):
             finally:
                 self._pace = None
                 self._go_on(alone)
+
+    def _note_once(self, note: str | None) -> None:
+        if note is not None and note not in self.notes:
+            self.notes.append(note)
 
     def _go_on(self, way: Way) -> None:
         self._way = way
@@ -573,7 +580,8 @@ class Trainer(Run):
                     if isinstance(measured, InputError):
                         told = failure.tell_measuring(self, source, number, find(number))
                         raise measured if told is None else told from None
-                    measurement.add(measured.loss, measured.counts, y, measured.y_pred)
+                    y_pred = measured.y_pred if self.metrics else None
+                    measurement.add(measured.loss, measured.counts, y, y_pred)
         return ranks.from_first(MEASURING, measurement.result)
 
     def _predicted(self, batch: Batch) -> Passed | InputError:
@@ -584,7 +592,7 @@ class Trainer(Run):
             y_pred = self.network.predict(x)
             value = loss.forward(y, y_pred, weight)
             counts = loss.total_weight(y, y_pred, weight)
-            return Passed(counts, value, y_pred if self.metrics else None)
+            return Passed(counts, value, [y_pred] if self.metrics else [])
         except InputError as error:
             return error
 

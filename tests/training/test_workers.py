@@ -42,7 +42,7 @@ from chainrule import (
     TransformerBlock,
 )
 from chainrule.batch_part import WHOLE, Part, part_of_batch
-from chainrule.layers import Graph, Node
+from chainrule.layers import Graph, Node, recurrent
 from chainrule.loss_functions import JointLoss
 from chainrule.metrics import accuracy
 from chainrule.module import named_generators, named_modules
@@ -71,6 +71,12 @@ def _nothing_is_left_behind():
     yield
     assert threading.enumerate() == threads
     assert [library["num_threads"] for library in threadpool_info()] == blas
+
+
+@pytest.fixture(autouse=True)
+def _small_recurrent_layers_are_shared_out(monkeypatch):
+    """Else a batch of theirs would be one part here, and nothing of parts be tested."""
+    monkeypatch.setattr(recurrent, "WORTH_A_THREAD", 1)
 
 
 def network(*layers, seed=0, dtype="float64"):
@@ -255,6 +261,30 @@ def test_batches_smaller_than_the_workers_number(samples):
     data = X[:samples], Y[:samples]
     one = learned(dropped(), data=data)
     assert differences(one, learned(dropped(), 4, data=data)) < 1e-14
+
+
+@pytest.mark.parametrize(("samples", "parts", "blas"), [(63, 1, 2), (64, 2, 1)])
+def test_recurrent_layers_share_out_what_pays(monkeypatch, samples, parts, blas):
+    monkeypatch.setattr(recurrent, "WORTH_A_THREAD", 32 * 8)
+    rows, threads = [], []
+
+    class Look(Module):
+        def forward(self, x, training=True):
+            rows.append(len(x))
+            threads.append({each["num_threads"] for each in threadpool_info()})
+            return x
+
+        def backward(self, dy):
+            return dy
+
+    net = network(GRU(4, 8), LastStep(), Look())
+    with threadpool_limits(2, user_api="blas"):
+        data = np.zeros((samples, 5, 4)), np.zeros(samples, int)
+        history = fit(trainer(net, 2), *data, epochs=1, batch_size=samples)
+    step = rows[-parts:]  # the rehearsal before it has rows of its own
+    assert (len(step), sum(step)) == (parts, samples)
+    assert threads[-1] == {blas}
+    assert [note for note in history.notes if "fewer than 64 samples are not shared out" in note]
 
 
 def test_batch_norm_never_meets_a_single_sample():
@@ -748,7 +778,7 @@ def test_batches_are_shared_out_evenly():
 def test_a_mean_that_moves_on_is_the_mean():
     mean, gradient = Mean(), np.full(2, np.nan)
     for counts, loss in ((0, 7.0), (2, 1.0), (0, 9.0), (6, 3.0)):
-        follow(gradient, np.array([loss, -loss]), mean.take_in(Passed(counts, loss, None)))
+        follow(gradient, np.array([loss, -loss]), mean.take_in(Passed(counts, loss, [])))
     assert (mean.counts, mean.loss) == (8, 2.5)
     np.testing.assert_array_equal(gradient, [2.5, -2.5])
 

@@ -24,8 +24,8 @@ from benchmarks.scaling.constants import (
     of_two_ranks,
 )
 from benchmarks.scaling.cost import RANKS, WIRES, WORTH_IT, Line, Wire, cheapest, pays_up_to, talk
+from benchmarks.scaling.page import DOCS, write
 from benchmarks.speed.report import seconds, table, where
-from benchmarks.speed.sides import ROOT
 
 WHOLE_BATCH = 2048
 """Samples of a batch that ranks share: two for each of 1,024 of them."""
@@ -35,8 +35,6 @@ OWN_BATCH = 32
 
 SHOWN = (2, 16, 128)
 """Ranks for which is told what overlapping could save."""
-
-BEGIN, END = "<!-- model: begin -->\n", "<!-- model: end -->"
 
 
 @dataclass(frozen=True)
@@ -263,15 +261,9 @@ def main() -> None:
     shown = everything(constants)
     print(shown)
     if options.docs:
-        docs = ROOT / "docs"
-        (docs / "scaling.json").write_text(text, "utf-8")
-        plot(trained(constants), docs / "scaling.png")
-        page = (docs / "scaling.md").read_text("utf-8")
-        before, begin, rest = page.partition(BEGIN)
-        _, end, after = rest.partition(END)
-        if not (begin and end):
-            raise SystemExit(f"docs/scaling.md needs the lines {BEGIN.strip()} and {END}.")
-        (docs / "scaling.md").write_text(f"{before}{begin}\n{shown}\n\n{end}{after}", "utf-8")
+        (DOCS / "scaling.json").write_text(text, "utf-8")
+        plot(trained(constants), DOCS / "scaling.png")
+        write("model", shown)
 
 
 if __name__ == "__main__":

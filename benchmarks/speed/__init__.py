@@ -9,6 +9,7 @@ floor.py          the matrix products of the work and nothing else, in np.matmul
 iris_torch.py     iris_example.py as one would write it with PyTorch
 sides.py          which of these there are, and what they need
 measure.py        processes that take turns; medians and ratios
+over_mpi.py       one of several processes that do the work together
 growth.py         how time grows with batch, width and depth
 report.py         tables, JSON and the plot
 command.py        the command line

@@ -65,8 +65,8 @@ def say(words: str) -> None:
 
 
 def chosen_sides(peers: Sequence[str] | None) -> list[Side]:
-    """Return ours first, then the peers asked for, or all."""
-    chosen = [side for name, side in SIDES.items() if peers is None or name in peers]
+    """Return ours first, then the peers asked for, or all that are no extra."""
+    chosen = [s for s in SIDES.values() if (not s.extra if peers is None else s.name in peers)]
     return [OURS, *(side for side in chosen if side is not OURS)]
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import contextlib
 import importlib
 import multiprocessing
+import multiprocessing.connection
 import os
+import shutil
+import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks.speed.sides import FLOOR, OURS, ROOT, Side
@@ -22,6 +27,9 @@ TURN = 0.1
 
 PAUSE = 0.05
 """Seconds between turns. The threads of OpenBLAS keep looking for work for about 30 ms."""
+
+START = 60.0
+"""Seconds that processes may take until the first of them has come to the door."""
 
 WARM_UP = 2
 """Passes before the first turn: compilation, first touch of memory."""
@@ -101,7 +109,9 @@ def runner_for(side: Side, work: Work) -> Runner:
     if not side.installed:
         raise Skip(f"{side.package} is not installed")
     command = side.command(work)
-    return Worker(side, work) if command is None else Command(command)
+    if command is not None:
+        return Command(command)
+    return OverMPI(side, work) if side.ranks else Worker(side, work)
 
 
 # ---------------------------------------------------------------- a process that stays
@@ -130,6 +140,9 @@ class Worker:
 
     def close(self) -> None:
         self.line.close()
+        self._wait()
+
+    def _wait(self) -> None:
         self.process.join()
 
     def _answer(self) -> Any:
@@ -139,10 +152,48 @@ class Worker:
         return answer
 
 
-def serve(line: Any, side: Side, work: Work) -> None:
+class OverMPI(Worker):
+    """Processes that `mpiexec` starts; the first rank answers, the others follow it."""
+
+    def __init__(self, side: Side, work: Work) -> None:
+        if shutil.which("mpiexec") is None:
+            raise Skip("mpiexec is not installed")
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as door:
+            address = str(Path(folder, "door"))
+            door.bind(address)
+            door.listen()
+            door.settimeout(START)
+            program = [sys.executable, "-m", "mpi4py", "-m", "benchmarks.speed.over_mpi", address]
+            self.processes = subprocess.Popen(
+                ["mpiexec", "-n", str(side.ranks), *program],
+                cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            )  # fmt: skip
+            try:
+                came, _ = door.accept()
+            except TimeoutError:
+                self.processes.terminate()
+                raise Skip("mpiexec did not start its processes") from None
+        came.setblocking(True)
+        self.line = multiprocessing.connection.Connection(came.detach())
+        self.line.send((side, work))
+
+    def _wait(self) -> None:
+        self.processes.wait()
+
+
+def make_job(side: Side, work: Work) -> Job:
+    """Return this side's job for this work; raise Skip where it has none."""
+    module = importlib.import_module(f"benchmarks.speed.{side.file}")
+    make = getattr(module, side.jobs).get(work.kind)
+    if make is None:
+        raise Skip(f"no {work.kind} of {side.title}")
+    return make(work)
+
+
+def serve(line: Any, side: Side, work: Work, make: Callable[[Side, Work], Job] = make_job) -> None:
     """Make the job ready, then answer "turn" and "memory" until the line is closed."""
     try:
-        job = make_job(side, work)
+        job = make(side, work)
         for _ in range(WARM_UP):
             job.run()
     except Skip as reason:
@@ -155,15 +206,6 @@ def serve(line: Any, side: Side, work: Work) -> None:
     with contextlib.suppress(EOFError):
         while question := line.recv():
             line.send(turn(job) if question == "turn" else peak_memory())
-
-
-def make_job(side: Side, work: Work) -> Job:
-    """Return this side's job for this work; raise Skip where it has none."""
-    module = importlib.import_module(f"benchmarks.speed.{side.file}")
-    make = getattr(module, side.jobs).get(work.kind)
-    if make is None:
-        raise Skip(f"no {work.kind} of {side.title}")
-    return make(work)
 
 
 def turn(job: Job, least: float = TURN) -> float:

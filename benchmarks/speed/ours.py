@@ -7,11 +7,16 @@ import dataclasses
 import itertools
 import tracemalloc
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 import chainrule
 from benchmarks.speed.work import LEARNING_RATE, Job, Skip, Work, inputs, samples, targets
+from chainrule.batch_part import WHOLE, Part
+
+if TYPE_CHECKING:
+    from chainrule.training.parts import Way
 
 
 def train(work: Work) -> Job:
@@ -61,22 +66,81 @@ def stack(work: Work) -> chainrule.Network:
 def train_together(work: Work) -> Job:
     """Take steps as `Trainer` does with a worker for each processor."""
     from chainrule.machine import cores
-    from chainrule.training.step import take_step
+
+    return train_in_a_team(work, cores())
+
+
+def train_alone(work: Work) -> Job:
+    """Take the same steps in one thread, BLAS's too: what workers and ranks are compared with."""
+    return train_in_a_team(work, 1)
+
+
+def train_with_blas(work: Work) -> Job:
+    """Take the same steps as `Trainer` does by default: one worker, and all of BLAS's threads."""
+    from chainrule.training.parts import InTurn
+
+    if work.model == "ensemble":
+        raise Skip("beside workers and ranks, which an ensemble has not")
+    return train_by(work, InTurn(), WHOLE, contextlib.ExitStack())
+
+
+def train_in_a_team(work: Work, workers: int) -> Job:
+    from chainrule.training.parts import InTurn
     from chainrule.training.team import team_of
 
     if work.model == "ensemble":
         raise Skip("an ensemble has no workers")
-    network, loss = build(work), loss_of(work)
-    optimizer = chainrule.Adam(LEARNING_RATE)
-    data = list(zip(inputs(work), targets(work), strict=True))
     together = contextlib.ExitStack()
-    team = together.enter_context(team_of(network, cores()))
+    network = build(work)
+    team = together.enter_context(team_of(network, workers, hold_blas=workers == 1))
+    way = team if workers > 1 else InTurn()
+    return train_by(work, way, WHOLE, together, network, f"{workers} worker(s)")
 
-    def run(open: contextlib.ExitStack = together) -> None:  # else it is closed on our return
-        for x, y in data:
-            take_step(network, loss, optimizer, (x, y, None), way=team)
 
-    return Job(run, len(data), f"{team.threads.count} workers")
+def train_on_ranks(work: Work) -> Job:
+    """Take the steps of one rank, on its rows of each batch; one alone is one worker."""
+    from mpi4py import MPI
+
+    from chainrule.training.over_ranks import OverRanks, part_of_rank
+    from chainrule.training.ranks import Ranks, as_ranks
+    from chainrule.training.team import team_of
+
+    ranks = as_ranks(MPI.COMM_WORLD)
+    if not isinstance(ranks, Ranks):
+        return train_alone(work)
+    together = contextlib.ExitStack()
+    network = build(work)
+    team = together.enter_context(team_of(network, 1, hold_blas=True))
+    part = part_of_rank(ranks, work.batch)
+    return train_by(work, OverRanks(ranks, team), part, together, network, f"{ranks.count} ranks")
+
+
+def train_by(
+    work: Work,
+    way: Way,
+    part: Part,
+    open: contextlib.ExitStack,
+    network: chainrule.Network | None = None,
+    note: str = "",
+) -> Job:
+    """Take steps as `Trainer` does, by this way, on the rows of this part of each batch.
+
+    What is open stays so as long as the job does.
+    """
+    from chainrule.training.step import take_step
+    from chainrule.training.team import on_its_way
+
+    network = network or build(work)
+    loss, optimizer = loss_of(work), chainrule.Adam(LEARNING_RATE)
+    rows = slice(None) if part is WHOLE else part.rows
+    data = [(x[rows], y[rows]) for x, y in zip(inputs(work), targets(work), strict=True)]
+
+    def run(open: contextlib.ExitStack = open) -> None:
+        with on_its_way(part):
+            for x, y in data:
+                take_step(network, loss, optimizer, (x, y, None), way=way)
+
+    return Job(run, len(data), note)
 
 
 def train_network(work: Work, data: list[tuple[np.ndarray, np.ndarray]]) -> Job:
@@ -227,3 +291,6 @@ JOBS = {"train": train, "fit": fit, "predict": predict, "layer": layer}
 BY_HAND = {"fit": fit_by_hand}
 ONE = {"train": train_one}
 TOGETHER = {"train": train_together}
+ALONE = {"train": train_alone}
+WITH_BLAS = {"train": train_with_blas}
+ON_RANKS = {"train": train_on_ranks}

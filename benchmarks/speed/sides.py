@@ -28,7 +28,8 @@ class Side:
 
     `file` is the file of this folder that does its work, `jobs` the name of its functions there,
     by kind of work. `package` must be installed, `imported` is what "import" times, and `script`
-    what "script" runs.
+    what "script" runs. `ranks` is how many processes `mpiexec` starts for it; 0 is without it. One
+    that is `extra` is measured only where it is asked for by name.
     """
 
     name: str
@@ -38,6 +39,8 @@ class Side:
     package: str
     imported: str = ""
     script: str = ""
+    ranks: int = 0
+    extra: bool = False
 
     @property
     def installed(self) -> bool:
@@ -65,7 +68,11 @@ SIDES = {
         Side("bare", "bare NumPy", "bare", "JOBS", "numpy"),
         Side("loop", "loop by hand", "ours", "BY_HAND", "numpy"),
         Side("one", "one network", "ours", "ONE", "numpy"),
+        Side("alone", "1 worker, 1 BLAS thread", "ours", "ALONE", "threadpoolctl", extra=True),
+        Side("blas", "1 worker, BLAS's threads", "ours", "WITH_BLAS", "numpy", extra=True),
         Side("workers", "all workers", "ours", "TOGETHER", "threadpoolctl"),
+        Side("rank", "1 rank", "ours", "ON_RANKS", "mpi4py", ranks=1, extra=True),
+        Side("ranks", "2 ranks", "ours", "ON_RANKS", "mpi4py", ranks=2, extra=True),
         Side(
             "torch", "PyTorch", "peer_torch", "JOBS", "torch", "torch",
             "benchmarks/speed/iris_torch.py",

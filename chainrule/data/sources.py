@@ -14,6 +14,7 @@ import numpy as np
 from chainrule.checks import check_numbers, check_range, check_whole
 from chainrule.data.arrays import Seed, check_lengths, train_test_split
 from chainrule.data.fingerprint import fingerprint
+from chainrule.data.mapped import Mappings
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.loss_functions.base import refuse_huge_weights
 from chainrule.loss_functions.class_weight import (
@@ -83,6 +84,7 @@ class ArraySource:
         self.bounds = batch_bounds(len(rows), batch_size, drop_last)
         sample_bytes = max(1, sum(array.nbytes // len(array) for array in arrays_of(self.X)))
         self.chunk = max(1, CHUNK_BYTES // (sample_bytes * batch_size))  # in batches
+        self._mappings = Mappings(self.X, self.y)
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
@@ -110,19 +112,24 @@ class ArraySource:
     def batch(self, order: Array, number: int, part: slice | None = None) -> Batch:
         """Return one batch of an epoch, or a part of it; of a mapped array no more is read."""
         rows = order[self.bounds[number] : self.bounds[number + 1]][part or slice(None)]
-        weight = None if self.weight is None else self.weight.take(rows, axis=0)
-        return take(self.X, rows), take(self.y, rows), weight
+        return self._taken(rows)
 
     def batches(self, order: Array, start: int = 0, epoch: int = 0) -> Iterator[Batch]:
         """Yield the batches of an epoch, from the one with the number `start` on."""
         for first in range(start, len(self), self.chunk):
             bounds = self.bounds[first : first + self.chunk + 1]
             rows = order[bounds[0] : bounds[-1]]
-            x, y = take(self.X, rows), take(self.y, rows)
-            weight = None if self.weight is None else self.weight.take(rows, axis=0)
+            x, y, weight = self._taken(rows)
             for a, b in itertools.pairwise((bounds - bounds[0]).tolist()):
                 part = slice(a, b)
                 yield take(x, part), take(y, part), None if weight is None else weight[part]
+
+    def _taken(self, rows: Array) -> Batch:
+        """Return copies of these samples, and give back what was read for them."""
+        weight = None if self.weight is None else self.weight.take(rows, axis=0)
+        taken = take(self.X, rows), take(self.y, rows), weight
+        self._mappings.release()
+        return taken
 
 
 def batch_bounds(samples: int, size: int, drop_last: bool = False) -> Array:

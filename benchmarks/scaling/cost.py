@@ -1,0 +1,100 @@
+"""What a step of k ranks costs, on paper.
+
+    T(k, b) = compute(b) + allreduce(k, n) + 2 agreements(k)
+
+b is the samples of a rank, n the bytes of the gradient. A message of m bytes takes α + mβ, and to
+add up m bytes takes mγ (Hockney, 1994). The allreduce is the cheapest of those of Thakur,
+Rabenseifner and Gropp (2005), which MPI libraries choose from, for k a power of two:
+
+    recursive doubling   log₂k (α + nβ + nγ)
+    Rabenseifner         2 log₂k α + 2 (k-1)/k nβ + (k-1)/k nγ
+    ring                 2 (k-1) α + 2 (k-1)/k nβ + (k-1)/k nγ
+
+In the agreements, one in each step and one after it (docs/design.md, "Ranks"), each rank tells all
+others six numbers: an allgather, log₂k α + (k-1) 48 β. Nothing is done side by side with anything
+else; the network's switches stand in nobody's way; all ranks are equally fast.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+AGREEMENTS = 2
+TOLD_BYTES = 6 * 8
+WORTH_IT = 0.05
+RANKS = [2**power for power in range(1, 11)]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Seconds for so many samples: `fixed` + `each` · samples."""
+
+    fixed: float
+    each: float
+
+    def __call__(self, samples: float) -> float:
+        return self.fixed + self.each * samples
+
+
+@dataclass(frozen=True)
+class Wire:
+    """What carries messages: `latency` α in seconds, `per_byte` β in seconds a byte."""
+
+    name: str
+    latency: float
+    per_byte: float
+
+
+def ethernet(gigabits: float, latency: float) -> Wire:
+    """Return a network at its nominal rate."""
+    return Wire(f"{gigabits:g} Gbit/s", latency, 8 / (gigabits * 1e9))
+
+
+WIRES = [ethernet(1, 25e-6), ethernet(10, 10e-6), ethernet(100, 2e-6)]
+"""Assumed, since these networks are not here. Latencies, one way, that others have measured:
+
+- 1 Gbit/s: 24.6 to 26 µs and 116 MB/s, MPICH over TCP (osu_latency, osu_bw:
+  https://gist.github.com/jfgrimm/3af692a5475bdd4ed836b5a18197a209).
+- 10 Gbit/s: 10 µs, TCP, no other traffic (Larsen, Sarangam and Huggahalli, "Architectural Breakdown
+  of End-to-End Latency in a TCP/IP Network", SBAC-PAD 2007).
+- 100 Gbit/s: 2 µs, where the operating system is passed by (1.93 µs with usNIC at 40 Gbit/s:
+  https://blogs.cisco.com/performance/mpi-over-40gb-ethernet). TCP would take about 10 µs here too.
+"""
+
+
+def allreduce(ranks: int, size: float, wire: Wire, adding: float) -> float:
+    """Return the seconds in which the gradients of all ranks, of this many bytes, are summed."""
+    if ranks == 1:
+        return 0.0
+    rounds, share = math.log2(ranks), (ranks - 1) / ranks
+    once = 2 * share * size * wire.per_byte + share * size * adding
+    return min(
+        rounds * (wire.latency + size * wire.per_byte + size * adding),
+        2 * rounds * wire.latency + once,
+        2 * (ranks - 1) * wire.latency + once,
+    )
+
+
+def agreements(ranks: int, wire: Wire) -> float:
+    """Return the seconds in which the ranks agree, in a step and after it."""
+    once = math.log2(ranks) * wire.latency + (ranks - 1) * TOLD_BYTES * wire.per_byte
+    return AGREEMENTS * once
+
+
+def talk(ranks: int, size: float, wire: Wire, adding: float) -> float:
+    """Return the seconds of a step in which ranks talk."""
+    return allreduce(ranks, size, wire, adding) + agreements(ranks, wire)
+
+
+def cheapest(times: dict[int, float]) -> int:
+    """Return the number of ranks with the shortest step."""
+    return min(times, key=lambda ranks: (times[ranks], ranks))
+
+
+def pays_up_to(times: dict[int, float]) -> int:
+    """Return the number of ranks up to which each doubling makes a step shorter by `WORTH_IT`."""
+    ranks = 1
+    while 2 * ranks in times and times[2 * ranks] <= (1 - WORTH_IT) * times[ranks]:
+        ranks *= 2
+    return ranks

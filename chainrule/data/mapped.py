@@ -1,0 +1,48 @@
+"""Memory-mapped arrays: pages that were read are given back.
+
+A page of a mapped file counts as the process's memory from when it is read until the system takes
+it back; and with each page come those around it, 64 KB in Linux. So a process that reads rows from
+all over a file would seem to grow as large as the file, and be ended where its memory is limited.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import Any
+
+import numpy as np
+
+from chainrule.nested import Nested, arrays_of
+
+WORTH_IT = 1 << 27
+"""Bytes of a file that is smaller may stay in memory."""
+
+
+class Mappings:
+    """The files that arrays are mapped from; none where they are in memory.
+
+    Parameters
+    ----------
+    data : array, or a tuple or dict of arrays
+        What may be mapped. Of a mapping for this process alone (``mmap_mode="c"``) nothing is given
+        back, since that would undo what was written to it.
+    """
+
+    def __init__(self, *data: Nested) -> None:
+        found = (mapping_of(array) for nested in data for array in arrays_of(nested))
+        self._mappings = [each for each in found if each is not None]
+
+    def release(self) -> None:
+        """Give back all pages that are in memory; the file keeps what was written to them."""
+        for each in self._mappings:
+            each.madvise(mmap.MADV_DONTNEED)
+
+
+def mapping_of(array: Any) -> Any:
+    """Return the large mapping, shared with the file, that an array is part of; None without."""
+    while isinstance(array, np.ndarray):
+        if isinstance(array, np.memmap) and array.mode == "c":
+            return None
+        array = array.base
+    shared = isinstance(array, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED")
+    return array if shared and len(array) >= WORTH_IT else None

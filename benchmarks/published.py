@@ -109,7 +109,9 @@ class Recipe:
 
 RECIPES = {
     "mlp": Recipe(mlp, published=0.8833, epochs=30, peak=0.003),
-    "convolutional": Recipe(convolutional, 0.916, epochs=20, peak=0.004, augment=mirrored_and_moved),
+    "convolutional": Recipe(
+        convolutional, 0.916, epochs=20, peak=0.004, augment=mirrored_and_moved
+    ),
     "small": Recipe(small, 0.925, epochs=14, peak=0.006, augment=mirrored),
     "normalized": Recipe(normalized, 0.934, epochs=14, peak=0.006, augment=mirrored),
 }

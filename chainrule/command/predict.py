@@ -70,17 +70,16 @@ def command(
     table: str,
     output: str,
     jobs: int | None,
-    on_unknown: str,
-    quiet: bool,
     keep: tuple[str, ...],
     keep_all: bool,
     probabilities: bool,
     interval: int | None,
     spread: bool,
+    on_unknown: str,
+    quiet: bool,
     **options: Any,
 ) -> int:
     """Check what is given, and predict one table or all of a folder."""
-    from chainrule.command.folder import predict_folder
     from chainrule.command.model import load_model
     from chainrule.command.scoring import Request
 
@@ -91,6 +90,8 @@ def command(
     refuse = on_unknown == "refuse"
     request = Request(form, keep, keep_all, probabilities, interval, spread, refuse)
     if os.path.isdir(table):
+        from chainrule.command.folder import predict_folder
+
         return predict_folder(model, loaded, request, table, output, jobs or 1, quiet=quiet)
     _predict_file(model, loaded, request, table, output, quiet)
     return 0

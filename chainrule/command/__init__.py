@@ -15,9 +15,12 @@ task.py          classes or numbers, and why
 schema.py        what a model's file knows about the table that it learned from
 rows.py          pieces of a table as the model takes them, and what is odd in them
 model.py         a model's file, opened: rows in, predictions out
+scoring.py       what is written for each row of a table
+folder.py        every table of a folder, predicted side by side
+processes.py     tasks shared out among processes, which Ctrl-C ends
 targets.py       the true values of a table that is measured on
 writing.py       predictions into a file, whole or not at all
-interruption.py  a file that is being written at Ctrl-C
+interruption.py  what is being written at Ctrl-C
 
 cures.py         what the doctor says of a table, with remedies for the shell
 

@@ -19,9 +19,18 @@ def cleaned_up_if_interrupted() -> Iterator[None]:
     """
     before = {number: signal.getsignal(number) for number in SIGNALS}
     heard = [number for number in SIGNALS if before[number] is not signal.SIG_IGN]
-    interrupted = False
+    came: list[int] = []
+
+    def unwind(number: int, frame: Any) -> None:
+        """Raise once; a further Ctrl-C does not interrupt the cleaning up."""
+        for each in SIGNALS:
+            signal.signal(each, _heard_already)
+        came.append(number)
+        raise KeyboardInterrupt
+
     for number in heard:
-        signal.signal(number, _unwind)
+        signal.signal(number, unwind)
+    interrupted = False
     try:
         yield
     except KeyboardInterrupt:
@@ -30,11 +39,8 @@ def cleaned_up_if_interrupted() -> Iterator[None]:
         for number in heard:
             signal.signal(number, before[number])
     if interrupted:  # now that all is clean, it goes where it would have gone
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(came[0] if came else signal.SIGINT)
 
 
-def _unwind(number: int, frame: Any) -> None:
-    """Raise once; a further Ctrl-C does not interrupt the cleaning up."""
-    for each in SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
-    raise KeyboardInterrupt
+def _heard_already(number: int, frame: Any) -> None:
+    """Do nothing; of a signal on its way that meets SIG_IGN Python would tell."""

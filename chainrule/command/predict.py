@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
 from typing import Any
 
 import click
 
 from chainrule.command.options import on_unknown_option, quiet_option, table_options
 from chainrule.errors import InputError
-from chainrule.extras import require
 
-HELP = """Predict the rows of a table.
+HELP = """Predict the rows of a table, or of every table in a folder.
 
 \b
   chainrule predict penguins.npz new.csv --output predictions.csv
   chainrule predict penguins.npz new.csv --keep id --probabilities -o predictions.csv
   chainrule predict houses.npz new.parquet --interval 90 -o predictions.parquet
+  chainrule predict houses.npz new/ --jobs 2 --output predictions/
 
 There is one line of output for each row, in the same order: the column predicted_TARGET, and what
 is asked for besides. The table may have its columns in any order, and others beside them. It is
 read and written piece by piece, so that it may be larger than the memory; the file of predictions
 appears when it is complete.
+
+Of a folder each table (.csv, .tsv, .txt, .parquet, compressed or not) has a file of predictions of
+the same name in the output folder, which is made where there is none. --jobs tables are predicted
+side by side. One that cannot be is named, and the others are predicted.
 """
 
 
@@ -33,7 +37,16 @@ appears when it is complete.
     "-o",
     default="-",
     metavar="FILE",
-    help="Where to: .csv, .tsv or .parquet (.csv.gz, .csv.xz ...).  [default: standard output]",
+    help="Where to: .csv, .tsv or .parquet (.csv.gz, .csv.xz ...), or a folder for those of a "
+    "folder.  [default: standard output]",
+)
+@click.option(
+    "--jobs",
+    "-j",
+    type=int,
+    metavar="N",
+    help="How many tables of a folder to predict at a time, each in a process of its own; -1 for "
+    "as many as there are processors.  [default: 1]",
 )
 @click.option("--keep", multiple=True, metavar="COLUMN", help="A column to copy, such as an id.")
 @click.option("--keep-all", is_flag=True, help="Copy all columns.")
@@ -56,6 +69,7 @@ def command(
     model: str,
     table: str,
     output: str,
+    jobs: int | None,
     keep: tuple[str, ...],
     keep_all: bool,
     probabilities: bool,
@@ -64,39 +78,58 @@ def command(
     on_unknown: str,
     quiet: bool,
     **options: Any,
+) -> int:
+    """Check what is given, and predict one table or all of a folder."""
+    from chainrule.command.model import load_model
+    from chainrule.command.scoring import Request
+
+    _check_jobs(jobs, table)
+    loaded = load_model(model)
+    _check_options(loaded.schema, probabilities, interval)
+    form = loaded.schema.form.updated(**options)
+    refuse = on_unknown == "refuse"
+    request = Request(form, keep, keep_all, probabilities, interval, spread, refuse)
+    if os.path.isdir(table):
+        from chainrule.command.folder import predict_folder
+
+        return predict_folder(model, loaded, request, table, output, jobs or 1, quiet=quiet)
+    _predict_file(model, loaded, request, table, output, quiet)
+    return 0
+
+
+def _predict_file(
+    model: str, loaded: Any, request: Any, table: str, output: str, quiet: bool
 ) -> None:
-    """Check what is given, and write one piece after the other."""
-    from chainrule.command.model import load_model, predicted_pieces
+    """Write one piece after the other."""
     from chainrule.command.progress import FileBar
-    from chainrule.command.rows import Findings
+    from chainrule.command.scoring import write_predictions
     from chainrule.command.tables import Source
     from chainrule.command.writing import Predictions, check_apart, check_output
 
-    loaded = load_model(model)
-    _check_options(loaded.schema, probabilities, interval)
     check_output(output, "--output")
     check_apart(output, "--output", table, model)
-    predictions, findings = Predictions(output), Findings()
-    with (
-        Source(table, loaded.schema.form.updated(**options)) as source,
-        FileBar(source.size, quiet=quiet) as bar,
-    ):
-        kept = tuple(name for name in source.names if name) if keep_all else keep
-        pieces = predicted_pieces(
-            loaded,
-            source,
-            refuse=on_unknown == "refuse",
-            also=kept,
-            findings=findings,
-            progress=bar.update,
-        )
-        columns = Columns(loaded.schema, kept, probabilities, interval, spread)
-        predictions.write(columns.tables(pieces))
+    predictions = Predictions(output)
+    with Source(table, request.form) as source, FileBar(source.size, quiet=quiet) as bar:
+        rows, findings = write_predictions(loaded, request, source, predictions, bar.update)
     for line in findings.lines():
         click.echo(f"chainrule: warning: {line}", err=True)
     if output != "-" and not quiet:
-        are = "row is" if columns.rows == 1 else "rows are"
-        click.echo(f"{columns.rows:,} {are} predicted in {output}", err=True)
+        are = "row is" if rows == 1 else "rows are"
+        click.echo(f"{rows:,} {are} predicted in {output}", err=True)
+
+
+def _check_jobs(jobs: int | None, table: str) -> None:
+    """Refuse a number of jobs that cannot be, or where there is but one table."""
+    if jobs is None:
+        return
+    if jobs < -1 or jobs == 0:
+        raise click.UsageError(
+            f"--jobs must be 1 or more, or -1 for as many as there are processors; got {jobs}."
+        )
+    if table != "-" and not os.path.exists(table):
+        raise InputError(f"There is no folder {table}.")
+    if not os.path.isdir(table):
+        raise click.UsageError(f"--jobs is for the tables of a folder, and {table} is none.")
 
 
 def _check_options(schema: Any, probabilities: bool, interval: int | None) -> None:
@@ -116,64 +149,3 @@ def _check_options(schema: Any, probabilities: bool, interval: int | None) -> No
         raise click.UsageError(
             f"The model learned from so few rows ({schema.rows}) that {can} can be promised."
         )
-
-
-class Columns:
-    """What is written for each piece.
-
-    Attributes
-    ----------
-    rows : int
-        How many so far.
-    """
-
-    def __init__(
-        self,
-        schema: Any,
-        kept: tuple[str, ...],
-        probabilities: bool,
-        interval: int | None,
-        spread: bool,
-    ) -> None:
-        self.schema, self.kept = schema, kept
-        self.probabilities, self.interval, self.spread = probabilities, interval, spread
-        self.rows = 0
-
-    def tables(self, pieces: Iterator[Any]) -> Iterator[Any]:
-        """Yield what is written for each piece, as a pyarrow.RecordBatch."""
-        pa = require("pyarrow", "cli", "Writing predictions")
-        for piece in pieces:
-            columns = {name: piece.table.column(name) for name in self.kept}
-            made = self._predicted(piece)
-            twice = [name for name in made if name in columns]
-            if twice:
-                raise InputError(
-                    f"The column {twice[0]!r} that is to be kept has the name of one that is "
-                    "predicted; rename it first."
-                )
-            columns |= {name: pa.array(values) for name, values in made.items()}
-            self.rows += piece.table.num_rows
-            yield pa.RecordBatch.from_pydict(columns)
-
-    def _predicted(self, piece: Any) -> dict[str, Any]:
-        """Return the columns of predictions, by name."""
-        import numpy as np
-
-        name, outputs = f"predicted_{self.schema.target}", piece.outputs
-        if self.schema.task == "regression":
-            made = {name: outputs[:, 0]}
-            if self.interval is not None:
-                width = self.schema.half_widths[str(self.interval)]
-                made[f"{name}_low"] = outputs[:, 0] - width
-                made[f"{name}_high"] = outputs[:, 0] + width
-            if self.spread:
-                made[f"{name}_spread"] = piece.spread[:, 0]
-            return made
-        places = outputs.argmax(axis=1)
-        made = {name: np.array(self.schema.classes)[places]}
-        if self.probabilities:
-            for place, label in enumerate(self.schema.classes):
-                made[f"probability_{label}"] = outputs[:, place]
-        if self.spread:
-            made[f"{name}_spread"] = np.take_along_axis(piece.spread, places[:, None], 1)[:, 0]
-        return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Self
 
 import numpy as np
@@ -37,7 +38,7 @@ class EpochBar:
 
 
 class FileBar:
-    """A bar over the bytes of a file; of a pipe, whose end is not known, the rows so far."""
+    """A bar over the bytes of files; of a pipe, whose end is not known, the rows so far."""
 
     def __init__(self, size: int | None, *, quiet: bool) -> None:
         tqdm = require("tqdm", "cli", "A progress bar").tqdm
@@ -55,3 +56,7 @@ class FileBar:
         """Show how far it is."""
         self._bar.set_postfix_str(f"{rows:,} rows" if self._by_bytes else "")
         self._bar.update((position if self._by_bytes else rows) - self._bar.n)
+
+    def write(self, line: str) -> None:
+        """Write a line above the bar."""
+        self._bar.write(line, file=sys.stderr)

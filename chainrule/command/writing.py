@@ -69,7 +69,7 @@ class Predictions:
     def __init__(self, path: str) -> None:
         self.path = path
         stem, end = os.path.splitext(path)
-        self.compression = COMPRESSIONS.get(end)
+        self.compression = COMPRESSIONS.get(end.lower())
         end = os.path.splitext(stem)[1] if self.compression else end
         end = ".csv" if path == "-" else end.lower()
         if end not in KINDS or (end == ".parquet" and self.compression):

@@ -26,7 +26,7 @@ shares its processors out among their BLAS. On a cluster::
 
 dask gives BLAS one thread in each worker. But it has freed memory handed back to the system at
 once (MALLOC_TRIM_THRESHOLD_=65536), after which every step clears its pages anew (see
-`chainrule.memory`): a training took 1.8 times as long (11.0 s, and 6.3 s without). Where the C
+`chainrule.memory`): a training took 1.7 times as long (11.0 s, and 6.3 s without). Where the C
 library is glibc, start the program, or each ``dask worker``, with other thresholds::
 
     export MALLOC_TRIM_THRESHOLD_=67108864 MALLOC_MMAP_THRESHOLD_=33554432

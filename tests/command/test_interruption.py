@@ -15,6 +15,7 @@ pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there"),
     pytest.mark.usefixtures("ctrl_c"),
 ]
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has none
 TOLD = "chainrule: Interrupted; nothing half-done is left behind.\n"
 
 KILLS_ITS_OWN_PROCESS = """
@@ -140,3 +141,73 @@ def test_while_predictions_are_being_written(folder, tmp_path, number):
         assert running.stderr.read().decode() == TOLD
     assert os.listdir(tmp_path) == ["p.csv"]
     assert (tmp_path / "p.csv").read_text() == "from before\n"
+
+
+def test_a_job_in_the_background_is_ended_by_sigterm(folder, tmp_path):
+    """It ignores Ctrl-C, and is no reason to go on where its file was taken away."""
+    command = [sys.executable, "-m", "chainrule_command", "predict", folder / "kind.npz", "-"]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    running = subprocess.Popen(
+        [*map(str, command), "-o", "p.csv"],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=as_it_is(),
+    )
+    with running:
+        running.stdin.write(f"{','.join(HEADER)}\n{','.join(fruit(1, 0)[0])}\n".encode())
+        running.stdin.flush()
+        wait_until(lambda: os.listdir(tmp_path) or running.poll() is not None)
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(60) == 130
+        assert running.stderr.read().decode() == TOLD
+    assert os.listdir(tmp_path) == []
+
+
+def wait_until(true):
+    until = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("number", "to_all"),
+    [(signal.SIGINT, True), (signal.SIGTERM, False), (KILL, False)],
+    ids=["Ctrl-C", "SIGTERM", "SIGKILL"],
+)
+@pytest.mark.parametrize("when", ["starting", "writing"])
+def test_while_a_folder_is_predicted(folder, tmp_path, number, to_all, when):
+    """A terminal sends Ctrl-C to all processes; whatever ends the first one ends the others."""
+    head, *rows = (",".join(row).replace(", with", " with") for row in [HEADER, *fruit(400, 1)])
+    tables, out = tmp_path / "new", tmp_path / "out"
+    tables.mkdir()
+    for name in ("a.csv", "b.csv", "c.csv"):
+        (tables / name).write_text("\n".join([head, *rows * 3000, ""]))
+    command = [sys.executable, "-m", "chainrule_command", "predict", folder / "kind.npz", tables]
+    running = subprocess.Popen(
+        [*map(str, command), "-o", out, "--jobs", "2"],
+        stderr=subprocess.PIPE,
+        env=as_it_is(),
+        start_new_session=True,
+    )
+    with running:
+        wait_until(out.exists)
+        if when == "writing":
+            wait_until(lambda: len(os.listdir(out)) == 2)  # two temporary files
+        (os.killpg if to_all else os.kill)(running.pid, number)
+        running.wait(60)
+        wait_until(lambda: not group_exists(running.pid))
+        if number != KILL:
+            assert running.returncode == 130
+            assert running.stderr.read().decode() == TOLD
+    assert not out.exists() or os.listdir(out) == []
+    assert out.exists() == (number == KILL)
+
+
+def group_exists(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

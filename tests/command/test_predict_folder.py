@@ -1,0 +1,183 @@
+"""Predicting every table of a folder: side by side the same as each by itself, or named."""
+
+import gzip
+import os
+import shutil
+
+import pytest
+from command.running import HEADER, called, chainrule, fruit, read_csv, write_csv
+
+OPTIONS = ("--keep", "id", "--probabilities")
+
+
+def predict(folder, tables, output, *options, code=0, model="kind.npz"):
+    done = called("predict", folder / model, tables, "--output", output, *options)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Return a folder with three tables in it; each test adds what it likes."""
+    tables = tmp_path / "new"
+    tables.mkdir()
+    for seed, name in enumerate("abc"):
+        write_csv(tables / f"{name}.csv", HEADER, fruit(20 + seed, seed))
+    return tables
+
+
+@pytest.mark.parametrize("jobs", [(), ("--jobs", "2"), ("-j", "-1")], ids=["one", "two", "all"])
+def test_each_is_predicted_as_by_itself(folder, tables, tmp_path, jobs):
+    import pandas as pd
+
+    text = (tables / "c.csv").read_bytes()
+    (tables / "d.csv.gz").write_bytes(gzip.compress(text))
+    (tables / "e.TSV").write_bytes(text.replace(b",", b"\t").replace(b'"yellow\t', b'"yellow,'))
+    pd.read_csv(tables / "a.csv").to_parquet(tables / "f.parquet")
+    done = predict(folder, tables, tmp_path / "out", *OPTIONS, *jobs)
+    assert done.stderr == f"127 rows are predicted, of 6 tables, in {tmp_path / 'out'}\n"
+    assert sorted(os.listdir(tmp_path / "out")) == sorted(os.listdir(tables))
+    for name in os.listdir(tables):
+        predict(folder, tables / name, tmp_path / name, *OPTIONS)
+        together, alone = (path.read_bytes() for path in (tmp_path / "out" / name, tmp_path / name))
+        if name.endswith(".gz"):  # which holds the time
+            together, alone = gzip.decompress(together), gzip.decompress(alone)
+        assert together == alone
+
+
+def test_what_is_odd_is_told_with_the_tables_name(folder, tables, tmp_path):
+    change(tables / "b.csv", 3, "colour", "purple")
+    options = ("--on-unknown", "warn", "--quiet")
+    done = predict(folder, tables, tmp_path / "out", *options)
+    words = "column 'colour': unknown category in 1 row, the first is row 4 ('purple')"
+    assert done.stderr == f"chainrule: warning: {tables / 'b.csv'}: {words}\n"
+    assert len(read_csv(tmp_path / "out" / "b.csv")) == 21
+
+
+def change(path, row, column, value):
+    rows = read_csv(path)
+    rows[row][column] = value
+    write_csv(path, HEADER, [list(cells.values()) for cells in rows])
+
+
+def test_one_that_cannot_be_predicted_is_named_and_the_others_are(folder, tables, tmp_path):
+    change(tables / "a.csv", 3, "colour", "purple")
+    with open(tables / "c.csv", "a") as file:
+        file.write("one,two\n")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "c.csv").write_text("from before\n")
+    done = predict(folder, tables, out, "--jobs", 2, code=1)
+    told = done.stderr.splitlines()
+    assert len(told) == 3
+    first, second = sorted(told[:2])
+    assert first.startswith(f"chainrule: {tables / 'a.csv'} has what the training table had not")
+    assert second.startswith(f"chainrule: {tables / 'c.csv'} has a row of 2 values")
+    assert told[2] == (
+        "chainrule: 2 of 3 tables could not be predicted: a.csv, c.csv; the others, 21 rows, are "
+        f"in {out}."
+    )
+    assert sorted(os.listdir(out)) == ["b.csv", "c.csv"]
+    assert (out / "c.csv").read_text() == "from before\n"
+    assert len(read_csv(out / "b.csv")) == 21
+
+
+def test_where_none_can_be_predicted_no_folder_is_left(folder, tables, tmp_path):
+    done = predict(folder, tables, tmp_path / "out", "--keep", "weight", code=1)
+    assert done.stderr.splitlines()[-1] == (
+        "chainrule: 3 of 3 tables could not be predicted: a.csv, b.csv, c.csv."
+    )
+    assert f"{tables / 'b.csv'} has no column 'weight'." in done.stderr
+    assert os.listdir(tmp_path) == ["new"]
+
+
+def test_what_is_no_table_is_left_out(folder, tables, tmp_path):
+    (tables / ".hidden.csv").write_text("nothing\n")
+    (tables / "notes.md").write_text("# Notes\n")
+    (tables / "older").mkdir()
+    (tables / "older" / "d.csv").write_text("nothing\n")
+    (tables / "gone.csv").symlink_to(tmp_path / "nothing.csv")
+    done = predict(folder, tables, tmp_path / "out", "--quiet")
+    told = f"gone.csv, notes.md, older{os.sep}"
+    assert done.stderr == f"chainrule: left out, being no tables by name: {told}\n"
+    assert sorted(os.listdir(tmp_path / "out")) == ["a.csv", "b.csv", "c.csv"]
+
+
+def test_a_folder_within_the_one_that_is_read(folder, tables):
+    predict(folder, tables, tables / "out")
+    again = predict(folder, tables, tables / "out")  # what is there is replaced, and no table
+    assert sorted(os.listdir(tables / "out")) == ["a.csv", "b.csv", "c.csv"]
+    assert "left out" in again.stderr
+
+
+def test_kinds_that_can_be_read_and_not_written(folder, tables, tmp_path):
+    shutil.make_archive(tables / "d.csv", "zip", tables, "a.csv")
+    predict(folder, tables, tmp_path / "out")
+    assert sorted(os.listdir(tmp_path / "out")) == ["a.csv", "b.csv", "c.csv", "d.csv"]
+    assert (tmp_path / "out" / "d.csv").read_bytes() == (tmp_path / "out" / "a.csv").read_bytes()
+    (tables / "d.csv.zip").rename(tables / "a.csv.zip")
+    done = predict(folder, tables, tmp_path / "out", code=1)
+    assert f"{tables / 'a.csv.zip'} would both be predicted in {tmp_path / 'out' / 'a.csv'}" in (
+        done.stderr
+    )
+
+
+# ---------------------------------------------------------------- what is refused at once
+
+
+def test_the_output_is_another_folder(folder, tables, tmp_path):
+    before = (tables / "a.csv").read_bytes()
+    for output, words in {
+        tables: "is the folder that is read",
+        tables / "a.csv": "is a file",
+        "-": "give a second one with --output",
+        tmp_path / "no" / "such": f"The folder {tmp_path / 'no'} for --output does not exist",
+    }.items():
+        done = predict(folder, tables, output, code=1)
+        assert words in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert os.listdir(tmp_path) == ["new"]
+    assert (tables / "a.csv").read_bytes() == before
+
+
+def test_nothing_that_is_read_is_written_over(folder, tables, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    before = (tables / "a.csv").read_bytes()
+    (out / "b.csv").symlink_to(tables / "a.csv")
+    assert "b.csv is a file that is read" in predict(folder, tables, out, code=1).stderr
+    assert (tables / "a.csv").read_bytes() == before
+    (out / "b.csv").unlink()
+    shutil.copy(folder / "kind.npz", tmp_path / "model.npz")
+    (out / "c.csv").symlink_to(tmp_path / "model.npz")
+    done = predict(tmp_path, tables, out, model="model.npz", code=1)
+    assert "c.csv is a file that is read" in done.stderr
+    assert os.listdir(out) == ["c.csv"]
+
+
+def test_a_folder_without_tables(folder, tmp_path):
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "notes.md").write_text("# Notes\n")
+    done = predict(folder, tmp_path / "new", tmp_path / "out", code=1)
+    assert "new holds no table, whose name would end in .csv, .tsv" in done.stderr
+    assert os.listdir(tmp_path) == ["new"]
+
+
+def test_jobs_are_for_a_folder(folder, tables, tmp_path):
+    done = predict(folder, tables / "a.csv", tmp_path / "p.csv", "--jobs", 2, code=2)
+    assert "--jobs is for the tables of a folder, and" in done.stderr
+    done = predict(folder, tmp_path / "old", tmp_path / "out", "--jobs", 2, code=1)
+    assert done.stderr == f"chainrule: There is no folder {tmp_path / 'old'}.\n"
+    for jobs in (0, -2):
+        done = predict(folder, tables, tmp_path / "out", "--jobs", jobs, code=2)
+        assert f"-1 for as many as there are processors; got {jobs}." in done.stderr
+    assert os.listdir(tmp_path) == ["new"]
+
+
+def test_the_real_command_says_no_more(folder, tables, tmp_path):
+    """Whatever its processes leave to the system would be told when it ends."""
+    done = chainrule("predict", folder / "kind.npz", "new", "-o", "out", "-j", 2, cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr == "63 rows are predicted, of 3 tables, in out\n"
+    assert done.stdout == ""
+    assert sorted(os.listdir(tmp_path / "out")) == ["a.csv", "b.csv", "c.csv"]

@@ -29,12 +29,18 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def processes():
-    """Start what the back ends work with, and leave no process behind."""
+    """Start what the back ends work with, and leave no process behind, nor dask's environment.
+
+    It sets what malloc keeps, for the processes that it starts, and so for those of other tests.
+    """
+    before = dict(os.environ)
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
         yield client
+    os.environ.clear()
+    os.environ.update(before)
     get_reusable_executor().shutdown(wait=True)
 
 

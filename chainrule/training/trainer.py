@@ -451,6 +451,7 @@ class Trainer(Run):
         """
         workers = (self.chosen_workers or 1) if self.workers == "auto" else int(self.workers)
         if self._threads.count > 1 and not watched(self.network):
+            self._threads.hold_blas_back()  # a step that was not shared out had let it go
             yield self._threads
         else:
             alone = self.source is not None or batches == 1 or watched(self.network)

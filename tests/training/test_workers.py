@@ -288,6 +288,31 @@ def test_recurrent_layers_share_out_what_pays(monkeypatch, samples, parts, blas)
     assert [note for note in history.notes if "fewer than 64 samples are not shared out" in note]
 
 
+def test_predictions_side_by_side_have_one_blas_thread_each(monkeypatch):
+    """Also where a step before them was not shared out, and BLAS has its own threads again."""
+    monkeypatch.setattr(recurrent, "WORTH_A_THREAD", 1000 * 8)
+    at_work = []
+
+    class Look(Module):
+        def forward(self, x, training=True):
+            blas = {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
+            at_work.append((training, blas))
+            return x
+
+        def backward(self, dy):
+            return dy
+
+    net = network(GRU(4, 8), LastStep(), Look())
+    data = np.zeros((600, 5, 4)), np.zeros(600, int)
+    with threadpool_limits(2, user_api="blas"):
+        subject = trainer(net, 2)
+        fit(subject, *data, epochs=1, batch_size=50, validation_data=data)
+    trained = max(place for place, (training, _) in enumerate(at_work) if training)
+    assert at_work[trained] == (True, {2})
+    assert at_work[trained + 1 :]
+    assert {tuple(blas) for _, blas in at_work[trained + 1 :]} == {(1,)}
+
+
 def test_batch_norm_never_meets_a_single_sample():
     net = network(Linear(4, 8), BatchNorm(8))
     learned(net, 4, data=(X[:7], Y[:7]), batch_size=7)

@@ -86,14 +86,14 @@ def mirrored(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return horizontal_flip(x, rng)
 
 
-def moved(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Move by up to two pixels; the border is background."""
-    return shift(x, rng, pixels=2, fill=float(x.min()))
+def moved(x: np.ndarray, rng: np.random.Generator, pixels: int = 2) -> np.ndarray:
+    """Move by up to so many pixels; the border is background."""
+    return shift(x, rng, pixels=pixels, fill=float(x.min()))
 
 
 def mirrored_and_moved(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Mirror half of the images, and move each by up to one pixel."""
-    return shift(mirrored(x, rng), rng, pixels=1, fill=float(x.min()))
+    return moved(mirrored(x, rng), rng, pixels=1)
 
 
 @dataclass(frozen=True)

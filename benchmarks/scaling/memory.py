@@ -23,6 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.speed.measure import memory_of_process
+
 FEATURES, CLASSES, BATCH = 784, 10, 128
 MOST = 300e6
 """Bytes above the network's own."""
@@ -45,8 +47,8 @@ def train(path: Path | None) -> dict[str, float]:
         def on_step_end(self, trainer: Trainer) -> None:
             self.steps += 1
             if self.steps % 10 == 0:
-                for name, value in resident().items():
-                    self.largest[name] = max(self.largest[name], value)
+                now = memory_of_process()
+                self.largest = {name: max(self.largest[name], now[name]) for name in FIELDS}
 
     if path is None:
         X = np.zeros((SAMPLES_IN_MEMORY, FEATURES), np.float32)
@@ -60,14 +62,8 @@ def train(path: Path | None) -> dict[str, float]:
         X, y, epochs=1, batch_size=BATCH, progress=False, callbacks=[seen]
     )
     seconds = time.perf_counter() - began
-    peak = {**seen.largest, "VmHWM": resident()["VmHWM"]}
+    peak = {**seen.largest, "VmHWM": memory_of_process()["VmHWM"]}
     return {**peak, "steps": seen.steps, "samples": len(X), "seconds": seconds}
-
-
-def resident() -> dict[str, int]:
-    """Return the peak of this process's resident memory, and its parts now, in bytes."""
-    rows = (row.partition(":") for row in Path("/proc/self/status").read_text().splitlines())
-    return {name: int(rest.split()[0]) * 1024 for name, _, rest in rows if name in FIELDS}
 
 
 def in_a_process(*arguments: str) -> dict[str, float]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,10 +105,10 @@ def everything(constants: dict[str, Any]) -> str:
             "are. The last column is where a step is shortest:",
             strong(networks),
             f"Efficiency where each rank has {OWN_BATCH} samples (weak scaling), in per cent:",
-            weak(networks),
+            by_ranks(networks, RANKS, Trained.weak),
             f"What overlapping could save at most of a step on a shared batch of "
             f"{WHOLE_BATCH:,}, in per cent:",
-            overlap(networks),
+            by_ranks(networks, SHOWN, Trained.hidden),
         ]
     )
 
@@ -175,22 +175,17 @@ def strong(networks: Sequence[Trained]) -> str:
     return table([*head(RANKS), "pays up to", "shortest at"], body)
 
 
-def weak(networks: Sequence[Trained]) -> str:
+def by_ranks(
+    networks: Sequence[Trained],
+    ranks: Sequence[int],
+    share: Callable[[Trained, int, Wire], float],
+) -> str:
     body = [
-        [each.name, wire.name, *(per_cent(each.weak(k, wire)) for k in RANKS)]
+        [each.name, wire.name, *(per_cent(share(each, k, wire)) for k in ranks)]
         for each in networks
         for wire in WIRES
     ]
-    return table(head(RANKS), body)
-
-
-def overlap(networks: Sequence[Trained]) -> str:
-    body = [
-        [each.name, wire.name, *(per_cent(each.hidden(k, wire)) for k in SHOWN)]
-        for each in networks
-        for wire in WIRES
-    ]
-    return table(head(SHOWN), body)
+    return table(head(ranks), body)
 
 
 def head(ranks: Sequence[int]) -> list[str]:

@@ -219,11 +219,15 @@ def turn(job: Job, least: float = TURN) -> float:
 
 def peak_memory() -> int | None:
     """Return this process's peak of resident memory in bytes, where Linux tells it."""
+    return memory_of_process().get("VmHWM")
+
+
+def memory_of_process() -> dict[str, int]:
+    """Return what Linux tells of this process's memory, in bytes, by its names; else nothing."""
     with contextlib.suppress(OSError), open("/proc/self/status") as status:
-        for row in status:
-            if row.startswith("VmHWM:"):
-                return int(row.split()[1]) * 1024
-    return None
+        rows = (row.split() for row in status)
+        return {row[0].rstrip(":"): int(row[1]) * 1024 for row in rows if row[-1:] == ["kB"]}
+    return {}
 
 
 # ---------------------------------------------------------------- a command, run anew

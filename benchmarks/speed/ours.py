@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
 import itertools
@@ -17,6 +18,10 @@ from chainrule.batch_part import WHOLE, Part
 
 if TYPE_CHECKING:
     from chainrule.training.parts import Way
+
+TEAMS = contextlib.ExitStack()
+"""The teams of this process, which last as long as it does."""
+atexit.register(TEAMS.close)
 
 
 def train(work: Work) -> Job:
@@ -81,7 +86,7 @@ def train_with_blas(work: Work) -> Job:
 
     if work.model == "ensemble":
         raise Skip("beside workers and ranks, which an ensemble has not")
-    return train_by(work, InTurn(), WHOLE, contextlib.ExitStack())
+    return train_by(work, build(work), InTurn(), WHOLE)
 
 
 def train_in_a_team(work: Work, workers: int) -> Job:
@@ -90,11 +95,10 @@ def train_in_a_team(work: Work, workers: int) -> Job:
 
     if work.model == "ensemble":
         raise Skip("an ensemble has no workers")
-    together = contextlib.ExitStack()
     network = build(work)
-    team = together.enter_context(team_of(network, workers, hold_blas=workers == 1))
+    team = TEAMS.enter_context(team_of(network, workers, hold_blas=workers == 1))
     way = team if workers > 1 else InTurn()
-    return train_by(work, way, WHOLE, together, network, f"{workers} worker(s)")
+    return train_by(work, network, way, WHOLE, f"{workers} worker(s)")
 
 
 def train_on_ranks(work: Work) -> Job:
@@ -108,34 +112,22 @@ def train_on_ranks(work: Work) -> Job:
     ranks = as_ranks(MPI.COMM_WORLD)
     if not isinstance(ranks, Ranks):
         return train_alone(work)
-    together = contextlib.ExitStack()
     network = build(work)
-    team = together.enter_context(team_of(network, 1, hold_blas=True))
+    team = TEAMS.enter_context(team_of(network, 1, hold_blas=True))
     part = part_of_rank(ranks, work.batch)
-    return train_by(work, OverRanks(ranks, team), part, together, network, f"{ranks.count} ranks")
+    return train_by(work, network, OverRanks(ranks, team), part, f"{ranks.count} ranks")
 
 
-def train_by(
-    work: Work,
-    way: Way,
-    part: Part,
-    open: contextlib.ExitStack,
-    network: chainrule.Network | None = None,
-    note: str = "",
-) -> Job:
-    """Take steps as `Trainer` does, by this way, on the rows of this part of each batch.
-
-    What is open stays so as long as the job does.
-    """
+def train_by(work: Work, network: chainrule.Network, way: Way, part: Part, note: str = "") -> Job:
+    """Take steps as `Trainer` does, by this way, on the rows of this part of each batch."""
     from chainrule.training.step import take_step
     from chainrule.training.team import on_its_way
 
-    network = network or build(work)
     loss, optimizer = loss_of(work), chainrule.Adam(LEARNING_RATE)
     rows = slice(None) if part is WHOLE else part.rows
     data = [(x[rows], y[rows]) for x, y in zip(inputs(work), targets(work), strict=True)]
 
-    def run(open: contextlib.ExitStack = open) -> None:
+    def run() -> None:
         with on_its_way(part):
             for x, y in data:
                 take_step(network, loss, optimizer, (x, y, None), way=way)

@@ -7,7 +7,7 @@ the end.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chainrule.errors import FileFormatError
@@ -35,14 +35,17 @@ class Measurement:
         self.truths: list[Nested] = []
         self.predictions: list[Nested] = []
 
-    def add(self, value: float, counts: float, y: Nested, y_pred: Nested) -> None:
-        """Take in a batch: its mean loss, and what it counts among others (`Loss.total_weight`)."""
+    def add(self, value: float, counts: float, y: Nested, predictions: Sequence[Nested]) -> None:
+        """Take in a batch: its mean loss, and what it counts among others (`Loss.total_weight`).
+
+        The predictions are those of its parts, in the order of the samples.
+        """
         self.weight += counts
         if counts:  # the mean so far moves towards this batch's: no sum that could overflow
             self.loss += counts / self.weight * (value - self.loss)
         if self.metrics:
             self.truths.append(y)
-            self.predictions.append(y_pred)
+            self.predictions += predictions
 
     def result(self) -> dict[str, float]:
         """Return the mean loss and each metric by their names."""

@@ -205,10 +205,12 @@ def turns(ranks: Alone, source: Source, at_a_time: int) -> Iterator[Turn]:
         yield taken[own], dict(taken).__getitem__
 
 
-def brought_together(ranks: Alone, y: Nested, y_pred: Nested) -> tuple[Nested, Nested] | None:
-    """Return a batch's targets and predictions, on the first rank; None on the others."""
-    of_each = ranks.to_first(AFTER_STEP, (y, y_pred))
+def brought_together(
+    ranks: Alone, y: Nested, predictions: Sequence[Nested]
+) -> tuple[Nested, Sequence[Nested]] | None:
+    """Return a batch's targets and its parts' predictions, on the first rank; None on others."""
+    of_each = ranks.to_first(AFTER_STEP, (y, predictions))
     if not of_each:
         return None
-    truths, predictions = zip(*of_each, strict=True)
-    return concatenate(list(truths)), concatenate(list(predictions))
+    truths, parts = zip(*of_each, strict=True)
+    return concatenate(truths), list(itertools.chain(*parts))

@@ -13,7 +13,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from chainrule.checks import all_finite
 from chainrule.data.sources import Batch, batch_bounds
 from chainrule.errors import InputError
 from chainrule.loss_functions import Loss
-from chainrule.nested import Nested, arrays_of, concatenate, first_array, map_arrays, take
+from chainrule.nested import Nested, arrays_of, first_array, map_arrays, take
 from chainrule.network import Network
 from chainrule.optimizers.base import Spread
 from chainrule.parameter import Array
@@ -64,11 +64,6 @@ class Passed:
     counts: float
     loss: float
     predictions: Sequence[Nested]
-
-    @property
-    def y_pred(self) -> Any:
-        """All predictions, put together: a copy, where there are several parts."""
-        return self.predictions[0] if len(self.predictions) == 1 else concatenate(self.predictions)
 
 
 class Way(Protocol):

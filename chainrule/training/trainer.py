@@ -375,8 +375,8 @@ class Trainer(Run):
         columns["gradient_norm"].append(result.gradient_norm)
         columns["learning_rate"].append(result.learning_rate)
         split = self.metrics and part is not WHOLE
-        y_pred = result.y_pred if self.metrics else None
-        pair = brought_together(self._ranks, y, y_pred) if split else (y, y_pred)
+        own = y, result.predictions
+        pair = brought_together(self._ranks, *own) if split else own
         if pair is not None and not self.rank:  # the first one measures for all
             self.measurement.add(result.loss, result.counts, *pair)
 
@@ -579,8 +579,7 @@ class Trainer(Run):
                     if isinstance(measured, InputError):
                         told = failure.tell_measuring(self, source, number, find(number))
                         raise measured if told is None else told from None
-                    y_pred = measured.y_pred if self.metrics else None
-                    measurement.add(measured.loss, measured.counts, y, y_pred)
+                    measurement.add(measured.loss, measured.counts, y, measured.predictions)
         return ranks.from_first(MEASURING, measurement.result)
 
     def _predicted(self, batch: Batch) -> Passed | InputError:

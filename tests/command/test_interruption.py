@@ -117,25 +117,34 @@ def test_while_the_doctor_tries_a_network(folder, tmp_path, number):
     assert (tmp_path / "page.html").read_text() == "from before\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_while_predictions_are_being_written(folder, tmp_path, number):
-    (tmp_path / "p.csv").write_text("from before\n")
+def predicting(folder, tmp_path):
+    """Return a process that predicts what comes in into p.csv."""
     command = [sys.executable, "-m", "chainrule_command", "predict", folder / "kind.npz", "-"]
-    running = subprocess.Popen(
+    return subprocess.Popen(
         [*map(str, command), "-o", "p.csv"],
         cwd=tmp_path,
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=as_it_is(),
     )
-    with running:
+
+
+def wait_until(true):
+    until = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_while_predictions_are_being_written(folder, tmp_path, number):
+    (tmp_path / "p.csv").write_text("from before\n")
+    with predicting(folder, tmp_path) as running:
         rows = "\n".join(",".join(row).replace(", with", " with") for row in fruit(200, 1))
         running.stdin.write((",".join(HEADER) + "\n" + rows + "\n").encode())
         running.stdin.flush()  # and then the pipe stays open
-        until = time.monotonic() + 120
-        while len(os.listdir(tmp_path)) < 2 and running.poll() is None:  # its temporary file
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        # its temporary file
+        wait_until(lambda: len(os.listdir(tmp_path)) == 2 or running.poll() is not None)
         running.send_signal(number)
         assert running.wait(60) == 130
         assert running.stderr.read().decode() == TOLD
@@ -145,16 +154,8 @@ def test_while_predictions_are_being_written(folder, tmp_path, number):
 
 def test_a_job_in_the_background_is_ended_by_sigterm(folder, tmp_path):
     """It ignores Ctrl-C, and is no reason to go on where its file was taken away."""
-    command = [sys.executable, "-m", "chainrule_command", "predict", folder / "kind.npz", "-"]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    running = subprocess.Popen(
-        [*map(str, command), "-o", "p.csv"],
-        cwd=tmp_path,
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=as_it_is(),
-    )
-    with running:
+    with predicting(folder, tmp_path) as running:
         running.stdin.write(f"{','.join(HEADER)}\n{','.join(fruit(1, 0)[0])}\n".encode())
         running.stdin.flush()
         wait_until(lambda: os.listdir(tmp_path) or running.poll() is not None)
@@ -162,13 +163,6 @@ def test_a_job_in_the_background_is_ended_by_sigterm(folder, tmp_path):
         assert running.wait(60) == 130
         assert running.stderr.read().decode() == TOLD
     assert os.listdir(tmp_path) == []
-
-
-def wait_until(true):
-    until = time.monotonic() + 120
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(

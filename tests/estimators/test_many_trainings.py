@@ -1,6 +1,7 @@
 """Searches and cross-validation side by side: on every back end of joblib the same, to the bit."""
 
 import os
+from unittest import mock
 
 import joblib
 import numpy as np
@@ -33,14 +34,12 @@ def processes():
 
     It sets what malloc keeps, for the processes that it starts, and so for those of other tests.
     """
-    before = dict(os.environ)
     with (
+        mock.patch.dict(os.environ),
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
         yield client
-    os.environ.clear()
-    os.environ.update(before)
     get_reusable_executor().shutdown(wait=True)
 
 

@@ -75,11 +75,6 @@ def concatenate(parts: Sequence[Nested]) -> Any:
     return map_arrays(lambda *arrays: np.concatenate(arrays), parts[0], *parts[1:])
 
 
-def shapes(data: Nested) -> Any:
-    """Return the shape of each array, in the same arrangement."""
-    return data.shape if isinstance(data, np.ndarray) else map_arrays(np.shape, data)
-
-
 def by_name(data: Nested, names: Sequence[str], what: str) -> dict[str, Any]:
     """Return the arrays as a dict with exactly these names.
 

@@ -44,9 +44,10 @@ from chainrule.layers.containers import (
 )
 from chainrule.layers.graph import Graph
 from chainrule.layers.linear import Linear
+from chainrule.layers.memory_format import contiguous, in_format, is_batch_last
 from chainrule.memory import keep_freed_memory
 from chainrule.module import NO_FORWARD, Module
-from chainrule.nested import Nested, is_tuple, shapes
+from chainrule.nested import Nested, is_tuple, map_arrays
 from chainrule.parameter import Array, FlatParameters, Initializer
 from chainrule.preparation.base import Preparation, read_preparation, write_preparation
 from chainrule.storage.module_file import write_module
@@ -126,7 +127,7 @@ class Network(Module):
         self._one_float_input = len(self._required) == 1 and not self.takes_indices
         self._flat: FlatParameters | None = None
         self._has_gradient = False
-        self._output: Any = None  # the shapes of the last training pass's outputs
+        self._output: Any = None  # of the last training pass's outputs: shape, and if the batch is last
 
     @property
     def layers(self) -> Any:
@@ -172,8 +173,8 @@ class Network(Module):
         finally:
             inside.reset(token)
         if training:
-            self._output = shapes(y)
-        return y
+            self._output = map_arrays(lambda array: (array.shape, is_batch_last(array)), y)
+        return map_arrays(contiguous, y)
 
     def backward(self, dy: Nested) -> Any:
         """Return the loss's gradient at the input, given the one at the output; set every grad.
@@ -210,14 +211,15 @@ class Network(Module):
 
     def _checked_gradient(self, dy: Nested, expected: Any) -> Any:
         """Return the gradient at the output, cast; refuse another arrangement or shape."""
-        if type(expected) is tuple:  # the shape of the one output
+        if type(expected) is tuple:  # of the one output
+            shape, with_batch_last = expected
             array = np.asarray(dy, self.dtype)
-            if array.shape != expected:
+            if array.shape != shape:
                 raise ShapeError(
-                    f"the gradient must have the output's shape {expected}, got {array.shape}.",
+                    f"the gradient must have the output's shape {shape}, got {array.shape}.",
                     self,
                 )
-            return array
+            return in_format(array, True) if with_batch_last else array
         if not isinstance(dy, Mapping) or set(dy) != set(expected):
             raise ShapeError(
                 f"the gradients must be a dict for the outputs {list(expected)}, got "

@@ -13,9 +13,11 @@ from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.initializers import Zero, get_initializer
 from chainrule.layers.convolution_kernels import (
     correlate,
+    is_widening,
     transposed_convolution,
     weight_gradient,
 )
+from chainrule.layers.memory_format import LEAST_RUN, in_format, is_batch_last
 from chainrule.layers.windows import (
     Padding,
     Pair,
@@ -71,30 +73,42 @@ class _Convolution(Module):
     def forward(self, x: Array, training: bool = True) -> Array:
         check_images(self, x, self.axes, self.in_channels)
         check_fit(self, self.window, x)
-        self.save_for_backward(x, training=training)
+        with_batch_last = is_batch_last(x)
+        images = to_nchw(self._as_wanted(x))
+        self.save_for_backward(images, with_batch_last, training=training)
         bias = None if self.bias is None else self.bias.value
         weight = to_nchw(self.weight.value)
-        y = correlate(to_nchw(x), weight, self.window, self.groups, bias)
+        y = correlate(images, weight, self.window, self.groups, bias)
         return from_nchw(y, x.ndim)
 
+    def _as_wanted(self, x: Array) -> Array:
+        """Return x, with the batch last if it widens to many channels here and is long enough.
+
+        Then few numbers have to be moved, and all layers that follow gain; see memory_format.py.
+        """
+        groups = self.in_channels // self.groups, self.out_channels // self.groups
+        if self.axes == 2 and len(x) >= LEAST_RUN and is_widening(*groups, self.window):
+            return in_format(x, with_batch_last=True)
+        return x
+
     def backward(self, dy: Array) -> Array:
-        x = self._backward_parameters(dy)
-        weight, size = to_nchw(self.weight.value), to_nchw(x).shape[2:]
+        size, with_batch_last = self._backward_parameters(dy)
+        weight = to_nchw(self.weight.value)
         dx = transposed_convolution(to_nchw(dy), weight, self.window, size, self.groups)
-        return from_nchw(dx, x.ndim)
+        return in_format(from_nchw(dx, dy.ndim), with_batch_last)
 
     def backward_parameters(self, dy: Array) -> None:
         self._backward_parameters(dy)
 
-    def _backward_parameters(self, dy: Array) -> Array:
-        """Set the gradients, and return the input that was saved."""
-        (x,) = self.saved_values()
+    def _backward_parameters(self, dy: Array) -> tuple[Pair, bool]:
+        """Set the gradients; return the size of the images, and whether the batch lay last."""
+        images, with_batch_last = self.saved_values()
         dy = to_nchw(dy)
-        dweight = weight_gradient(to_nchw(x), dy, self.window, self.groups)
+        dweight = weight_gradient(images, dy, self.window, self.groups)
         self.weight.grad = from_nchw(dweight, self.weight.value.ndim)
         if self.bias is not None:
             self.bias.grad = dy.sum(axis=(0, 2, 3))  # (out_channels,)
-        return x
+        return images.shape[2:], with_batch_last
 
 
 class Conv2d(_Convolution):

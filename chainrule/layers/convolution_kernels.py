@@ -17,10 +17,13 @@ Performance Convolutional Neural Networks for Document Processing", 2006), but o
 row: rows lie one after the other in memory, so that another row i is a view of the same copy.
 Against copies of all kh · kw neighbours, a single product, and kh · kw additions on the way back,
 forward and backward took 0.9 of the time for 32→64 channels and 3 × 3 on 26 × 26, and 0.8 for
-64→64 and 3 × 3 or 16→32 and 5 × 5, both on 14 × 14; but 1.3 from a single channel on 28 × 28.
+64→64 and 3 × 3 or 16→32 and 5 × 5, both on 14 × 14. From a few channels to many it is the other
+way round (1.3 from a single one on 28 × 28): there all kh · kw neighbours are copied, and the sum
+is a single product (`is_widening`).
 
-The copies are made for a few images at a time, or a few rows of a large one, in about `SCRATCH`
-bytes, whatever the batch.
+The copies are made for some images and rows at a time, in about `SCRATCH` bytes, whatever the
+batch. Positions, the columns of all these matrices, are in the order in which the images lie in
+memory (memory_format.py), and results lie like the images that they are made from.
 """
 
 from __future__ import annotations
@@ -29,13 +32,20 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.lib.stride_tricks import as_strided
 
+from chainrule.layers.memory_format import empty_images, is_batch_last
 from chainrule.layers.windows import Pair, Window, in_bounds
 from chainrule.parameter import Array
 
-SCRATCH = 2 * 2**20
+SCRATCH = 4 * 2**20
 """Bytes of copied pixels and products at a time: about what a core keeps in its own cache."""
+
+RUN, FEW_ROWS = 64, 3
+"""Where the batch lies last, the block: so many images, if so many of their rows fit.
+
+The loops are over an image's pixel in each of the block's images. 16 at a time took TODO
+"""
 
 
 # ---------------------------------------------------------------- the three functions
@@ -50,12 +60,14 @@ def correlate(
     The outputs of a group see the channels of that group alone.
     """
     outputs, channels, kh, kw = weight.shape
-    kernels = weight.transpose(2, 0, 1, 3).reshape(kh, groups, outputs // groups, channels * kw)
-    y = np.empty((len(x), outputs, *window.output_size(x.shape[2:])), x.dtype)
-    scratch = Scratch(x.dtype)
+    at_once = kh if is_widening(channels, outputs // groups, window) else 1
+    kernels = weight.reshape(outputs, channels, kh // at_once, at_once * kw).transpose(2, 0, 1, 3)
+    kernels = kernels.reshape(kh // at_once, groups, outputs // groups, -1)
+    y = empty_images(x, outputs, window.output_size(x.shape[2:]))
+    scratch = Scratch(x)
     for images, rows, patches in im2col_blocks(x, outputs, window, groups):
         sums = sum_of_products(kernels, patches, scratch)
-        write_with_bias(y[images, :, rows], sums, bias)
+        write_with_bias(y[images, :, rows], sums, bias, scratch)
     return y
 
 
@@ -65,16 +77,14 @@ def weight_gradient(x: Array, dy: Array, window: Window, groups: int = 1) -> Arr
     x (N, C, H, W); dy (N, O, H', W'); dweight (O, C / groups, kh, kw).
     """
     outputs, channels, (kh, kw) = dy.shape[1], x.shape[1] // groups, window.size
-    total = np.zeros((kh, groups, channels * kw, outputs // groups), x.dtype)
-    scratch = Scratch(x.dtype)
+    at_once = kh if is_widening(channels, outputs // groups, window) else 1
+    total = np.zeros((kh // at_once, groups, channels * at_once * kw, outputs // groups), x.dtype)
+    scratch = Scratch(x)
     for images, rows, patches in im2col_blocks(x, outputs, window, groups):
-        block = dy[images, :, rows].transpose(1, 2, 0, 3)
-        copy = scratch.array("dy", *block.shape)  # (O, rows, n, W')
-        copy[...] = block
-        copy = copy.reshape(groups, outputs // groups, -1)
-        for i in range(kh):
-            total[i] += patches[i] @ copy.transpose(0, 2, 1)
-    total = total.reshape(kh, groups, channels, kw, outputs // groups)
+        block = scratch.matrices(dy[images, :, rows].transpose(1, 2, 0, 3), groups)
+        for i, pixels in enumerate(patches):
+            total[i] += pixels @ block.transpose(0, 2, 1)
+    total = total.reshape(kh // at_once, groups, channels, at_once * kw, outputs // groups)
     return total.transpose(1, 4, 2, 0, 3).reshape(outputs, channels, kh, kw)
 
 
@@ -100,13 +110,13 @@ def transposed_convolution(
     stride, dilation, top = window.stride[0], window.dilation[0], window.pad_width(image)[0][0]
     kernels = weight.reshape(groups, outputs // groups, channels, kh, kw).transpose(3, 0, 2, 4, 1)
     kernels = kernels.reshape(kh, groups, channels * kw, outputs // groups)
-    dx = np.empty((len(dy), groups * channels, *image), dy.dtype)
+    dx = empty_images(dy, groups * channels, image)
     row_bytes = (outputs + 2 * groups * channels * kw) * dy.shape[3] * dy.itemsize
-    scratch = Scratch(dy.dtype)
+    scratch = Scratch(dy)
     for phase in range(min(stride, image[0])):
         elements = [i for i in range(kh) if (phase + top - i * dilation) % stride == 0]
         contributing = [(phase + top - i * dilation) // stride for i in elements]  # rows of dy
-        for images, rows in blocks(len(dy), len(range(phase, image[0], stride)), row_bytes):
+        for images, rows in blocks(dy, len(range(phase, image[0], stride)), row_bytes):
             block = dx[images, :, phase::stride][:, :, rows]  # (n, C, rows, W)
             if not elements:  # a kernel shorter than the stride leaves rows out
                 block[...] = 0 if bias is None else bias[:, np.newaxis, np.newaxis]
@@ -115,14 +125,22 @@ def transposed_convolution(
             views = row_views(dy[images], first, block.shape[2], groups, scratch)
             columns = sum_of_products(kernels[elements], views, scratch)
             sums = col2im(columns, window, block, dy.shape[3], scratch)
-            write_with_bias(block, sums, bias)
+            write_with_bias(block, sums, bias, scratch)
     return dx
+
+
+def is_widening(channels: int, outputs: int, window: Window) -> bool:
+    """Whether a convolution is from a few channels of a group to many.
+
+    Then all kh · kw neighbours are fewer numbers to copy than products to add up without them.
+    """
+    return channels * window.size[1] <= outputs
 
 
 def sum_of_products(kernels: Array, views: Sequence[Array], scratch: Scratch) -> Array:
     """Return Σ_i kernels[i] @ views[i], (groups, a, b) times (groups, b, positions)."""
     shape = *kernels.shape[1:3], views[0].shape[2]
-    total, product = scratch.array("total", *shape), scratch.array("product", *shape)
+    total, product = scratch.flat("total", *shape), scratch.flat("product", *shape)
     # b = 1 (depthwise, backwards): a product of numbers, for which np.matmul took 4 times as long
     multiply = np.multiply if kernels.shape[3] == 1 else np.matmul
     for i, view in enumerate(views):
@@ -132,10 +150,10 @@ def sum_of_products(kernels: Array, views: Sequence[Array], scratch: Scratch) ->
     return total
 
 
-def write_with_bias(y: Array, sums: Array, bias: Array | None) -> None:
-    """Write y (n, C, rows, columns) = sums, (C, rows, n, columns) in this order, + bias (C,)."""
+def write_with_bias(y: Array, sums: Array, bias: Array | None, scratch: Scratch) -> None:
+    """Write y (n, C, rows, columns) = sums, matrices of as many numbers, + bias (C,)."""
     count, channels, rows, columns = y.shape
-    sums = sums.reshape(channels, rows, count, columns).transpose(2, 0, 1, 3)
+    sums = scratch.images(sums, channels, rows, count, columns).transpose(2, 0, 1, 3)
     if bias is None:
         y[...] = sums
     else:
@@ -146,27 +164,59 @@ def write_with_bias(y: Array, sums: Array, bias: Array | None) -> None:
 
 
 class Scratch:
-    """Memory that the blocks of one call use one after the other; it belongs to that call alone."""
+    """Memory that the blocks of one call use one after the other; it belongs to that call alone.
 
-    def __init__(self, dtype: DTypeLike) -> None:
-        self.dtype = dtype
+    Parameters
+    ----------
+    like : array
+        The images, (N, C, H, W), whose type and order in memory its arrays have.
+    """
+
+    def __init__(self, like: Array) -> None:
+        self.dtype = like.dtype
+        self.batch_last = is_batch_last(like)
         self.memory: dict[str, Array] = {}
 
-    def array(self, name: str, *shape: int) -> Array:
+    def flat(self, name: str, *shape: int) -> Array:
         """Return an array of this shape over the memory of this name, whatever it holds."""
         size = math.prod(shape)
         if name not in self.memory or self.memory[name].size < size:
             self.memory[name] = np.empty(size, self.dtype)
         return self.memory[name][:size].reshape(shape)
 
+    def array(self, name: str, *shape: int) -> Array:
+        """Return images as they are worked on, (C, ..., rows, n, W), whatever they hold."""
+        return self.images(self.flat(name, *shape), *shape)
 
-def blocks(count: int, rows: int, row_bytes: int) -> Iterator[tuple[slice, slice]]:
-    """Cut a batch into (images, rows): several whole images, or some rows of a large one."""
-    images = max(SCRATCH // (row_bytes * rows), 1)
-    height = rows if images > 1 else max(SCRATCH // row_bytes, 1)
-    for first in range(0, count, images):
+    def images(self, matrices: Array, *shape: int) -> Array:
+        """Return the positions of matrices as rows, images and columns: (C, ..., rows, n, W)."""
+        if self.batch_last:
+            *others, count, width = shape
+            return matrices.reshape(*others, width, count).swapaxes(-2, -1)
+        return matrices.reshape(shape)
+
+    def matrices(self, images: Array, groups: int) -> Array:
+        """Return (C, ..., rows, n, W) as matrices (groups, C / groups ..., positions).
+
+        A view, unless other images or rows lie between these in memory.
+        """
+        if self.batch_last:
+            images = images.swapaxes(-2, -1)
+        positions = math.prod(images.shape[-3:])
+        return images.reshape(groups, -1, positions)
+
+
+def blocks(images: Array, rows: int, row_bytes: int) -> Iterator[tuple[slice, slice]]:
+    """Cut a batch into (images, rows): several whole images, or some rows of some."""
+    count = len(images)
+    size = SCRATCH // (row_bytes * rows)
+    if is_batch_last(images):
+        size = max(size, min(RUN, SCRATCH // (row_bytes * FEW_ROWS)))
+    size = min(max(size, 1), count)
+    height = max(SCRATCH // (row_bytes * size), 1)
+    for first in range(0, count, size):
         for top in range(0, rows, height):
-            yield slice(first, min(first + images, count)), slice(top, min(top + height, rows))
+            yield slice(first, min(first + size, count)), slice(top, min(top + height, rows))
 
 
 def im2col_blocks(
@@ -175,37 +225,68 @@ def im2col_blocks(
     """Yield (images, rows, patches) for one block after the other, until y is complete.
 
     patches[i], (groups, C / groups · kw, rows · n · W'), holds the pixels that row i of the
-    kernel is multiplied with, for these rows of y. The next block overwrites it.
+    kernel is multiplied with, for these rows of y; or patches[0] those of all its rows. The next
+    block overwrites it.
     """
-    count, channels = x.shape[:2]
-    image = x.shape[2], x.shape[3]
+    channels, image = x.shape[1], (x.shape[2], x.shape[3])
     (kh, kw), (sh, sw), (dh, dw) = window.size, window.stride, window.dilation
     (top, _), (left, right) = window.pad_width(image)
     out_height, out_width = window.output_size(image)
-    phases = sorted({i * dh % sh for i in range(kh)})  # a kernel row skips the rows between
-    row_bytes = (channels * kw * len(phases) + 2 * outputs) * out_width * x.itemsize
-    scratch = Scratch(x.dtype)
-    for images, rows in blocks(count, out_height, row_bytes):
+    at_once = kh if is_widening(channels // groups, outputs // groups, window) else 1
+    row_bytes = (channels * at_once * kw * min(sh, kh) + 2 * outputs) * out_width * x.itemsize
+    scratch = Scratch(x)
+    for images, rows in blocks(x, out_height, row_bytes):
         n, m = images.stop - images.start, rows.stop - rows.start
         steps = m + (kh - 1) * dh // sh  # rows of each phase that are needed
-        padded = scratch.array("padded", channels, steps * sh, n, left + image[1] + right)
-        padded[...] = 0
         to, source = in_bounds(rows.start * sh - top, 1, steps * sh, image[0])
-        padded[:, to, :, left : left + image[1]] = x[images, :, source].transpose(1, 2, 0, 3)
-        pixels = scratch.array("patches", channels, kw, len(phases), steps, n, out_width)
-        for j in range(kw):
-            shifted = padded[..., j * dw : j * dw + (out_width - 1) * sw + 1 : sw]
-            for index, phase in enumerate(phases):
-                pixels[:, j, index] = shifted[:, phase::sh]
-        first_rows = [(phases.index(i * dh % sh), i * dh // sh) for i in range(kh)]
-        yield (
-            images,
-            rows,
-            [
-                pixels[:, :, index, first : first + m].reshape(groups, channels // groups * kw, -1)
-                for index, first in first_rows
-            ],
+        padded = x[images, :, source].transpose(1, 2, 0, 3)
+        if padded.shape != (shape := (channels, steps * sh, n, left + image[1] + right)):
+            inner, padded = padded, scratch.array("padded", *shape)
+            padded[...] = 0
+            padded[:, to, :, left : left + image[1]] = inner
+        if at_once == kh:
+            windows = neighbours(padded, (kh, kw), (sh, sw), (dh, dw), (m, out_width))
+            pixels = scratch.array("patches", *windows.shape)
+            pixels[...] = windows
+            patches = [pixels]
+        else:
+            patches = neighbours_in_rows(padded, window, m, out_width, scratch)
+        yield images, rows, [scratch.matrices(pixels, groups) for pixels in patches]
+
+
+def neighbours(padded: Array, size: Pair, stride: Pair, dilation: Pair, out: Pair) -> Array:
+    """Return the pixels under each element of a kernel, (C, kh, kw, rows, n, columns), a view.
+
+    padded is (C, H, n, W), and `out` the number of rows and columns.
+    """
+    (c, h, n, w), (sh, sw), (dh, dw) = padded.strides, stride, dilation
+    shape = (padded.shape[0], *size, out[0], padded.shape[2], out[1])
+    return as_strided(padded, shape, (c, h * dh, w * dw, h * sh, n, w * sw), writeable=False)
+
+
+def neighbours_in_rows(
+    padded: Array, window: Window, rows: int, columns: int, scratch: Scratch
+) -> list[Array]:
+    """Return for each row i of the kernel the pixels under its elements, copied.
+
+    Each is (C, kw, rows, n, columns), a view of what is copied once for all. A kernel row meets
+    every s-th row of the image, a "phase": those of another phase never.
+    """
+    channels, height, count, _ = padded.shape
+    (kh, kw), (stride, _), (dilation, _) = window.size, window.stride, window.dilation
+    phases = sorted({i * dilation % stride for i in range(kh)})
+    steps = height // stride
+    pixels = scratch.array("patches", channels, kw, len(phases), steps, count, columns)
+    for index, phase in enumerate(phases):
+        windows = neighbours(
+            padded[:, phase:], (1, kw), window.stride, window.dilation, (steps, columns)
         )
+        pixels[:, :, index] = windows[:, 0]
+    views = []
+    for i in range(kh):
+        first, phase = divmod(i * dilation, stride)
+        views.append(pixels[:, :, phases.index(phase), first : first + rows])
+    return views
 
 
 def row_views(
@@ -223,22 +304,22 @@ def row_views(
     padded[:, to] = dy[:, :, source].transpose(1, 2, 0, 3)
     padded[:, to.stop :] = 0
     starts = [row - lowest for row in first]
-    return [padded[:, s : s + rows].reshape(groups, outputs // groups, -1) for s in starts]
+    return [scratch.matrices(padded[:, s : s + rows], groups) for s in starts]
 
 
 def col2im(columns: Array, window: Window, dx: Array, out_width: int, scratch: Scratch) -> Array:
     """Add up what the kernel's columns j contribute to each pixel of a row, q s + j d for all q.
 
-    columns holds (C, kw, rows, n, W') in this order, with W' = `out_width`; the sums are
+    columns are matrices of (C, kw, rows, n, W'), with W' = `out_width`; the sums are
     (C, rows, n, W), for dx (n, C, rows, W).
     """
     count, channels, rows, width = dx.shape
     kw, stride, dilation = window.size[1], window.stride[1], window.dilation[1]
-    columns = columns.reshape(channels, kw, rows, count, out_width)
+    columns = scratch.images(columns, channels, kw, rows, count, out_width)
     left = window.pad_width((rows, width))[1][0]
     sums = scratch.array("sums", channels, rows, count, width)
     sums[...] = 0
     for j in range(kw):
         out, pixels = in_bounds(j * dilation - left, stride, out_width, width)
         sums[..., pixels] += columns[:, j, ..., out]
-    return sums
+    return scratch.matrices(sums, 1)

@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule.checks import check_range, check_seed
 from chainrule.errors import ShapeError
+from chainrule.layers.memory_format import in_format, is_batch_last
 from chainrule.module import Module
 from chainrule.parameter import Array
 
@@ -38,7 +39,7 @@ class Dropout(Module):
             self.save_for_backward(None, training=training)
             return x
         kept = self.rng.random(self.mask_shape(x), dtype=np.float32) >= self.p
-        mask = kept * x.dtype.type(1 / (1 - self.p))
+        mask = in_format(kept * x.dtype.type(1 / (1 - self.p)), is_batch_last(x))
         self.save_for_backward(mask, training=training)
         return x * mask
 
@@ -100,6 +101,7 @@ class GaussianNoise(Module):
         if not training or self.std == 0:
             return x
         noise = self.rng.standard_normal(x.shape, dtype=x.dtype)
+        noise = in_format(noise, is_batch_last(x))
         noise *= self.std
         noise += x
         return noise

@@ -42,8 +42,8 @@ U = (1.0, 2.56852019228982242e0, 1.87295284992346725e0, 5.27905102951428412e-1,
 
 def erfc(x: Array) -> Array:
     """Return 1 - erf(x) of every number, in x's own precision, and exact also where it is small."""
-    y = np.empty(x.shape, x.dtype)
-    flat_x, flat_y = x.reshape(-1), y.reshape(-1)
+    y = np.empty_like(x)
+    flat_x, flat_y = x.ravel(order="K"), y.ravel(order="K")  # as they lie in memory
     for start in range(0, x.size, BLOCK):
         flat_y[start : start + BLOCK] = _erfc(flat_x[start : start + BLOCK])
     return y

@@ -39,6 +39,7 @@ from chainrule.checks import (
 )
 from chainrule.errors import ConfigurationError, InputError, ShapeError
 from chainrule.initializers import Constant
+from chainrule.layers.memory_format import contiguous, in_format, is_batch_last
 from chainrule.module import Module
 from chainrule.parameter import Array, Buffer, Parameter, filled, refuse_huge_shape
 
@@ -295,21 +296,22 @@ class LayerNorm(Module):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         check_last_axes(self, x, self.normalized_shape)
-        rows = x.reshape(1, -1, math.prod(self.normalized_shape))  # (1, positions, D)
+        rows = contiguous(x).reshape(1, -1, math.prod(self.normalized_shape))  # (1, positions, D)
         x_hat, _, _, inverse_std = standardize(rows, self.epsilon)
-        self.save_for_backward(x_hat, inverse_std, training=training)
+        self.save_for_backward(x_hat, inverse_std, is_batch_last(x), training=training)
         by_feature = x_hat.reshape(*x_hat.shape[1:], 1)  # (positions, D, 1)
         return scale_and_shift(by_feature, self.weight, self.bias).reshape(x.shape)
 
     def backward(self, dy: Array) -> Array:
-        x_hat, inverse_std = self.saved_values()
+        x_hat, inverse_std, with_batch_last = self.saved_values()
         g = dy.reshape(x_hat.shape)
         if self.weight is not None and self.bias is not None:
             self.bias.grad = np.einsum("pd->d", g[0]).reshape(self.normalized_shape)
             self.weight.grad = np.einsum("pd,pd->d", g[0], x_hat[0]).reshape(self.normalized_shape)
             g = g * self.weight.value.reshape(-1)
         sums = total(g), total_product(g, x_hat)
-        return standardize_backward(g, x_hat, inverse_std, sums).reshape(dy.shape)
+        dx = standardize_backward(g, x_hat, inverse_std, sums).reshape(dy.shape)
+        return in_format(dx, with_batch_last)
 
 
 class GroupNorm(Module):
@@ -347,14 +349,15 @@ class GroupNorm(Module):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         check_channels(self, x, self.num_channels)
-        groups = x.reshape(1, len(x) * self.num_groups, -1)  # (1, N groups, numbers of a group)
+        # (1, N groups, numbers of a group)
+        groups = contiguous(x).reshape(1, len(x) * self.num_groups, -1)
         x_hat, _, _, inverse_std = standardize(groups, self.epsilon)
-        self.save_for_backward(x_hat, inverse_std, training=training)
+        self.save_for_backward(x_hat, inverse_std, is_batch_last(x), training=training)
         channels = x_hat.reshape(len(x), self.num_channels, -1)  # (N, C, L)
         return scale_and_shift(channels, self.weight, self.bias).reshape(x.shape)
 
     def backward(self, dy: Array) -> Array:
-        x_hat, inverse_std = self.saved_values()
+        x_hat, inverse_std, with_batch_last = self.saved_values()
         g = dy.reshape(len(dy), self.num_channels, -1)  # (N, C, L)
         if self.weight is not None and self.bias is not None:
             self.bias.grad = total(g)[:, 0]
@@ -362,7 +365,8 @@ class GroupNorm(Module):
             g = g * self.weight.value[:, np.newaxis]
         g = g.reshape(x_hat.shape)
         sums = total(g), total_product(g, x_hat)
-        return standardize_backward(g, x_hat, inverse_std, sums).reshape(dy.shape)
+        dx = standardize_backward(g, x_hat, inverse_std, sums).reshape(dy.shape)
+        return in_format(dx, with_batch_last)
 
 
 class InstanceNorm(GroupNorm):
@@ -430,14 +434,14 @@ class RMSNorm(Module):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         check_last_axes(self, x, self.normalized_shape)
-        rows = x.reshape(-1, math.prod(self.normalized_shape))  # (positions, D)
+        rows = contiguous(x).reshape(-1, math.prod(self.normalized_shape))  # (positions, D)
         x_hat, inverse_root = divide_by_root_mean_square(rows, self.epsilon)
-        self.save_for_backward(x_hat, inverse_root, training=training)
+        self.save_for_backward(x_hat, inverse_root, is_batch_last(x), training=training)
         y = x_hat if self.weight is None else x_hat * self.weight.value.reshape(-1)
         return y.reshape(x.shape)
 
     def backward(self, dy: Array) -> Array:
-        x_hat, inverse_root = self.saved_values()
+        x_hat, inverse_root, with_batch_last = self.saved_values()
         g = dy.reshape(x_hat.shape)
         if self.weight is not None:
             self.weight.grad = np.einsum("pd,pd->d", g, x_hat).reshape(self.normalized_shape)
@@ -446,7 +450,7 @@ class RMSNorm(Module):
         dx = x_hat * -mean_product
         dx += g
         dx *= inverse_root
-        return dx.reshape(dy.shape)
+        return in_format(dx.reshape(dy.shape), with_batch_last)
 
 
 # ---------------------------------------------------------------- checks at the door

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ShapeError
+from chainrule.layers.memory_format import contiguous, in_format, is_batch_last
 from chainrule.layers.windows import (
     Padding,
     Pair,
@@ -111,9 +112,9 @@ def max_along(x: Array, window: Window, axis: int, training: bool) -> tuple[Arra
     The argmax counts the kernel's elements; among equals it is the first. Horizontally first and
     then vertically, this is the first row by row.
     """
-    y = np.full(with_length(x, axis, out_length(x, window, axis)), -np.inf, x.dtype)
+    y = np.full_like(x, -np.inf, shape=with_length(x, axis, out_length(x, window, axis)))
     number = np.min_scalar_type(window.size[axis] - 1).type  # bytes, up to 256 elements
-    argmax = np.zeros(y.shape, number) if training else None
+    argmax = np.zeros_like(y, number) if training else None
     for element, (outputs, inputs) in enumerate(window.offsets(axis, x.shape[2 + axis])):
         maximum, values = y[along(axis, outputs)], x[along(axis, inputs)]
         if element == 0:
@@ -121,15 +122,15 @@ def max_along(x: Array, window: Window, axis: int, training: bool) -> tuple[Arra
             continue
         if argmax is not None:
             index = argmax[along(axis, outputs)]
-            larger = np.multiply(values > maximum, number(element), dtype=number)
-            np.maximum(index, larger, out=index)
+            larger = (values > maximum).astype(number)
+            np.maximum(index, larger * number(element), out=index)
         np.maximum(maximum, values, out=maximum)
     return y, argmax
 
 
 def max_along_backward(dy: Array, argmax: Array, window: Window, axis: int, length: int) -> Array:
     """Return dx, of this length along the axis: each window's gradient at its maximum."""
-    dx = np.zeros(with_length(dy, axis, length), dy.dtype)
+    dx = np.zeros_like(dy, shape=with_length(dy, axis, length))
     overlap = window.stride[axis] < window.effective_size[axis]
     for element, (outputs, inputs) in enumerate(window.offsets(axis, length)):
         is_max = argmax[along(axis, outputs)] == element
@@ -215,7 +216,7 @@ class AvgPool1d(AvgPool2d):
 
 def sum_along(x: Array, window: Window, axis: int) -> Array:
     """Return the sum over each window along one axis."""
-    y = np.zeros(with_length(x, axis, out_length(x, window, axis)), x.dtype)
+    y = np.zeros_like(x, shape=with_length(x, axis, out_length(x, window, axis)))
     for outputs, inputs in window.offsets(axis, x.shape[2 + axis]):
         y[along(axis, outputs)] += x[along(axis, inputs)]
     return y
@@ -223,7 +224,7 @@ def sum_along(x: Array, window: Window, axis: int) -> Array:
 
 def sum_along_backward(dy: Array, window: Window, axis: int, length: int) -> Array:
     """Return dx, of this length along the axis: each window's gradient at all its elements."""
-    dx = np.zeros(with_length(dy, axis, length), dy.dtype)
+    dx = np.zeros_like(dy, shape=with_length(dy, axis, length))
     for outputs, inputs in window.offsets(axis, length):
         dx[along(axis, inputs)] += dy[along(axis, outputs)]
     return dx
@@ -239,13 +240,14 @@ class GlobalAvgPool(Module):
     """
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        self.save_for_backward(x.shape, training=training)
+        self.save_for_backward(x.shape, is_batch_last(x), training=training)
         return flatten_channels(self, x).mean(axis=2)
 
     def backward(self, dy: Array) -> Array:
-        (shape,) = self.saved_values()
+        shape, with_batch_last = self.saved_values()
         share = dy / math.prod(shape[2:])
-        return np.broadcast_to(share.reshape(*dy.shape, *[1] * (len(shape) - 2)), shape).copy()
+        share = share.reshape(*dy.shape, *[1] * (len(shape) - 2))
+        return in_format(np.broadcast_to(share, shape).copy(), with_batch_last)
 
 
 class GlobalMaxPool(Module):
@@ -255,16 +257,16 @@ class GlobalMaxPool(Module):
     """
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        values = flatten_channels(self, x)
+        values = flatten_channels(self, contiguous(x))
         argmax = values.argmax(axis=2)[:, :, np.newaxis]  # (N, C, 1)
-        self.save_for_backward(x.shape, argmax, training=training)
+        self.save_for_backward(x.shape, is_batch_last(x), argmax, training=training)
         return np.take_along_axis(values, argmax, axis=2)[:, :, 0]
 
     def backward(self, dy: Array) -> Array:
-        shape, argmax = self.saved_values()
+        shape, with_batch_last, argmax = self.saved_values()
         dx = np.zeros((*dy.shape, math.prod(shape[2:])), dy.dtype)
         np.put_along_axis(dx, argmax, dy[:, :, np.newaxis], axis=2)
-        return dx.reshape(shape)
+        return in_format(dx.reshape(shape), with_batch_last)
 
 
 # ---------------------------------------------------------------- one axis of an image

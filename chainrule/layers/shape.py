@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule.checks import check_whole_numbers
 from chainrule.errors import ConfigurationError, ShapeError
+from chainrule.layers.memory_format import contiguous, in_format, is_batch_last
 from chainrule.module import Module
 from chainrule.parameter import Array
 
@@ -19,12 +20,12 @@ class Flatten(Module):
     """Each sample as one row: (N, C, H, W) becomes (N, C · H · W)."""
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        self.save_for_backward(x.shape, training=training)
-        return x.reshape(len(x), math.prod(x.shape[1:]))
+        self.save_for_backward(x.shape, is_batch_last(x), training=training)
+        return contiguous(x).reshape(len(x), math.prod(x.shape[1:]))
 
     def backward(self, dy: Array) -> Array:
-        (shape,) = self.saved_values()
-        return dy.reshape(shape)
+        shape, with_batch_last = self.saved_values()
+        return in_format(dy.reshape(shape), with_batch_last)
 
 
 class Reshape(Module):
@@ -53,12 +54,13 @@ class Reshape(Module):
                 f"got an input of shape {x.shape}, with {size} in each.",
                 self,
             )
-        self.save_for_backward(x.shape, training=training)
-        return x.reshape(len(x), *(size // known if n == -1 else n for n in self.shape))
+        self.save_for_backward(x.shape, is_batch_last(x), training=training)
+        shape = (size // known if n == -1 else n for n in self.shape)
+        return contiguous(x).reshape(len(x), *shape)
 
     def backward(self, dy: Array) -> Array:
-        (shape,) = self.saved_values()
-        return dy.reshape(shape)
+        shape, with_batch_last = self.saved_values()
+        return in_format(dy.reshape(shape), with_batch_last)
 
 
 class Transpose(Module):

@@ -127,7 +127,7 @@ class Network(Module):
         self._one_float_input = len(self._required) == 1 and not self.takes_indices
         self._flat: FlatParameters | None = None
         self._has_gradient = False
-        self._output: Any = None  # of the last training pass's outputs: shape, and if the batch is last
+        self._output: Any = None  # shape and format of each output of the last training pass
 
     @property
     def layers(self) -> Any:

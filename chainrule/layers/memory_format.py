@@ -19,7 +19,7 @@ import numpy as np
 from chainrule.parameter import Array
 
 LEAST_RUN = 16
-"""Images for which the batch is put last: with 2 or 4 a convolutional network took a tenth longer."""
+"""Images for which the batch is put last; with 2 to 4 a convolutional network took longer then."""
 
 TILE = 64
 """Rows and columns that are transposed at a time: a core keeps them in its cache.
@@ -49,7 +49,7 @@ def is_batch_last(x: Array) -> bool:
 
 
 def empty_images(like: Array, channels: int, size: tuple[int, int]) -> Array:
-    """Return new images (N, channels, *size), whatever they hold, of the type and format of others."""
+    """Return new images (N, channels, *size), in type and format like others."""
     if is_batch_last(like):
         return batch_first(np.empty((channels, *size, len(like)), like.dtype))
     return np.empty((len(like), channels, *size), like.dtype)

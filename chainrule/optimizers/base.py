@@ -65,7 +65,8 @@ class Optimizer:
         ``{"layers.0.*": 0, "*.bias": 2}`` the first layer is frozen and biases are twice as fast.
         Where several patterns fit, the multipliers are multiplied. One of 0 leaves the
         values as they are to the last bit, and no state is kept of them. A sequence, as above,
-        has a multiplier above 0 for each entry along the first axis.
+        has a multiplier above 0 for each entry along the first axis. The attribute may be changed
+        between two steps: ``optimizer.lr_multipliers = {}`` lets all layers learn.
 
     Attributes
     ----------
@@ -97,6 +98,7 @@ class Optimizer:
         self.state_vectors: dict[str, Array] = {}
         self._network: Network | None = None
         self._blocks: list[Block] = []
+        self._multipliers: Multipliers = {}  # those that the blocks were made with
         self._decays: Array | None = None  # where weight decay differs from entry to entry
 
     def __init_subclass__(cls) -> None:
@@ -216,7 +218,7 @@ class Optimizer:
 
     def _bind(self, network: Network) -> None:
         """Begin the state at the first step; from then on it belongs to that network."""
-        if self._network is network:
+        if self._network is network and self._multipliers == self.lr_multipliers:
             return
         self.check_network(network)
         blocks = list(blocks_of(network, self.lr_multipliers))
@@ -226,6 +228,7 @@ class Optimizer:
             self._decays *= network.flat.decay
         self.state_vectors = self._fitting(self.state_vectors, network)
         self._network, self._blocks = network, blocks
+        self._multipliers = dict(self.lr_multipliers)
 
     def _fitting(self, vectors: Mapping[str, Array], network: Network) -> dict[str, Array]:
         """Return the state vectors for a network: zeros where there is none yet."""

@@ -148,6 +148,18 @@ def test_layers_that_are_frozen_though_they_are_new_are_let_go():
     assert accuracy(plan.network, X, y) > 0.9
 
 
+def test_an_optimizer_that_has_stepped_lets_its_frozen_layers_go_too():
+    X, y = clusters()
+    network, frozen = Network([3, 16, 3], seed=0), Adam(0.01, lr_multipliers={"*.weight": 0.0})
+    Trainer(network, LOSS, frozen).fit(X, y, epochs=1, progress=False)
+    report = diagnose(network, X, y, loss=LOSS, optimizer=frozen, epochs=10)
+    assert report.findings[0].id == "unchanged-layer"
+    assert report.findings[0].severity == PROBLEM
+    plan = report.prescribe()
+    plan.fit(X, y, progress=False)
+    assert accuracy(plan.network, X, y) > 0.9
+
+
 def test_frozen_layers_that_do_no_harm_are_a_note():
     X, y = clusters()
     frozen = Adam(0.01, lr_multipliers={"layers.0.*": 0.0})

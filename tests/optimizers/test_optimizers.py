@@ -444,6 +444,24 @@ def test_everything_may_be_frozen():
     assert optimizer.steps == 2
 
 
+@every_optimizer
+def test_layers_may_be_frozen_and_let_go_between_two_steps(optimizer):
+    network, optimizer = small_network(), with_multipliers(optimizer, {"layers.0.*": 0})
+    weight = network.layers[0].weight
+    train(network, optimizer, 2)
+    before = weight.value.copy()
+    optimizer.lr_multipliers = {}
+    train(network, optimizer, 1)
+    assert (weight.value != before).all()
+    before = weight.value.copy()
+    optimizer.lr_multipliers["layers.0.*"] = 0.0
+    train(network, optimizer, 2)
+    np.testing.assert_array_equal(weight.value, before)
+    optimizer.lr_multipliers = {"nothing.*": 0.0}
+    with pytest.raises(ConfigurationError, match=r"No parameter's name fits .*nothing"):
+        train(network, optimizer, 1)
+
+
 def test_multipliers_show_themselves():
     assert repr(SGD(lr_multipliers={"*.bias": 2})) == (
         "SGD(learning_rate=0.01, weight_decay=0.0, lr_multipliers={'*.bias': 2.0})"

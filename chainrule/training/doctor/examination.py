@@ -147,8 +147,8 @@ def try_training(case: Case, usable: Case, steps: int, seed: int) -> None:
 
 
 def thawed(optimizer: Optimizer) -> Optimizer:
-    """Return a copy that freezes nothing."""
-    optimizer = copy.deepcopy(optimizer)
+    """Return an optimizer of the same network that freezes nothing."""
+    optimizer = copy.copy(optimizer)
     optimizer.lr_multipliers = not_freezing(optimizer)
     return optimizer
 

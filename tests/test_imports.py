@@ -59,6 +59,7 @@ CORE = ORDER[: ORDER.index("diagnosis") + 1]
 """From errors to diagnosis: NumPy and the standard library are all that is imported, ever."""
 
 LAYERS = [
+    "memory_format",
     "linear",
     "activations",
     "erfc",

@@ -223,7 +223,7 @@ def blocks(images: Array, rows: int, row_bytes: int) -> Iterator[tuple[slice, sl
     size = SCRATCH // (row_bytes * rows)
     if is_batch_last(images):
         size = max(size, min(RUN, SCRATCH // (row_bytes * FEW_ROWS)))
-    size = min(max(size, 1), count)
+    size = max(min(size, count), 1)
     height = max(SCRATCH // (row_bytes * size), 1)
     for first in range(0, count, size):
         for top in range(0, rows, height):

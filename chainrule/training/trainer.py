@@ -39,7 +39,7 @@ from chainrule.nested import Nested, concatenate, first_array, named_arrays, tak
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.training import agreement, checkpoint, failure
-from chainrule.training.advice import advice, note_on_the_end
+from chainrule.training.advice import advice, note_on_scores, note_on_the_end
 from chainrule.training.arguments import (
     arranged,
     as_loss,
@@ -532,6 +532,7 @@ class Trainer(Run):
         if validation is not None:
             rehearse(self, validation, " of validation_data")
         self.notes += advice(self.network, self.loss, source)
+        self.notes += note_on_scores(self.loss, self.metrics)
         measured = ["loss", *self.metrics]
         held_out = [] if validation is None else [VALIDATION + name for name in measured]
         own = [name for callback in self.callbacks for name in callback.columns]

@@ -33,7 +33,7 @@ from chainrule import (
     Tanh,
     Trainer,
 )
-from chainrule.metrics import accuracy
+from chainrule.metrics import accuracy, f1_score, roc_auc_score
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 4))
@@ -271,6 +271,28 @@ def test_metrics_are_tried_before_the_first_step():
     assert optimizer.steps == 0
     history = fit([4, 2], CategoricalCrossEntropy(), metrics=[of_many])
     assert history.epochs["of_many"] == [1.0]
+
+
+@pytest.mark.parametrize("from_logits", [True, False])
+@pytest.mark.parametrize("metrics", [[accuracy], {"F1": partial(f1_score, average="macro")}])
+def test_metrics_of_classes_beside_scores_are_noted_and_the_advice_works(metrics, from_logits):
+    layers = [Linear(4, 1)] if from_logits else [Linear(4, 1), Sigmoid()]
+    network, loss = Network(layers, seed=0), BinaryCrossEntropy(from_logits=from_logits)
+    told = notes(network, loss, y=Y[:, None], metrics=metrics)
+    (name,) = ["accuracy"] if isinstance(metrics, list) else metrics
+    told = [note for note in told if note.startswith(f"{name}: a single column")]
+    assert len(told) == from_logits
+    if told:
+        advised = eval(told[0].partition("Give metrics=")[2].rstrip("."))
+        assert not [n for n in notes(network, loss, y=Y[:, None], metrics=advised) if name in n]
+        scores, metric = network.predict(X), {"accuracy": accuracy, "F1": f1_score}[name]
+        assert advised[name](Y, scores) == metric(Y, (scores > 0).astype(int))
+
+
+def test_ranks_and_regressions_beside_scores_are_not_noted():
+    network, loss = Network([Linear(4, 1)], seed=0), BinaryCrossEntropy(from_logits=True)
+    told = notes(network, loss, y=Y[:, None], metrics=[roc_auc_score])
+    assert not any("single column" in note for note in told)
 
 
 def test_metrics_that_are_no_list():

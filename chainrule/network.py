@@ -172,6 +172,10 @@ class Network(Module):
             raise
         finally:
             inside.reset(token)
+        if type(y) is np.ndarray and y.ndim < 3:  # one output without a format, as most have
+            if training:
+                self._output = (y.shape, False)
+            return y
         if training:
             self._output = map_arrays(lambda array: (array.shape, is_batch_last(array)), y)
         return map_arrays(contiguous, y)

@@ -1,14 +1,18 @@
 """Pooling: one number for each window of a channel, the largest or the mean.
 
-Windows slide along one axis after the other, first horizontally, then vertically: the maximum of
-the rows' maxima is the maximum of all, and a sum of sums is the sum. So the loops run over kh + kw
-elements of the kernel, never over pixels: the pixels under one element, for all outputs, are one
-strided view. Padding is never made: where an element lies on it, it is left out.
+The loops run over the kernel's elements, never over pixels: the pixels under one element, for all
+outputs, are one strided view. Windows that overlap slide along one axis after the other, first
+horizontally, then vertically, which are kh + kw elements instead of kh · kw: the maximum of the
+rows' maxima is the maximum of all, and a sum of sums is the sum. Windows that don't overlap would
+gain nothing by that: with both axes at once 2 × 2 on 26 × 26 and 11 × 11 took 0.8 of the time. Padding is
+never made: where an element lies on it, it is left out.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -39,6 +43,7 @@ __all__ = [
 ]
 
 VERTICAL, HORIZONTAL = 0, 1  # the axes of an image as a Window counts them
+Axes = tuple[int, ...]
 
 
 # ---------------------------------------------------------------- the largest
@@ -84,17 +89,20 @@ class MaxPool2d(Module):
         check_images(self, x, self.axes)
         check_fit(self, self.window, x)
         check_padding(self, self.window, x)
-        images = to_nchw(x)  # (N, C, H, W)
-        row_max, row_argmax = max_along(images, self.window, HORIZONTAL, training)
-        y, argmax = max_along(row_max, self.window, VERTICAL, training)
-        self.save_for_backward(images.shape[2:], row_argmax, argmax, training=training)
-        return from_nchw(y, x.ndim)
+        images, taken = to_nchw(x), []  # (N, C, H, W)
+        for axes in passes(self.window):
+            shape = images.shape
+            images, argmax = max_along(images, self.window, axes, training)
+            taken.append((axes, shape, argmax))
+        self.save_for_backward(taken, training=training)
+        return from_nchw(images, x.ndim)
 
     def backward(self, dy: Array) -> Array:
-        (height, width), row_argmax, argmax = self.saved_values()
-        drow_max = max_along_backward(to_nchw(dy), argmax, self.window, VERTICAL, height)
-        dx = max_along_backward(drow_max, row_argmax, self.window, HORIZONTAL, width)
-        return from_nchw(dx, dy.ndim)
+        (taken,) = self.saved_values()
+        images = to_nchw(dy)
+        for axes, shape, argmax in reversed(taken):
+            images = max_along_backward(images, argmax, self.window, axes, shape)
+        return from_nchw(images, dy.ndim)
 
 
 class MaxPool1d(MaxPool2d):
@@ -106,38 +114,41 @@ class MaxPool1d(MaxPool2d):
     axes = 1
 
 
-def max_along(x: Array, window: Window, axis: int, training: bool) -> tuple[Array, Array | None]:
-    """Return the maximum of each window along one axis, and in training its argmax.
+def max_along(x: Array, window: Window, axes: Axes, training: bool) -> tuple[Array, Array | None]:
+    """Return the maximum of each window along some axes, and in training its argmax.
 
-    The argmax counts the kernel's elements; among equals it is the first. Horizontally first and
-    then vertically, this is the first row by row.
+    The argmax counts the kernel's elements, row by row; among equals it is the first. Horizontally
+    first and then vertically, this is the first row by row, too.
     """
-    y = np.full_like(x, -np.inf, shape=with_length(x, axis, out_length(x, window, axis)))
-    number = np.min_scalar_type(window.size[axis] - 1).type  # bytes, up to 256 elements
+    y = np.full_like(x, -np.inf, shape=out_shape(x.shape, window, axes))
+    count = math.prod(window.size[axis] for axis in axes)
+    number = np.min_scalar_type(count - 1).type  # bytes, up to 256 elements
     argmax = np.zeros_like(y, number) if training else None
-    for element, (outputs, inputs) in enumerate(window.offsets(axis, x.shape[2 + axis])):
-        maximum, values = y[along(axis, outputs)], x[along(axis, inputs)]
+    for element, (outputs, inputs) in enumerate(elements(x.shape, window, axes)):
+        maximum, values = y[outputs], x[inputs]
         if element == 0:
             maximum[...] = values
             continue
         if argmax is not None:
-            index = argmax[along(axis, outputs)]
+            index = argmax[outputs]
             larger = (values > maximum).astype(number)
-            np.maximum(index, larger * number(element), out=index)
+            larger *= number(element)
+            np.maximum(index, larger, out=index)
         np.maximum(maximum, values, out=maximum)
     return y, argmax
 
 
-def max_along_backward(dy: Array, argmax: Array, window: Window, axis: int, length: int) -> Array:
-    """Return dx, of this length along the axis: each window's gradient at its maximum."""
-    dx = np.zeros_like(dy, shape=with_length(dy, axis, length))
-    overlap = window.stride[axis] < window.effective_size[axis]
-    for element, (outputs, inputs) in enumerate(window.offsets(axis, length)):
-        is_max = argmax[along(axis, outputs)] == element
-        if overlap:
-            dx[along(axis, inputs)] += dy[along(axis, outputs)] * is_max
+def max_along_backward(
+    dy: Array, argmax: Array, window: Window, axes: Axes, shape: tuple[int, ...]
+) -> Array:
+    """Return dx, of this shape: each window's gradient at its maximum."""
+    dx = np.zeros_like(dy, shape=shape)
+    for element, (outputs, inputs) in enumerate(elements(shape, window, axes)):
+        is_max = argmax[outputs] == element
+        if overlaps(window, axes):
+            dx[inputs] += dy[outputs] * is_max
         else:
-            np.multiply(dy[along(axis, outputs)], is_max, out=dx[along(axis, inputs)])
+            np.multiply(dy[outputs], is_max, out=dx[inputs])
     return dx
 
 
@@ -186,16 +197,19 @@ class AvgPool2d(Module):
             check_padding(self, self.window, x)
         images = to_nchw(x)  # (N, C, H, W)
         counts = self._counts(images.shape[2:], x.dtype)
-        self.save_for_backward(images.shape[2:], counts, training=training)
-        y = sum_along(sum_along(images, self.window, HORIZONTAL), self.window, VERTICAL)
-        y /= counts
-        return from_nchw(y, x.ndim)
+        summed = []
+        for axes in passes(self.window):
+            summed.append((axes, images.shape))
+            images = sum_along(images, self.window, axes)
+        self.save_for_backward(summed, counts, training=training)
+        return from_nchw(images / counts, x.ndim)
 
     def backward(self, dy: Array) -> Array:
-        (height, width), counts = self.saved_values()
-        drow_sum = sum_along_backward(to_nchw(dy) / counts, self.window, VERTICAL, height)
-        dx = sum_along_backward(drow_sum, self.window, HORIZONTAL, width)
-        return from_nchw(dx, dy.ndim)
+        summed, counts = self.saved_values()
+        images = to_nchw(dy) / counts
+        for axes, shape in reversed(summed):
+            images = sum_along_backward(images, self.window, axes, shape)
+        return from_nchw(images, dy.ndim)
 
     def _counts(self, image: Pair, dtype: np.dtype) -> Array:
         """Return how many values each window's mean is over, (H', W') or a single one."""
@@ -214,19 +228,19 @@ class AvgPool1d(AvgPool2d):
     axes = 1
 
 
-def sum_along(x: Array, window: Window, axis: int) -> Array:
-    """Return the sum over each window along one axis."""
-    y = np.zeros_like(x, shape=with_length(x, axis, out_length(x, window, axis)))
-    for outputs, inputs in window.offsets(axis, x.shape[2 + axis]):
-        y[along(axis, outputs)] += x[along(axis, inputs)]
+def sum_along(x: Array, window: Window, axes: Axes) -> Array:
+    """Return the sum over each window along some axes."""
+    y = np.zeros_like(x, shape=out_shape(x.shape, window, axes))
+    for outputs, inputs in elements(x.shape, window, axes):
+        y[outputs] += x[inputs]
     return y
 
 
-def sum_along_backward(dy: Array, window: Window, axis: int, length: int) -> Array:
-    """Return dx, of this length along the axis: each window's gradient at all its elements."""
-    dx = np.zeros_like(dy, shape=with_length(dy, axis, length))
-    for outputs, inputs in window.offsets(axis, length):
-        dx[along(axis, inputs)] += dy[along(axis, outputs)]
+def sum_along_backward(dy: Array, window: Window, axes: Axes, shape: tuple[int, ...]) -> Array:
+    """Return dx, of this shape: each window's gradient at all its elements."""
+    dx = np.zeros_like(dy, shape=shape)
+    for outputs, inputs in elements(shape, window, axes):
+        dx[inputs] += dy[outputs]
     return dx
 
 
@@ -269,22 +283,37 @@ class GlobalMaxPool(Module):
         return in_format(dx.reshape(shape), with_batch_last)
 
 
-# ---------------------------------------------------------------- one axis of an image
+# ---------------------------------------------------------------- windows, element by element
 
 
-def along(axis: int, part: slice) -> tuple[Any, ...]:
-    """Return the index of this part of images (N, C, H, W), along one axis."""
-    return (..., part) if axis == HORIZONTAL else (..., part, slice(None))
+def overlaps(window: Window, axes: Axes) -> bool:
+    """Whether a pixel may lie in several windows, along one of these axes."""
+    return any(window.stride[axis] < window.effective_size[axis] for axis in axes)
 
 
-def out_length(x: Array, window: Window, axis: int) -> int:
-    """Return the output's length along one axis, for images x (N, C, H, W)."""
-    return window.output_size((x.shape[2], x.shape[3]))[axis]
+def passes(window: Window) -> list[Axes]:
+    """Return along which axes windows slide, one pass after the other."""
+    both = (VERTICAL, HORIZONTAL)
+    return [(HORIZONTAL,), (VERTICAL,)] if overlaps(window, both) else [both]
 
 
-def with_length(x: Array, axis: int, length: int) -> tuple[int, ...]:
-    """Return the shape of images x (N, C, H, W) with this length along one axis."""
-    return (*x.shape[:3], length) if axis == HORIZONTAL else (*x.shape[:2], length, x.shape[3])
+def elements(shape: tuple[int, ...], window: Window, axes: Axes) -> Iterator[tuple[Any, Any]]:
+    """Yield (outputs, inputs), two indices, for each element of the kernel along some axes.
+
+    The element lies on these inputs, of images of this shape, for these outputs; for the others it
+    lies on the padding.
+    """
+    for element in itertools.product(*(window.offsets(axis, shape[2 + axis]) for axis in axes)):
+        outputs, inputs = [slice(None)] * 4, [slice(None)] * 4
+        for axis, (output, pixels) in zip(axes, element, strict=True):
+            outputs[2 + axis], inputs[2 + axis] = output, pixels
+        yield tuple(outputs), tuple(inputs)
+
+
+def out_shape(shape: tuple[int, ...], window: Window, axes: Axes) -> tuple[int, ...]:
+    """Return the output's shape where windows slide along these axes alone."""
+    sizes = window.output_size((shape[2], shape[3]))
+    return (*shape[:2], *(sizes[i] if i in axes else shape[2 + i] for i in (0, 1)))
 
 
 # ---------------------------------------------------------------- checks and counts

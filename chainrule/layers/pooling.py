@@ -4,8 +4,8 @@ The loops run over the kernel's elements, never over pixels: the pixels under on
 outputs, are one strided view. Windows that overlap slide along one axis after the other, first
 horizontally, then vertically, which are kh + kw elements instead of kh · kw: the maximum of the
 rows' maxima is the maximum of all, and a sum of sums is the sum. Windows that don't overlap would
-gain nothing by that: with both axes at once 2 × 2 on 26 × 26 and 11 × 11 took 0.8 of the time. Padding is
-never made: where an element lies on it, it is left out.
+gain nothing by that: with both axes at once 2 × 2 on 26 × 26 and 11 × 11 took 0.8 of the time.
+Padding is never made: where an element lies on it, it is left out.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from benchmarks.speed.sides import FLOOR, OURS, ROOT, Side
 from benchmarks.speed.work import Job, Skip, Work
 
 TURN = 0.1
-"""Seconds that a turn takes, at least: passes are repeated until then."""
+"""Seconds that a turn takes, at least, unless told otherwise: passes are repeated until then."""
 
 PAUSE = 0.05
 """Seconds between turns. The threads of OpenBLAS keep looking for work for about 30 ms."""
@@ -62,7 +62,7 @@ class Measured:
         return self.figures.get(OURS.name, {}).get(name)
 
 
-def measure(work: Work, sides: Iterable[Side], rounds: int) -> Measured:
+def measure(work: Work, sides: Iterable[Side], rounds: int, least: float = TURN) -> Measured:
     """Let the sides take turns at this work; each goes first, last and between as often.
 
     Ours has to be among them, as the first. Where it cannot do the work, nothing is measured.
@@ -87,7 +87,7 @@ def measure(work: Work, sides: Iterable[Side], rounds: int) -> Measured:
         for number in range(rounds):
             first = number % max(1, len(names))
             for name in names[first:] + names[:first]:
-                measured.seconds[name].append(ready[name].turn())
+                measured.seconds[name].append(ready[name].turn(least))
                 time.sleep(PAUSE)
         for name, runner in ready.items():
             memory = runner.peak_memory()
@@ -100,7 +100,7 @@ class Runner(Protocol):
     """What takes turns: a process that stays, or a command that is run anew each time."""
 
     def prepare(self) -> Job: ...
-    def turn(self) -> float: ...
+    def turn(self, least: float) -> float: ...
     def peak_memory(self) -> int | None: ...
     def close(self) -> None: ...
 
@@ -130,8 +130,8 @@ class Worker:
     def prepare(self) -> Job:
         return self._answer()
 
-    def turn(self) -> float:
-        self.line.send("turn")
+    def turn(self, least: float) -> float:
+        self.line.send(least)
         return self._answer()
 
     def peak_memory(self) -> int | None:
@@ -191,7 +191,7 @@ def make_job(side: Side, work: Work) -> Job:
 
 
 def serve(line: Any, side: Side, work: Work, make: Callable[[Side, Work], Job] = make_job) -> None:
-    """Make the job ready, then answer "turn" and "memory" until the line is closed."""
+    """Make the job ready, then answer "memory", or a turn's seconds, until the line is closed."""
     try:
         job = make(side, work)
         for _ in range(WARM_UP):
@@ -205,10 +205,10 @@ def serve(line: Any, side: Side, work: Work, make: Callable[[Side, Work], Job] =
     line.send(Job(None, job.units, job.note, job.figures))
     with contextlib.suppress(EOFError):
         while question := line.recv():
-            line.send(turn(job) if question == "turn" else peak_memory())
+            line.send(peak_memory() if question == "memory" else turn(job, question))
 
 
-def turn(job: Job, least: float = TURN) -> float:
+def turn(job: Job, least: float) -> float:
     """Run passes for at least this long; return the seconds per unit."""
     passes, start = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - start) < least or not passes:
@@ -247,10 +247,10 @@ class Command:
         self.command = command
 
     def prepare(self) -> Job:
-        self.turn()
+        self.turn(TURN)
         return Job(None, 1)
 
-    def turn(self) -> float:
+    def turn(self, least: float) -> float:
         start = time.perf_counter()
         pipe = subprocess.PIPE
         with subprocess.Popen(

@@ -932,3 +932,21 @@ def test_columns_that_lie_together_in_memory_give_the_same(loss):
     by_columns = loss.losses_and_gradients(np.asfortranarray(true), np.asfortranarray(pred))
     for expected, found in zip(by_rows, by_columns, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("parent", [CategoricalCrossEntropy, MeanSquaredError])
+def test_who_writes_losses_or_gradients_anew_is_asked_for_them(parent):
+    class Doubled(parent):
+        def losses(self, y_true, y_pred):
+            return 2 * super().losses(y_true, y_pred)
+
+    class Halved(parent):
+        def gradients(self, y_true, y_pred):
+            return super().gradients(y_true, y_pred) / 2
+
+    y, p = np.eye(3)[[0, 2]], np.array([[0.2, 0.3, 0.5], [0.1, 0.2, 0.7]])
+    value, gradient = parent().value_and_gradient(y, p)
+    for loss, factors in ((Doubled(), (2, 1)), (Halved(), (1, 0.5))):
+        found = loss.value_and_gradient(y, p)
+        assert found[0] == pytest.approx(factors[0] * value)
+        np.testing.assert_allclose(found[1], factors[1] * gradient)

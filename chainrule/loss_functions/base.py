@@ -30,6 +30,15 @@ class Loss:
     is Σ w_n loss_n / Σ w_n, so a weight of two is the same as giving the sample twice.
     """
 
+    def __init_subclass__(cls) -> None:
+        """Let who writes one of `losses` and `gradients` anew be asked for both of them.
+
+        What a parent writes as `losses_and_gradients` is its own two in one.
+        """
+        super().__init_subclass__()
+        if vars(cls).keys() & {"losses", "gradients"} and "losses_and_gradients" not in vars(cls):
+            cls.losses_and_gradients = Loss.losses_and_gradients  # type: ignore[method-assign]
+
     def __call__(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:

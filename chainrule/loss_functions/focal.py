@@ -60,9 +60,6 @@ class CategoricalFocalCrossEntropy(CategoricalCrossEntropy):
             return slope - np.exp(log_p) * slope.sum(axis=1, keepdims=True)
         return slope / y_pred
 
-    def losses_and_gradients(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
-        return self.losses(y_true, y_pred), self.gradients(y_true, y_pred)
-
 
 def complement(log_p: Array) -> Array:
     """Return 1 - p without cancellation where p is near 1, and never 0, so that q^-1 is finite."""

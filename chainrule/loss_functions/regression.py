@@ -33,6 +33,12 @@ class MeanSquaredError(Loss):
     def gradients(self, y_true: Array, y_pred: Array) -> Array:
         return (y_pred - y_true) * (2 / y_pred.shape[1])
 
+    def losses_and_gradients(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
+        error = y_pred - y_true
+        losses = dot_of_rows(error, error) / error.shape[1]
+        error *= 2 / error.shape[1]
+        return losses, error
+
 
 class MeanAbsoluteError(Loss):
     """loss_n = mean over outputs of |p - y|; where p = y the gradient is 0."""

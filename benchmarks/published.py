@@ -113,7 +113,7 @@ RECIPES = {
         convolutional, 0.916, epochs=20, peak=0.004, augment=mirrored_and_moved
     ),
     "small": Recipe(small, 0.925, epochs=14, peak=0.006, augment=mirrored),
-    "normalized": Recipe(normalized, 0.934, epochs=14, peak=0.006, augment=mirrored),
+    "normalized": Recipe(normalized, 0.934, epochs=24, peak=0.006, augment=mirrored),
 }
 
 

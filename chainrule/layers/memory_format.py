@@ -1,10 +1,11 @@
-"""How images lie in memory: what convolutions make has the batch last, whatever its shape says.
+"""How images lie in memory: between convolutions with the batch last, whatever their shape says.
 
-Images are (N, C, H, W) for everybody. But what comes out of a convolution lies in memory as
-(C, H, W, N), so that one pixel of all images is a run of N numbers. Whatever is done to a pixel
-and its neighbour, NumPy then does in loops over at least N numbers side by side; where rows lie
-innermost, its loops are as short as a row, and in a pooling they skip every other number. (PyTorch
-has "memory formats", too, with the channels last. cuda-convnet, Krizhevsky 2012, had the batch.)
+Images are (N, C, H, W) for everybody. But a convolution from a few channels to many, as a network
+begins with, lets what comes out lie in memory as (C, H, W, N), and the layers behind it keep that.
+So one pixel of all images is a run of N numbers, and whatever is done to a pixel and its neighbour,
+NumPy does in loops over at least N numbers side by side; where rows lie innermost, its loops are as
+short as a row, and in a pooling they skip every other number. (PyTorch has "memory formats", too,
+with the channels last. cuda-convnet, Krizhevsky 2012, had the batch.)
 
 NumPy's functions of single numbers keep the format that they find, so most layers need not know
 of it. But two arrays of different formats, added or multiplied, take ten times as long, with the

@@ -47,18 +47,16 @@ from chainrule.parameter import Buffer, Parameter
 from chainrule.preparation import *
 
 if TYPE_CHECKING:
-    from chainrule import diagnosis, ensemble, machine, plots, training
+    from chainrule import diagnosis, ensemble, plots, training
     from chainrule.diagnosis import *
     from chainrule.ensemble import *
-    from chainrule.machine import *
     from chainrule.training import *
 
 __version__ = "0.1.0"
 
 LATER = {
-    "diagnosis": ("check_loss", "check_module", "replay"),
+    "diagnosis": ("Environment", "check_loss", "check_module", "environment", "replay"),
     "ensemble": ("Ensemble", "Member"),
-    "machine": ("Environment", "environment"),
     "plots": (),
     "training": (
         *("CSVLog", "Callback", "Checkpoint", "Doctor", "EarlyStopping"),

@@ -23,7 +23,6 @@ from chainrule.checks import (
     check_whole,
     network_dtype,
 )
-from chainrule.display import Shown
 from chainrule.door import inside
 from chainrule.errors import (
     BackwardError,
@@ -45,13 +44,13 @@ from chainrule.layers.containers import (
 from chainrule.layers.graph import Graph
 from chainrule.layers.linear import Linear
 from chainrule.layers.memory_format import contiguous, in_format, is_batch_last
-from chainrule.memory import keep_freed_memory
 from chainrule.module import NO_FORWARD, Module
-from chainrule.nested import Nested, is_tuple, map_arrays
 from chainrule.parameter import Array, FlatParameters, Initializer
 from chainrule.preparation.base import Preparation, read_preparation, write_preparation
+from chainrule.pytree import PyTree, is_tuple, tree_map
 from chainrule.storage.module_file import write_module
 from chainrule.summary import html_of_network, summarize
+from chainrule.summary.display import Shown
 
 PREPARATIONS = ("preparation", "target_preparation")
 """The attributes that hold them; a file uses the same names."""
@@ -115,7 +114,6 @@ class Network(Module):
         if draw:
             initializer = None if initialization is None else get_initializer(initialization)
             tree.initialize(self, check_seed(seed), initializer)
-        keep_freed_memory()
         self.takes_indices = self.body.takes_indices
         self.code_columns = self.body.code_columns
         self.joins = self.body.joins
@@ -136,7 +134,7 @@ class Network(Module):
 
     # ------------------------------------------------------------ the two passes
 
-    def forward(self, x: Nested, training: bool = True, **inputs: Any) -> Any:
+    def forward(self, x: PyTree, training: bool = True, **inputs: Any) -> Any:
         """Return the output for a batch, and keep what backward needs.
 
         Each forward pass in training allows one backward pass. A second forward before it takes
@@ -177,10 +175,10 @@ class Network(Module):
                 self._output = (y.shape, False)
             return y
         if training:
-            self._output = map_arrays(lambda array: (array.shape, is_batch_last(array)), y)
-        return map_arrays(contiguous, y)
+            self._output = tree_map(lambda array: (array.shape, is_batch_last(array)), y)
+        return tree_map(contiguous, y)
 
-    def backward(self, dy: Nested) -> Any:
+    def backward(self, dy: PyTree) -> Any:
         """Return the loss's gradient at the input, given the one at the output; set every grad.
 
         The gradients of several outputs are arranged like the outputs, and those of several
@@ -189,14 +187,14 @@ class Network(Module):
         """
         return self._way_back(dy, self.body.backward)
 
-    def backward_parameters(self, dy: Nested) -> None:
+    def backward_parameters(self, dy: PyTree) -> None:
         """Set every grad as `backward` does, and leave the gradient at the input uncomputed.
 
         Learning has no use for it, and it can be a quarter of the arithmetic of a small network.
         """
         self._way_back(dy, self.body.backward_parameters)
 
-    def _way_back(self, dy: Nested, back: Callable[[Any], Any]) -> Any:
+    def _way_back(self, dy: PyTree, back: Callable[[Any], Any]) -> Any:
         if self._output is None:
             raise BackwardError(NO_FORWARD, self)
         dy = self._checked_gradient(dy, self._output)  # a call that is refused here loses nothing
@@ -213,7 +211,7 @@ class Network(Module):
         self._has_gradient = True
         return dx
 
-    def _checked_gradient(self, dy: Nested, expected: Any) -> Any:
+    def _checked_gradient(self, dy: PyTree, expected: Any) -> Any:
         """Return the gradient at the output, cast; refuse another arrangement or shape."""
         if type(expected) is tuple:  # of the one output
             shape, with_batch_last = expected
@@ -232,7 +230,7 @@ class Network(Module):
             )
         return {name: self._checked_gradient(dy[name], shape) for name, shape in expected.items()}
 
-    def predict(self, x: Nested, **inputs: Any) -> Any:
+    def predict(self, x: PyTree, **inputs: Any) -> Any:
         """Return the output for a batch, outside training; nothing in the network changes."""
         return self.forward(x, training=False, **inputs)
 
@@ -294,7 +292,7 @@ class Network(Module):
 
     # ------------------------------------------------------------ the door
 
-    def _validate(self, x: Nested, inputs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def _validate(self, x: PyTree, inputs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Check and cast all inputs; return what the body takes as x, and its further inputs."""
         as_wanted = type(x) is np.ndarray and x.dtype == self.dtype and self._one_float_input
         if as_wanted and not inputs and x.size and all_finite(x):  # most calls, a little sooner

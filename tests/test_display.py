@@ -7,7 +7,7 @@ import numpy as np
 
 from chainrule import Graph, Linear, Network, Node, ReLU, check_module
 from chainrule.diagnosis.post_mortem import Finding
-from chainrule.display import Shown, html_table, html_text, notebook
+from chainrule.summary.display import Shown, html_table, html_text, notebook
 
 
 def test_a_table_in_html():

@@ -22,13 +22,9 @@ PACKAGE = ROOT / "chainrule"
 
 ORDER = [
     "errors",
-    "extras",
-    "display",
     "checks",
-    "memory",
     "parameter",
-    "nested",
-    "batch_part",
+    "pytree",
     "storage",
     "preparation",
     "door",
@@ -45,7 +41,6 @@ ORDER = [
     "data",
     "diagnosis",
     "plots",
-    "machine",
     "training",
     "ensemble",
     "exchange",
@@ -59,6 +54,7 @@ CORE = ORDER[: ORDER.index("diagnosis") + 1]
 """From errors to diagnosis: NumPy and the standard library are all that is imported, ever."""
 
 LAYERS = [
+    "micro_batch",
     "memory_format",
     "linear",
     "activations",

@@ -16,7 +16,7 @@ from chainrule import (
     Softmax,
     Tanh,
 )
-from chainrule.summary import _size
+from chainrule.summary.table import _size
 
 
 class Flat(Module):

@@ -68,7 +68,7 @@ def steps_of(sizes: tuple[int, ...], samples: int, ranks: Any = None) -> Iterato
     On ranks each has its own rows of them.
     """
     import chainrule
-    from chainrule.batch_part import WHOLE
+    from chainrule.layers.micro_batch import WHOLE
     from chainrule.training.over_ranks import OverRanks, part_of_rank
     from chainrule.training.parts import InTurn
     from chainrule.training.step import take_step

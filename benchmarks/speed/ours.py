@@ -14,7 +14,7 @@ import numpy as np
 
 import chainrule
 from benchmarks.speed.work import LEARNING_RATE, Job, Skip, Work, inputs, samples, targets
-from chainrule.batch_part import WHOLE, Part
+from chainrule.layers.micro_batch import WHOLE, MicroBatch
 
 if TYPE_CHECKING:
     from chainrule.training.parts import Way
@@ -70,7 +70,7 @@ def stack(work: Work) -> chainrule.Network:
 
 def train_together(work: Work) -> Job:
     """Take steps as `Trainer` does with a worker for each processor."""
-    from chainrule.machine import cores
+    from chainrule.diagnosis.machine import cores
 
     return train_in_a_team(work, cores())
 
@@ -118,7 +118,9 @@ def train_on_ranks(work: Work) -> Job:
     return train_by(work, network, OverRanks(ranks, team), part, f"{ranks.count} ranks")
 
 
-def train_by(work: Work, network: chainrule.Network, way: Way, part: Part, note: str = "") -> Job:
+def train_by(
+    work: Work, network: chainrule.Network, way: Way, part: MicroBatch, note: str = ""
+) -> Job:
     """Take steps as `Trainer` does, by this way, on the rows of this part of each batch."""
     from chainrule.training.step import take_step
     from chainrule.training.team import on_its_way

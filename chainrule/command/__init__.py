@@ -40,8 +40,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from chainrule.checks.extras import require
 from chainrule.errors import MissingExtraError
-from chainrule.extras import require
 
 __all__ = ["main"]
 

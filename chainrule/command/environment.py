@@ -27,7 +27,7 @@ def command(measure: bool, as_json: bool) -> None:
     """Print what was found."""
     from chainrule import __version__
     from chainrule.command import kernels
-    from chainrule.machine import environment
+    from chainrule.diagnosis.machine import environment
 
     found = environment()
     fastest = kernels.measure() if measure else kernels.remembered()

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from chainrule.checks.extras import require
 from chainrule.command.application import sentence
 from chainrule.command.interruption import cleaned_up_if_interrupted
 from chainrule.command.model import Model
@@ -21,9 +22,8 @@ from chainrule.command.progress import FileBar
 from chainrule.command.scoring import Request, write_predictions
 from chainrule.command.tables import Source
 from chainrule.command.writing import COMPRESSIONS, KINDS, Predictions
+from chainrule.diagnosis.machine import cores
 from chainrule.errors import InputError
-from chainrule.extras import require
-from chainrule.machine import cores
 
 COMPRESSED = (*COMPRESSIONS, ".zst", ".zip")
 """How the names of compressed tables end; the last two can be read, and not written."""

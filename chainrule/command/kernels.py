@@ -17,11 +17,17 @@ from pathlib import Path
 import click
 import numpy as np
 
+from chainrule.checks.extras import require
 from chainrule.command.interruption import SIGNALS, cleaned_up_if_interrupted
 from chainrule.command.writing import write_text
+from chainrule.diagnosis.machine import (
+    ROUNDS,
+    TIMED_PRODUCT,
+    WIDE_KERNEL,
+    WORTH_SAYING,
+    environment,
+)
 from chainrule.errors import ConfigurationError
-from chainrule.extras import require
-from chainrule.machine import ROUNDS, TIMED_PRODUCT, WIDE_KERNEL, WORTH_SAYING, environment
 
 OFF = "CHAINRULE_AS_IT_IS"
 """Where this variable is set, nothing is measured and nothing started anew."""

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.checks.extras import require
 from chainrule.command.scores import class_scores, number_scores
 from chainrule.command.task import Task
-from chainrule.extras import require
 from chainrule.parameter import Array
 from chainrule.preparation import TablePreparation
 

@@ -10,9 +10,9 @@ import stat
 import sys
 from typing import Any, BinaryIO
 
+from chainrule.checks.extras import require
 from chainrule.command.standard_input import interruptible
 from chainrule.errors import InputError
-from chainrule.extras import require
 
 COMPRESSIONS = {
     b"\x1f\x8b": "gzip",

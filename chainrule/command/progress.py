@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from chainrule.extras import require
+from chainrule.checks.extras import require
 
 
 class EpochBar:

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.checks.extras import require
 from chainrule.command.schema import ColumnInfo, Schema
 from chainrule.command.tables import Format
 from chainrule.command.training_table import hint
 from chainrule.errors import InputError
-from chainrule.extras import require
 from chainrule.parameter import Array
 from chainrule.preparation.report import Finding
 

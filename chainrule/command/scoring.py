@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.checks.extras import require
 from chainrule.command.model import Model, predicted_pieces
 from chainrule.command.rows import Findings
 from chainrule.command.schema import Schema
 from chainrule.command.tables import Format, Source
 from chainrule.command.writing import Predictions
 from chainrule.errors import InputError
-from chainrule.extras import require
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import select
 import signal
 from typing import Any
 
-from chainrule.extras import require
+from chainrule.checks.extras import require
 
 
 def interruptible(file: Any) -> Any:

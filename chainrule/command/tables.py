@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from chainrule.checks.extras import require
 from chainrule.command.opening import decoded, decompressed, opened, seekable
 from chainrule.errors import ConfigurationError, InputError
-from chainrule.extras import require
 
 MISSING = (
     *("", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "null", "NULL", "None", "<NA>"),

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from chainrule.checks.extras import require
 from chainrule.command.interruption import cleaned_up_if_interrupted
 from chainrule.errors import InputError
-from chainrule.extras import require
 from chainrule.storage.archive import write_atomically
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.nested import Nested, named_arrays
 from chainrule.parameter import Array
+from chainrule.pytree import PyTree, named_arrays
 
 MOST_BYTES = 1 << 24
 """An array up to this size is read as a whole, in some milliseconds; of a larger one some rows."""
@@ -19,7 +19,7 @@ MOST_BYTES = 1 << 24
 ROWS = 256
 
 
-def fingerprint(**data: Nested | None) -> str:
+def fingerprint(**data: PyTree | None) -> str:
     """Return a short text that depends on names, shapes, types and values of all these arrays.
 
     >>> fingerprint(X=np.zeros((2, 3)), y=np.arange(2))

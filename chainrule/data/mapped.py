@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.nested import Nested, arrays_of
+from chainrule.pytree import PyTree, tree_leaves
 
 WORTH_IT = 1 << 27
 """Bytes of a file that is smaller may stay in memory."""
@@ -28,8 +28,8 @@ class Mappings:
         back, since that would undo what was written to it.
     """
 
-    def __init__(self, *data: Nested) -> None:
-        found = (mapping_of(array) for nested in data for array in arrays_of(nested))
+    def __init__(self, *data: PyTree) -> None:
+        found = (mapping_of(array) for nested in data for array in tree_leaves(nested))
         self._mappings = [each for each in found if each is not None]
 
     def release(self) -> None:

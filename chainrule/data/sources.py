@@ -22,19 +22,19 @@ from chainrule.loss_functions.class_weight import (
     check_class_weight,
     weight_of_classes,
 )
-from chainrule.nested import (
-    Nested,
-    arrays_of,
+from chainrule.parameter import Array
+from chainrule.pytree import (
+    PyTree,
     concatenate,
     first_array,
     is_tuple,
-    map_arrays,
     named_arrays,
     take,
+    tree_leaves,
+    tree_map,
 )
-from chainrule.parameter import Array
 
-Batch = tuple[Nested, Nested, Array | None]
+Batch = tuple[PyTree, PyTree, Array | None]
 """Inputs, targets, and the samples' weights where there are any."""
 
 CHUNK_BYTES = 1 << 20
@@ -69,20 +69,20 @@ class ArraySource:
 
     def __init__(
         self,
-        X: Nested,
-        y: Nested,
+        X: PyTree,
+        y: PyTree,
         weight: Array | None,
         rows: Array,
         batch_size: int,
         drop_last: bool = False,
     ) -> None:
-        self.X = map_arrays(np.asarray, X)  # of a mapped array: a view, still mapped
-        self.y = map_arrays(np.asarray, y)
+        self.X = tree_map(np.asarray, X)  # of a mapped array: a view, still mapped
+        self.y = tree_map(np.asarray, y)
         self.weight, self.rows, self.batch_size = weight, rows, batch_size
         self.drop_last = drop_last
         self.samples = len(rows)
         self.bounds = batch_bounds(len(rows), batch_size, drop_last)
-        sample_bytes = max(1, sum(array.nbytes // len(array) for array in arrays_of(self.X)))
+        sample_bytes = max(1, sum(array.nbytes // len(array) for array in tree_leaves(self.X)))
         self.chunk = max(1, CHUNK_BYTES // (sample_bytes * batch_size))  # in batches
         self._mappings = Mappings(self.X, self.y)
 
@@ -100,7 +100,7 @@ class ArraySource:
     def extremes(self) -> Array:
         """Return the samples with the least and the greatest target."""
         places: list[int] = []
-        for array in arrays_of(self.y):
+        for array in tree_leaves(self.y):
             targets = array.take(self.rows, axis=0).reshape(len(self.rows), -1)
             places += [int(targets.min(axis=1).argmin()), int(targets.max(axis=1).argmax())]
         return self.rows[places]
@@ -241,7 +241,7 @@ class IterableSource:
                 )
             x = as_arrays(batch[0], "x", self.called)
             y = as_arrays(batch[1], "y", self.called)
-            check_lengths(*arrays_of(x), *arrays_of(y))
+            check_lengths(*tree_leaves(x), *tree_leaves(y))
             given = batch[2] if len(batch) == 3 else None
             yield x, y, sample_weights(y, given, self.class_weight)
 
@@ -327,13 +327,13 @@ def make_source(
     return ArraySource(X, y, weight, rows, batch_size, drop_last)
 
 
-def as_arrays(data: Nested, name: str, called: str = "") -> Any:
+def as_arrays(data: PyTree, name: str, called: str = "") -> Any:
     """Return the data with every part of it as an array; see `as_array`."""
     names = iter(named_arrays(data, name))
-    return map_arrays(lambda values: as_array(values, next(names) + called), data)
+    return tree_map(lambda values: as_array(values, next(names) + called), data)
 
 
-def refuse_other_lengths(X: Nested, y: Nested, called: str) -> None:
+def refuse_other_lengths(X: PyTree, y: PyTree, called: str) -> None:
     """Raise InputError unless all arrays hold as many samples, and some."""
     arrays = named_arrays(X, "X") | named_arrays(y, "y")
     lengths = {name: len(array) for name, array in arrays.items()}
@@ -372,7 +372,7 @@ def refuse_not_finite(array: Array, name: str, columns: Any = None) -> None:
 
 
 def sample_weights(
-    y: Nested, sample_weight: Any, class_weight: ClassWeight | str | None
+    y: PyTree, sample_weight: Any, class_weight: ClassWeight | str | None
 ) -> Array | None:
     """Return the weight of every sample: its own times its class's. None where all are equal."""
     weight = None

@@ -17,26 +17,26 @@ from typing import Any
 import numpy as np
 
 from chainrule.data.sources import Batch
-from chainrule.display import html_table
 from chainrule.errors import ChainruleError, FileFormatError, StateError
 from chainrule.loss_functions import Loss
 from chainrule.module import Module, misfit, named_generators, named_modules, walk
-from chainrule.nested import (
-    Nested,
-    arrays_of,
+from chainrule.network import Network
+from chainrule.optimizers import Optimizer, clip_by_global_norm
+from chainrule.parameter import Array, Parameter
+from chainrule.pytree import (
+    PyTree,
     first_array,
     from_dict,
     is_tuple,
     named_arrays,
     take,
+    tree_leaves,
 )
-from chainrule.network import Network
-from chainrule.optimizers import Optimizer, clip_by_global_norm
-from chainrule.parameter import Array, Parameter
 from chainrule.storage.archive import read_archive
 from chainrule.storage.names import without_prefix
 from chainrule.storage.rng_state import from_plain_state
 from chainrule.storage.schema import anything, dict_of, list_of, number, record, text, whole
+from chainrule.summary.display import html_table
 from chainrule.watching import Watcher, watch
 
 
@@ -113,7 +113,7 @@ def investigate(
     return finding
 
 
-def investigate_prediction(network: Network, x: Nested) -> Finding | None:
+def investigate_prediction(network: Network, x: PyTree) -> Finding | None:
     """Return the first array of a pass outside training that is not finite, or None."""
     network = copy.deepcopy(network)
     try:
@@ -128,7 +128,7 @@ def investigate_prediction(network: Network, x: Nested) -> Finding | None:
     return None
 
 
-def _look_at_input(network: Network, x: Nested) -> None:
+def _look_at_input(network: Network, x: PyTree) -> None:
     for name, array in named_arrays(x, "the batch").items():
         cast = array.astype(network.dtype) if array.dtype.kind == "f" else array
         _look(cast, "input", name, rows=True)
@@ -148,14 +148,14 @@ class _Step:
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self.clip_norm, self.rng_states = clip_norm, rng_states
 
-    def run(self, x: Nested, y: Nested, weight: Array | None) -> Finding | None:
+    def run(self, x: PyTree, y: PyTree, weight: Array | None) -> Finding | None:
         try:
             self._run(x, y, weight)
         except _Found as found:
             return found.finding
         return None
 
-    def _run(self, x: Nested, y: Nested, weight: Array | None) -> None:
+    def _run(self, x: PyTree, y: PyTree, weight: Array | None) -> None:
         # one copy of both, so that the optimizer's memory stays bound to its network
         network, optimizer = copy.deepcopy((self.network, self.optimizer))
         for name, generator in named_generators(network).items():
@@ -228,7 +228,7 @@ class _Looker(Watcher):
         for name, array in named_arrays(dy, f"the gradient that it gives to {path}").items():
             _look(array, "backward", name, self._around(path), rows=True)
         gradients = dx if is_tuple(dx) or isinstance(dx, Mapping) else (dx,)
-        for gradient in arrays_of(gradients) if dx is not None else ():
+        for gradient in tree_leaves(gradients) if dx is not None else ():
             if gradient is not None:
                 what = "the gradient at the input"
                 _look(gradient, "backward", what, (path, module), rows=True)
@@ -253,7 +253,7 @@ def _guilty_rows(step: _Step, batch: Batch) -> list[int]:
     """
     x, y, weight = batch
     count = len(first_array(x))
-    sizes = sum(np.abs(a.reshape(count, -1)).max(axis=1).astype(float) for a in arrays_of(x))
+    sizes = sum(np.abs(a.reshape(count, -1)).max(axis=1).astype(float) for a in tree_leaves(x))
     harmless = int(np.argmin(sizes))
 
     def fails(rows: list[int]) -> bool:
@@ -309,7 +309,7 @@ def replay(
         optimizer.load_state(without_prefix("optimizer", arrays))
     x, y = (from_dict(without_prefix(name, arrays), f"{where}: {name}") for name in ("x", "y"))
     weight = arrays.get("weight")
-    _check_batch([*arrays_of(x), *arrays_of(y), *([] if weight is None else [weight])], where)
+    _check_batch([*tree_leaves(x), *tree_leaves(y), *([] if weight is None else [weight])], where)
     rng_states = {
         name: from_plain_state(saved["rng_states"][name], generator.bit_generator.state, where)
         for name, generator in named_generators(network).items()

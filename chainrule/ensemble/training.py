@@ -27,6 +27,7 @@ from chainrule.loss_functions import Loss
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.parameter import Array
+from chainrule.training.allocator import keep_freed_memory
 from chainrule.training.monitor import Monitor
 
 IDLE = 1 / 8
@@ -122,6 +123,7 @@ class Training:
         orders: Sequence[np.random.Generator],
         plan: Plan,
     ) -> None:
+        keep_freed_memory()
         self.network, self.shape, self.members = network, shape, members
         self.orders, self.plan = list(orders), plan
         self.running = list(range(len(members)))

@@ -26,8 +26,8 @@ shares its processors out among their BLAS. On a cluster::
 
 dask gives BLAS one thread in each worker. But it has freed memory handed back to the system at
 once (MALLOC_TRIM_THRESHOLD_=65536), after which every step clears its pages anew (see
-`chainrule.memory`): a training took 1.7 times as long (11.0 s, and 6.3 s without). Where the C
-library is glibc, start the program, or each ``dask worker``, with other thresholds::
+`chainrule.training.allocator`): a training took 1.7 times as long (11.0 s, and 6.3 s without).
+Where the C library is glibc, start the program, or each ``dask worker``, with other thresholds::
 
     export MALLOC_TRIM_THRESHOLD_=67108864 MALLOC_MMAP_THRESHOLD_=33554432
 
@@ -35,7 +35,7 @@ Ctrl-C ends a search over processes. Where one process does all, it ends the pre
 after its epoch, and the search goes on; pressed twice at once it ends the search.
 """
 
-from chainrule.extras import require
+from chainrule.checks.extras import require
 
 require("sklearn", "sklearn", "chainrule.estimators")
 

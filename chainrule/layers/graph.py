@@ -20,8 +20,8 @@ from chainrule.errors import ConfigurationError, InputError
 from chainrule.layers.containers import has_gradient, split_gradients, unknown_input
 from chainrule.layers.sharing import Gradients, Saved, Sharing
 from chainrule.module import Module
-from chainrule.nested import by_name
 from chainrule.parameter import Array
+from chainrule.pytree import by_name
 
 __all__ = ["Graph", "Node"]
 

@@ -29,7 +29,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.batch_part import WHOLE, Part, part_of_batch
 from chainrule.checks import (
     all_finite,
     check_range,
@@ -40,6 +39,7 @@ from chainrule.checks import (
 from chainrule.errors import ConfigurationError, InputError, ShapeError
 from chainrule.initializers import Constant
 from chainrule.layers.memory_format import contiguous, in_format, is_batch_last
+from chainrule.layers.micro_batch import WHOLE, MicroBatch, current_micro_batch
 from chainrule.module import Module
 from chainrule.parameter import Array, Buffer, Parameter, filled, refuse_huge_shape
 
@@ -58,14 +58,16 @@ def total_product(x: Array, z: Array) -> Array:
     return np.einsum("nkl,nkl->k", x, z)[:, np.newaxis]
 
 
-def standardize(x: Array, epsilon: float, part: Part = WHOLE) -> tuple[Array, Array, Array, Array]:
+def standardize(
+    x: Array, epsilon: float, part: MicroBatch = WHOLE
+) -> tuple[Array, Array, Array, Array]:
     """Return x̂ (N, K, L), and μ, σ² and 1 / sqrt(σ² + ε), each (K, 1)."""
     found = standardize_plainly(x, epsilon, part)
     return found if all_finite(found[2]) else standardize_huge(x, epsilon, part)
 
 
 def standardize_plainly(
-    x: Array, epsilon: float, part: Part = WHOLE
+    x: Array, epsilon: float, part: MicroBatch = WHOLE
 ) -> tuple[Array, Array, Array, Array]:
     """Return what `standardize` does; where squares overflow, σ² is infinite or NaN."""
     with np.errstate(over="ignore", invalid="ignore"):  # whoever calls looks at the variance
@@ -80,7 +82,7 @@ def standardize_plainly(
 
 
 def standardize_huge(
-    x: Array, epsilon: float, part: Part = WHOLE
+    x: Array, epsilon: float, part: MicroBatch = WHOLE
 ) -> tuple[Array, Array, Array, Array]:
     """Return what `standardize` does, for x whose squares the type cannot hold (1e19 in float32).
 
@@ -110,7 +112,7 @@ def power_of_two(x: Array) -> Array:
 
 
 def standardize_backward(
-    g: Array, x_hat: Array, inverse_std: Array, sums: tuple[Array, Array], part: Part = WHOLE
+    g: Array, x_hat: Array, inverse_std: Array, sums: tuple[Array, Array], part: MicroBatch = WHOLE
 ) -> Array:
     """Return (g - mean(g) - x̂ mean(g x̂)) / σ, given `sums`: Σ g and Σ g x̂, each (K, 1)."""
     sum_g, sum_product, count = part.sum(*sums, x_hat.shape[0] * x_hat.shape[2])
@@ -224,7 +226,7 @@ class BatchNorm(Module):
 
     def _by_the_batch(self, channels: Array, shape: tuple[int, ...]) -> Array:
         """Return x̂ from the batch's own statistics, and let the running ones follow."""
-        part = part_of_batch.get()
+        part = current_micro_batch.get()
         (count,) = part.sum(channels.shape[0] * channels.shape[2])
         if count == 1:
             raise ShapeError(
@@ -241,7 +243,7 @@ class BatchNorm(Module):
         self.save_for_backward(x_hat, inverse_std, training=True)
         return x_hat
 
-    def statistics(self, channels: Array, part: Part) -> tuple[Array, Array, Array, Array]:
+    def statistics(self, channels: Array, part: MicroBatch) -> tuple[Array, Array, Array, Array]:
         """Return x̂ (N, C, L), and μ, σ² and 1 / sqrt(σ² + ε), each (C, 1)."""
         return standardize(channels, self.epsilon, part)
 
@@ -259,7 +261,7 @@ class BatchNorm(Module):
             self.bias.grad, self.weight.grad = (of.reshape(self.channels) for of in sums)
             # g = γ dy, and γ is the same for the whole channel, so it goes in front.
             inverse_std = inverse_std * self.weight.value.reshape(-1, 1)
-        part = part_of_batch.get()
+        part = current_micro_batch.get()
         return standardize_backward(channels, x_hat, inverse_std, sums, part).reshape(dy.shape)
 
 

@@ -17,11 +17,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.batch_part import Part
 from chainrule.checks import check_range, check_seed, check_sizes, check_whole
 from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.initializers import Zero, get_initializer
 from chainrule.layers.category_embedding import CategoryEmbedding, CategoryTable
+from chainrule.layers.micro_batch import MicroBatch
 from chainrule.layers.normalization import BatchNorm, standardize_plainly
 from chainrule.module import Module
 from chainrule.parameter import Array, Initializer, Parameter
@@ -202,7 +202,7 @@ class StackedBatchNorm(BatchNorm):
         if not len(x):
             raise ShapeError(f"expected some samples, got an input of shape {x.shape}.", self)
 
-    def statistics(self, channels: Array, part: Part) -> tuple[Array, Array, Array, Array]:
+    def statistics(self, channels: Array, part: MicroBatch) -> tuple[Array, Array, Array, Array]:
         x_hat, mean, variance, inverse_std = standardize_plainly(channels, self.epsilon, part)
         lost = ~np.isfinite(variance[:, 0])
         if lost.any():

@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 from chainrule.checks import check_instance, check_range
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.loss_functions.base import Loss, check_finite, weight_of_rows
-from chainrule.nested import Nested, by_name
 from chainrule.parameter import Array
+from chainrule.pytree import PyTree, by_name
 
 __all__ = ["JointLoss", "LossPerOutput"]
 
@@ -51,7 +51,7 @@ class LossPerOutput(Loss):
         }
 
     def forward(
-        self, y_true: Nested, y_pred: Nested, sample_weight: ArrayLike | None = None
+        self, y_true: PyTree, y_pred: PyTree, sample_weight: ArrayLike | None = None
     ) -> float:
         true, pred = self._by_output(y_true, y_pred)
         return float(
@@ -62,12 +62,12 @@ class LossPerOutput(Loss):
         )
 
     def backward(
-        self, y_true: Nested, y_pred: Nested, sample_weight: ArrayLike | None = None
+        self, y_true: PyTree, y_pred: PyTree, sample_weight: ArrayLike | None = None
     ) -> Any:
         return self.value_and_gradient(y_true, y_pred, sample_weight)[1]
 
     def value_and_gradient(
-        self, y_true: Nested, y_pred: Nested, sample_weight: ArrayLike | None = None
+        self, y_true: PyTree, y_pred: PyTree, sample_weight: ArrayLike | None = None
     ) -> tuple[float, Any]:
         true, pred = self._by_output(y_true, y_pred)
         total, gradients = 0.0, {}
@@ -79,7 +79,7 @@ class LossPerOutput(Loss):
         return total, gradients
 
     def total_weight(
-        self, y_true: Nested, y_pred: Nested, sample_weight: ArrayLike | None = None
+        self, y_true: PyTree, y_pred: PyTree, sample_weight: ArrayLike | None = None
     ) -> float:
         """Return how much this batch counts among others: its samples, or their weights.
 
@@ -92,7 +92,7 @@ class LossPerOutput(Loss):
             return float(count)
         return float(np.asarray(sample_weight, np.float64).reshape(count, -1).mean(axis=1).sum())
 
-    def _by_output(self, y_true: Nested, y_pred: Nested) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _by_output(self, y_true: PyTree, y_pred: PyTree) -> tuple[dict[str, Any], dict[str, Any]]:
         names = list(self.losses_by_output)
         pred = by_name(y_pred, names, "The outputs that have a loss")
         return by_name(y_true, names, "The targets"), pred
@@ -127,18 +127,18 @@ class JointLoss(Loss):
         """Return each sample's gradient at its own outputs: a dict with the outputs' names."""
         raise NotImplementedError(f"{type(self).__name__} has no gradients(y_true, y_pred).")
 
-    def forward(self, y_true: Any, y_pred: Nested, sample_weight: ArrayLike | None = None) -> float:
+    def forward(self, y_true: Any, y_pred: PyTree, sample_weight: ArrayLike | None = None) -> float:
         count = self._checked(y_pred)
         weights = _normalized(sample_weight, count)
         return float(weights @ np.asarray(self.losses(y_true, y_pred), np.float64))
 
-    def backward(self, y_true: Any, y_pred: Nested, sample_weight: ArrayLike | None = None) -> Any:
+    def backward(self, y_true: Any, y_pred: PyTree, sample_weight: ArrayLike | None = None) -> Any:
         weights = _normalized(sample_weight, self._checked(y_pred))
         gradients = by_name(self.gradients(y_true, y_pred), list(y_pred), "The gradients")
         return {name: _times(gradient, weights) for name, gradient in gradients.items()}
 
     def value_and_gradient(
-        self, y_true: Any, y_pred: Nested, sample_weight: ArrayLike | None = None
+        self, y_true: Any, y_pred: PyTree, sample_weight: ArrayLike | None = None
     ) -> tuple[float, Any]:
         return (
             self.forward(y_true, y_pred, sample_weight),
@@ -146,7 +146,7 @@ class JointLoss(Loss):
         )
 
     def total_weight(
-        self, y_true: Any, y_pred: Nested, sample_weight: ArrayLike | None = None
+        self, y_true: Any, y_pred: PyTree, sample_weight: ArrayLike | None = None
     ) -> float:
         count = len(next(iter(y_pred.values())))
         return float(_weights(sample_weight, count).sum())

@@ -10,7 +10,7 @@ from typing import Any
 from chainrule.layers import Graph, Module, Node, Sequential
 from chainrule.network import Network
 from chainrule.plots.figures import new_figure
-from chainrule.summary import one_line, output_shapes
+from chainrule.summary.table import one_line, output_shapes
 
 ROW, COLUMN = 0.8, 3.1
 """Inches from one box to the next, down and across."""

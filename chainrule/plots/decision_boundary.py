@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.checks import check_range, check_whole
+from chainrule.checks.extras import require
 from chainrule.errors import ConfigurationError, InputError, ShapeError
-from chainrule.extras import require
 from chainrule.metrics import class_indices
 from chainrule.network import Network
 from chainrule.parameter import Array

@@ -6,7 +6,7 @@ import functools
 import io
 from typing import Any
 
-from chainrule.extras import require
+from chainrule.checks.extras import require
 
 MOST_PANELS_IN_A_ROW = 3
 

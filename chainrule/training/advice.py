@@ -26,8 +26,8 @@ from chainrule.metrics import (
     precision_score,
     recall_score,
 )
-from chainrule.nested import first_array, take
 from chainrule.network import Network
+from chainrule.pytree import first_array, take
 from chainrule.training.history import History
 from chainrule.training.run import Metric
 

@@ -18,9 +18,9 @@ from chainrule.checks import (
 from chainrule.errors import ConfigurationError
 from chainrule.loss_functions import Loss, LossPerOutput
 from chainrule.loss_functions.class_weight import ClassWeight
-from chainrule.nested import Nested, by_name
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
+from chainrule.pytree import PyTree, by_name
 from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.callback import Callback
 from chainrule.training.checkpoint import Checkpoint
@@ -81,7 +81,7 @@ def _name_of(metric: Any) -> str:
     return "_".join(words)
 
 
-def _of_output(metric: Metric, name: str, y_true: Nested, y_pred: Nested) -> float:
+def _of_output(metric: Metric, name: str, y_true: PyTree, y_pred: PyTree) -> float:
     """Return the metric of one of several outputs."""
     outputs = by_name(y_pred, list(y_pred), "The outputs")
     if name not in outputs:
@@ -91,7 +91,7 @@ def _of_output(metric: Metric, name: str, y_true: Nested, y_pred: Nested) -> flo
     return metric(by_name(y_true, list(y_pred), "The targets")[name], outputs[name])
 
 
-def augmented(x: Nested, augment: Any, rng: np.random.Generator) -> Nested:
+def augmented(x: PyTree, augment: Any, rng: np.random.Generator) -> PyTree:
     """Return the batch changed by `augment`: one function, or one for each input by its name."""
     if not isinstance(augment, Mapping):
         return augment(x, rng)
@@ -118,7 +118,7 @@ def arranged(progress: Callback | None, callbacks: Sequence[Callback]) -> list[C
     return [*first, StopOnInterrupt(), *ordered]
 
 
-def refuse_other_names(augment: Mapping[str, Any], x: Nested) -> None:
+def refuse_other_names(augment: Mapping[str, Any], x: PyTree) -> None:
     """Raise ConfigurationError where something is to be changed that is no input."""
     unknown = [name for name in augment if not isinstance(x, Mapping) or name not in x]
     if unknown:

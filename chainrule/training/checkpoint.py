@@ -18,8 +18,8 @@ from chainrule.checks import check_whole
 from chainrule.data.sources import ArraySource, Source
 from chainrule.errors import ConfigurationError, FileFormatError, StateError
 from chainrule.module import misfit, named_generators
-from chainrule.nested import first_array, named_arrays, take
 from chainrule.parameter import Array
+from chainrule.pytree import first_array, named_arrays, take
 from chainrule.storage.archive import read_archive, remove_leftovers, write_archive
 from chainrule.storage.lock import FolderLock
 from chainrule.storage.names import with_prefix, without_prefix

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.batch_part import WHOLE, part_of_batch
+from chainrule.layers.micro_batch import WHOLE, current_micro_batch
 from chainrule.module import Module, walk, with_generators
 from chainrule.parameter import Array
 
@@ -56,7 +56,7 @@ class BatchGenerator(np.random.Generator):
 
     def _rows(self, draw: Callable[[Any], Any], size: Any, out: Array | None = None) -> Any:
         """Return what `draw` gives for the whole batch, and of that this part's rows."""
-        part = part_of_batch.get()
+        part = current_micro_batch.get()
         shape = out.shape if out is not None else (size,) if isinstance(size, int) else size
         split = part is not WHOLE and shape and shape[0] == part.count
         drawn = draw((part.batch, *shape[1:]))[part.rows] if split else draw(shape)

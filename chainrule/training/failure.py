@@ -16,9 +16,9 @@ from chainrule.data.sources import ArraySource, Batch, Source
 from chainrule.diagnosis.post_mortem import Finding, investigate, investigate_prediction
 from chainrule.errors import ChainruleError, NotFiniteError
 from chainrule.module import Module, named_generators, named_modules
-from chainrule.nested import Nested, arrays_of, as_dict, first_array
 from chainrule.network import Network
 from chainrule.parameter import Array
+from chainrule.pytree import PyTree, as_dict, first_array, tree_leaves
 from chainrule.storage.archive import write_archive
 from chainrule.storage.names import with_prefix
 from chainrule.storage.rng_state import to_plain_state
@@ -176,7 +176,7 @@ def _traces(
     return Finding(direction, "an array that is finite when the step is repeated")
 
 
-def _trace_forward(network: Network, x: Nested, rng_states: Mapping[str, Any]) -> Finding:
+def _trace_forward(network: Network, x: PyTree, rng_states: Mapping[str, Any]) -> Finding:
     """Compare what the failed pass kept for backward with what the repeated one keeps.
 
     The first kept array that is not finite tells which module met it. Where it is what that module
@@ -215,7 +215,7 @@ class _Calls(Watcher):
         self.made: list[tuple[str, list[Any], Any, tuple[Any, ...]]] = []
 
     def on_forward(self, path: str, module: Module, x: Any, y: Any) -> None:
-        self.made.append((path, arrays_of(x), y, module._saved or ()))
+        self.made.append((path, tree_leaves(x), y, module._saved or ()))
 
 
 def _same(a: Any, b: Any) -> bool:

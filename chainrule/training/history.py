@@ -7,8 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from chainrule.display import html_table
 from chainrule.errors import ConfigurationError, InputError
+from chainrule.summary.display import html_table
 from chainrule.training.monitor import VALIDATION, Monitor, better_is, default_monitor
 
 Table = dict[str, list[float]]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from chainrule.checks import check_whole
-from chainrule.extras import require
+from chainrule.checks.extras import require
 from chainrule.training.callback import Callback
 from chainrule.training.run import Run
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chainrule.errors import FileFormatError
-from chainrule.nested import Nested, as_dict, concatenate, from_dict
 from chainrule.parameter import Array
+from chainrule.pytree import PyTree, as_dict, concatenate, from_dict
 from chainrule.storage.names import with_prefix, without_prefix
 
 
@@ -32,10 +32,10 @@ class Measurement:
     def reset(self) -> None:
         """Forget everything, for a new epoch."""
         self.weight = self.loss = 0.0
-        self.truths: list[Nested] = []
-        self.predictions: list[Nested] = []
+        self.truths: list[PyTree] = []
+        self.predictions: list[PyTree] = []
 
-    def add(self, value: float, counts: float, y: Nested, predictions: Sequence[Nested]) -> None:
+    def add(self, value: float, counts: float, y: PyTree, predictions: Sequence[PyTree]) -> None:
         """Take in a batch: its mean loss, and what it counts among others (`Loss.total_weight`).
 
         The predictions are those of its parts, in the order of the samples.

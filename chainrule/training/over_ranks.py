@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.batch_part import WHOLE, Part, part_of_batch
 from chainrule.data.sources import ArraySource, Batch, Source
 from chainrule.errors import InputError
+from chainrule.layers.micro_batch import WHOLE, MicroBatch, current_micro_batch
 from chainrule.loss_functions import Loss
-from chainrule.nested import Nested, concatenate, first_array
 from chainrule.network import Network
 from chainrule.optimizers.base import Spread
 from chainrule.parameter import Array
+from chainrule.pytree import PyTree, concatenate, first_array
 from chainrule.training.parts import Mean, Passed, StepFailed, follow, rows_of
 from chainrule.training.ranks import AFTER_STEP, LAYER, STEP, Alone, Ranks
 from chainrule.training.team import LEAST, Team, buffers_of, shared_out
@@ -31,8 +31,8 @@ from chainrule.training.team import LEAST, Team, buffers_of, shared_out
 class OverRanks:
     """The way to send a batch through a network on several ranks.
 
-    The rank's rows, and where they stand in the batch, are `part_of_batch`; a batch that is too
-    small to be shared out goes through every rank whole.
+    The rank's rows, and where they stand in the batch, are `current_micro_batch`; a batch that is
+    too small to be shared out goes through every rank whole.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class OverRanks:
 
     def set_gradients(self, network: Network, loss: Loss, batch: Batch) -> Passed:
         """Set the gradients of the whole batch's mean loss; the predictions are the rank's own."""
-        part = part_of_batch.get()
+        part = current_micro_batch.get()
         before = [buffer.value.copy() for buffer in self._buffers]
         try:
             passed = self.team.set_gradients(network, loss, batch)
@@ -82,7 +82,7 @@ class OverRanks:
         self.ranks.add_up(gradient)
         network.set_gradients(gradient)
 
-    def _bring_buffers_together(self, before: Sequence[Array], part: Part) -> None:
+    def _bring_buffers_together(self, before: Sequence[Array], part: MicroBatch) -> None:
         """Let buffers that the step has changed be their mean over the ranks, by samples."""
         if not self._buffers:
             return
@@ -117,7 +117,7 @@ def refuse_other_lengths(ranks: Alone, lengths: Array) -> None:
         )
 
 
-class RankPart(Part):
+class RankPart(MicroBatch):
     """The rows of a rank, where layers take their statistics over all ranks."""
 
     together = True
@@ -137,7 +137,7 @@ class RankPart(Part):
 # ---------------------------------------------------------------- who takes which rows
 
 
-def part_of_rank(ranks: Alone, samples: int, together: bool = False) -> Part:
+def part_of_rank(ranks: Alone, samples: int, together: bool = False) -> MicroBatch:
     """Return which rows of a batch are this rank's; `WHOLE` where a batch is not shared out."""
     if ranks.count == 1:
         return WHOLE
@@ -148,7 +148,7 @@ def part_of_rank(ranks: Alone, samples: int, together: bool = False) -> Part:
     count = rows.stop - rows.start
     if together:
         return RankPart(rows.start, count, samples, ranks)
-    return Part(rows.start, count, samples)
+    return MicroBatch(rows.start, count, samples)
 
 
 def parts_of_batches(
@@ -158,8 +158,8 @@ def parts_of_batches(
     start: int,
     epoch: int,
     together: bool = False,
-    change: Callable[[Nested], Nested] | None = None,
-) -> Iterator[tuple[Part, Batch, Callable[[], Batch]]]:
+    change: Callable[[PyTree], PyTree] | None = None,
+) -> Iterator[tuple[MicroBatch, Batch, Callable[[], Batch]]]:
     """Yield this rank's part of each batch of an epoch, and what gives the whole of it.
 
     The first is the batch with the number `start`. Of arrays nothing but this rank's rows is taken.
@@ -206,8 +206,8 @@ def turns(ranks: Alone, source: Source, at_a_time: int) -> Iterator[Turn]:
 
 
 def brought_together(
-    ranks: Alone, y: Nested, predictions: Sequence[Nested]
-) -> tuple[Nested, Sequence[Nested]] | None:
+    ranks: Alone, y: PyTree, predictions: Sequence[PyTree]
+) -> tuple[PyTree, Sequence[PyTree]] | None:
     """Return a batch's targets and its parts' predictions, on the first rank; None on others."""
     of_each = ranks.to_first(AFTER_STEP, (y, predictions))
     if not of_each:

@@ -17,15 +17,15 @@ from typing import Protocol
 
 import numpy as np
 
-from chainrule.batch_part import part_of_batch
 from chainrule.checks import all_finite
 from chainrule.data.sources import Batch, batch_bounds
 from chainrule.errors import InputError
+from chainrule.layers.micro_batch import current_micro_batch
 from chainrule.loss_functions import Loss
-from chainrule.nested import Nested, arrays_of, first_array, map_arrays, take
 from chainrule.network import Network
 from chainrule.optimizers.base import Spread
 from chainrule.parameter import Array
+from chainrule.pytree import PyTree, first_array, take, tree_leaves, tree_map
 
 
 class StepFailed(ArithmeticError):
@@ -63,7 +63,7 @@ class Passed:
 
     counts: float
     loss: float
-    predictions: Sequence[Nested]
+    predictions: Sequence[PyTree]
 
 
 class Way(Protocol):
@@ -99,28 +99,28 @@ def passed_through(network: Network, loss: Loss, batch: Batch) -> Passed:
         counts = loss.total_weight(y, y_pred, weight)
         value, dy = loss.value_and_gradient(y, y_pred, weight) if counts else (0.0, None)
     except InputError:
-        if not all(all_finite(array) for array in arrays_of(y_pred)):
+        if not all(all_finite(array) for array in tree_leaves(y_pred)):
             raise StepFailed("forward", network, batch) from None
         raise
     if not math.isfinite(value):
         raise StepFailed("loss", network, batch)
-    if part_of_batch.get().together:
+    if current_micro_batch.get().together:
         dy = share_of_the_whole(counts, y_pred, dy)
     if dy is not None:
         network.backward_parameters(dy)
     return Passed(counts, value, [y_pred])
 
 
-def share_of_the_whole(counts: float, y_pred: Nested, dy: Nested | None) -> Nested:
+def share_of_the_whole(counts: float, y_pred: PyTree, dy: PyTree | None) -> PyTree:
     """Return what the gradient at the output is of the whole batch's loss, instead of the part's.
 
     Where layers tie the parts together, gradients flow from one to the other, also to a part that
     itself counts for nothing; so they have to be weighed before the way back, not after it.
     """
-    (whole,) = part_of_batch.get().sum(counts)
+    (whole,) = current_micro_batch.get().sum(counts)
     if dy is None:
-        return map_arrays(np.zeros_like, y_pred)
-    return map_arrays(lambda array: array * array.dtype.type(counts / whole), dy)
+        return tree_map(np.zeros_like, y_pred)
+    return tree_map(lambda array: array * array.dtype.type(counts / whole), dy)
 
 
 class Mean:
@@ -194,7 +194,7 @@ def in_turn(
     if len(parts) == 1:
         return send(parts[0])
     mean, gradient = Mean(), np.zeros_like(network.flat.grads)
-    predictions: list[Nested] = []
+    predictions: list[PyTree] = []
     for part in parts:
         passed = send(part)
         follow(gradient, network.flat.grads, mean.take_in(passed))

@@ -8,9 +8,9 @@ import sys
 import time
 from typing import Any, TextIO
 
-from chainrule.display import NotebookOutput, html_text, notebook
+from chainrule.checks.extras import require
 from chainrule.errors import ConfigurationError
-from chainrule.extras import require
+from chainrule.summary.display import NotebookOutput, html_text, notebook
 from chainrule.training.callback import Callback
 from chainrule.training.monitor import VALIDATION
 from chainrule.training.run import Run

@@ -23,8 +23,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from chainrule.checks.extras import require
 from chainrule.errors import ConfigurationError, RankError
-from chainrule.extras import require
 from chainrule.parameter import Array
 
 Thing = TypeVar("Thing")

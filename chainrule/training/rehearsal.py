@@ -19,9 +19,9 @@ from chainrule.checks import all_finite
 from chainrule.data.sources import ArraySource, Batch, Source
 from chainrule.errors import ChainruleError, ConfigurationError, InputError, ModuleError
 from chainrule.loss_functions import JointLoss, Loss, LossPerOutput
-from chainrule.nested import Nested, arrays_of, by_name, first_array, is_tuple, named_arrays, take
 from chainrule.network import Network
 from chainrule.parameter import Array
+from chainrule.pytree import PyTree, by_name, first_array, is_tuple, named_arrays, take, tree_leaves
 from chainrule.training.run import Run
 
 ROWS = 13
@@ -41,7 +41,7 @@ def rehearse(trainer: Run, source: Source, called: str = "") -> None:
             rehearse_arrays(trainer, source, called)
         else:
             batch = source.first()
-            finite = all(is_finite_in(array, trainer.network) for array in arrays_of(batch[0]))
+            finite = all(is_finite_in(array, trainer.network) for array in tree_leaves(batch[0]))
             if finite or called:  # else the first step tells, with a report
                 rehearse_batch(trainer, batch)
     except (ModuleError, InputError) as error:
@@ -75,11 +75,11 @@ def rehearse_arrays(trainer: Run, source: ArraySource, called: str) -> None:
         show_all_targets(loss, source, y_pred)
 
 
-def rehearse_batch(trainer: Run, batch: Batch) -> Nested | None:
+def rehearse_batch(trainer: Run, batch: Batch) -> PyTree | None:
     """Raise what a batch would raise; return the predictions, or None where they are not finite."""
     x, y, weight = batch
     y_pred = trainer.network.predict(x)
-    if not all(all_finite(array) for array in arrays_of(y_pred)):
+    if not all(all_finite(array) for array in tree_leaves(y_pred)):
         return None  # the first step tells from where
     with np.errstate(all="ignore"):
         trainer.loss.forward(y, y_pred, weight)
@@ -118,7 +118,7 @@ def extreme_indices(network: Network, source: ArraySource) -> Array:
     return source.rows[np.array(rows, np.intp)]
 
 
-def _inputs(network: Network, X: Nested) -> Iterator[tuple[str, Array]]:
+def _inputs(network: Network, X: PyTree) -> Iterator[tuple[str, Array]]:
     names = list(network.input_kinds())
     if isinstance(X, Mapping):
         yield from X.items()
@@ -142,7 +142,7 @@ def say(error: ModuleError | InputError, told: Callable[[str], str]) -> None:
     error.args = tuple(told(a) if isinstance(a, str) else a for a in error.args)
 
 
-def show_all_targets(loss: Loss, source: ArraySource, y_pred: Nested) -> None:
+def show_all_targets(loss: Loss, source: ArraySource, y_pred: PyTree) -> None:
     """Raise what the loss has against any of the targets, one in the middle too."""
     if isinstance(loss, LossPerOutput):
         losses = loss.losses_by_output
@@ -163,7 +163,7 @@ def show_all_targets(loss: Loss, source: ArraySource, y_pred: Nested) -> None:
             part.rows(true.take(rows, axis=0), np.resize(pred, (len(rows), *pred.shape[1:])))
 
 
-def with_far_logits(loss: Loss, y_pred: Nested) -> Nested:
+def with_far_logits(loss: Loss, y_pred: PyTree) -> PyTree:
     """Return the predictions, those that are logits as far from 0 to 1 as they may come to lie.
 
     The first ones of all might pass for probabilities. Moving all of them changes no order.
@@ -176,7 +176,7 @@ def with_far_logits(loss: Loss, y_pred: Nested) -> Nested:
     return y_pred - FAR if getattr(loss, "from_logits", False) else y_pred
 
 
-def try_metrics(metrics: Mapping[str, Any], y: Nested, y_pred: Nested) -> None:
+def try_metrics(metrics: Mapping[str, Any], y: PyTree, y_pred: PyTree) -> None:
     """Raise ConfigurationError where a metric is not made for such targets and predictions.
 
     What others than chainrule's metrics raise of so few samples may be due to these.

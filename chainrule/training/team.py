@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.batch_part import WHOLE, Part, part_of_batch
 from chainrule.data.sources import Batch
+from chainrule.layers.micro_batch import WHOLE, MicroBatch, current_micro_batch
 from chainrule.loss_functions import Loss, LossPerOutput
 from chainrule.module import Module, named_generators, walk
-from chainrule.nested import first_array
 from chainrule.network import Network
 from chainrule.optimizers.base import BLOCK, Spread
 from chainrule.parameter import Array, Buffer
+from chainrule.pytree import first_array
 from chainrule.training.draws import drawing_for_the_batch, let_draw_for_the_batch
 from chainrule.training.parts import (
     Mean,
@@ -87,7 +87,7 @@ class Team:
     def set_gradients(self, network: Network, loss: Loss, batch: Batch) -> Passed:
         """Set the gradients of the batch's mean loss."""
         samples = len(first_array(batch[0]))
-        outer = part_of_batch.get()  # a rank's rows, of a batch that others share
+        outer = current_micro_batch.get()  # a rank's rows, of a batch that others share
         shares = shared_out(samples, self.threads.count, self.least)
         self.threads.fit_blas_to(len(shares))
         for replica in self.replicas[: len(shares) - 1]:
@@ -95,7 +95,7 @@ class Team:
         step = Step(
             loss,
             batch,
-            outer if outer is not WHOLE else Part(0, samples, samples),
+            outer if outer is not WHOLE else MicroBatch(0, samples, samples),
             [generator.bit_generator.state for generator in self._generators[0]],
             Meeting(len(shares)) if self.together else None,
         )
@@ -220,21 +220,21 @@ class Step:
 
     loss: Loss
     batch: Batch
-    of: Part
+    of: MicroBatch
     """Which rows of the whole batch these are."""
     states: Sequence[Any]
     """Where the network's random generators stood before it."""
     meeting: Meeting | None
 
-    def part(self, rows: slice, place: int) -> Part:
+    def part(self, rows: slice, place: int) -> MicroBatch:
         """Return what the layers are to know of a part."""
         first, count = self.of.first + rows.start, rows.stop - rows.start
         if self.meeting is None:
-            return Part(first, count, self.of.batch)
+            return MicroBatch(first, count, self.of.batch)
         return MeetingPart(first, count, self.of, self.meeting, place)
 
 
-class MeetingPart(Part):
+class MeetingPart(MicroBatch):
     """A part that has its sums over the batch in common with all others, in threads beside it.
 
     What they are a part of may itself have its sums in common with others, on other ranks: the
@@ -243,7 +243,9 @@ class MeetingPart(Part):
 
     together = True
 
-    def __init__(self, first: int, count: int, of: Part, meeting: Meeting, place: int) -> None:
+    def __init__(
+        self, first: int, count: int, of: MicroBatch, meeting: Meeting, place: int
+    ) -> None:
         super().__init__(first, count, of.batch)
         self.of, self.meeting, self.place = of, meeting, place
 
@@ -263,13 +265,13 @@ class MeetingPart(Part):
 
 
 @contextmanager
-def on_its_way(part: Part) -> Iterator[None]:
+def on_its_way(part: MicroBatch) -> Iterator[None]:
     """Tell the layers which part is on its way through them in this thread."""
-    token = part_of_batch.set(part)
+    token = current_micro_batch.set(part)
     try:
         yield
     finally:
-        part_of_batch.reset(token)
+        current_micro_batch.reset(token)
 
 
 class Replica:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Self, TypeVar
 
-from chainrule.extras import require
+from chainrule.checks.extras import require
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule.batch_part import WHOLE, Part
 from chainrule.checks import check_bool, check_whole
 from chainrule.data.sources import (
     CHANGING,
@@ -29,17 +28,19 @@ from chainrule.data.sources import (
     refuse_not_finite,
     split,
 )
+from chainrule.diagnosis.machine import cores
 from chainrule.errors import ConfigurationError, InputError, ModuleError, RankError
 from chainrule.hints import OF_TRAINERS, hinting, missing
+from chainrule.layers.micro_batch import WHOLE, MicroBatch
 from chainrule.loss_functions import Loss
 from chainrule.loss_functions.class_weight import ClassWeight
-from chainrule.machine import cores
 from chainrule.module import named_generators
-from chainrule.nested import Nested, concatenate, first_array, named_arrays, take
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
+from chainrule.pytree import PyTree, concatenate, first_array, named_arrays, take
 from chainrule.training import agreement, checkpoint, failure
 from chainrule.training.advice import advice, note_on_scores, note_on_the_end
+from chainrule.training.allocator import keep_freed_memory
 from chainrule.training.arguments import (
     arranged,
     as_loss,
@@ -283,6 +284,7 @@ class Trainer(Run):
             epochs = check_whole("epochs", epochs)
             shuffle, drop_last = check_bool("shuffle", shuffle), check_bool("drop_last", drop_last)
             check_augment(augment, X, y)
+            keep_freed_memory()
             refuse_two_class_weights(self.loss, class_weight)
             options = {
                 "validation_split": validation_split,
@@ -344,7 +346,7 @@ class Trainer(Run):
                 callback.on_epoch_end(self)
             agreement.after_epoch(self, ranks)
 
-    def _step(self, part: Part, batch: Batch, whole: Callable[[], Batch]) -> None:
+    def _step(self, part: MicroBatch, batch: Batch, whole: Callable[[], Batch]) -> None:
         """Move the parameters once, by the gradient of one batch, and note what happened.
 
         `batch` is the part of it that this rank takes; `whole` gives all of it, for post-mortems.
@@ -369,7 +371,7 @@ class Trainer(Run):
         self.step += 1
         self._record(part, batch[1], result)
 
-    def _record(self, part: Part, y: Nested, result: StepResult) -> None:
+    def _record(self, part: MicroBatch, y: PyTree, result: StepResult) -> None:
         columns = self.history.steps
         columns["loss"].append(result.loss)
         columns["gradient_norm"].append(result.gradient_norm)
@@ -607,10 +609,10 @@ class Trainer(Run):
         samples = len(first_array(X))
         starts = range(0, max(1, samples), batch_size)
 
-        def of_batch(start: int) -> Nested:
+        def of_batch(start: int) -> PyTree:
             return self.network.predict(take(X, slice(start, start + batch_size)))
 
-        predictions: list[Nested] = []
+        predictions: list[PyTree] = []
         try:
             with self._threads_for(len(starts)) as threads:
                 for first in range(0, len(starts), threads.count):

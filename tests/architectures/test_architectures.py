@@ -9,7 +9,7 @@ import pytest
 import architectures
 from architectures import Architecture
 from chainrule import Adam, Callback, Checkpoint, Network, Trainer, check_module
-from chainrule.nested import arrays_of, map_arrays
+from chainrule.pytree import tree_leaves, tree_map
 
 NAMES = [m.name for m in pkgutil.iter_modules(architectures.__path__) if "test_" not in m.name]
 
@@ -31,7 +31,7 @@ def trainer_of(architecture: Architecture, seed=0) -> Trainer:
 
 
 def some(data, count):
-    return map_arrays(lambda array: array[:count], data)
+    return tree_map(lambda array: array[:count], data)
 
 
 def test_there_are_nine_and_the_gan():
@@ -65,7 +65,7 @@ def test_it_is_saved_and_loaded_bit_for_bit(architecture, tmp_path):
     network = architecture.build(3)
     network.save(tmp_path / "network.npz")
     again = Network.load(tmp_path / "network.npz", modules=architecture.own_modules)
-    for a, b in zip(arrays_of(again.predict(X)), arrays_of(network.predict(X)), strict=True):
+    for a, b in zip(tree_leaves(again.predict(X)), tree_leaves(network.predict(X)), strict=True):
         np.testing.assert_array_equal(a, b)
     assert again.flat.values.size == network.flat.values.size
 
@@ -117,7 +117,7 @@ def map_arrays_of(architecture):
 def test_summary_and_picture_show_it(architecture):
     network = architecture.build(0)
     X, _ = architecture.data(0)
-    shapes = map_arrays(lambda array: array.shape[1:], X)
+    shapes = tree_map(lambda array: array.shape[1:], X)
     text = network.summary(shapes)
     assert "(N, " in text
     assert "total" in text

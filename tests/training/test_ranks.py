@@ -25,8 +25,8 @@ from chainrule import (
     RankError,
     Trainer,
 )
-from chainrule.batch_part import WHOLE
 from chainrule.data.sources import ArraySource
+from chainrule.layers.micro_batch import WHOLE
 from chainrule.training.over_ranks import (
     part_of_rank,
     parts_of_batches,

@@ -41,8 +41,8 @@ from chainrule import (
     Trainer,
     TransformerBlock,
 )
-from chainrule.batch_part import WHOLE, Part, part_of_batch
 from chainrule.layers import Graph, Node, recurrent
+from chainrule.layers.micro_batch import WHOLE, MicroBatch, current_micro_batch
 from chainrule.loss_functions import JointLoss
 from chainrule.metrics import accuracy
 from chainrule.module import named_generators, named_modules
@@ -155,7 +155,7 @@ class Distance(JointLoss):
 
     def losses(self, y_true, y_pred):
         self.difference = y_pred["thin"] - y_pred["right"] - y_true["thin"]
-        if self.others is not None and part_of_batch.get() is not WHOLE:
+        if self.others is not None and current_micro_batch.get() is not WHOLE:
             self.others.wait(10)  # until they have kept theirs too
         return (self.difference**2).sum(axis=1)
 
@@ -826,14 +826,14 @@ DRAWS = {
 def test_a_part_is_drawn_as_with_the_whole_batch(draw):
     plain, ours = np.random.default_rng(3), BatchGenerator(np.random.default_rng(3).bit_generator)
     whole = DRAWS[draw](plain, 9)
-    token = part_of_batch.set(Part(2, 4, 9))
+    token = current_micro_batch.set(MicroBatch(2, 4, 9))
     try:
         np.testing.assert_array_equal(DRAWS[draw](ours, 4), whole[2:6])
         assert ours.random() == plain.random()
         np.testing.assert_array_equal(ours.random((7, 4)), plain.random((7, 4)))
     finally:
-        part_of_batch.reset(token)
-    assert part_of_batch.get() is WHOLE
+        current_micro_batch.reset(token)
+    assert current_micro_batch.get() is WHOLE
     np.testing.assert_array_equal(DRAWS[draw](ours, 4), DRAWS[draw](plain, 4))
 
 

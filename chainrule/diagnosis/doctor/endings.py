@@ -29,9 +29,9 @@ from chainrule.loss_functions import (
     Quantile,
 )
 from chainrule.module import Module
-from chainrule.nested import by_name
 from chainrule.network import Network, in_a_row
 from chainrule.parameter import Array
+from chainrule.pytree import by_name
 
 RANGES: dict[type[Module], tuple[float, float]] = {
     Sigmoid: (0, 1),

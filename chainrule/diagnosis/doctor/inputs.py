@@ -12,8 +12,8 @@ from chainrule.diagnosis.doctor.case import Case
 from chainrule.diagnosis.doctor.endings import NORMALIZATIONS, first_layer
 from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
 from chainrule.diagnosis.doctor.names import Name, listed, without_columns
-from chainrule.nested import first_array, named_arrays
 from chainrule.parameter import Array
+from chainrule.pytree import first_array, named_arrays
 
 STANDARDIZE = """scaler = Standardizer().fit(X_train)
 network.preparation = scaler

@@ -25,14 +25,14 @@ from chainrule.diagnosis.gradient_check.subjects import LossSubject, ModuleSubje
 from chainrule.errors import ConfigurationError
 from chainrule.loss_functions import Loss
 from chainrule.module import Module, named_modules
-from chainrule.nested import Nested
+from chainrule.pytree import PyTree
 
 __all__ = ["GradientResult", "Report", "check_loss", "check_module"]
 
 
 def check_module(
     module: Module,
-    x: Nested,
+    x: PyTree,
     *,
     loss: Loss | None = None,
     y_true: Any = None,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from chainrule.display import html_table
+from chainrule.summary.display import html_table
 
 TOLERANCE = 1e-6
 

@@ -19,8 +19,8 @@ from chainrule.module import (
     named_generators,
     named_modules,
 )
-from chainrule.nested import Nested, arrays_of, is_tuple, map_arrays, named_arrays
 from chainrule.parameter import Array
+from chainrule.pytree import PyTree, is_tuple, named_arrays, tree_leaves, tree_map
 
 
 class Subject(Protocol):
@@ -89,7 +89,7 @@ class ModuleSubject:
     def __init__(
         self,
         module: Module,
-        x: Nested,
+        x: PyTree,
         loss: Loss | None,
         y_true: Any,
         arguments: Mapping[str, Any],
@@ -112,7 +112,7 @@ class ModuleSubject:
         self.inputs = at_x | {n: v for n, v in self.arguments.items() if _is_float_array(v)}
         self.parameters = self.module.named_parameters()
         self.variables = self.inputs | {n: p.value for n, p in self.parameters.items() if p.size}
-        self.arrangement: Nested = None  # of the output, where it is several arrays
+        self.arrangement: PyTree = None  # of the output, where it is several arrays
         y = self.forward()
         self.c = rng.standard_normal(y.shape)
         self.sizes = counts(y)
@@ -127,7 +127,7 @@ class ModuleSubject:
         """
         given = self.copies() if given is None else given
         names = iter(named_arrays(self.x, "input"))
-        x = map_arrays(lambda array: given.get(next(names), array.copy()), self.x)
+        x = tree_map(lambda array: given.get(next(names), array.copy()), self.x)
         if self.codes is not None:
             x[..., -self.codes.shape[-1] :] = self.codes  # whoever moves them: their slope is 0
         further = {n: a for n, a in given.items() if n in self.arguments}
@@ -138,7 +138,7 @@ class ModuleSubject:
         except Exception as error:
             self._locate(error)
             raise
-        for output in arrays_of(y):
+        for output in tree_leaves(y):
             if not isinstance(output, np.ndarray) or output.ndim == 0:
                 raise ModuleError(
                     "forward must return an array with one row a sample, got "
@@ -147,16 +147,16 @@ class ModuleSubject:
                 )
         if isinstance(y, np.ndarray):
             return y
-        self.arrangement = map_arrays(np.shape, y)
-        return np.concatenate([array.reshape(len(array), -1) for array in arrays_of(y)], axis=1)
+        self.arrangement = tree_map(np.shape, y)
+        return np.concatenate([array.reshape(len(array), -1) for array in tree_leaves(y)], axis=1)
 
-    def arranged(self, flat: Array) -> Nested:
+    def arranged(self, flat: Array) -> PyTree:
         """Return what `forward` puts side by side as the module's own outputs."""
         if self.arrangement is None:
             return flat
-        ends = np.cumsum([np.prod(shape[1:], dtype=int) for shape in arrays_of(self.arrangement)])
+        ends = np.cumsum([np.prod(shape[1:], dtype=int) for shape in tree_leaves(self.arrangement)])
         parts = iter(np.split(flat, ends[:-1], axis=1))
-        return map_arrays(lambda shape: next(parts).reshape(shape), self.arrangement)
+        return tree_map(lambda shape: next(parts).reshape(shape), self.arrangement)
 
     def backward(self, dy: Array) -> dict[str, Any]:
         """Return what backward returns, by the name of the input that it is the gradient of."""
@@ -207,7 +207,7 @@ class ModuleSubject:
         dy = self.loss.backward(self.y_true, self.arranged(y))
         if self.arrangement is None:
             return dy
-        return np.concatenate([array.reshape(len(array), -1) for array in arrays_of(dy)], axis=1)
+        return np.concatenate([array.reshape(len(array), -1) for array in tree_leaves(dy)], axis=1)
 
     def value(self) -> float:
         y = self.forward()
@@ -362,7 +362,7 @@ def loss_terms(value: float, dy: Any, y: Array) -> float:
     return abs(value) + float(terms[np.isfinite(terms)].sum())
 
 
-def _inputs_of(module: Module, x: Nested) -> Nested:
+def _inputs_of(module: Module, x: PyTree) -> PyTree:
     """Return the input as arrays of their own: of float64, but for indices and masks."""
     if isinstance(x, Mapping | tuple):
 
@@ -370,7 +370,7 @@ def _inputs_of(module: Module, x: Nested) -> Nested:
             whole = np.asarray(array).dtype.kind in "iub"
             return _batch(array, "x", None if whole else np.float64)
 
-        return map_arrays(prepared, x)
+        return tree_map(prepared, x)
     return _batch(x, "x", None if module.takes_indices else np.float64)
 
 

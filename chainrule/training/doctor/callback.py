@@ -17,10 +17,10 @@ from chainrule.diagnosis.doctor.finding import NOTE
 from chainrule.diagnosis.doctor.names import Names
 from chainrule.diagnosis.doctor.snapshot import Recorder
 from chainrule.errors import ChainruleError, ConfigurationError, NotFiniteError
-from chainrule.nested import Nested, take
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.parameter import Array
+from chainrule.pytree import PyTree, take
 from chainrule.training.callback import Callback
 from chainrule.training.doctor import trial as trials
 from chainrule.training.doctor.examination import (
@@ -189,7 +189,7 @@ def kept_epoch(trainer: Run) -> int:
     return trainer.history.kept_epoch
 
 
-def samples_of(source: Source, most: int) -> tuple[Nested, Nested, Array | None]:
+def samples_of(source: Source, most: int) -> tuple[PyTree, PyTree, Array | None]:
     """Return some of a source's samples, drawn at random, and which; or its first batch."""
     if isinstance(source, ArraySource):
         rows = source.rows

@@ -15,10 +15,10 @@ from chainrule.diagnosis.doctor.case import Case
 from chainrule.diagnosis.doctor.names import Names
 from chainrule.errors import InputError
 from chainrule.loss_functions import Loss
-from chainrule.nested import Nested, concatenate, first_array, map_arrays, take
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.parameter import Array
+from chainrule.pytree import PyTree, concatenate, first_array, take, tree_map
 from chainrule.training.arguments import as_loss
 from chainrule.training.doctor.examination import MOST_SAMPLES, MOST_STEPS, examine_case
 from chainrule.training.doctor.report import Report
@@ -107,7 +107,7 @@ def diagnose(
     return Report(every_finding(case), case, rows)
 
 
-def gathered(X: Any, y: Any) -> tuple[Nested, Nested]:
+def gathered(X: Any, y: Any) -> tuple[PyTree, PyTree]:
     """Return arrays; of an iterable the first batches."""
     if y is None:
         if not hasattr(X, "__iter__") or isinstance(X, np.ndarray | Mapping):
@@ -118,13 +118,13 @@ def gathered(X: Any, y: Any) -> tuple[Nested, Nested]:
         if not parts:
             raise InputError("The iterable yields no batch.")
         X, y = concatenate([x for x, _ in parts]), concatenate([t for _, t in parts])
-    X = map_arrays(lambda a: as_array(a, "X"), X)
-    y = map_arrays(lambda a: as_array(a, "y"), y)
+    X = tree_map(lambda a: as_array(a, "X"), X)
+    y = tree_map(lambda a: as_array(a, "y"), y)
     refuse_other_lengths(X, y, "")
     return X, y
 
 
-def some(X: Nested, y: Nested, seed: int) -> tuple[Nested, Nested, Array]:
+def some(X: PyTree, y: PyTree, seed: int) -> tuple[PyTree, PyTree, Array]:
     """Return at most MOST_SAMPLES of the samples, and which they are."""
     samples = len(first_array(X))
     rows = np.arange(samples)

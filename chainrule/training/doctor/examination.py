@@ -18,10 +18,10 @@ from chainrule.diagnosis.gradient_check import check_module
 from chainrule.errors import ChainruleError
 from chainrule.layers import BatchNorm
 from chainrule.module import named_modules
-from chainrule.nested import arrays_of, first_array, take
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.parameter import Array
+from chainrule.pytree import first_array, take, tree_leaves
 from chainrule.training.doctor import trial as trials
 
 MOST_SAMPLES = 2000
@@ -62,7 +62,7 @@ def learned_something(case: Case) -> bool:
 def usable_rows(case: Case) -> Array:
     """Return the samples that are finite, so that one NaN does not hide all else."""
     good = np.ones(len(first_array(case.X)), bool)
-    for array in [*arrays_of(case.X), *arrays_of(case.y)]:
+    for array in [*tree_leaves(case.X), *tree_leaves(case.y)]:
         if isinstance(array, np.ndarray) and array.dtype.kind == "f":
             with np.errstate(over="ignore"):
                 flat = array.reshape(len(array), -1).astype(case.network.dtype)
@@ -97,7 +97,7 @@ def checked_modules(network: Network, recorder: Recorder) -> Any:
         if any(inner.startswith(path + ".") for inner in wrong):
             continue  # the inner one is to blame
         _, x, y = recorder.outputs[path]
-        if not all(bool(np.isfinite(a).all()) for a in arrays_of(y)):
+        if not all(bool(np.isfinite(a).all()) for a in tree_leaves(y)):
             continue  # no gradient to check where there is no number
         try:
             report = check_module(module, take(x, slice(0, 4)))

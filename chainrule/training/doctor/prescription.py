@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from chainrule.diagnosis.doctor.case import Case
-from chainrule.display import html_table
 from chainrule.loss_functions import Loss
-from chainrule.nested import Nested, map_arrays
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
+from chainrule.pytree import PyTree, tree_map
+from chainrule.summary.display import html_table
 from chainrule.training.callback import Callback
 from chainrule.training.history import History
 from chainrule.training.trainer import Trainer
@@ -53,7 +53,7 @@ class Prescription:
         self.class_weight = case.class_weight
         self.validation_split: float | None = None
         self.callbacks: list[Callback] = []
-        self.steps_of_rows: list[Callable[[Nested, Nested], tuple[Nested, Nested]]] = []
+        self.steps_of_rows: list[Callable[[PyTree, PyTree], tuple[PyTree, PyTree]]] = []
         self.dropped: set[int] = set()
         self.scale = 1.0
         self.search = ""
@@ -63,7 +63,7 @@ class Prescription:
 
     # ------------------------------------------------------------ using it
 
-    def prepare(self, X: Nested, y: Nested) -> tuple[Nested, Nested]:
+    def prepare(self, X: PyTree, y: PyTree) -> tuple[PyTree, PyTree]:
         """Return the data as the network is to get them: mended, rescaled."""
         for step in self.steps_of_rows:
             X, y = step(X, y)
@@ -84,13 +84,13 @@ class Prescription:
             **({"clip_norm": self.clip_norm, "seed": 0} | options),
         )
 
-    def fit(self, X: Nested, y: Nested, *, seed: int = 0, **options: Any) -> History:
+    def fit(self, X: PyTree, y: PyTree, *, seed: int = 0, **options: Any) -> History:
         """Train, on raw data as they were before; `options` are those of `Trainer.fit`.
 
         The order of the samples follows from `seed`. `validation_split` holds out a part only where
         no `validation_data` are given.
         """
-        X, y = self.prepare(map_arrays(np.asarray, X), map_arrays(np.asarray, y))
+        X, y = self.prepare(tree_map(np.asarray, X), tree_map(np.asarray, y))
         validation = options.get("validation_data")
         if validation is not None:
             options["validation_data"] = self.prepare(*validation[:2])

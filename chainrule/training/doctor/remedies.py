@@ -17,9 +17,9 @@ from chainrule.diagnosis.doctor.steps import not_freezing
 from chainrule.layers import BatchNorm, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from chainrule.loss_functions import CategoricalCrossEntropy, Huber, Loss
 from chainrule.module import named_modules
-from chainrule.nested import Nested, arrays_of, first_array, take
 from chainrule.network import Network
 from chainrule.preparation import Standardizer
+from chainrule.pytree import PyTree, first_array, take, tree_leaves
 from chainrule.training.doctor import rebuilding
 from chainrule.training.doctor.prescription import Prescription
 from chainrule.training.early_stopping import EarlyStopping
@@ -69,9 +69,9 @@ def _mended(plan: Prescription) -> tuple[Any, Any]:
 def drop_rows_not_finite(plan: Prescription, finding: Finding) -> str:
     """Leave out rows with NaN or infinity."""
 
-    def step(X: Nested, y: Nested) -> tuple[Nested, Nested]:
+    def step(X: PyTree, y: PyTree) -> tuple[PyTree, PyTree]:
         good = np.ones(len(first_array(X)), bool)
-        for array in [*arrays_of(X), *arrays_of(y)]:
+        for array in [*tree_leaves(X), *tree_leaves(y)]:
             if array.dtype.kind == "f":
                 good &= np.isfinite(array.reshape(len(array), -1)).all(axis=1)
         return take(X, np.flatnonzero(good)), take(y, np.flatnonzero(good))
@@ -121,7 +121,7 @@ def relabel(plan: Prescription, finding: Finding) -> str | None:
 def one_hot_again(plan: Prescription, finding: Finding) -> str:
     """Take the largest number of each row for its class."""
 
-    def step(X: Nested, y: Nested) -> tuple[Nested, Nested]:
+    def step(X: PyTree, y: PyTree) -> tuple[PyTree, PyTree]:
         y = np.asarray(y)
         return X, y.argmax(axis=1) if y.ndim == 2 else y
 
@@ -138,7 +138,7 @@ def leave_out_far_targets(plan: Prescription, finding: Finding) -> str:
     good = np.delete(y, plan.case.names.samples_of(finding.rows), axis=0)
     low, high = good.min(), good.max()
 
-    def step(X: Nested, y: Nested) -> tuple[Nested, Nested]:
+    def step(X: PyTree, y: PyTree) -> tuple[PyTree, PyTree]:
         flat = np.asarray(y).reshape(len(y), -1)
         keep = np.flatnonzero(((flat >= low) & (flat <= high)).all(axis=1))
         return (take(X, keep), take(y, keep)) if len(keep) else (X, y)

@@ -10,8 +10,8 @@ import numpy as np
 
 from chainrule.diagnosis.doctor.case import Case
 from chainrule.diagnosis.doctor.finding import PROBLEM, SEVERITIES, WARNING, WIDTH, Finding
-from chainrule.display import html_table
 from chainrule.parameter import Array
+from chainrule.summary.display import html_table
 from chainrule.training.doctor.page import page_of
 from chainrule.training.doctor.prescribing import prescribe
 from chainrule.training.doctor.prescription import Prescription

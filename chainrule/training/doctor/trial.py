@@ -21,10 +21,10 @@ from chainrule.errors import ChainruleError, InputError, NotFiniteError
 from chainrule.layers import Dropout, Flatten, Linear, ReLU, Sigmoid, Softmax
 from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
 from chainrule.module import named_modules
-from chainrule.nested import Nested, arrays_of, first_array, take
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.parameter import Array
+from chainrule.pytree import PyTree, first_array, take, tree_leaves
 from chainrule.training.parts import StepFailed
 from chainrule.training.step import take_step
 from chainrule.watching import watch
@@ -64,8 +64,8 @@ def run(
     network: Network,
     loss: Loss,
     optimizer: Optimizer,
-    X: Nested,
-    y: Nested,
+    X: PyTree,
+    y: PyTree,
     *,
     batch_size: int,
     steps: int,
@@ -160,7 +160,7 @@ class Scaled:
         return self.factor * self.schedule(step)
 
 
-def weights_of(y: Nested, class_weight: Any) -> Array | None:
+def weights_of(y: PyTree, class_weight: Any) -> Array | None:
     """Return the samples' weights for a `class_weight` as `Trainer.fit` takes it."""
     from chainrule.data.sources import sample_weights
 
@@ -195,21 +195,21 @@ def post_mortem(
 
 
 def examine(
-    network: Network, loss: Loss, X: Nested, y: Nested, step: int
+    network: Network, loss: Loss, X: PyTree, y: PyTree, step: int
 ) -> tuple[Snapshot, Recorder]:
     """Return a pass forward and back through a copy, as numbers; and the recorder that saw it."""
     network = copy.deepcopy(network)
     recorder = Recorder()
     with np.errstate(all="ignore"), watch(network, recorder):
         y_pred = network.forward(X)
-        if not all(bool(np.isfinite(a).all()) for a in arrays_of(y_pred)):
+        if not all(bool(np.isfinite(a).all()) for a in tree_leaves(y_pred)):
             return recorder.snapshot(network, step, math.inf, None), recorder
         value, dy = loss.value_and_gradient(y, y_pred)
         network.backward(dy)
     return recorder.snapshot(network, step, value, None), recorder
 
 
-def gaps(network: Network, loss: Loss, X: Nested, y: Nested) -> tuple[float, float]:
+def gaps(network: Network, loss: Loss, X: PyTree, y: PyTree) -> tuple[float, float]:
     """Return the loss of one batch in a training pass (on a copy), and in prediction."""
     with np.errstate(all="ignore"):
         train = loss.forward(y, copy.deepcopy(network).forward(X))
@@ -354,7 +354,7 @@ def out_of_fold(case: Case, usable: Case, rows: Array, steps: int, seed: int) ->
 class Best:
     """Asks a network in training now and then about samples, and keeps its best answers."""
 
-    def __init__(self, loss: Loss, X: Nested, y: Nested, steps: int) -> None:
+    def __init__(self, loss: Loss, X: PyTree, y: PyTree, steps: int) -> None:
         self.loss, self.X, self.y = loss, X, y
         self.when = {max(1, round(steps * part)) for part in ASKED}
         self.probabilities: Array | None = None
@@ -372,7 +372,7 @@ class Best:
             self._lowest, self.probabilities = mean, probabilities(self.loss, y_pred)
 
 
-def probabilities(loss: Loss, y_pred: Nested) -> Array | None:
+def probabilities(loss: Loss, y_pred: PyTree) -> Array | None:
     """Return an output as probabilities (N, C), also where it is logits or one column."""
     if not isinstance(y_pred, np.ndarray) or y_pred.ndim != 2:
         return None

@@ -14,7 +14,7 @@ import numpy as np
 from chainrule.errors import FileFormatError, InputError
 from chainrule.parameter import Array
 
-Nested = Any
+PyTree = Any
 """An array, a tuple of arrays, or a mapping of names to arrays."""
 
 
@@ -27,12 +27,12 @@ def is_tuple(data: Any) -> bool:
     )
 
 
-def map_arrays(function: Callable[..., Any], data: Nested, *others: Nested) -> Any:
+def tree_map(function: Callable[..., Any], data: PyTree, *others: PyTree) -> Any:
     """Return `function` of each array, in the same arrangement; `others` are arranged alike.
 
     Only a tuple of arrays is taken for several of them; a list is one array's rows.
 
-    >>> map_arrays(len, {"image": [1, 2], "text": [3]})
+    >>> tree_map(len, {"image": [1, 2], "text": [3]})
     {'image': 2, 'text': 1}
     """
     if isinstance(data, Mapping):
@@ -42,7 +42,7 @@ def map_arrays(function: Callable[..., Any], data: Nested, *others: Nested) -> A
     return function(data, *others)
 
 
-def named_arrays(data: Nested, name: str) -> dict[str, Any]:
+def named_arrays(data: PyTree, name: str) -> dict[str, Any]:
     """Return every array by a name for people: ``X``, ``X[0]``, ``X['image']``."""
     if isinstance(data, Mapping):
         return {f"{name}[{key!r}]": array for key, array in data.items()}
@@ -51,31 +51,31 @@ def named_arrays(data: Nested, name: str) -> dict[str, Any]:
     return {name: data}
 
 
-def arrays_of(data: Nested) -> list[Any]:
+def tree_leaves(data: PyTree) -> list[Any]:
     """Return the arrays, in their order."""
     return list(named_arrays(data, "").values())
 
 
-def first_array(data: Nested) -> Any:
+def first_array(data: PyTree) -> Any:
     """Return the first array; they all have as many samples."""
     if isinstance(data, Mapping):
         return next(iter(data.values()))
     return data[0] if is_tuple(data) else data
 
 
-def take(data: Nested, rows: Any) -> Any:
+def take(data: PyTree, rows: Any) -> Any:
     """Return these samples of each array: a slice as views, row numbers as copies."""
     if isinstance(rows, slice):
-        return map_arrays(lambda array: array[rows], data)
-    return map_arrays(lambda array: array.take(rows, axis=0), data)
+        return tree_map(lambda array: array[rows], data)
+    return tree_map(lambda array: array.take(rows, axis=0), data)
 
 
-def concatenate(parts: Sequence[Nested]) -> Any:
+def concatenate(parts: Sequence[PyTree]) -> Any:
     """Return batches one behind the other, in the arrangement of the first."""
-    return map_arrays(lambda *arrays: np.concatenate(arrays), parts[0], *parts[1:])
+    return tree_map(lambda *arrays: np.concatenate(arrays), parts[0], *parts[1:])
 
 
-def by_name(data: Nested, names: Sequence[str], what: str) -> dict[str, Any]:
+def by_name(data: PyTree, names: Sequence[str], what: str) -> dict[str, Any]:
     """Return the arrays as a dict with exactly these names.
 
     A dict is taken by its names, a tuple in their order, and one array where there is one name.
@@ -100,7 +100,7 @@ def by_name(data: Nested, names: Sequence[str], what: str) -> dict[str, Any]:
     return dict(zip(names, arrays, strict=True))
 
 
-def as_dict(data: Nested) -> dict[str, Array]:
+def as_dict(data: PyTree) -> dict[str, Array]:
     """Return the arrays by a name that can stand in a file: the key, or the number in a tuple."""
     if isinstance(data, Mapping):
         return {f"dict/{name}": array for name, array in data.items()}
@@ -109,7 +109,7 @@ def as_dict(data: Nested) -> dict[str, Array]:
     return {"array": data}
 
 
-def from_dict(arrays: Mapping[str, Array], where: str) -> Nested:
+def from_dict(arrays: Mapping[str, Array], where: str) -> PyTree:
     """Return what `as_dict` was given; anything else is a FileFormatError, told with `where`."""
     if set(arrays) == {"array"}:
         return arrays["array"]

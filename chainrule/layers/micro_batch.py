@@ -3,7 +3,7 @@
 Workers send the parts of a batch through copies of a network side by side. Almost no layer has to
 know of that: a sample's output depends on that sample alone. Two kinds do. What draws at random
 shall draw for a sample what it would have drawn with the whole batch together; and statistics over
-the batch may be wanted over all of it. Both ask `part_of_batch`.
+the batch may be wanted over all of it. Both ask `current_micro_batch`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from chainrule.parameter import Array
 
 
-class Part:
+class MicroBatch:
     """Some rows of a batch, while the others go through a network elsewhere.
 
     Parameters
@@ -55,8 +55,8 @@ class Part:
         return array
 
 
-WHOLE = Part(0, 0, 0)
+WHOLE = MicroBatch(0, 0, 0)
 """What passes where no batch was split."""
 
-part_of_batch: ContextVar[Part] = ContextVar("part_of_batch", default=WHOLE)
+current_micro_batch: ContextVar[MicroBatch] = ContextVar("current_micro_batch", default=WHOLE)
 """The part that is on its way through a network in this thread."""

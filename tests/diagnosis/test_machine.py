@@ -11,7 +11,7 @@ import pytest
 
 import chainrule
 from chainrule import environment as environment_of
-from chainrule.machine import Environment, may_gain
+from chainrule.diagnosis.machine import Environment, may_gain
 
 AMD = Environment(
     python="3.11.7",
@@ -26,7 +26,7 @@ AMD = Environment(
 
 def module():
     """Return the file itself; the function is chainrule.environment."""
-    return sys.modules["chainrule.machine"]
+    return sys.modules["chainrule.diagnosis.machine"]
 
 
 def test_it_tells_what_is_here():

@@ -16,7 +16,8 @@ The names below are here, and in the part that they belong to:
     chainrule.data              batches, splits, files; chainrule.augmentation for images
     chainrule.preparation       raw rows to numbers and back, saved with the network
     chainrule.metrics           accuracy, F1, ROC AUC, RMSE ...: how good predictions are
-    chainrule.training          Trainer, callbacks, checkpoints, history; diagnose and Doctor
+    chainrule.training          Trainer, callbacks, checkpoints, history
+    chainrule.doctor            diagnose and Doctor: what keeps a network from learning
     chainrule.ensemble          Ensemble: many networks trained at once, predicting together
     chainrule.diagnosis         check_module: is this backward right? And post-mortems
     chainrule.plots             pictures of a network, its predictions and its mistakes
@@ -47,8 +48,9 @@ from chainrule.parameter import Buffer, Parameter
 from chainrule.preparation import *
 
 if TYPE_CHECKING:
-    from chainrule import diagnosis, ensemble, plots, training
+    from chainrule import diagnosis, doctor, ensemble, plots, training
     from chainrule.diagnosis import *
+    from chainrule.doctor import *
     from chainrule.ensemble import *
     from chainrule.training import *
 
@@ -56,11 +58,11 @@ __version__ = "0.1.0"
 
 LATER = {
     "diagnosis": ("Environment", "check_loss", "check_module", "environment", "replay"),
+    "doctor": ("Doctor", "diagnose"),
     "ensemble": ("Ensemble", "Member"),
     "plots": (),
     "training": (
-        *("CSVLog", "Callback", "Checkpoint", "Doctor", "EarlyStopping"),
-        *("ExponentialMovingAverage", "diagnose"),
+        *("CSVLog", "Callback", "Checkpoint", "EarlyStopping", "ExponentialMovingAverage"),
         *(
             "History",
             "ReduceOnPlateau",

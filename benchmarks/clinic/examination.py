@@ -11,9 +11,10 @@ import numpy as np
 from benchmarks.clinic.patients import Patient, healthy, ill
 from benchmarks.clinic.setup import Setup, score, train
 from chainrule import ChainruleError, diagnose
-from chainrule.diagnosis.doctor.causes import ROOTS
-from chainrule.diagnosis.doctor.finding import NOTE, SEVERITIES
-from chainrule.training.doctor import Prescription, Report
+from chainrule.doctor.conditions.causes import ROOTS
+from chainrule.doctor.conditions.finding import NOTE, SEVERITIES
+from chainrule.doctor.prescription import Prescription
+from chainrule.doctor.report import Report
 
 Record = dict[str, Any]
 

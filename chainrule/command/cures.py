@@ -16,10 +16,10 @@ from typing import Any
 from chainrule.command.task import Task
 from chainrule.command.texts import counted
 from chainrule.command.training_table import TrainingTable
-from chainrule.diagnosis.doctor.finding import SEVERITIES, WARNING, Finding
-from chainrule.diagnosis.doctor.names import listed
+from chainrule.doctor.conditions.finding import SEVERITIES, WARNING, Finding
+from chainrule.doctor.conditions.names import listed
+from chainrule.doctor.report import Report
 from chainrule.estimators import defaults
-from chainrule.training.doctor import Report
 
 WIDTH = 76
 MOST_ROWS = 20

@@ -104,7 +104,7 @@ def _write(path: str, report: Any, about: Any) -> None:
     """Write the page, whole or not at all."""
     from chainrule.command.interruption import cleaned_up_if_interrupted
     from chainrule.command.writing import write_text
-    from chainrule.training.doctor.page import page_of
+    from chainrule.doctor.page import page_of
 
     lines = about.lines()
     text = page_of(report.verdict(), report.findings, report.plot(), " ".join(lines))

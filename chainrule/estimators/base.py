@@ -19,9 +19,12 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from chainrule.diagnosis.doctor import every_finding
-from chainrule.diagnosis.doctor.case import Case
-from chainrule.diagnosis.doctor.names import Names
+from chainrule.doctor.conditions import every_finding
+from chainrule.doctor.conditions.case import Case
+from chainrule.doctor.conditions.names import Names
+from chainrule.doctor.diagnosis import some
+from chainrule.doctor.examination import MOST_STEPS, examine_case
+from chainrule.doctor.report import Report
 from chainrule.ensemble.folds import Fold
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.estimators import defaults, options
@@ -40,9 +43,6 @@ from chainrule.estimators.targets import Numbers, OneClass
 from chainrule.parameter import Array
 from chainrule.preparation import Preparation, Standardizer
 from chainrule.preparation.frames import is_frame
-from chainrule.training.doctor import Report
-from chainrule.training.doctor.diagnose import some
-from chainrule.training.doctor.examination import MOST_STEPS, examine_case
 
 PIECE = 1024
 """Rows that are predicted at a time, so that memory stays bounded."""

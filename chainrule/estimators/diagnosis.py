@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.diagnosis.doctor.case import Case
-from chainrule.diagnosis.doctor.names import Name, Names
+from chainrule.doctor.conditions.case import Case
+from chainrule.doctor.conditions.names import Name, Names
 from chainrule.errors import InputError
 from chainrule.parameter import Array
 from chainrule.preparation import Preparation

@@ -3,7 +3,6 @@
 from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.callback import Callback
 from chainrule.training.checkpoint import Checkpoint
-from chainrule.training.doctor import Doctor, diagnose
 from chainrule.training.early_stopping import EarlyStopping
 from chainrule.training.history import History
 from chainrule.training.interruption import StopFile, StopOnInterrupt
@@ -16,7 +15,6 @@ __all__ = [
     "CSVLog",
     "Callback",
     "Checkpoint",
-    "Doctor",
     "EarlyStopping",
     "ExponentialMovingAverage",
     "History",
@@ -25,6 +23,5 @@ __all__ = [
     "StopOnInterrupt",
     "TensorBoardLog",
     "Trainer",
-    "diagnose",
     "find_learning_rate",
 ]

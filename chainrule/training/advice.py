@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.data.sources import ArraySource, Source
-from chainrule.diagnosis.doctor import Case, static_findings
-from chainrule.diagnosis.doctor.course import still_improving
-from chainrule.diagnosis.doctor.finding import NOTE
+from chainrule.doctor.conditions import Case, static_findings
+from chainrule.doctor.conditions.course import still_improving
+from chainrule.doctor.conditions.finding import NOTE
 from chainrule.errors import ConfigurationError
 from chainrule.loss_functions import Loss
 from chainrule.loss_functions.cross_entropy import BinaryLoss

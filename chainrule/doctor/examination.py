@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.diagnosis.doctor.case import Case, Trial
-from chainrule.diagnosis.doctor.snapshot import Recorder, of_the_library
-from chainrule.diagnosis.doctor.steps import not_freezing
-from chainrule.diagnosis.doctor.targets import recall_of
-from chainrule.diagnosis.doctor.thresholds import LEARNED
 from chainrule.diagnosis.gradient_check import check_module
+from chainrule.doctor import trial as trials
+from chainrule.doctor.conditions.case import Case, Trial
+from chainrule.doctor.conditions.snapshot import Recorder, of_the_library
+from chainrule.doctor.conditions.steps import not_freezing
+from chainrule.doctor.conditions.targets import recall_of
+from chainrule.doctor.conditions.thresholds import LEARNED
 from chainrule.errors import ChainruleError
 from chainrule.layers import BatchNorm
 from chainrule.module import named_modules
@@ -22,7 +23,6 @@ from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.parameter import Array
 from chainrule.pytree import first_array, take, tree_leaves
-from chainrule.training.doctor import trial as trials
 
 MOST_SAMPLES = 2000
 """So many samples, drawn at random, are looked at and tried."""

@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.diagnosis.doctor.finding import Finding
-from chainrule.diagnosis.doctor.steps import not_freezing
+from chainrule.doctor import rebuilding
+from chainrule.doctor.conditions.finding import Finding
+from chainrule.doctor.conditions.steps import not_freezing
+from chainrule.doctor.prescription import Prescription
 from chainrule.layers import BatchNorm, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from chainrule.loss_functions import CategoricalCrossEntropy, Huber, Loss
 from chainrule.module import named_modules
 from chainrule.network import Network
 from chainrule.preparation import Standardizer
 from chainrule.pytree import PyTree, first_array, take, tree_leaves
-from chainrule.training.doctor import rebuilding
-from chainrule.training.doctor.prescription import Prescription
 from chainrule.training.early_stopping import EarlyStopping
 
 CLIP_NORM = 1.0

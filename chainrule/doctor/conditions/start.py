@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from chainrule.diagnosis.doctor import thresholds as t
-from chainrule.diagnosis.doctor.case import Case
-from chainrule.diagnosis.doctor.finding import PROBLEM, WARNING, Evidence, Finding
-from chainrule.diagnosis.doctor.snapshot import Snapshot
+from chainrule.doctor.conditions import thresholds as t
+from chainrule.doctor.conditions.case import Case
+from chainrule.doctor.conditions.finding import PROBLEM, WARNING, Evidence, Finding
+from chainrule.doctor.conditions.snapshot import Snapshot
 from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy
 from chainrule.parameter import Array
 

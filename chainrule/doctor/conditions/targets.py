@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from chainrule.diagnosis.doctor import thresholds as t
-from chainrule.diagnosis.doctor.case import Case
-from chainrule.diagnosis.doctor.endings import REGRESSION, outputs
-from chainrule.diagnosis.doctor.finding import PROBLEM, WARNING, Evidence, Finding
-from chainrule.diagnosis.doctor.names import listed
+from chainrule.doctor.conditions import thresholds as t
+from chainrule.doctor.conditions.case import Case
+from chainrule.doctor.conditions.endings import REGRESSION, outputs
+from chainrule.doctor.conditions.finding import PROBLEM, WARNING, Evidence, Finding
+from chainrule.doctor.conditions.names import listed
 from chainrule.layers import BatchNorm, Linear
 from chainrule.loss_functions import CategoricalCrossEntropy
 from chainrule.network import in_a_row

@@ -10,9 +10,11 @@ import numpy as np
 
 from chainrule.checks import check_instance, check_range, check_whole
 from chainrule.data.sources import as_array, refuse_other_lengths
-from chainrule.diagnosis.doctor import every_finding
-from chainrule.diagnosis.doctor.case import Case
-from chainrule.diagnosis.doctor.names import Names
+from chainrule.doctor.conditions import every_finding
+from chainrule.doctor.conditions.case import Case
+from chainrule.doctor.conditions.names import Names
+from chainrule.doctor.examination import MOST_SAMPLES, MOST_STEPS, examine_case
+from chainrule.doctor.report import Report
 from chainrule.errors import InputError
 from chainrule.loss_functions import Loss
 from chainrule.network import Network
@@ -20,8 +22,6 @@ from chainrule.optimizers import Adam, Optimizer
 from chainrule.parameter import Array
 from chainrule.pytree import PyTree, concatenate, first_array, take, tree_map
 from chainrule.training.arguments import as_loss
-from chainrule.training.doctor.examination import MOST_SAMPLES, MOST_STEPS, examine_case
-from chainrule.training.doctor.report import Report
 
 BATCHES_OF_AN_ITERABLE = 32
 

@@ -11,12 +11,12 @@ course.py broken.py      the conditions, each a function from a case to its find
 tables.py        those of a table as it was given, before it was prepared
 causes.py        the root first, its consequences under it
 
-Nothing is trained here: `chainrule.training.doctor` does, and asks these.
+Nothing is trained here: `chainrule.doctor` does, and asks these.
 """
 
 from __future__ import annotations
 
-from chainrule.diagnosis.doctor import (
+from chainrule.doctor.conditions import (
     activations,
     broken,
     course,
@@ -29,9 +29,9 @@ from chainrule.diagnosis.doctor import (
     tables,
     targets,
 )
-from chainrule.diagnosis.doctor.case import Case, Trial
-from chainrule.diagnosis.doctor.causes import ordered
-from chainrule.diagnosis.doctor.finding import Evidence, Finding
+from chainrule.doctor.conditions.case import Case, Trial
+from chainrule.doctor.conditions.causes import ordered
+from chainrule.doctor.conditions.finding import Evidence, Finding
 
 __all__ = ["Case", "Evidence", "Finding", "Trial", "every_finding", "static_findings"]
 

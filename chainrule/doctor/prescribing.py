@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chainrule.diagnosis.doctor import every_finding
-from chainrule.diagnosis.doctor.case import Case
-from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, Finding
-from chainrule.training.doctor import trial
-from chainrule.training.doctor.examination import MOST_STEPS, examine_case
-from chainrule.training.doctor.prescription import Prescription
-from chainrule.training.doctor.remedies import NOTES_TREATED, REMEDIES
+from chainrule.doctor import trial
+from chainrule.doctor.conditions import every_finding
+from chainrule.doctor.conditions.case import Case
+from chainrule.doctor.conditions.finding import NOTE, PROBLEM, Finding
+from chainrule.doctor.examination import MOST_STEPS, examine_case
+from chainrule.doctor.prescription import Prescription
+from chainrule.doctor.remedies import NOTES_TREATED, REMEDIES
 
 RATES_TO_TRY = {
     "lower": (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0001),

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.diagnosis.doctor.case import Case, Trial, is_class_loss
-from chainrule.diagnosis.doctor.snapshot import Recorder, Snapshot
 from chainrule.diagnosis.post_mortem import investigate
+from chainrule.doctor.conditions.case import Case, Trial, is_class_loss
+from chainrule.doctor.conditions.snapshot import Recorder, Snapshot
 from chainrule.errors import ChainruleError, InputError, NotFiniteError
 from chainrule.layers import Dropout, Flatten, Linear, ReLU, Sigmoid, Softmax
 from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy, Loss

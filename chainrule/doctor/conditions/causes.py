@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from chainrule.diagnosis.doctor.finding import NOTE, SEVERITIES, Finding
+from chainrule.doctor.conditions.finding import NOTE, SEVERITIES, Finding
 
 ROOTS = (
     "not-finite-data",

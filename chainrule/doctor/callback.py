@@ -11,26 +11,26 @@ import numpy as np
 
 from chainrule.checks import check_bool, check_whole
 from chainrule.data.sources import ArraySource, Source
-from chainrule.diagnosis.doctor import every_finding
-from chainrule.diagnosis.doctor.case import Case, Trial
-from chainrule.diagnosis.doctor.finding import NOTE
-from chainrule.diagnosis.doctor.names import Names
-from chainrule.diagnosis.doctor.snapshot import Recorder
+from chainrule.doctor import trial as trials
+from chainrule.doctor.conditions import every_finding
+from chainrule.doctor.conditions.case import Case, Trial
+from chainrule.doctor.conditions.finding import NOTE
+from chainrule.doctor.conditions.names import Names
+from chainrule.doctor.conditions.snapshot import Recorder
+from chainrule.doctor.examination import (
+    MOST_SAMPLES,
+    checked_modules,
+    measure_samples,
+    places_per_sample,
+)
+from chainrule.doctor.prescription import Prescription
+from chainrule.doctor.report import Report
 from chainrule.errors import ChainruleError, ConfigurationError, NotFiniteError
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.parameter import Array
 from chainrule.pytree import PyTree, take
 from chainrule.training.callback import Callback
-from chainrule.training.doctor import trial as trials
-from chainrule.training.doctor.examination import (
-    MOST_SAMPLES,
-    checked_modules,
-    measure_samples,
-    places_per_sample,
-)
-from chainrule.training.doctor.prescription import Prescription
-from chainrule.training.doctor.report import Report
 from chainrule.training.early_stopping import EarlyStopping
 from chainrule.training.run import Run
 from chainrule.watching import watch

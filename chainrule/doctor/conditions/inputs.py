@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.diagnosis.doctor import thresholds as t
-from chainrule.diagnosis.doctor.case import Case
-from chainrule.diagnosis.doctor.endings import NORMALIZATIONS, first_layer
-from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
-from chainrule.diagnosis.doctor.names import Name, listed, without_columns
+from chainrule.doctor.conditions import thresholds as t
+from chainrule.doctor.conditions.case import Case
+from chainrule.doctor.conditions.endings import NORMALIZATIONS, first_layer
+from chainrule.doctor.conditions.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
+from chainrule.doctor.conditions.names import Name, listed, without_columns
 from chainrule.parameter import Array
 from chainrule.pytree import first_array, named_arrays
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.data.sources import class_labels
-from chainrule.diagnosis.doctor.names import Names
-from chainrule.diagnosis.doctor.snapshot import Snapshot
+from chainrule.doctor.conditions.names import Names
+from chainrule.doctor.conditions.snapshot import Snapshot
 from chainrule.layers import Embedding
 from chainrule.loss_functions import Loss
 from chainrule.module import named_modules

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from chainrule.diagnosis.doctor import thresholds as t
-from chainrule.diagnosis.doctor.case import Case
-from chainrule.diagnosis.doctor.finding import NOTE, WARNING, Evidence, Finding
-from chainrule.diagnosis.doctor.names import Names, listed
+from chainrule.doctor.conditions import thresholds as t
+from chainrule.doctor.conditions.case import Case
+from chainrule.doctor.conditions.finding import NOTE, WARNING, Evidence, Finding
+from chainrule.doctor.conditions.names import Names, listed
 from chainrule.parameter import Array
 
 FEWEST = 50

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.diagnosis.doctor import thresholds as t
-from chainrule.diagnosis.doctor.case import Case, Trial
-from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
-from chainrule.diagnosis.doctor.gradients import exploded_at_the_start
-from chainrule.diagnosis.doctor.snapshot import Snapshot
-from chainrule.diagnosis.doctor.start import cut_off
+from chainrule.doctor.conditions import thresholds as t
+from chainrule.doctor.conditions.case import Case, Trial
+from chainrule.doctor.conditions.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
+from chainrule.doctor.conditions.gradients import exploded_at_the_start
+from chainrule.doctor.conditions.snapshot import Snapshot
+from chainrule.doctor.conditions.start import cut_off
 from chainrule.optimizers import Optimizer
 
 TOO_LONG = (

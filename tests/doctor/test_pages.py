@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.diagnosis.doctor import causes
+from chainrule.doctor.conditions import causes
 from chainrule.plots.figures import figure_class
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from chainrule.diagnosis.doctor import thresholds as t
-from chainrule.diagnosis.doctor.case import Case
-from chainrule.diagnosis.doctor.endings import REGRESSION
-from chainrule.diagnosis.doctor.finding import PROBLEM, WARNING, Evidence, Finding
-from chainrule.diagnosis.doctor.snapshot import LayerNumbers
-from chainrule.diagnosis.doctor.start import cut_off
+from chainrule.doctor.conditions import thresholds as t
+from chainrule.doctor.conditions.case import Case
+from chainrule.doctor.conditions.endings import REGRESSION
+from chainrule.doctor.conditions.finding import PROBLEM, WARNING, Evidence, Finding
+from chainrule.doctor.conditions.snapshot import LayerNumbers
+from chainrule.doctor.conditions.start import cut_off
 
 
 def flow(case: Case) -> tuple[float, list[LayerNumbers]]:

@@ -20,13 +20,13 @@ from chainrule import (
     Trainer,
     diagnose,
 )
-from chainrule.diagnosis.doctor import Evidence, Finding, course, gradients, mislabelled, targets
-from chainrule.diagnosis.doctor.case import Case, Trial
-from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, WARNING
-from chainrule.diagnosis.doctor.names import Names
-from chainrule.diagnosis.doctor.snapshot import Snapshot
+from chainrule.doctor.conditions import Evidence, Finding, course, gradients, mislabelled, targets
+from chainrule.doctor.conditions.case import Case, Trial
+from chainrule.doctor.conditions.finding import NOTE, PROBLEM, WARNING
+from chainrule.doctor.conditions.names import Names
+from chainrule.doctor.conditions.snapshot import Snapshot
+from chainrule.doctor.report import Report
 from chainrule.layers import LeakyReLU
-from chainrule.training.doctor import Report
 
 LOSS = CategoricalCrossEntropy()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.diagnosis.doctor.case import Case
+from chainrule.doctor.conditions.case import Case
 from chainrule.loss_functions import Loss
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer

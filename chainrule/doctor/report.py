@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.diagnosis.doctor.case import Case
-from chainrule.diagnosis.doctor.finding import PROBLEM, SEVERITIES, WARNING, WIDTH, Finding
+from chainrule.doctor.conditions.case import Case
+from chainrule.doctor.conditions.finding import PROBLEM, SEVERITIES, WARNING, WIDTH, Finding
+from chainrule.doctor.page import page_of
+from chainrule.doctor.prescribing import prescribe
+from chainrule.doctor.prescription import Prescription
 from chainrule.parameter import Array
 from chainrule.summary.display import html_table
-from chainrule.training.doctor.page import page_of
-from chainrule.training.doctor.prescribing import prescribe
-from chainrule.training.doctor.prescription import Prescription
 
 
 class Report:

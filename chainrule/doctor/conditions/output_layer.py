@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from chainrule.diagnosis.doctor import thresholds as t
-from chainrule.diagnosis.doctor.case import Case
-from chainrule.diagnosis.doctor.endings import NORMALIZATIONS, RANGES, REGRESSION, outputs
-from chainrule.diagnosis.doctor.finding import PROBLEM, WARNING, Evidence, Finding
+from chainrule.doctor.conditions import thresholds as t
+from chainrule.doctor.conditions.case import Case
+from chainrule.doctor.conditions.endings import NORMALIZATIONS, RANGES, REGRESSION, outputs
+from chainrule.doctor.conditions.finding import PROBLEM, WARNING, Evidence, Finding
 from chainrule.layers import (
     Dropout,
     Flatten,

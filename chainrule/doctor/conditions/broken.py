@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chainrule.diagnosis.doctor.case import Case
-from chainrule.diagnosis.doctor.finding import PROBLEM, Evidence, Finding
+from chainrule.doctor.conditions.case import Case
+from chainrule.doctor.conditions.finding import PROBLEM, Evidence, Finding
 
 
 def wrong_backward(case: Case) -> Iterator[Finding]:

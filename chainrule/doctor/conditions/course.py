@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from chainrule.diagnosis.doctor import thresholds as t
-from chainrule.diagnosis.doctor.case import Case, Trial
-from chainrule.diagnosis.doctor.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
-from chainrule.diagnosis.doctor.start import units_first
-from chainrule.diagnosis.doctor.steps import a_higher_rate_helps, update_ratio
+from chainrule.doctor.conditions import thresholds as t
+from chainrule.doctor.conditions.case import Case, Trial
+from chainrule.doctor.conditions.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
+from chainrule.doctor.conditions.start import units_first
+from chainrule.doctor.conditions.steps import a_higher_rate_helps, update_ratio
 from chainrule.layers.graph import Graph
 
 VALIDATION = "val_"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chainrule.diagnosis.doctor import thresholds as t
-from chainrule.diagnosis.doctor.case import Case
-from chainrule.diagnosis.doctor.finding import PROBLEM, WARNING, Evidence, Finding
-from chainrule.diagnosis.doctor.snapshot import LayerNumbers, Snapshot
+from chainrule.doctor.conditions import thresholds as t
+from chainrule.doctor.conditions.case import Case
+from chainrule.doctor.conditions.finding import PROBLEM, WARNING, Evidence, Finding
+from chainrule.doctor.conditions.snapshot import LayerNumbers, Snapshot
 from chainrule.layers import BatchNorm
 from chainrule.module import Module, walk
 

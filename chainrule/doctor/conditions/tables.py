@@ -10,12 +10,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from chainrule.diagnosis.doctor import thresholds as t
-from chainrule.diagnosis.doctor.case import Case
-from chainrule.diagnosis.doctor.finding import PROBLEM, WARNING, Evidence, Finding
-from chainrule.diagnosis.doctor.inputs import constant_columns, duplicate_columns, leaking_column
-from chainrule.diagnosis.doctor.names import listed
-from chainrule.diagnosis.doctor.targets import constant_target
+from chainrule.doctor.conditions import thresholds as t
+from chainrule.doctor.conditions.case import Case
+from chainrule.doctor.conditions.finding import PROBLEM, WARNING, Evidence, Finding
+from chainrule.doctor.conditions.inputs import constant_columns, duplicate_columns, leaking_column
+from chainrule.doctor.conditions.names import listed
+from chainrule.doctor.conditions.targets import constant_target
 from chainrule.parameter import Array
 
 

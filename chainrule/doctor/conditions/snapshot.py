@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.diagnosis.doctor.thresholds import NEAR_THE_END
+from chainrule.doctor.conditions.thresholds import NEAR_THE_END
 from chainrule.layers import (
     ELU,
     GELU,

@@ -47,7 +47,7 @@ from chainrule import (
     diagnose,
     train_test_split,
 )
-from chainrule.diagnosis.doctor import MEASURED, STATIC, Evidence, Finding, causes
+from chainrule.doctor.conditions import MEASURED, STATIC, Evidence, Finding, causes
 from chainrule.module import named_generators
 
 RNG = np.random.default_rng(0)

@@ -61,11 +61,13 @@ def train_ensemble(work: Work) -> Job:
 
 def stack(work: Work) -> chainrule.Network:
     """Return an ensemble's members as they learn: without the output layer."""
-    from chainrule.ensemble.shape import part_of
+    from chainrule.ensemble.stack import select_members
 
     ensemble = chainrule.Ensemble(work.sizes, work.members, seed=0)
     everyone = range(work.members)
-    return part_of(ensemble.network, ensemble.shape, ensemble.members, everyone, output=False)
+    return select_members(
+        *(ensemble.network, ensemble.architecture, ensemble.members, everyone), output=False
+    )
 
 
 def train_together(work: Work) -> Job:

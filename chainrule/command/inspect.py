@@ -27,7 +27,7 @@ def command(model: str, as_json: bool) -> None:
 
     loaded = load_model(model)
     if as_json:
-        shape = loaded.ensemble.shape
+        shape = loaded.ensemble.architecture
         plain = {"model": model, "chainrule": loaded.version, **loaded.schema.as_dict()}
         plain["architecture"] = {
             "members": len(loaded.ensemble),

@@ -176,7 +176,7 @@ def interval_line(percent: int, half_width: float, unit: str) -> str:
 
 def architecture(ensemble: Any) -> str:
     """Return what the network is, in a sentence."""
-    shape, counting = ensemble.shape, int((ensemble.weights > 0).sum())
+    shape, counting = ensemble.architecture, int((ensemble.weights > 0).sum())
     sizes, several = "-".join(map(str, shape.sizes)), len(ensemble) > 1
     told = f"{len(ensemble)} networks {sizes}" if several else f"a network {sizes}"
     if shape.categories:

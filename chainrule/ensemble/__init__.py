@@ -1,12 +1,14 @@
-"""Many networks of one shape, trained at once as one.
+"""Many networks of one architecture, trained at once as one stack.
 
-members.py      what each network has of its own: learning rate, weight decay, dropout, seed
-shape.py        what all have in common; many networks as one stack, and apart again
-objective.py    a loss taken of every member alone; what is watched for getting better
-folds.py        which samples each learns from, where that differs
-selection.py    which members predict together, chosen greedily
-training.py     the loop
-ensemble.py     Ensemble, the door around all of it
+ensemble.py       Ensemble: trains the members, predicts with them, saves them
+members.py        the hyperparameters that each network has of its own
+architecture.py   what all have in common, as one network or as a stack
+stack.py          networks into a stack and out of it
+objective.py      a loss computed for each member separately
+folds.py          which samples each member learns from, if that differs
+training.py       the training loop
+scorer.py         how good each member is on validation samples
+selection.py      which members predict together, chosen greedily
 """
 
 from chainrule.ensemble.ensemble import Ensemble

@@ -1,4 +1,4 @@
-"""Ensemble: many networks of one shape that learn at once, and predict together."""
+"""Ensemble: many networks of one architecture that are trained at once and predict together."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from chainrule.checks import (
-    check_array,
-    check_function,
-    check_range,
-    check_seed,
-    check_whole,
-    network_dtype,
-)
+from chainrule.checks import check_array, check_bool, check_range, check_seed
 from chainrule.data.sources import ArraySource, make_source, split
-from chainrule.ensemble.folds import Fold, folds_from, side_by_side
+from chainrule.ensemble.architecture import Architecture
+from chainrule.ensemble.folds import Fold, as_columns, member_folds
 from chainrule.ensemble.members import Member, members_from
-from chainrule.ensemble.objective import MetricFunction, Score, loss_for, loss_of_outputs
-from chainrule.ensemble.selection import greedy_choice
-from chainrule.ensemble.shape import apart, part_of, shape_from, stacked
-from chainrule.ensemble.training import Data, MakeOptimizer, Plan, Training, outputs_of
+from chainrule.ensemble.objective import make_loss, without_logits
+from chainrule.ensemble.scorer import Metric, Scorer
+from chainrule.ensemble.selection import greedy_selection
+from chainrule.ensemble.stack import select_members, stack_networks, unstack
+from chainrule.ensemble.training import (
+    EnsembleTrainer,
+    EpochEnd,
+    FitOptions,
+    OptimizerFactory,
+    Samples,
+    predict_in_batches,
+)
 from chainrule.errors import ConfigurationError, FileFormatError, InputError, NotFiniteError
 from chainrule.layers import StackedCategoryEmbedding, StackedLinear
 from chainrule.layers.category_embedding import codes_of
@@ -33,79 +35,90 @@ from chainrule.loss_functions import Loss
 from chainrule.loss_functions.class_weight import ClassWeight
 from chainrule.module import cast
 from chainrule.network import Network
-from chainrule.optimizers import AdamW, Optimizer
-from chainrule.parameter import Array
+from chainrule.optimizers import AdamW
+from chainrule.parameter import Array, Initializer
 from chainrule.preparation import Preparation
 
-KEPT = ("activation", "batch_norm", "output", "initialization", "dtype")
-"""What is written into a file about the common shape; sizes and categories are the stack's own."""
+SAVED = ("activation", "batch_norm", "output", "dtype")
+"""The options that a file names; its stack tells the sizes and the categories."""
 
 NO_PREPARATION = (
     "This ensemble does not know how its rows were prepared. Set ensemble.preparation = "
-    "Standardizer().fit(X_train), or what else its training rows went through, before saving it; "
-    "or give prepared rows to ensemble.predict."
+    "Standardizer().fit(X_train), or whatever prepared its training rows, before saving it; or "
+    "call ensemble.predict with prepared rows."
 )
 
 
 class Ensemble:
-    """K networks of one shape, trained at once as one stack, each with hyperparameters of its own.
+    """K networks of one architecture, trained at once as one stack, each with hyperparameters.
 
-    Each has its own first weights, order of samples and dropout masks, learning rate and weight
-    decay, and none notices the others. What the stack saves is NumPy's cost for each call: it is
-    paid once for all of them.
+    Each member has its own initial weights, order of samples, dropout masks, learning rate and
+    weight decay, and is not affected by the others. What the stack saves is the overhead of
+    NumPy's calls: it is paid once for all members.
 
-    On a validation part each member keeps its best weights, and those that predict together are
-    chosen greedily, some of them counting several times (Caruana et al., 2004). The prediction is
-    their mean, with the spread between them as uncertainty (Lakshminarayanan, Pritzel, Blundell,
-    "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles", 2017).
+    With validation samples, each member keeps its best weights, and the members that predict
+    together are chosen greedily, some with a larger weight than others (Caruana et al., "Ensemble
+    Selection from Libraries of Models", 2004). The prediction is their weighted mean, and the
+    spread between them is an uncertainty (Lakshminarayanan, Pritzel, Blundell, "Simple and
+    Scalable Predictive Uncertainty Estimation using Deep Ensembles", 2017).
 
     Parameters
     ----------
     sizes : sequence of int
-        As of a `Network`: input, hidden layers, output.
-    members : int, or sequence of dict
-        How many, or for each what it has of its own: ``learning_rate`` (0.001), ``weight_decay``
-        (0), ``dropout`` (0; behind each hidden layer) and ``seed`` (drawn from `seed`).
+        The sizes of the input, the hidden layers and the output, as in `Network`.
+    members : int, or sequence of dict or Member
+        How many members there are, or the hyperparameters of each: ``learning_rate`` (0.001),
+        ``weight_decay`` (0), ``dropout`` (0; after each hidden layer) and ``seed`` (drawn from
+        `seed`). See `Member`.
     activation : str
-        Behind each hidden layer: ``"relu"``, ``"silu"``, ``"gelu"``, ``"mish"``, ``"elu"``,
+        After each hidden layer: ``"relu"``, ``"silu"``, ``"gelu"``, ``"mish"``, ``"elu"``,
         ``"selu"``, ``"leaky_relu"``, ``"tanh"`` or ``"sigmoid"``.
     batch_norm : bool
         Whether there is a `BatchNorm` before each activation.
     output : {"softmax", "sigmoid", "linear"}
-        One class out of several; yes or no, for each output; numbers.
-    initialization : str
-        How the weights of each member begin; see `chainrule.initializers`.
+        One class out of several; independent probabilities; or numbers.
+    initialization : str or callable
+        How each member's weights are initialized; see `chainrule.initializers`.
     categories : sequence of int
-        How many codes there are in each of the last columns, as ``code_categories_`` of a
-        `TablePreparation` says: each member begins with a `CategoryEmbedding` of its own. Empty:
-        no column holds codes.
+        The number of categories in each of the last columns, such as ``code_categories_`` of a
+        `TablePreparation`: each member then starts with its own `CategoryEmbedding`. By default
+        no column holds category codes.
     embedding_dim : int
-        How long the vector of each category is.
+        The length of each category's vector.
     seed : int or Generator, optional
-        The same seed gives the same ensemble, to the last bit.
+        The same seed gives the same ensemble, bit for bit.
     dtype : {"float32", "float64"}
-        Of all numbers.
+        The type of all numbers.
 
     Attributes
     ----------
     members : tuple of Member
         Their hyperparameters, seeds included.
     weights : ndarray, shape (K,)
-        How much each counts in the prediction; they sum to 1.
+        The weight of each member in the prediction; they sum to 1.
     network : Network
         The stack: (N, features) -> (N, K, outputs).
+    architecture : Architecture
+        What all members have in common.
     history : dict of str to ndarray, shape (epochs, K)
-        ``"loss"``, and ``"val_"`` and the metric's name, of the last `fit`; NaN from where a
-        member had stopped.
+        ``"loss"``, and ``"val_"`` with the metric's name, of the last `fit`; NaN once a member has
+        stopped.
     best_epochs : ndarray of int, shape (K,)
-        The epoch, counted from 0, whose weights each member has; -1 where none was the best.
+        The epoch, counted from 0, whose weights each member has; -1 if nothing was validated.
     out_of_fold : ndarray, shape (N, outputs), or None
-        With `cv`, what those members predict for each sample of the last `fit` that had held it
-        out, their mean; samples of weight 0 are left out. NaN where there is no such member.
+        With `cv`: for each sample of the last `fit`, the mean prediction of the members that left
+        it out. NaN if no member did. Samples of weight 0 are left out.
     notes : list of str
-        What happened to members that did not end well.
+        Which members diverged.
+    preparation, target_preparation : Preparation or None
+        What prepares rows for `predict_raw`, and what prepared a regression's targets.
     metadata : dict
         What `save` was told about the ensemble.
+
+    Raises
+    ------
+    ConfigurationError
+        An option is invalid.
 
     Examples
     --------
@@ -129,7 +142,7 @@ class Ensemble:
         activation: str = "relu",
         batch_norm: bool = False,
         output: str = "softmax",
-        initialization: str = "kaiming",
+        initialization: str | Initializer = "kaiming",
         categories: Sequence[int] = (),
         embedding_dim: int = 8,
         seed: int | np.random.Generator | None = None,
@@ -137,22 +150,28 @@ class Ensemble:
     ) -> None:
         self._rng = check_seed(seed)
         self.members = members_from(members, self._rng)
-        self.shape = shape_from(
-            *(sizes, self.members, activation, batch_norm, output, initialization, dtype),
-            *(categories, embedding_dim),
+        self.architecture = Architecture(
+            sizes,
+            activation,
+            batch_norm,
+            any(member.dropout for member in self.members),
+            output,
+            dtype,
+            categories,
+            embedding_dim,
         )
-        singles = [self.shape.single(member) for member in self.members]
-        self.network = stacked(self.shape, self.members, singles)
+        networks = [self.architecture.network(member, initialization) for member in self.members]
+        self.network = stack_networks(self.architecture, self.members, networks)
         self._orders = [np.random.default_rng([member.seed, 1]) for member in self.members]
         self.history: dict[str, Array] = {}
         self.best_epochs = np.full(len(self.members), -1)
         self.out_of_fold: Array | None = None
         self.notes: list[str] = []
         self.metadata: dict[str, Any] = {}
-        self._going_on: Training | None = None
-        self._count(np.full(len(self.members), 1 / len(self.members)))
+        self._partial_trainer: EnsembleTrainer | None = None
+        self._set_weights(np.full(len(self.members), 1 / len(self.members)))
 
-    # ------------------------------------------------------------ learning
+    # ------------------------------------------------------------ training
 
     def fit(
         self,
@@ -164,7 +183,7 @@ class Ensemble:
         validation_data: tuple[Any, ...] | None = None,
         validation_split: float | None = None,
         cv: int | Sequence[Any] | None = None,
-        metric: str | MetricFunction = "loss",
+        metric: str | Metric = "loss",
         mode: str | None = None,
         patience: int | None = None,
         min_delta: float = 0.0,
@@ -173,52 +192,56 @@ class Ensemble:
         label_smoothing: float = 0.0,
         sample_weight: Any = None,
         class_weight: ClassWeight | str | None = None,
-        optimizer: MakeOptimizer = AdamW,
+        optimizer: OptimizerFactory = AdamW,
         schedule: Callable[[int], float] | None = None,
-        on_epoch_end: Callable[[int, Mapping[str, Array]], Any] | None = None,
+        on_epoch_end: EpochEnd | None = None,
     ) -> Self:
         """Train all members at once, choose those that predict, and return the ensemble.
 
-        It goes on from the weights that there are; the optimizer begins anew.
+        Training continues from the present weights; the optimizer starts afresh.
 
         Parameters
         ----------
         X : array_like, shape (N, features)
-            Samples, standardised.
+            The samples, standardized.
         y : array_like
-            Classes from 0, (N,), or rows of probabilities, for a softmax; 0 or 1, (N,) or (N,
-            outputs), for a sigmoid; numbers, standardised, for a linear output.
-        epochs, batch_size : int
-            How often to go through the data, and how many samples make one step of each member. A
-            single sample that is left over joins the batch before it.
+            For a softmax: classes counted from 0, (N,), or rows of probabilities. For a sigmoid: 0
+            or 1, (N,) or (N, outputs). For a linear output: numbers, standardized.
+        epochs : int
+            How often to go through the data.
+        batch_size : int
+            Samples in a step of each member. A single sample left over joins the batch before it.
         validation_data : tuple of arrays, optional
-            ``(X, y)`` or ``(X, y, weight)``, measured after every epoch. Each member keeps the
-            weights of its best epoch. Without validation it keeps its last, and all count alike.
+            ``(X, y)`` or ``(X, y, weight)``, on which members are scored after every epoch. Each
+            member keeps the weights of its best epoch. Without validation it keeps its last ones,
+            and all members have the same weight.
         validation_split : float, optional
-            Or: the share of X and y to hold out for that, at random, classes stratified.
+            Alternatively, the share of X and y to validate on: chosen at random, stratified by
+            class.
         cv : int, or sequence of pairs of row numbers, optional
-            Or: into how many parts to split X and y. Member k learns from all but the k-th of
-            them, counted round, on which it is measured: so no sample is lost to learning, and
-            `out_of_fold` holds a prediction for each by members that have not seen it. All members
-            count alike. Classes, or small and large numbers, are spread evenly. Instead of a
-            number, the folds themselves: ``(rows to learn from, rows to be measured on)`` each.
+            Alternatively, the number of folds to split X and y into. Member k leaves out fold k
+            (modulo `cv`), and is validated on it: no sample is lost to training, and
+            `out_of_fold` holds a prediction for each by members that have not seen it. All
+            members have the same weight. Folds are stratified by class, or by the size of numbers.
+            Or the folds themselves: a pair ``(training rows, validation rows)`` for each.
         metric : str or callable
-            What is watched there: ``"loss"``, ``"accuracy"``, ``"rmse"``, or a function ``(y_true,
-            y_pred) -> float``. The members that predict are chosen by it too.
+            What members are scored by: ``"loss"``, ``"accuracy"``, ``"rmse"``, or a function
+            ``(y_true, y_pred) -> float``. It also chooses the members that predict.
         mode : {"min", "max"}, optional
-            Which way it gets better, where a function's name does not tell.
+            Whether a smaller or a larger score is better, if a function's name does not say so.
         patience : int, optional
-            A member stops after so many epochs without getting better by more than `min_delta`.
+            A member stops after this many epochs without an improvement by more than `min_delta`.
         min_delta : float
-            What counts as better.
+            The smallest change that counts as an improvement.
         selection_rounds : int
-            How many members are added, one after the other, when those that predict are chosen;
-            0: all count alike.
+            How many times a member is added when those that predict are chosen; with 0 all have
+            the same weight.
         loss : Loss, optional
-            What becomes small. A softmax has the cross-entropy, a sigmoid the binary one, a linear
-            output the squared error. It is taken before the output layer: ``from_logits=True``.
+            What to minimize. By default the categorical cross-entropy for a softmax, the binary
+            one for a sigmoid, and the squared error for a linear output. A loss for classes is
+            computed from logits: give it ``from_logits=True``.
         label_smoothing : float
-            Of the usual losses for classes.
+            Of the default losses for classes.
         sample_weight : array_like, shape (N,), optional
             How much each sample counts.
         class_weight : mapping of int to float, sequence of float, or "balanced", optional
@@ -227,56 +250,60 @@ class Ensemble:
             The class of an optimizer, or a function that takes the same arguments, such as
             ``functools.partial(Adam, beta2=0.95)``.
         schedule : callable, optional
-            A function of the step, counted from 0, such as ``CosineDecay(1.0, steps)``: a factor
-            of every member's learning rate.
+            A function of the step, counted from 0, such as ``CosineDecay(1.0, steps)``: it
+            multiplies every member's learning rate.
         on_epoch_end : callable, optional
-            ``on_epoch_end(epoch, row)`` after each epoch, counted from 0; `row` is that of the
-            history. What is true ends the training.
+            ``on_epoch_end(epoch, row)`` is called after each epoch, counted from 0, with its row of
+            the history. If it returns something true, training ends.
+
+        Returns
+        -------
+        Ensemble
+            Itself.
 
         Raises
         ------
         InputError, ConfigurationError
-            Something given cannot be used; told before the first step.
+            The data or an option cannot be used. Raised before the first step.
         NotFiniteError
-            All members met NaN or infinity. One that does so alone is left out, with a note.
+            All members met NaN or infinity. A single member that does is left out, with a note.
         """
-        objective = loss_for(self.shape.output, loss, label_smoothing)
-        several = self.shape.output == "sigmoid"
-        score = Score(metric, mode, loss_of_outputs(objective), several)
-        plan = Plan(
+        objective = make_loss(self.architecture.output, loss, label_smoothing)
+        options = FitOptions(
             loss=objective,
-            make_optimizer=checked_optimizer(optimizer),
-            score=score,
+            scorer=self._scorer(objective, metric, mode),
+            optimizer=optimizer,
             schedule=schedule,
-            epochs=check_whole("epochs", epochs),
-            batch_size=check_whole("batch_size", batch_size),
-            patience=None if patience is None else check_whole("patience", patience),
-            min_delta=check_range("min_delta", min_delta),
+            epochs=epochs,
+            batch_size=batch_size,
+            patience=patience,
+            min_delta=min_delta,
+            selection_rounds=selection_rounds,
             on_epoch_end=on_epoch_end,
         )
-        if schedule is not None:
-            check_function(schedule, "schedule must be a function, such as CosineDecay(1.0, steps)")
-        rounds = check_whole("selection_rounds", selection_rounds, least=0)
-        if sum(way is not None for way in (validation_data, validation_split, cv)) > 1:
+        ways = sum(way is not None for way in (validation_data, validation_split, cv))
+        if ways > 1:
             raise ConfigurationError("Give one of validation_data, validation_split and cv.")
-        data = self._data(objective, X, y, sample_weight, class_weight)
-        validation = None
-        if validation_data is not None:
-            validation = self._validation_data(objective, validation_data)
-        if validation_split is not None:
-            data, validation = self._split(data, validation_split)
-        if isinstance(cv, Iterable) and len(data) < len(X):
-            raise InputError(
-                "cv holds row numbers, and some samples have the weight 0, which are left out: "
-                "leave them out of X, y and cv."
-            )
-        folds = None if cv is None else folds_from(cv, data.y, len(self), self._rng)
-        if patience is not None and validation is None and folds is None:
+        if patience is not None and not ways:
             raise ConfigurationError(
-                "patience needs something to watch: give validation_split=0.2, cv=5 or "
+                "patience needs a validation: give validation_split=0.2, cv=5 or "
                 "validation_data=(X, y)."
             )
-        self._train(plan, data, validation, folds, rounds)
+        samples = self._samples(objective, X, y, sample_weight, class_weight)
+        validation, folds = None, None
+        if validation_data is not None:
+            validation = self._validation_samples(objective, validation_data)
+        elif validation_split is not None:
+            samples, validation = self._split(samples, validation_split)
+        elif cv is not None:
+            if isinstance(cv, Iterable) and len(samples) < len(X):
+                raise InputError(
+                    "cv holds row numbers, and some samples have the weight 0 and are left out: "
+                    "remove them from X, y and cv."
+                )
+            folds = member_folds(cv, samples.y, len(self), self._rng)
+        self._partial_trainer = None
+        self._run(self._trainer(options), samples, validation, folds)
         return self
 
     def partial_fit(
@@ -286,78 +313,94 @@ class Ensemble:
         *,
         batch_size: int = 32,
         loss: Loss | None = None,
-        label_smoothing: float = 0.0,
+        label_smoothing: float | None = None,
         sample_weight: Any = None,
-        optimizer: MakeOptimizer = AdamW,
+        optimizer: OptimizerFactory | None = None,
     ) -> Self:
-        """Train all members for one epoch, as part of a longer training, and return the ensemble.
+        """Train all members for one more epoch, and return the ensemble.
 
-        The optimizer goes on where the last `partial_fit` left it, so that n calls with the same
-        data are an epoch of `fit` each, to the last bit. All members count alike.
+        The optimizer continues where the last `partial_fit` left it: n calls with the same data
+        are n epochs of one `fit`, bit for bit. All members have the same weight.
+
+        Parameters
+        ----------
+        X, y, batch_size, sample_weight
+            As in `fit`; the batch size may differ from call to call.
+        loss, label_smoothing, optimizer
+            As in `fit`, from this call on; by default those of the call before. An optimizer of
+            the same class keeps its state (momentum, for example), another one starts afresh.
+
+        Returns
+        -------
+        Ensemble
+            Itself.
+
+        Raises
+        ------
+        InputError, ConfigurationError, NotFiniteError
+            As in `fit`.
         """
-        objective = loss_for(self.shape.output, loss, label_smoothing)
-        data = self._data(objective, X, y, sample_weight)
-        if self._going_on is None:
-            several = self.shape.output == "sigmoid"
-            score = Score("loss", None, loss_of_outputs(objective), several)
-            plan = Plan(loss=objective, make_optimizer=checked_optimizer(optimizer), score=score)
-            self._going_on = self._training(plan)
-        going_on = self._going_on
-        size = check_whole("batch_size", batch_size)
-        going_on.plan = dataclasses.replace(going_on.plan, batch_size=size)
-        self._run(going_on, data, None, None, 0)
+        trainer = self._partial_trainer
+        if trainer is not None and loss is None and label_smoothing is None:
+            objective = trainer.options.loss
+        else:
+            objective = make_loss(self.architecture.output, loss, label_smoothing or 0.0)
+        if optimizer is None:
+            optimizer = AdamW if trainer is None else trainer.options.optimizer
+        scorer = self._scorer(objective, "loss", None)
+        options = FitOptions(objective, scorer, optimizer, batch_size=batch_size)
+        samples = self._samples(objective, X, y, sample_weight)
+        if trainer is None:
+            trainer = self._partial_trainer = self._trainer(options)
+        else:
+            trainer.change_options(options, self.members)
+        self._run(trainer, samples)
         return self
 
-    def _training(self, plan: Plan) -> Training:
-        return Training(self.network, self.shape, self.members, self._orders, plan)
+    def _scorer(self, loss: Loss, metric: str | Metric, mode: str | None) -> Scorer:
+        return Scorer(metric, mode, without_logits(loss), self.architecture.output == "sigmoid")
 
-    def _train(
-        self,
-        plan: Plan,
-        data: Data,
-        validation: Data | None,
-        folds: list[Fold] | None,
-        rounds: int,
-    ) -> None:
-        self._going_on = None
-        self._run(self._training(plan), data, validation, folds, rounds)
-        if folds is not None:
-            self.out_of_fold = self._out_of_fold(data.X, folds)
+    def _trainer(self, options: FitOptions) -> EnsembleTrainer:
+        return EnsembleTrainer(self.network, self.architecture, self.members, self._orders, options)
 
     def _run(
         self,
-        training: Training,
-        data: Data,
-        validation: Data | None,
-        folds: list[Fold] | None,
-        rounds: int,
+        trainer: EnsembleTrainer,
+        samples: Samples,
+        validation: Samples | None = None,
+        folds: Sequence[Fold] | None = None,
     ) -> None:
-        """Run a training, and take over what it leaves behind."""
+        """Train, and set the attributes that describe the outcome."""
         self.out_of_fold = None
         try:
-            training.run(data, validation, folds)
+            trainer.run(samples, validation, folds)
         finally:
-            self._note(training)
-            self._count(self.weights)
-        usable = [k for k in range(len(self)) if k not in training.lost or self.best_epochs[k] >= 0]
-        if not usable:
+            self._describe(trainer)
+            self._set_weights(self.weights)
+        trained = [
+            k for k in range(len(self)) if k not in trainer.diverged or self.best_epochs[k] >= 0
+        ]
+        if not trained:
+            self._partial_trainer = None
             raise NotFiniteError(
                 f"All {len(self)} members met NaN or infinity, the last one in epoch "
-                f"{max(training.lost.values()) + 1}; their weights are those from before. A "
-                "smaller learning rate and standardised inputs are the usual cures."
+                f"{max(trainer.diverged.values()) + 1}; their weights are those from before. A "
+                "smaller learning rate and standardized inputs usually help."
             )
         weights = np.zeros(len(self))
-        weights[usable] = 1 / len(usable)
-        if validation is not None and rounds:
-            weights[usable] = self._choose(usable, training.plan.score, validation, rounds)
-        self._count(weights)
+        weights[trained] = 1 / len(trained)
+        if validation is not None and trainer.options.selection_rounds:
+            weights[trained] = self._select(trained, trainer.options, validation)
+        self._set_weights(weights)
+        if folds is not None:
+            self.out_of_fold = self._predict_out_of_fold(samples.X, folds)
 
-    def _note(self, training: Training) -> None:
-        """Take over what a training left behind."""
-        self.history = {name: np.array(rows) for name, rows in training.history.items()}
-        self.best_epochs = np.array([monitor.best_epoch for monitor in training.monitors])
+    def _describe(self, trainer: EnsembleTrainer) -> None:
+        """Set the history, the best epochs and the notes."""
+        self.history = {name: np.array(rows) for name, rows in trainer.history.items()}
+        self.best_epochs = np.array([monitor.best_epoch for monitor in trainer.monitors])
         self.notes = []
-        for k, epoch in sorted(training.lost.items()):
+        for k, epoch in sorted(trainer.diverged.items()):
             best = int(self.best_epochs[k])
             rest = "it is left out"
             if best >= 0:
@@ -366,19 +409,19 @@ class Ensemble:
                 f"Member {k} ({self.members[k]}) met NaN or infinity in epoch {epoch + 1}; {rest}."
             )
 
-    def _choose(self, usable: list[int], score: Score, validation: Data, rounds: int) -> Array:
-        """Return how much each of these members counts, chosen on the validation part."""
-        outputs = self.predict_members(validation.X)[:, usable]
+    def _select(self, trained: list[int], options: FitOptions, validation: Samples) -> Array:
+        """Return the weights of these members, chosen on the validation samples."""
+        outputs = self.predict_members(validation.X)[:, trained]
 
-        def scored(outputs: Array) -> Array:
-            return score(validation.y, validation.targets, outputs, validation.weight)
+        def score(outputs: Array) -> Array:
+            return options.scorer(validation.y, validation.targets, outputs, validation.weight)
 
-        return greedy_choice(outputs, scored, score, rounds)
+        return greedy_selection(outputs, score, options.scorer, options.selection_rounds)
 
-    def _out_of_fold(self, X: Array, folds: Sequence[Fold]) -> Array:
-        """Return the mean of the members that held a sample out, (N, outputs); NaN without one."""
-        rows = [held_out for _, held_out in folds]
-        outputs = outputs_of(self.network, None, X.take(side_by_side(rows), axis=0))
+    def _predict_out_of_fold(self, X: Array, folds: Sequence[Fold]) -> Array:
+        """Return the mean of the members that left a sample out, (N, outputs); NaN without one."""
+        rows = [left_out for _, left_out in folds]
+        outputs = predict_in_batches(self.network, None, X.take(as_columns(rows), axis=0))
         total = np.zeros((len(X), outputs.shape[-1]), outputs.dtype)
         counts = np.zeros((len(X), 1), outputs.dtype)
         for k, own in enumerate(rows):
@@ -387,17 +430,17 @@ class Ensemble:
                 counts[own] += 1
         return np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
 
-    def _count(self, weights: Array) -> None:
-        """Let the members count like this."""
+    def _set_weights(self, weights: Array) -> None:
+        """Set the members' weights in the prediction."""
         self.weights = weights
-        self._chosen = np.flatnonzero(weights)
-        self._predictor = part_of(
-            self.network, self.shape, self.members, self._chosen.tolist(), output=True
+        self._predicting = np.flatnonzero(weights)
+        self._predictor = select_members(
+            *(self.network, self.architecture, self.members, self._predicting.tolist()), output=True
         )
 
     # ------------------------------------------------------------ data
 
-    def _data(
+    def _samples(
         self,
         loss: Loss,
         X: Any,
@@ -405,7 +448,7 @@ class Ensemble:
         sample_weight: Any = None,
         class_weight: ClassWeight | str | None = None,
         called: str = "",
-    ) -> Data:
+    ) -> Samples:
         """Return samples and targets, checked and cast."""
         if y is None:
             raise InputError("An ensemble learns from arrays: give X and y.")
@@ -416,58 +459,75 @@ class Ensemble:
             isinstance(source.X, np.ndarray) and isinstance(source.y, np.ndarray)
         ):
             raise InputError(f"An ensemble learns from one array X{called}, and one array y.")
-        samples = self._features(source.X, "X" + called)
-        outputs = np.zeros((len(samples), self.shape.sizes[-1]), self.network.dtype)
-        with np.errstate(over="ignore"):  # told below
+        features = self._features(source.X, "X" + called)
+        outputs = np.zeros((len(features), self.architecture.sizes[-1]), self.network.dtype)
+        with np.errstate(over="ignore"):  # refused below
             targets = loss.rows(source.y, outputs)[0]
         if not np.isfinite(targets).all():
-            raise InputError(f"y{called} holds numbers too large for {self.shape.dtype}.")
+            raise InputError(f"y{called} holds numbers too large for {self.architecture.dtype}.")
         weight = source.weight
         if weight is not None and weight.ndim != 1:
             raise InputError(f"Give one weight for each sample, got the shape {weight.shape}.")
-        whole = Data(samples, source.y, targets, weight)
-        return whole if len(source.rows) == len(samples) else whole.part(source.rows)
+        samples = Samples(features, source.y, targets, weight)
+        return samples if len(source.rows) == len(samples) else samples.take(source.rows)
 
-    def _features(self, X: Any, name: str) -> Array:
-        """Return samples (N, features) in the ensemble's type."""
+    def _features(self, X: Any, name: str = "X") -> Array:
+        """Return samples (N, features) in the ensemble's type, checked."""
         array = check_array(name, X)
-        features = self.shape.sizes[0]
+        architecture = self.architecture
+        features = architecture.sizes[0]
         if array.ndim != 2 or array.shape[1] != features:
             raise InputError(f"{name} must be (N, {features}), got the shape {array.shape}.")
-        with np.errstate(over="ignore"):  # too large becomes infinity, told below
+        with np.errstate(over="ignore"):  # too large becomes infinity, refused below
             array = np.ascontiguousarray(array, self.network.dtype)
         if not np.isfinite(array).all():
             row = int(np.argwhere(~np.isfinite(array))[0][0])
             raise InputError(
-                f"{name} holds NaN, infinity or numbers too large for {self.shape.dtype}, first in "
-                f"row {row}. Fill or drop those rows."
+                f"{name} holds NaN, infinity or numbers too large for {architecture.dtype}, first "
+                f"in row {row}. Fill or drop those rows."
             )
-        if self.shape.categories:
-            codes_of(array, self.shape.categories)  # refuses what is none
+        if architecture.categories:
+            codes_of(array, architecture.categories)  # refuses invalid codes
         return array
 
-    def _validation_data(self, loss: Loss, given: Any) -> Data:
+    def _validation_samples(self, loss: Loss, given: Any) -> Samples:
         if not isinstance(given, tuple) or len(given) not in (2, 3):
             raise InputError("validation_data must be (X, y) or (X, y, weight).")
         X, y, weight = (*given, None)[:3]
-        return self._data(loss, X, y, weight, called=" of validation_data")
+        return self._samples(loss, X, y, weight, called=" of validation_data")
 
-    def _split(self, data: Data, share: float) -> tuple[Data, Data]:
-        """Return the part to learn from, and the part that is held out."""
-        rows = np.arange(len(data))
-        held_out, _ = split(ArraySource(data.X, data.y, None, rows, 1), share, self._rng)
-        return data.part(np.setdiff1d(rows, held_out)), data.part(held_out)
+    def _split(self, samples: Samples, share: float) -> tuple[Samples, Samples]:
+        """Return the training samples and the validation samples."""
+        rows = np.arange(len(samples))
+        held_out, _ = split(ArraySource(samples.X, samples.y, None, rows, 1), share, self._rng)
+        return samples.take(np.setdiff1d(rows, held_out)), samples.take(held_out)
 
     # ------------------------------------------------------------ predicting
 
     def predict(self, X: Any, *, return_std: bool = False) -> Any:
-        """Return the members' weighted mean for samples (N, features), (N, outputs).
+        """Return the weighted mean of the members' predictions, (N, outputs).
 
-        With ``return_std=True`` also the standard deviation between them, weighted alike: how far
-        they disagree.
+        Parameters
+        ----------
+        X : array_like, shape (N, features)
+            The samples, prepared as for `fit`.
+        return_std : bool
+            Whether to return the weighted standard deviation between the members, too: how far
+            they disagree.
+
+        Returns
+        -------
+        ndarray, or tuple of two of them
+            Probabilities or numbers, (N, outputs), and their standard deviation.
+
+        Raises
+        ------
+        InputError
+            X is not (N, features), or holds NaN or infinity.
         """
-        outputs = outputs_of(self._predictor, None, self._features(X, "X"))
-        weights = self.weights[self._chosen].astype(outputs.dtype)
+        return_std = check_bool("return_std", return_std)
+        outputs = predict_in_batches(self._predictor, None, self._features(X))
+        weights = self.weights[self._predicting].astype(outputs.dtype)
         mean = np.einsum("nkc,k->nc", outputs, weights)
         if not return_std:
             return mean
@@ -475,32 +535,44 @@ class Ensemble:
         return mean, np.sqrt(np.einsum("nkc,nkc,k->nc", outputs, outputs, weights))
 
     def predict_members(self, X: Any) -> Array:
-        """Return what each member predicts, (N, K, outputs), those that count for nothing too."""
-        return outputs_of(self.network, None, self._features(X, "X"))
+        """Return the prediction of every member, (N, K, outputs), also of those with weight 0.
+
+        `X` is (N, features), as for `predict`.
+        """
+        return predict_in_batches(self.network, None, self._features(X))
 
     def predict_raw(self, X: Any, *, return_std: bool = False) -> Any:
-        """Return `predict` for rows as they are before `preparation`, in the units of the targets.
+        """Return `predict` for raw rows, in the units of the targets.
 
-        As `Network.predict_raw`: `preparation` is applied to the rows, and what comes out goes
-        back through ``target_preparation.inverse_transform``; the spread between the members is
-        stretched alike.
+        The rows go through `preparation` first, and predictions come back through
+        ``target_preparation.inverse_transform``, the standard deviation likewise.
+
+        Parameters
+        ----------
+        X : data frame, mapping of str to columns, or array_like
+            Rows as they were before `preparation`.
+        return_std : bool
+            As in `predict`.
+
+        Raises
+        ------
+        ConfigurationError
+            The ensemble has no preparation.
         """
         rows, targets = self.preparation, self.target_preparation
         if rows is None and targets is None:
             raise ConfigurationError(NO_PREPARATION)
         x = X if rows is None else rows.transform(X)
-        if not return_std:
-            mean = self.predict(x)
-            return mean if targets is None else targets.inverse_transform(mean)
-        mean, spread = self.predict(x, return_std=True)
-        if targets is None:
-            return mean, spread
-        centre = targets.inverse_transform(mean)
-        return centre, np.abs(targets.inverse_transform(mean + spread) - centre)
+        mean, std = self.predict(x, return_std=True) if return_std else (self.predict(x), None)
+        if targets is not None:
+            upper = None if std is None else targets.inverse_transform(mean + std)
+            mean = targets.inverse_transform(mean)
+            std = None if upper is None else np.abs(upper - mean)
+        return mean if std is None else (mean, std)
 
     @property
     def preparation(self) -> Preparation | None:
-        """What turns raw rows into samples; it is the stack's, and saved with it."""
+        """What turns raw rows into samples; it belongs to the stack, and is saved with it."""
         return self.network.preparation
 
     @preparation.setter
@@ -509,46 +581,60 @@ class Ensemble:
 
     @property
     def target_preparation(self) -> Preparation | None:
-        """What turned a regression's targets into what is learned; it is the stack's."""
+        """What turned a regression's targets into what the stack learned."""
         return self.network.target_preparation
 
     @target_preparation.setter
     def target_preparation(self, preparation: Preparation | None) -> None:
         self.network.target_preparation = preparation
 
-    # ------------------------------------------------------------ as files, as networks
+    # ------------------------------------------------------------ conversions, files
 
     def astype(self, dtype: DTypeLike) -> Self:
-        """Return a copy whose numbers are of another type: float64 predicts without rounding."""
-        left_behind = {id(self._going_on): None, id(self._predictor): None}
-        other = copy.deepcopy(self, left_behind)
-        other.shape = dataclasses.replace(self.shape, dtype=network_dtype(dtype).name)
-        cast(other.network, other.shape.dtype)
-        other._count(other.weights)
+        """Return a copy whose numbers are of another type.
+
+        In float64 the prediction for a row hardly depends on the rows beside it, by which products
+        in float32 are rounded differently.
+
+        Parameters
+        ----------
+        dtype : {"float32", "float64"}
+            The type of all numbers.
+        """
+        not_copied = {id(self._partial_trainer): None, id(self._predictor): None}
+        other = copy.deepcopy(self, not_copied)
+        other.architecture = dataclasses.replace(self.architecture, dtype=dtype)
+        cast(other.network, other.architecture.dtype)
+        other._set_weights(other.weights)
         return other
 
-    def cool(self, temperature: float) -> None:
-        """Divide what goes into the output layer by a temperature: above 1 makes less sure.
+    def apply_temperature(self, temperature: float) -> None:
+        """Divide the logits by a temperature, to calibrate probabilities.
 
-        It is the last linear layer's values that are divided, so that a file of the ensemble is
-        calibrated as it stands. Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural
-        Networks", 2017.
+        The values of the last linear layer are divided, so that a file of the ensemble is
+        calibrated, too. Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks",
+        2017.
+
+        Parameters
+        ----------
+        temperature : float
+            Greater than 0. Above 1 it makes predictions less confident.
         """
         temperature = check_range("temperature", temperature, inclusive=False)
         last = [layer for layer in self.network if isinstance(layer, StackedLinear)][-1]
         for parameter in last.parameters():
             parameter.value = parameter.value / temperature
-        self._count(self.weights)
+        self._set_weights(self.weights)
 
     def networks(self) -> list[Network]:
         """Return the members as K single networks.
 
-        They predict what `predict_members` does, but for the order in which products are summed:
-        some units in the last place.
+        They predict what `predict_members` does, except that products may be summed in another
+        order: some units in the last place.
         """
         networks = []
         for k, member in enumerate(self.members):
-            network = apart(self.network, self.shape, member, k)
+            network = unstack(self.network, self.architecture, member, k)
             network.preparation = self.preparation
             network.target_preparation = self.target_preparation
             networks.append(network)
@@ -565,10 +651,24 @@ class Ensemble:
     ) -> None:
         """Write the ensemble into one ``.npz`` file, as `Network.save` writes a network.
 
-        It is the file of the stack; `Network.load` reads it too, as a network (N, features) -> (N,
-        K, outputs).
+        It is the file of the stack: `Network.load` reads it, too, as a network (N, features) ->
+        (N, K, outputs).
+
+        Parameters
+        ----------
+        path : str or path
+            Where to write.
+        class_names, preparation, target_preparation, metrics
+            As in `Network.save`.
         """
-        self.network.metadata = {**self.metadata, "ensemble": self._description()}
+        description = {
+            "members": [dataclasses.asdict(member) for member in self.members],
+            "weights": self.weights.tolist(),
+            "best_epochs": self.best_epochs.tolist(),
+            "notes": list(self.notes),
+            **{name: getattr(self.architecture, name) for name in SAVED},
+        }
+        self.network.metadata = {**self.metadata, "ensemble": description}
         self.network.save(
             path,
             class_names=class_names,
@@ -578,34 +678,40 @@ class Ensemble:
         )
         self.metadata = {k: v for k, v in self.network.metadata.items() if k != "ensemble"}
 
-    def _description(self) -> dict[str, Any]:
-        return {
-            "members": [member.as_dict() for member in self.members],
-            "weights": self.weights.tolist(),
-            "best_epochs": self.best_epochs.tolist(),
-            "notes": list(self.notes),
-            **{name: getattr(self.shape, name) for name in KEPT},
-        }
-
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Return the ensemble that `save` wrote; its predictions are the same, bit for bit.
 
+        Parameters
+        ----------
+        path : str or path
+            The file.
+
         Raises
         ------
         FileFormatError
-            The file is damaged, or holds no ensemble.
+            The file is damaged, or does not hold an ensemble.
         """
         network = Network.load(path)
         description = network.metadata.pop("ensemble", None)
         if not isinstance(description, dict):
-            raise FileFormatError(f"{path} holds a network and no ensemble; use Network.load.")
+            raise FileFormatError(f"{path} holds a network, not an ensemble; use Network.load.")
+        linear = [layer for layer in network if isinstance(layer, StackedLinear)]
+        members = description.get("members")
+        if not linear or not isinstance(members, list) or len(members) != linear[0].members:
+            raise FileFormatError(f"{path} does not describe each member of a stack.")
+        first = network[0]
+        categories: dict[str, Any] = {}
+        if isinstance(first, StackedCategoryEmbedding):
+            categories = {"categories": first.categories, "embedding_dim": first.embedding_dim}
+        else:
+            first = linear[0]
         try:
             ensemble = cls(
-                sizes_of(network),
-                checked_members(description["members"], network),
-                **categories_of(network),
-                **{name: description[name] for name in KEPT},
+                [first.in_features, *(layer.out_features for layer in linear)],
+                members,
+                **categories,
+                **{name: description[name] for name in SAVED},
             )
             weights = np.array(description["weights"], np.float64)
             ensemble.best_epochs = np.array(description["best_epochs"], np.int64)
@@ -613,55 +719,20 @@ class Ensemble:
         except (KeyError, TypeError, ValueError) as error:
             raise FileFormatError(f"{path} does not describe an ensemble: {error}") from error
         if weights.shape != (len(ensemble),) or not (weights >= 0).all() or not weights.any():
-            raise FileFormatError(f"{path} does not say how much each member counts.")
+            raise FileFormatError(f"{path} does not hold a valid weight for each member.")
         ensemble.network.load_state(network.state())
         ensemble.preparation = network.preparation
         ensemble.target_preparation = network.target_preparation
         ensemble.metadata = network.metadata
-        ensemble._count(weights)
+        ensemble._set_weights(weights)
         return ensemble
 
     def __len__(self) -> int:
         return len(self.members)
 
     def __repr__(self) -> str:
-        shape = self.shape
+        of = self.architecture
         return (
-            f"Ensemble({list(shape.sizes)}, {len(self)} members, activation={shape.activation!r}, "
-            f"batch_norm={shape.batch_norm}, output={shape.output!r})"
+            f"Ensemble({list(of.sizes)}, {len(self)} members, activation={of.activation!r}, "
+            f"batch_norm={of.batch_norm}, output={of.output!r})"
         )
-
-
-def checked_optimizer(optimizer: MakeOptimizer) -> MakeOptimizer:
-    """Return what makes an optimizer; refuse one that is made already."""
-    if isinstance(optimizer, Optimizer) or not callable(optimizer):
-        raise ConfigurationError(
-            "optimizer must be the class of one, such as AdamW, or a function that makes one: each "
-            f"member has a learning rate and a weight decay of its own. Got {optimizer!r}."
-        )
-    return optimizer
-
-
-def sizes_of(network: Network) -> list[int]:
-    """Return the sizes from input to output of a stack."""
-    layers = [layer for layer in network if isinstance(layer, StackedLinear)]
-    if not layers:
-        raise FileFormatError("The file's network is no stack.")
-    first = network[0] if isinstance(network[0], StackedCategoryEmbedding) else layers[0]
-    return [first.in_features, *(layer.out_features for layer in layers)]
-
-
-def categories_of(network: Network) -> dict[str, Any]:
-    """Return the options of an ensemble that say how a stack embeds categories."""
-    first = network[0]
-    if not isinstance(first, StackedCategoryEmbedding):
-        return {}
-    return {"categories": first.categories, "embedding_dim": first.embedding_dim}
-
-
-def checked_members(members: Any, network: Network) -> list[Any]:
-    """Return what a file says about the members, one for each that the stack has."""
-    count = next(layer.members for layer in network if isinstance(layer, StackedLinear))
-    if not isinstance(members, list) or len(members) != count:
-        raise FileFormatError(f"The stack in the file has {count} members, described are others.")
-    return members

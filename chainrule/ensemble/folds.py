@@ -1,8 +1,8 @@
-"""Which samples each member learns from, and which it is measured on.
+"""Which samples each member learns from, and on which it is validated.
 
-Without folds all members learn from the same samples. With them each member leaves out a part of
-its own, so that all members together have learned from every sample, and for every sample there is
-a member that has not.
+Without folds all members learn from the same samples. With folds each member leaves out a part of
+its own: together the members have learned from every sample, and for every sample there is a
+member that has not seen it.
 """
 
 from __future__ import annotations
@@ -18,60 +18,60 @@ from chainrule.errors import ConfigurationError, InputError
 from chainrule.parameter import Array
 
 Fold = tuple[Array, Array]
-"""The samples to learn from and those to be measured on, as numbers of rows."""
+"""The row numbers of the training samples, and those of the validation samples."""
 
 
-def folds_from(cv: Any, y: Array, members: int, rng: np.random.Generator) -> list[Fold]:
-    """Return the fold of each member: so many parts in turn, or those that were given."""
+def member_folds(cv: Any, y: Array, members: int, rng: np.random.Generator) -> list[Fold]:
+    """Return the fold of each member: `cv` folds taken in turn, or those that were given."""
     if isinstance(cv, Iterable) and not isinstance(cv, str):
-        folds = [checked_fold(fold, len(y)) for fold in cv]
+        folds = [check_fold(fold, len(y)) for fold in cv]
         if not folds:
             raise ConfigurationError("cv holds no fold.")
     else:
         cv = check_whole("cv", cv, least=2)
         if cv > len(y):
-            raise InputError(f"cv={cv} parts cannot be made of {len(y)} samples.")
-        folds = split_into(cv, y, rng)
+            raise InputError(f"cv={cv} folds cannot be made of {len(y)} samples.")
+        folds = stratified_folds(cv, y, rng)
     return [folds[k % len(folds)] for k in range(members)]
 
 
-def checked_fold(fold: Any, count: int) -> Fold:
-    """Return a fold as two arrays of rows; refuse rows that are not there, and samples in both."""
+def check_fold(fold: Any, count: int) -> Fold:
+    """Return a fold as two arrays of row numbers; refuse rows out of range or in both parts."""
     if not isinstance(fold, Sequence) or len(fold) != 2:
         raise ConfigurationError(
-            "cv must be a number of parts, or hold a pair (rows to learn from, rows to be measured "
-            f"on) for each fold; got {fold!r:.100}."
+            "cv must be the number of folds, or hold a pair (training rows, validation rows) for "
+            f"each fold; got {fold!r:.100}."
         )
-    train, held_out = (check_array("cv", rows) for rows in fold)
-    for rows in (train, held_out):
+    train, validation = (check_array("cv", rows) for rows in fold)
+    for rows in (train, validation):
         if rows.ndim != 1 or rows.dtype.kind not in "iu" or not len(rows):
             raise ConfigurationError("Each part of a fold in cv must hold row numbers, (n,).")
         if rows.min() < 0 or rows.max() >= count:
-            raise InputError(f"cv names rows outside the {count} that there are.")
-    if np.intersect1d(train, held_out).size:
+            raise InputError(f"cv has row numbers outside the {count} rows that there are.")
+    if np.intersect1d(train, validation).size:
         raise InputError("A fold in cv has the same row in both parts.")
-    return train.astype(np.intp), held_out.astype(np.intp)
+    return train.astype(np.intp), validation.astype(np.intp)
 
 
-def split_into(parts: int, y: Array, rng: np.random.Generator) -> list[Fold]:
-    """Return so many folds at random, in each of which `y` is spread as it is in all samples.
+def stratified_folds(n_splits: int, y: Array, rng: np.random.Generator) -> list[Fold]:
+    """Return random folds in each of which `y` is distributed as it is in all samples.
 
-    The samples are put in the order of y, equal ones at random, and dealt out like cards: each
-    round, one to each part, in a new order. So each part has its share of each class, or of small
-    and large numbers.
+    The samples are sorted by y, ties in random order, and dealt out like cards: in each round one
+    to each fold, in a new order. So each fold gets its share of every class, or of small and large
+    numbers.
     """
     labels = class_labels(y)
-    of_row = labels if labels is not None and labels.ndim == 1 else y.reshape(len(y), -1)[:, 0]
-    order = np.lexsort((rng.permutation(len(y)), of_row))
-    rounds = -(-len(y) // parts)
-    dealt = rng.permuted(np.tile(np.arange(parts), (rounds, 1)), axis=1).reshape(-1)[: len(y)]
-    part = np.empty(len(y), np.intp)
-    part[order] = dealt
-    return [(np.flatnonzero(part != p), np.flatnonzero(part == p)) for p in range(parts)]
+    keys = labels if labels is not None and labels.ndim == 1 else y.reshape(len(y), -1)[:, 0]
+    order = np.lexsort((rng.permutation(len(y)), keys))
+    rounds = -(-len(y) // n_splits)
+    dealt = rng.permuted(np.tile(np.arange(n_splits), (rounds, 1)), axis=1).reshape(-1)[: len(y)]
+    fold = np.empty(len(y), np.intp)
+    fold[order] = dealt
+    return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(n_splits)]
 
 
-def side_by_side(rows: Sequence[Array]) -> Array:
-    """Return rows of each member in columns, (n, K); a shorter one is filled up with its first."""
+def as_columns(rows: Sequence[Array]) -> Array:
+    """Return the members' row numbers as columns, (n, K), short ones padded with their first."""
     longest = max(len(own) for own in rows)
     columns = np.empty((longest, len(rows)), np.intp)
     for k, own in enumerate(rows):

@@ -16,18 +16,30 @@ LARGEST_SEED = 2**32
 
 @dataclass(frozen=True)
 class Member:
-    """One network's own hyperparameters.
+    """The hyperparameters of one network in an `Ensemble`.
 
     Parameters
     ----------
     learning_rate : float
-        Above 0; a schedule shared by all members multiplies it.
+        Greater than 0. A schedule, which all members share, multiplies it.
     weight_decay : float
         At least 0.
     dropout : float
-        The probability of dropping behind each hidden layer, 0 <= dropout < 1.
+        The probability of dropping a unit after each hidden layer, 0 <= dropout < 1.
     seed : int
-        First weights, order of the samples and dropout masks follow from it.
+        Determines the initial weights, the order of the samples and the dropout masks.
+
+    Raises
+    ------
+    ConfigurationError
+        A value is outside its range.
+
+    Examples
+    --------
+    >>> from chainrule import Ensemble, Member
+    >>> ensemble = Ensemble([4, 8, 3], [Member(learning_rate=0.01), Member(dropout=0.2)])
+    >>> ensemble.members[1]
+    Member(learning_rate=0.001, weight_decay=0.0, dropout=0.2, seed=0)
     """
 
     learning_rate: float = 0.001
@@ -35,57 +47,51 @@ class Member:
     dropout: float = 0.0
     seed: int = 0
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return them by name."""
-        return asdict(self)
+    def __post_init__(self) -> None:
+        checked = {
+            "learning_rate": check_range("learning_rate", self.learning_rate, inclusive=False),
+            "weight_decay": check_range("weight_decay", self.weight_decay),
+            "dropout": check_range("dropout", self.dropout, high=1),
+            "seed": check_whole("seed", self.seed, least=0),
+        }
+        for name, value in checked.items():  # as plain Python numbers, which a file can hold
+            object.__setattr__(self, name, value)
 
 
 NAMES = tuple(field.name for field in fields(Member))
 
 
 def members_from(
-    members: int | Sequence[Mapping[str, Any] | Member], seed: int | np.random.Generator | None
+    members: int | Sequence[Mapping[str, Any] | Member], rng: int | np.random.Generator | None
 ) -> tuple[Member, ...]:
-    """Return the members, checked; a seed is drawn for each, and used where it has none."""
+    """Return the members, checked. A seed is drawn for each, and used if it has none."""
     if is_whole(members):
         members = [{}] * check_whole("members", members)  # type: ignore[arg-type]
     if not isinstance(members, Sequence) or isinstance(members, str):
         raise ConfigurationError(
-            "members must be their number, or a list with a dict for each, such as "
+            "members must be a number, or a list with a dict for each member, such as "
             f"[{{'learning_rate': 0.01}}, {{'learning_rate': 0.001}}]; got {members!r}."
         )
     if not members:
         raise ConfigurationError("An ensemble needs at least one member, got none.")
-    seeds = check_seed(seed).integers(LARGEST_SEED, size=len(members)).tolist()
+    seeds = check_seed(rng).integers(LARGEST_SEED, size=len(members)).tolist()
     return tuple(
-        member_from(place, given, drawn)
-        for place, (given, drawn) in enumerate(zip(members, seeds, strict=True))
+        member_from(f"members[{place}]", given, seed)
+        for place, (given, seed) in enumerate(zip(members, seeds, strict=True))
     )
 
 
-def member_from(place: int, given: Mapping[str, Any] | Member, seed: int) -> Member:
-    """Return one member, checked; `seed` is used where it brings none."""
-    options = given.as_dict() if isinstance(given, Member) else given
+def member_from(name: str, given: Mapping[str, Any] | Member, seed: int) -> Member:
+    """Return one member, checked; `seed` is used if none is given."""
+    options = asdict(given) if isinstance(given, Member) else given
     if not isinstance(options, Mapping):
-        raise ConfigurationError(f"members[{place}] must be a dict, got {given!r}.")
-    unknown = [name for name in options if name not in NAMES]
+        raise ConfigurationError(f"{name} must be a dict, got {given!r}.")
+    unknown = [option for option in options if option not in NAMES]
     if unknown:
-        raise ConfigurationError(
-            f"members[{place}] has {unknown}; what a member has of its own is {list(NAMES)}."
-        )
-
-    def named(name: str) -> str:
-        return f"members[{place}]: {name}"
-
-    default = Member()
-    own_seed = options.get("seed")
-    return Member(
-        check_range(
-            named("learning_rate"),
-            options.get("learning_rate", default.learning_rate),
-            inclusive=False,
-        ),
-        check_range(named("weight_decay"), options.get("weight_decay", default.weight_decay)),
-        check_range(named("dropout"), options.get("dropout", default.dropout), high=1),
-        check_whole(named("seed"), seed if own_seed is None else own_seed, least=0),
-    )
+        raise ConfigurationError(f"{name} has {unknown}; a member's options are {list(NAMES)}.")
+    if options.get("seed") is None:
+        options = {**options, "seed": seed}
+    try:
+        return Member(**options)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{name}: {error}") from None

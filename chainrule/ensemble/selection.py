@@ -1,4 +1,4 @@
-"""Which members predict together: a greedy choice on the validation part.
+"""Which members predict together: greedy ensemble selection on validation samples.
 
 Caruana, Niculescu-Mizil, Crew, Ksikes, "Ensemble Selection from Libraries of Models", 2004.
 """
@@ -9,27 +9,27 @@ from collections.abc import Callable
 
 import numpy as np
 
-from chainrule.ensemble.objective import Score
+from chainrule.ensemble.scorer import Scorer
 from chainrule.parameter import Array
 
 
-def greedy_choice(
-    outputs: Array, score: Callable[[Array], Array], rule: Score, rounds: int
+def greedy_selection(
+    outputs: Array, score: Callable[[Array], Array], scorer: Scorer, rounds: int
 ) -> Array:
-    """Return how much each member counts, (K,), summing to 1.
+    """Return the weight of each member, (K,); the weights sum to 1.
 
-    Begin with the best member. In each round, add the one with which the mean of all that were
-    added so far is best; a member may be added again. What counts in the end is the best mean
-    over all rounds: the earliest of equal ones.
+    Start with the best member. In each round, add the member that makes the mean of all added so
+    far the best; a member may be added several times. The weights are the counts of the round
+    whose mean was the best, the earliest one if several were equally good.
 
     Parameters
     ----------
     outputs : ndarray, shape (N, K, outputs)
-        What each member predicts for the validation part.
+        What each member predicts for the validation samples.
     score : callable
         Predictions (N, candidates, outputs) -> the score of each candidate.
-    rule : Score
-        Which way is better.
+    scorer : Scorer
+        Which of two scores is better.
     rounds : int
         How many members are added in all.
     """
@@ -38,9 +38,9 @@ def greedy_choice(
     best_score, best_counts = np.nan, counts
     for added in range(1, rounds + 1):
         scores = score((total + outputs) / added)
-        chosen = rule.best(scores)
+        chosen = scorer.best(scores)
         counts[chosen] += 1
         total += outputs[:, [chosen]]
-        if added == 1 or rule.better(scores[chosen], best_score):
+        if added == 1 or scorer.better(scores[chosen], best_score):
             best_score, best_counts = scores[chosen], counts.copy()
     return best_counts / best_counts.sum()

@@ -1,9 +1,9 @@
 """The loop that trains all members at once.
 
-A member is in the stack while it learns. One that has stopped, because it gets no better or
-because it met NaN, is taken out of the stack and costs nothing any more. Building the stack anew
-takes as long as some steps (1.6 ms, beside 0.2 ms for a step of 32 networks 4-10-3); so those that
-get no better wait in it, idle, until they are an eighth of it.
+A member is in the stack while it learns. One that has stopped, because it no longer improves or
+because it met NaN, is taken out of the stack and costs nothing any more. Rebuilding the stack takes
+as long as several steps (1.6 ms, beside 0.2 ms for a step of 32 networks 4-10-3). So members that
+no longer improve stay in it, ignored, until they are an eighth of it.
 """
 
 from __future__ import annotations
@@ -16,29 +16,35 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import all_finite
+from chainrule.checks import all_finite, check_function, check_range, check_whole
 from chainrule.data.sources import batch_bounds
-from chainrule.ensemble.folds import Fold, side_by_side
+from chainrule.ensemble.architecture import Architecture
+from chainrule.ensemble.folds import Fold, as_columns
 from chainrule.ensemble.members import Member
-from chainrule.ensemble.objective import Score, losses_and_gradient
-from chainrule.ensemble.shape import Shape, holders_of, part_of
-from chainrule.layers import StackedDropout
+from chainrule.ensemble.objective import losses_and_gradient
+from chainrule.ensemble.scorer import Scorer
+from chainrule.ensemble.stack import named_tensors, select_members
+from chainrule.errors import ConfigurationError
+from chainrule.layers import Module, StackedDropout
 from chainrule.loss_functions import Loss
 from chainrule.network import Network
-from chainrule.optimizers import Optimizer
+from chainrule.optimizers import AdamW, Optimizer
 from chainrule.parameter import Array
 from chainrule.training.allocator import keep_freed_memory
 from chainrule.training.monitor import Monitor
 
-IDLE = 1 / 8
-"""The share of the stack from which on idle members are taken out."""
+STOPPED_SHARE = 1 / 8
+"""The share of the stack from which on stopped members are taken out."""
 
-MakeOptimizer = Callable[..., Optimizer]
+OptimizerFactory = Callable[..., Optimizer]
+"""The class of an optimizer, or a function that takes the same arguments."""
+
+EpochEnd = Callable[[int, Mapping[str, Array]], Any]
 
 
 @dataclass(frozen=True)
-class Data:
-    """Samples, as the loop wants them."""
+class Samples:
+    """Checked samples of an ensemble."""
 
     X: Array  # (N, features)
     y: Array  # as it was given
@@ -48,29 +54,48 @@ class Data:
     def __len__(self) -> int:
         return len(self.X)
 
-    def part(self, rows: Array) -> Data:
+    def take(self, rows: Array) -> Samples:
         """Return some of the samples."""
         weight = None if self.weight is None else self.weight[rows]
-        return Data(self.X[rows], self.y[rows], self.targets[rows], weight)
+        return Samples(self.X[rows], self.y[rows], self.targets[rows], weight)
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How to train; one epoch, unless more is said."""
+@dataclass
+class FitOptions:
+    """The options of `Ensemble.fit` that the loop needs, checked; one epoch by default."""
 
     loss: Loss
-    make_optimizer: MakeOptimizer
-    score: Score
-    schedule: Any = None  # or step -> factor
+    scorer: Scorer
+    optimizer: OptimizerFactory = AdamW
+    schedule: Callable[[int], float] | None = None
     epochs: int = 1
-    batch_size: int = 1
+    batch_size: int = 32
     patience: int | None = None
     min_delta: float = 0.0
-    on_epoch_end: Callable[[int, Mapping[str, Array]], Any] | None = None
+    selection_rounds: int = 0
+    on_epoch_end: EpochEnd | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.optimizer, Optimizer) or not callable(self.optimizer):
+            raise ConfigurationError(
+                "optimizer must be the class of an optimizer, such as AdamW, or a function that "
+                "makes one, since each member has a learning rate and a weight decay of its own. "
+                f"Got {self.optimizer!r}."
+            )
+        if self.schedule is not None:
+            check_function(
+                self.schedule, "schedule must be a function, such as CosineDecay(1.0, steps)"
+            )
+        check_whole("epochs", self.epochs)
+        check_whole("batch_size", self.batch_size)
+        if self.patience is not None:
+            check_whole("patience", self.patience)
+        check_range("min_delta", self.min_delta)
+        check_whole("selection_rounds", self.selection_rounds, least=0)
 
 
 def take_step(
-    learner: Network,
+    stack: Network,
     loss: Loss,
     optimizer: Optimizer,
     x: Array,
@@ -79,224 +104,253 @@ def take_step(
 ) -> Array:
     """Move every member once, by the gradient of its own batch; return the losses, (K,).
 
-    `learner` is a stack without its output layer, x (N, K, features), y_true (N, K, outputs) and
-    `weight` (N, K). A member whose numbers are not finite any more does not touch another one.
+    A member whose numbers are no longer finite does not affect the others.
+
+    Parameters
+    ----------
+    stack : Network
+        The members, without the activation of their output.
+    x : ndarray, shape (N, K, features)
+        A batch of N samples for each of the K members.
+    y_true : ndarray, shape (N, K, outputs)
+        Their targets.
+    weight : ndarray, shape (N, K), optional
+        How much each of them counts.
     """
     with np.errstate(all="ignore"):
-        losses, gradient = losses_and_gradient(loss, y_true, learner.forward(x), weight)
-        learner.backward_parameters(gradient)
-        optimizer.step(learner)
+        losses, gradient = losses_and_gradient(loss, y_true, stack.forward(x), weight)
+        stack.backward_parameters(gradient)
+        optimizer.step(stack)
     return losses
 
 
-class Training:
-    """The state of one training of all members.
+class EnsembleTrainer:
+    """Trains all members, and holds the state of this training.
 
     Parameters
     ----------
     network : Network
-        The whole stack. At the end it has the best values of each member.
-    shape, members
-        What it is made of.
+        The whole stack. After `run` it has the best values of each member.
+    architecture, members
+        What the stack was built from.
     orders : sequence of Generator
-        Where each member's order of the samples comes from.
-    plan : Plan
+        What draws the order of each member's samples.
+    options : FitOptions
         How to train.
 
     Attributes
     ----------
     running : list of int
         The members in the stack, in their order there.
-    idle : set of int
-        Those of them that do not learn any more, though what is computed for them moves them.
-    lost : dict of int to int
-        The epoch in which a member met NaN.
+    stopped : set of int
+        Those of them that no longer learn. The stack's steps still move them; nobody looks.
+    diverged : dict of int to int
+        Members that met NaN or infinity, and the epoch in which they did.
     history : dict of str to list of ndarray
-        The losses and scores of each epoch, (K,), NaN where a member did not learn any more.
+        The losses and scores of each epoch, (K,), NaN for a member that no longer learned.
     """
 
     def __init__(
         self,
         network: Network,
-        shape: Shape,
+        architecture: Architecture,
         members: Sequence[Member],
         orders: Sequence[np.random.Generator],
-        plan: Plan,
+        options: FitOptions,
     ) -> None:
         keep_freed_memory()
-        self.network, self.shape, self.members = network, shape, members
-        self.orders, self.plan = list(orders), plan
+        self.network, self.architecture, self.members = network, architecture, members
+        self.orders, self.options = list(orders), options
         self.running = list(range(len(members)))
-        self.idle: set[int] = set()
-        self.lost: dict[int, int] = {}
+        self.stopped: set[int] = set()
+        self.diverged: dict[int, int] = {}
+        scorer = options.scorer
         self.monitors = [
-            Monitor(plan.score.name, mode=plan.score.mode, min_delta=plan.min_delta)
-            for _ in members
+            Monitor(scorer.name, mode=scorer.mode, min_delta=options.min_delta) for _ in members
         ]
         self.history: dict[str, list[Array]] = {"loss": []}
         self.best = network.state()
-        self._learn(part_of(network, shape, members, self.running, output=False))
-        self.optimizer = self._optimizer()
+        self._use_stack(select_members(network, architecture, members, self.running, output=False))
+        self.optimizer = self._make_optimizer()
+
+    def change_options(self, options: FitOptions, members: Sequence[Member]) -> None:
+        """Go on with other options, and with other learning rates and weight decays.
+
+        The optimizer keeps its state if it is still of the same class; another one starts afresh.
+        """
+        self.options, self.members, before = options, members, self.optimizer
+        self.optimizer = self._make_optimizer()
+        if type(self.optimizer) is type(before):
+            self.optimizer.load_state(before.state())
 
     # ------------------------------------------------------------ the loop
 
-    def run(self, data: Data, validation: Data | None, folds: Sequence[Fold] | None = None) -> None:
-        """Train until all epochs are done, or no member learns any more.
+    def run(
+        self,
+        samples: Samples,
+        validation: Samples | None = None,
+        folds: Sequence[Fold] | None = None,
+    ) -> None:
+        """Train until all epochs are done, or until no member learns any more.
 
-        Each member is measured on `validation`, or on the part of `data` that its fold holds out.
+        Each member is validated on `validation`, or on the part of `samples` that its fold leaves
+        out.
         """
-        everything = np.arange(len(data))
+        everything = np.arange(len(samples))
         rows = [everything] * len(self.members) if folds is None else [train for train, _ in folds]
+        validated = validation is not None or folds is not None
         try:
-            for epoch in range(self.plan.epochs):
-                row = {"loss": self._epoch(data, rows, epoch)}
+            for epoch in range(self.options.epochs):
+                row = {"loss": self._epoch(samples, rows, epoch)}
                 if self.running:
-                    self._lose(self._finite(), epoch)
-                if validation is not None or folds is not None:
-                    scores = np.full(len(self.members), np.nan)
-                    if self.running:
-                        scores[self.running] = (
-                            self._scores(validation)
-                            if validation is not None
-                            else self._scores_of_folds(data, folds or ())
-                        )
-                    row["val_" + self.plan.score.name] = self._judge(scores, epoch)
+                    self._drop_diverged(self._finite_members(), epoch)
+                if validated:
+                    scores = self._scores(samples, validation, folds)
+                    row["val_" + self.options.scorer.name] = self._judge(scores, epoch)
                 for name, values in row.items():
                     self.history.setdefault(name, []).append(values)
-                hook = self.plan.on_epoch_end
+                hook = self.options.on_epoch_end
                 if (hook is not None and hook(epoch, row)) or not self.running:
                     break
-        finally:  # Ctrl-C, too, leaves the best values that there are
-            if validation is None and folds is None and self.running:
-                finite = zip(self.running, self._finite(), strict=True)
-                self._keep([k for k, fine in finite if fine])
+        finally:  # after Ctrl-C, too, the network has the best values so far
+            if not validated and self.running:
+                finite = zip(self.running, self._finite_members(), strict=True)
+                self._save_best([k for k, is_finite in finite if is_finite])
             self.network.load_state(self.best)
 
-    def _epoch(self, data: Data, rows_of: Sequence[Array], epoch: int) -> Array:
-        """Go once through each member's rows, in its own order; return the mean losses.
+    def _epoch(self, samples: Samples, rows_of: Sequence[Array], epoch: int) -> Array:
+        """Go once through each member's rows, in its own order; return the mean losses, (K,).
 
-        Where one has fewer rows than another, all take as many as that one has.
+        If one member has fewer rows than another, all take as many as that one has.
         """
         count = min(len(rows_of[k]) for k in self.running)
         orders = [self.orders[k].permutation(rows_of[k])[:count] for k in self.running]
         order = np.stack(orders, axis=1)
-        outputs_first = np.ascontiguousarray(data.targets.T)  # as rows_of wants them
+        targets = np.ascontiguousarray(samples.targets.T)  # (outputs, N), as `as_rows` wants them
         total, seen = np.full(len(self.members), np.nan), 0
         total[self.running] = 0
-        bounds = batch_bounds(count, self.plan.batch_size).tolist()
+        bounds = batch_bounds(count, self.options.batch_size).tolist()
         for start, stop in itertools.pairwise(bounds):
             rows = order[start:stop]  # (batch, members)
             losses = take_step(
-                self.learner,
-                self.plan.loss,
+                self.stack,
+                self.options.loss,
                 self.optimizer,
-                data.X.take(rows, axis=0),
-                outputs_first.take(rows, axis=1).transpose(1, 2, 0),
-                None if data.weight is None else data.weight.take(rows),
+                samples.X.take(rows, axis=0),
+                targets.take(rows, axis=1).transpose(1, 2, 0),
+                None if samples.weight is None else samples.weight.take(rows),
             )
             total[self.running] += losses * (stop - start)
             seen += stop - start
             if not all_finite(losses):
-                order = order[:, self._lose(np.isfinite(losses), epoch)]
+                order = order[:, self._drop_diverged(np.isfinite(losses), epoch)]
                 if not self.running:
                     break
-        total[list(self.idle)] = np.nan
+        total[list(self.stopped)] = np.nan
         return total / seen
 
-    def _scores(self, validation: Data) -> Array:
-        """Return how good each member in the stack is on the validation part."""
-        outputs = outputs_of(self.learner, self.shape.output_layer(), validation.X)
-        return self.plan.score(validation.y, validation.targets, outputs, validation.weight)
-
-    def _scores_of_folds(self, data: Data, folds: Sequence[Fold]) -> Array:
-        """Return how good each member in the stack is on the rows that its own fold holds out."""
-        held_out = [folds[k][1] for k in self.running]
-        x = data.X.take(side_by_side(held_out), axis=0)  # (n, members in the stack, features)
-        outputs = outputs_of(self.learner, self.shape.output_layer(), x)
-        scores = []
-        for place, rows in enumerate(held_out):
-            own = data.part(rows)
-            its_outputs = outputs[: len(rows), [place]]
-            scores.append(self.plan.score(own.y, own.targets, its_outputs, own.weight)[0])
-        return np.array(scores)
+    def _scores(
+        self, samples: Samples, validation: Samples | None, folds: Sequence[Fold] | None
+    ) -> Array:
+        """Return each member's score on its validation samples, (K,); NaN outside the stack."""
+        scores = np.full(len(self.members), np.nan)
+        if not self.running:
+            return scores
+        activation, score = self.architecture.output_activation(), self.options.scorer
+        if validation is not None:
+            outputs = predict_in_batches(self.stack, activation, validation.X)
+            scores[self.running] = score(
+                validation.y, validation.targets, outputs, validation.weight
+            )
+        elif folds is not None:
+            left_out = [folds[k][1] for k in self.running]
+            x = samples.X.take(as_columns(left_out), axis=0)  # (n, members, features)
+            outputs = predict_in_batches(self.stack, activation, x)
+            for place, (k, rows) in enumerate(zip(self.running, left_out, strict=True)):
+                own = samples.take(rows)
+                predicted = outputs[: len(rows), [place]]
+                scores[k] = score(own.y, own.targets, predicted, own.weight)[0]
+        return scores
 
     def _judge(self, scores: Array, epoch: int) -> Array:
-        """Keep what got better, stop what has not for too long; return the scores, (K,)."""
+        """Save members that improved, stop those out of patience; return the scores, (K,)."""
         finite = np.isfinite(scores[self.running])
-        scores[list(self.idle)] = np.nan
-        self._lose(finite, epoch)
-        learning = [k for k in self.running if k not in self.idle]
-        self._keep([k for k in learning if self.monitors[k].update(float(scores[k]), epoch)])
-        if self.plan.patience is not None:
-            self._stop([k for k in learning if self.monitors[k].waited >= self.plan.patience])
+        scores[list(self.stopped)] = np.nan
+        self._drop_diverged(finite, epoch)
+        learning = [k for k in self.running if k not in self.stopped]
+        self._save_best([k for k in learning if self.monitors[k].update(float(scores[k]), epoch)])
+        patience = self.options.patience
+        if patience is not None:
+            self._stop([k for k in learning if self.monitors[k].waited >= patience])
         return scores
 
     # ------------------------------------------------------------ members that stop
 
-    def _keep(self, members: Sequence[int]) -> None:
-        """Take the present values of these members as their best."""
+    def _save_best(self, members: Sequence[int]) -> None:
+        """Save the present values of these members as their best."""
         places = [self.running.index(k) for k in members]
-        for name, holder in self.holders.items():
-            self.best[name][members] = holder.value[places]
+        for name, tensor in self.tensors.items():
+            self.best[name][members] = tensor.value[places]
 
-    def _finite(self) -> Array:
-        """Return whether all values of each member that learns are finite."""
-        values = [holder.value for holder in self.holders.values()]
+    def _finite_members(self) -> Array:
+        """Return whether all values of each member in the stack are finite."""
+        values = [tensor.value for tensor in self.tensors.values()]
         each = [np.isfinite(value).reshape(len(value), -1).all(axis=1) for value in values]
         return np.logical_and.reduce(each)
 
     def _stop(self, members: Sequence[int]) -> None:
-        """Let these members learn no more; take out the idle ones if there are many."""
+        """Stop these members; take all stopped ones out of the stack if they are many."""
         for k in members:
-            self.idle.add(k)
-            # What is drawn for it from now on is nobody's: its own generators stay where they are.
+            self.stopped.add(k)
+            # What is drawn for it from now on is not used: its own generators stay as they are.
             self.orders[k] = copy.deepcopy(self.orders[k])
-            for layer in self.learner:
+            for layer in self.stack:
                 if isinstance(layer, StackedDropout):
                     place = self.running.index(k)
                     layer.rngs[place] = copy.deepcopy(layer.rngs[place])
-        if len(self.idle) >= IDLE * len(self.running):
-            self._go_on_with(np.array([k not in self.idle for k in self.running]))
+        if len(self.stopped) >= STOPPED_SHARE * len(self.running):
+            self._keep_in_stack(np.array([k not in self.stopped for k in self.running]))
 
-    def _lose(self, finite: Array, epoch: int) -> Array:
-        """Take out the members whose numbers are not finite; return where those left stood."""
-        lost = [k for k, fine in zip(self.running, finite, strict=True) if not fine]
-        self.lost |= {k: epoch for k in lost if k not in self.idle}
-        return self._go_on_with(finite)
+    def _drop_diverged(self, finite: Array, epoch: int) -> Array:
+        """Take out the members that are not finite; return the old places of the others."""
+        lost = [k for k, is_finite in zip(self.running, finite, strict=True) if not is_finite]
+        self.diverged |= {k: epoch for k in lost if k not in self.stopped}
+        return self._keep_in_stack(finite)
 
-    def _go_on_with(self, wanted: Array) -> Array:
-        """Build the stack anew with these members alone; return where they stood in the old one."""
-        places = np.flatnonzero(wanted)
+    def _keep_in_stack(self, kept: Array) -> Array:
+        """Rebuild the stack with these members only; return their places in the old one."""
+        places = np.flatnonzero(kept)
         if len(places) == len(self.running):
             return places
-        before, optimizer = self.learner, self.optimizer
+        before, optimizer = self.stack, self.optimizer
         own = [self.members[k] for k in self.running]
         self.running = [self.running[place] for place in places]
-        self.idle &= set(self.running)
+        self.stopped &= set(self.running)
         if self.running:
-            self._learn(part_of(before, self.shape, own, places.tolist(), output=False))
-            self.optimizer = self._optimizer()
+            chosen = places.tolist()
+            self._use_stack(select_members(before, self.architecture, own, chosen, output=False))
+            self.optimizer = self._make_optimizer()
             self.optimizer.load_state(state_of_members(optimizer, before, places))
         return places
 
-    def _learn(self, stack: Network) -> None:
-        """Take this stack as the one that learns."""
-        self.learner = stack
-        self.holders = holders_of(stack)  # found once: the walk takes as long as a step
+    def _use_stack(self, stack: Network) -> None:
+        """Train this stack from now on."""
+        self.stack = stack
+        self.tensors = named_tensors(stack)  # found once: searching takes as long as a step
 
-    def _optimizer(self) -> Optimizer:
-        """Return an optimizer with the rate and the decay of each member that learns."""
+    def _make_optimizer(self) -> Optimizer:
+        """Return an optimizer with the learning rate and weight decay of each running member."""
         members = [self.members[k] for k in self.running]
         decays = [member.weight_decay for member in members]
-        return self.plan.make_optimizer(
-            1.0 if self.plan.schedule is None else self.plan.schedule,
+        return self.options.optimizer(
+            1.0 if self.options.schedule is None else self.options.schedule,
             weight_decay=decays if any(decays) else 0.0,
             lr_multipliers={"*": [member.learning_rate for member in members]},
         )
 
 
 def state_of_members(optimizer: Optimizer, network: Network, places: Array) -> dict[str, Array]:
-    """Return an optimizer's state as it is for some members of its network."""
+    """Return the part of an optimizer's state that belongs to some members of its network."""
 
     def part(vector: Array) -> Array:
         parameters = network.named_parameters()
@@ -313,15 +367,16 @@ def state_of_members(optimizer: Optimizer, network: Network, places: Array) -> d
     }
 
 
-def outputs_of(learner: Network, last: Any, X: Array, batch_size: int = 256) -> Array:
-    """Return the outputs of a stack for samples (N, features) or (N, K, features).
+def predict_in_batches(
+    stack: Network, activation: Module | None, X: Array, batch_size: int = 256
+) -> Array:
+    """Return the predictions (N, K, outputs) of a stack for X (N, features) or (N, K, features).
 
-    They are (N, K, outputs). `last` is the output layer, which a learner goes without; where it is
-    none, it is left out.
+    `activation` is applied to what the stack returns: a stack that learns ends before its output's.
     """
     parts = []
     with np.errstate(all="ignore"):
         for start in range(0, len(X), batch_size):
-            y = learner.predict(X[start : start + batch_size])
-            parts.append(y if last is None else last.predict(y))
+            y = stack.predict(X[start : start + batch_size])
+            parts.append(y if activation is None else activation.predict(y))
     return np.concatenate(parts)

@@ -436,7 +436,7 @@ def cool(model: Ensemble | Network, temperature: float) -> None:
     calibrated as it stands.
     """
     if isinstance(model, Ensemble):
-        model.cool(temperature)
+        model.apply_temperature(temperature)
         return
     for parameter in in_a_row(model)[-2].parameters():
         parameter.value = parameter.value / temperature

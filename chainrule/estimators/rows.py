@@ -9,7 +9,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
 from chainrule.data import train_test_split
-from chainrule.ensemble.folds import Fold, split_into
+from chainrule.ensemble.folds import Fold, stratified_folds
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.estimators.targets import ClassTargets, OneClass
 from chainrule.parameter import Array
@@ -171,7 +171,7 @@ def folds_of(
         held_out = held_out_rows(len(y), share, labels, rng)
         return None if held_out is None else [(np.setdiff1d(np.arange(len(y)), held_out), held_out)]
     parts = min(max(2, round(1 / share)), len(y) // 2)
-    return split_into(parts, y if labels is None else labels, rng) if parts > 1 else None
+    return stratified_folds(parts, y if labels is None else labels, rng) if parts > 1 else None
 
 
 def held_out_rows(

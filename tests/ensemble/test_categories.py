@@ -42,7 +42,7 @@ def test_it_begins_with_an_embedding_of_each_members_own():
     assert [table.shape for table in first.tables] == [(3, 12, 3), (3, 5, 3)]
     assert ensemble.network[1].in_features == 2 + 2 * 3
     assert not np.array_equal(*first.tables[0].value[:2])
-    assert ensemble.shape.sizes == (4, 8, 1)
+    assert ensemble.architecture.sizes == (4, 8, 1)
 
 
 def test_it_learns_the_effects_of_categories():
@@ -105,7 +105,7 @@ def test_save_and_load(tmp_path, dtype):
     ensemble = build(dtype=dtype).fit(X, y, epochs=3)
     ensemble.save(path)
     again = Ensemble.load(path)
-    assert again.shape == ensemble.shape
+    assert again.architecture == ensemble.architecture
     np.testing.assert_array_equal(again.predict(X), ensemble.predict(X))
     members = ensemble.predict_members(X)
     np.testing.assert_array_equal(Network.load(path).predict(X), members)

@@ -20,6 +20,7 @@ from chainrule import (
     FileFormatError,
     Huber,
     InputError,
+    Linear,
     Lion,
     LossPerOutput,
     Member,
@@ -28,13 +29,16 @@ from chainrule import (
     Network,
     NotFiniteError,
     RAdam,
+    ReLU,
     RMSprop,
+    Softmax,
     StateError,
     check_module,
 )
 from chainrule.data.sources import batch_bounds
 from chainrule.ensemble import training
 from chainrule.errors import ChainruleError
+from chainrule.initializers import KaimingUniform
 from chainrule.metrics import accuracy
 
 
@@ -291,7 +295,7 @@ def test_when_idle_members_are_taken_out_changes_nothing(share, monkeypatch):
     X, y = table(100)
     found = []
     for idle in (share, 1 / 8):
-        monkeypatch.setattr(training, "IDLE", idle)
+        monkeypatch.setattr(training, "STOPPED_SHARE", idle)
         ensemble = Ensemble([4, 8, 3], various(9), seed=0)
         data = {"validation_data": (X[:30], y[:30]), "batch_size": 10, "patience": 2}
         histories = [ensemble.fit(X[30:], y[30:], epochs=30, **data).history for _ in range(2)]
@@ -437,10 +441,24 @@ def test_save_and_load(tmp_path, dtype):
     np.testing.assert_array_equal(stack.predict(X), ensemble.predict_members(X))
 
 
+@pytest.mark.parametrize(
+    "initialization", ["zero", KaimingUniform(), lambda shape, rng: np.ones(shape)]
+)
+def test_members_are_initialized_as_layers_are(tmp_path, initialization):
+    ensemble = Ensemble([4, 6, 3], 2, initialization=initialization, seed=0)
+    for member, network in zip(ensemble.members, ensemble.networks(), strict=True):
+        own = Network([Linear(4, 6), ReLU(), Linear(6, 3), Softmax()], seed=member.seed,
+                      initialization=initialization)  # fmt: skip
+        np.testing.assert_array_equal(network.flat.values, own.flat.values)
+    ensemble.save(tmp_path / "ensemble.npz")
+    again = Ensemble.load(tmp_path / "ensemble.npz")
+    np.testing.assert_array_equal(again.predict(X), ensemble.predict(X))
+
+
 def test_a_file_of_something_else(tmp_path):
     file = tmp_path / "network.npz"
     Network([4, 3], seed=0).save(file)
-    with pytest.raises(FileFormatError, match="holds a network and no ensemble"):
+    with pytest.raises(FileFormatError, match="holds a network, not an ensemble"):
         Ensemble.load(file)
 
 
@@ -460,10 +478,10 @@ def test_a_file_of_something_else(tmp_path):
 )
 def test_a_file_that_does_not_fit_together(tmp_path, damage):
     ensemble = Ensemble([4, 6, 3], 2, seed=0)
-    told = ensemble._description()
-    damage(told)
-    ensemble.network.metadata = {"ensemble": told}
-    ensemble.network.save(tmp_path / "damaged.npz")
+    ensemble.save(tmp_path / "ensemble.npz")
+    network = Network.load(tmp_path / "ensemble.npz")
+    damage(network.metadata["ensemble"])
+    network.save(tmp_path / "damaged.npz")
     with pytest.raises(StateError):
         Ensemble.load(tmp_path / "damaged.npz")
 
@@ -510,9 +528,12 @@ def test_members_in_every_form():
         (lambda: Ensemble([4, 0, 3], 2), "sizes must be a sequence of whole numbers"),
         (lambda: Ensemble([4, 3], 0), "members must be a whole number of at least 1, got 0"),
         (lambda: Ensemble([4, 3], []), "needs at least one member"),
-        (lambda: Ensemble([4, 3], "many"), "members must be their number, or a list"),
+        (lambda: Ensemble([4, 3], "many"), "members must be a number, or a list"),
         (lambda: Ensemble([4, 3], [3]), r"members\[0\] must be a dict, got 3"),
-        (lambda: Ensemble([4, 3], [{}, {"lr": 1}]), r"members\[1\] has \['lr'\]; what a member"),
+        (
+            lambda: Ensemble([4, 3], [{}, {"lr": 1}]),
+            r"members\[1\] has \['lr'\]; a member's options are",
+        ),
         (lambda: Ensemble([4, 3], [{"learning_rate": 0}]), r"members\[0\]: learning_rate must be"),
         (lambda: Ensemble([4, 3], [{"weight_decay": -1}]), r"members\[0\]: weight_decay must be"),
         (lambda: Ensemble([4, 3], [{"dropout": 1}]), r"members\[0\]: dropout must be"),
@@ -522,7 +543,8 @@ def test_members_in_every_form():
         (lambda: Ensemble([4, 1], 2), "A softmax over one output is always 1"),
         (lambda: Ensemble([4, 3], 2, dtype="int8"), "dtype must be float32 or float64"),
         (lambda: Ensemble([4, 3], 2, initialization="magic"), "Unknown initialization 'magic'"),
-        (lambda: Ensemble([4, 3], 2, initialization=len), "initialization must be a name"),
+        (lambda: Ensemble([4, 3], 2, initialization=3), "initialization must be a name"),
+        (lambda: Ensemble([4, 3], 2, batch_norm="no"), "batch_norm must be True or False"),
     ],
 )
 def test_options_that_make_no_ensemble(build, message):
@@ -552,7 +574,7 @@ HOLES = np.where(np.arange(20)[:, None] == 7, np.nan, X)
         ((X, Y), {"sample_weight": [1]}, "1 sample weights for 20 samples"),
         ((X, Y), {"epochs": 0}, "epochs must be a whole number"),
         ((X, Y), {"batch_size": 0}, "batch_size must be a whole number"),
-        ((X, Y), {"patience": 3}, "patience needs something to watch"),
+        ((X, Y), {"patience": 3}, "patience needs a validation"),
         ((X, Y), {"patience": 0, "validation_split": 0.2}, "patience must be a whole number"),
         ((X, Y), {"validation_split": 1.0}, "validation_split must be"),
         ((X, Y), {"validation_split": 0.2, "validation_data": (X, Y)}, "Give one of"),
@@ -566,9 +588,13 @@ HOLES = np.where(np.arange(20)[:, None] == 7, np.nan, X)
             {"loss": CategoricalCrossEntropy(from_logits=True, class_weight={0: 2.0})},
             "Give class_weight to fit",
         ),
-        ((X, Y), {"loss": LossPerOutput({"y": Huber()})}, "one output, and .* for several"),
+        (
+            (X, Y),
+            {"loss": LossPerOutput({"y": Huber()})},
+            "one output; .* for networks with several",
+        ),
         ((X, Y), {"label_smoothing": 1.5}, "label_smoothing must be"),
-        ((X, Y), {"optimizer": Adam()}, "optimizer must be the class of one"),
+        ((X, Y), {"optimizer": Adam()}, "optimizer must be the class of an optimizer"),
         ((X, Y), {"schedule": 0.5}, "schedule"),
     ],
 )

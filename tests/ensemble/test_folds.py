@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule import ConfigurationError, Ensemble, InputError, Network
-from chainrule.ensemble.folds import folds_from, side_by_side, split_into
+from chainrule.ensemble.folds import as_columns, member_folds, stratified_folds
 from chainrule.metrics import accuracy, mean_absolute_error
 
 
@@ -20,7 +20,7 @@ RNG = np.random.default_rng
 @pytest.mark.parametrize("count", [10, 11, 13])
 def test_parts_hold_every_sample_once_and_are_alike(count):
     y = np.arange(count) % 2
-    folds = split_into(5, y, RNG(0))
+    folds = stratified_folds(5, y, RNG(0))
     held_out = np.concatenate([part for _, part in folds])
     assert sorted(held_out) == list(range(count))
     for train, part in folds:
@@ -31,32 +31,36 @@ def test_parts_hold_every_sample_once_and_are_alike(count):
 
 def test_classes_and_numbers_are_spread_evenly():
     y = RNG(1).permutation(np.repeat([0, 1, 2], [50, 30, 20]))
-    counts = [np.bincount(y[part], minlength=3) for _, part in split_into(10, y, RNG(0))]
+    counts = [np.bincount(y[part], minlength=3) for _, part in stratified_folds(10, y, RNG(0))]
     assert np.sum(counts, axis=0).tolist() == [50, 30, 20]
     assert np.ptp(counts, axis=0).max() <= 1
     numbers = RNG(2).standard_normal((100, 1))
-    means = [numbers[part].mean() for _, part in split_into(5, numbers, RNG(0))]
+    means = [numbers[part].mean() for _, part in stratified_folds(5, numbers, RNG(0))]
     at_random = [numbers[RNG(s).permutation(100)[:20]].mean() for s in range(20)]
     assert np.std(means) < 0.3 * np.std(at_random)
 
 
 def test_members_take_the_parts_in_turn():
-    folds = folds_from(3, np.arange(9) % 2, 7, RNG(0))
+    folds = member_folds(3, np.arange(9) % 2, 7, RNG(0))
     assert len(folds) == 7
     for k in (3, 4, 5, 6):
         assert np.array_equal(folds[k][1], folds[k - 3][1])
     given = [(np.array([0, 1]), np.array([2])), ([1, 2], [0])]
-    assert [list(part) for _, part in folds_from(given, np.arange(3), 3, RNG(0))] == [[2], [0], [2]]
+    assert [list(part) for _, part in member_folds(given, np.arange(3), 3, RNG(0))] == [
+        [2],
+        [0],
+        [2],
+    ]
 
 
-def test_rows_side_by_side():
-    columns = side_by_side([np.array([3, 4, 5]), np.array([7])])
+def test_rows_as_columns():
+    columns = as_columns([np.array([3, 4, 5]), np.array([7])])
     assert columns.tolist() == [[3, 7], [4, 7], [5, 7]]
 
 
 def test_a_member_learns_nothing_from_its_own_part():
     X, y = table(60)
-    folds = split_into(4, y, RNG(0))
+    folds = stratified_folds(4, y, RNG(0))
     wrong = y.copy()
     wrong[folds[1][1]] = (y[folds[1][1]] + 1) % 3  # only member 1 does not learn from these
 
@@ -72,7 +76,7 @@ def test_a_member_learns_nothing_from_its_own_part():
 
 def test_each_member_is_measured_on_its_own_part_and_keeps_its_best():
     X, y = table()
-    folds = split_into(3, y, RNG(0))
+    folds = stratified_folds(3, y, RNG(0))
     ensemble = Ensemble([4, 10, 3], 3, seed=1)
     ensemble.fit(X, y, epochs=12, cv=folds, metric="accuracy")
     outputs = ensemble.predict_members(X)
@@ -85,7 +89,7 @@ def test_each_member_is_measured_on_its_own_part_and_keeps_its_best():
 
 def test_out_of_fold_predictions_are_of_members_that_have_not_seen_the_sample():
     X, y = table()
-    folds = split_into(4, y, RNG(0))
+    folds = stratified_folds(4, y, RNG(0))
     ensemble = Ensemble([4, 10, 3], 8, seed=1).fit(X, y, epochs=10, cv=folds)
     outputs = ensemble.predict_members(X)
     for fold, (_, part) in enumerate(folds):
@@ -129,7 +133,7 @@ def test_numbers_and_weights():
 
 def test_one_network_with_its_own_fold_is_that_network_with_these_data():
     X, y = table()
-    train, part = split_into(4, y, RNG(0))[0]
+    train, part = stratified_folds(4, y, RNG(0))[0]
     one, other = (Ensemble([4, 8, 3], 1, seed=0, dtype="float64") for _ in range(2))
     one.fit(X, y, epochs=5, cv=[(train, part)])
     other.fit(X[train], y[train], epochs=5, validation_data=(X[part], y[part]))
@@ -146,7 +150,7 @@ def test_one_network_with_its_own_fold_is_that_network_with_these_data():
         (101, InputError, "cannot be made of 100 samples"),
         ("kfold", ConfigurationError, "cv"),
         ([], ConfigurationError, "no fold"),
-        ([3, 4], ConfigurationError, "cv must be a number of parts"),
+        ([3, 4], ConfigurationError, "cv must be the number of folds"),
         ([([0, 1], [])], ConfigurationError, "row numbers"),
         ([([0.0, 1.0], [2.0])], ConfigurationError, "row numbers"),
         ([([0, 1], [100])], InputError, "outside the 100"),

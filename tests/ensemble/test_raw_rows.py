@@ -1,12 +1,22 @@
 """An ensemble that knows how its rows were prepared, goes on, changes type, and is calibrated."""
 
 import copy
+import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
 
-from chainrule import Ensemble, Standardizer, TablePreparation
-from chainrule.errors import ConfigurationError
+from chainrule import (
+    SGD,
+    AdamW,
+    Ensemble,
+    Huber,
+    MeanSquaredError,
+    Standardizer,
+    TablePreparation,
+)
+from chainrule.errors import ConfigurationError, NotFiniteError
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(50, 20, (60, 4))
@@ -67,7 +77,7 @@ def test_a_temperature_divides_the_logits_of_every_member(output):
     ensemble = Ensemble([4, 6, 3], 2, output=output, seed=1, dtype="float64")
     x = (X - 50) / 20
     cooled = copy.deepcopy(ensemble)
-    cooled.cool(2.5)
+    cooled.apply_temperature(2.5)
     p, q = ensemble.predict_members(x), cooled.predict_members(x)
     if output == "softmax":
         expected = p ** (1 / 2.5)
@@ -77,7 +87,7 @@ def test_a_temperature_divides_the_logits_of_every_member(output):
     np.testing.assert_allclose(q, expected, rtol=1e-10)
     np.testing.assert_allclose(cooled.predict(x), expected.mean(axis=1), rtol=1e-10)
     with pytest.raises(ConfigurationError, match="temperature must be a number with 0 <"):
-        cooled.cool(0.0)
+        cooled.apply_temperature(0.0)
 
 
 @pytest.mark.parametrize("members", [1, 3])
@@ -92,6 +102,51 @@ def test_so_many_calls_of_partial_fit_are_so_many_epochs_of_fit(members):
         in_parts.partial_fit(x, CLASSES, batch_size=16, sample_weight=weight)
     np.testing.assert_array_equal(at_once.predict(x), in_parts.predict(x))
     np.testing.assert_array_equal(at_once.history["loss"], in_parts.history["loss"])
+
+
+@pytest.mark.parametrize(
+    "change", [{"loss": Huber(0.1)}, {"optimizer": SGD}, {"optimizer": partial(AdamW, beta2=0.5)}]
+)
+def test_options_of_a_later_partial_fit_take_effect(change):
+    x, y = (X - 50) / 20, (Y - Y.mean()) / Y.std()
+    changed, unchanged, told_again = (
+        Ensemble([4, 8, 1], 2, output="linear", seed=0).partial_fit(x, y) for _ in range(3)
+    )
+    changed.partial_fit(x, y, **change)
+    unchanged.partial_fit(x, y)
+    told_again.partial_fit(x, y, loss=MeanSquaredError(), optimizer=lambda *a, **k: AdamW(*a, **k))
+    assert not np.array_equal(changed.predict(x), unchanged.predict(x))
+    np.testing.assert_array_equal(told_again.predict(x), unchanged.predict(x))
+
+
+def test_a_later_partial_fit_keeps_the_options_it_is_not_given():
+    x, smoothing = (X - 50) / 20, {"label_smoothing": 0.2, "optimizer": SGD}
+    once, each_time = (Ensemble([4, 8, 2], 2, seed=0) for _ in range(2))
+    once.partial_fit(x, CLASSES, **smoothing).partial_fit(x, CLASSES)
+    each_time.partial_fit(x, CLASSES, **smoothing).partial_fit(x, CLASSES, **smoothing)
+    np.testing.assert_array_equal(once.predict(x), each_time.predict(x))
+    plain = Ensemble([4, 8, 2], 2, seed=0).partial_fit(x, CLASSES, **smoothing)
+    plain.partial_fit(x, CLASSES, label_smoothing=0.0)
+    assert not np.array_equal(plain.predict(x), once.predict(x))
+
+
+def test_changed_learning_rates_of_the_members_take_effect():
+    x = (X - 50) / 20
+    ensemble = Ensemble([4, 8, 2], 2, seed=0).partial_fit(x, CLASSES)
+    before = ensemble.predict_members(x)
+    first, second = ensemble.members
+    ensemble.members = (dataclasses.replace(first, learning_rate=1e-12), second)
+    after = ensemble.partial_fit(x, CLASSES).predict_members(x)
+    np.testing.assert_allclose(after[:, 0], before[:, 0], rtol=1e-6)
+    assert np.abs(after[:, 1] - before[:, 1]).max() > 1e-3
+
+
+def test_partial_fit_starts_afresh_after_all_members_diverged():
+    x = (X - 50) / 20
+    ensemble = Ensemble([4, 8, 2], [{"learning_rate": 1e30}], seed=0)
+    for _ in range(2):
+        with pytest.raises(NotFiniteError, match="All 1 members"):
+            ensemble.partial_fit(x, CLASSES, batch_size=8, optimizer=SGD)
 
 
 def test_partial_fit_takes_other_rows_and_other_sizes_of_batches():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from chainrule import CategoricalCrossEntropy, Ensemble, MeanSquaredError
-from chainrule.ensemble.objective import Score
-from chainrule.ensemble.selection import greedy_choice
+from chainrule.ensemble.scorer import Scorer
+from chainrule.ensemble.selection import greedy_selection
 from chainrule.metrics import accuracy
 
 
@@ -30,8 +30,8 @@ def test_against_a_choice_by_hand(seed):
     noise = rng.standard_normal((40, 7, 2)) * rng.uniform(0.2, 2, (7, 1))
     outputs = y[:, np.newaxis] + noise
     loss = MeanSquaredError()
-    rule = Score("loss", None, loss, False)
-    found = greedy_choice(outputs, lambda p: rule(y, y, p, None), rule, 20)
+    rule = Scorer("loss", None, loss, False)
+    found = greedy_selection(outputs, lambda p: rule(y, y, p, None), rule, 20)
     expected, best = by_hand(outputs, lambda p: loss.forward(y, p), 20)
     np.testing.assert_allclose(found, expected)
     mean = np.einsum("nkc,k->nc", outputs, found)
@@ -44,18 +44,18 @@ def test_a_metric_that_grows_and_one_member():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 3, 60)
     outputs = rng.dirichlet(np.ones(3), (60, 5)) + 0.3 * np.eye(3)[y][:, np.newaxis]
-    rule = Score("accuracy", None, CategoricalCrossEntropy(), False)
-    found = greedy_choice(outputs, lambda p: rule(y, y, p, None), rule, 15)
+    rule = Scorer("accuracy", None, CategoricalCrossEntropy(), False)
+    found = greedy_selection(outputs, lambda p: rule(y, y, p, None), rule, 15)
     expected, _ = by_hand(outputs, lambda p: -accuracy(y, p), 15)
     np.testing.assert_allclose(found, expected)
-    assert greedy_choice(outputs[:, :1], lambda p: rule(y, y, p, None), rule, 9) == [1.0]
+    assert greedy_selection(outputs[:, :1], lambda p: rule(y, y, p, None), rule, 9) == [1.0]
 
 
 def test_a_member_that_is_not_finite_is_never_chosen():
     y = np.zeros((10, 1))
     outputs = np.stack([np.full((10, 1), np.nan), np.ones((10, 1)), np.full((10, 1), 0.5)], axis=1)
-    rule = Score("rmse", None, MeanSquaredError(), False)
-    found = greedy_choice(outputs, lambda p: rule(y, y, p, None), rule, 3)
+    rule = Scorer("rmse", None, MeanSquaredError(), False)
+    found = greedy_selection(outputs, lambda p: rule(y, y, p, None), rule, 3)
     assert found.tolist() == [0, 0, 1]
 
 
@@ -81,7 +81,7 @@ def test_weights_of_the_validation_part_count():
     y = rng.standard_normal((30, 1))
     outputs = np.stack([np.where(np.arange(30)[:, None] < 15, y, 5.0), y + 1], axis=1)
     loss = MeanSquaredError()
-    rule = Score("loss", None, loss, False)
+    rule = Scorer("loss", None, loss, False)
     scores = rule(y, y, outputs, np.r_[np.ones(15), np.zeros(15)])
     assert scores == pytest.approx([0, 1])
     expected = [

@@ -1,0 +1,93 @@
+"""Scorer: how good each member is on validation samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule.checks import check_function
+from chainrule.ensemble.objective import losses_of_members
+from chainrule.errors import ConfigurationError
+from chainrule.loss_functions import Loss, MeanSquaredError
+from chainrule.metrics import accuracy
+from chainrule.parameter import Array
+from chainrule.training.monitor import better_is
+
+Metric = Callable[[Any, Any], float]
+
+
+def root_mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+    """Return the square root of the mean of (y_pred - y_true)²."""
+    return math.sqrt(MeanSquaredError().forward(y_true, y_pred))
+
+
+METRICS: dict[str, Metric] = {"accuracy": accuracy, "rmse": root_mean_squared_error}
+
+
+class Scorer:
+    """Scores every member by one metric.
+
+    Parameters
+    ----------
+    metric : str or callable
+        ``"loss"``, ``"accuracy"``, ``"rmse"``, or a function (y_true, y_pred) -> float.
+    mode : {"min", "max"}, optional
+        Whether smaller or larger is better, if a function's name does not say so.
+    loss : Loss
+        The loss, computed from predictions.
+    multilabel : bool
+        Whether each output answers a question of its own, so that all answers count in an accuracy.
+    """
+
+    def __init__(
+        self, metric: str | Metric, mode: str | None, loss: Loss, multilabel: bool
+    ) -> None:
+        if isinstance(metric, str):
+            if metric not in ("loss", *METRICS):
+                raise ConfigurationError(
+                    f"metric must be 'loss', 'accuracy', 'rmse' or a function; got {metric!r}."
+                )
+            self.name, self.function = metric, METRICS.get(metric)
+        else:
+            check_function(metric, "metric must be a name or a function (y_true, y_pred)")
+            self.name, self.function = getattr(metric, "__name__", "metric"), metric
+        self.mode = better_is(self.name, mode)
+        self.loss = loss
+        self.flat = multilabel and metric == "accuracy"
+
+    def __call__(self, y: Array, y_true: Array, y_pred: Array, weight: Array | None) -> Array:
+        """Return each member's score, (K,); NaN if its predictions are not finite.
+
+        Parameters
+        ----------
+        y : ndarray
+            The targets as they were given, for a metric.
+        y_true : ndarray, shape (N, outputs)
+            The targets as rows, for the loss.
+        y_pred : ndarray, shape (N, K, outputs)
+            The predictions of K members.
+        weight : ndarray, shape (N,), or None
+            How much each sample counts in the loss.
+        """
+        if self.function is None:
+            return losses_of_members(self.loss, y_true, y_pred, weight)
+        scores = np.full(y_pred.shape[1], np.nan)
+        for k in range(len(scores)):
+            own = y_pred[:, k]
+            if np.isfinite(own).all():
+                pair = (y.reshape(-1), own.reshape(-1)) if self.flat else (y, own)
+                scores[k] = self.function(*pair)
+        return scores
+
+    def best(self, scores: Array) -> int:
+        """Return the index of the best score; NaN is worse than every number."""
+        sign = 1 if self.mode == "min" else -1
+        return int(np.argmin(np.where(np.isnan(scores), np.inf, sign * scores)))
+
+    def better(self, score: float, other: float) -> bool:
+        """Whether a score is better than another one."""
+        return score < other if self.mode == "min" else score > other

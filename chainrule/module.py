@@ -19,12 +19,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
+from chainrule.checks.constructor import arguments, constructor_arguments
 from chainrule.door import put_in_front
-from chainrule.errors import BackwardError, FileFormatError, ModuleError, ShapeError, StateError
+from chainrule.errors import BackwardError, ModuleError, ShapeError, StateError
 from chainrule.hints import OF_MODULES, hinting, missing
 from chainrule.parameter import Array, Buffer, Initializer, Parameter
-from chainrule.storage.architecture import arguments, constructor_arguments
-from chainrule.storage.module_file import Described, read_module, write_module
 
 NO_FORWARD = (
     "there is no forward pass for this backward. Call forward(x) first; each forward pass allows "
@@ -210,7 +209,9 @@ class Module:
 
         The file is written atomically and holds no pickle. It needs NumPy alone to be read.
         """
-        write_module(path, named_modules(self), self.state(), Module.library_classes)
+        from chainrule.storage.module_file import save_module
+
+        save_module(self, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], modules: Sequence[type[Module]] = ()) -> Self:
@@ -231,24 +232,9 @@ class Module:
         StateError
             Values and architecture in the file do not fit together.
         """
-        return cls._load(path, modules)[0]
+        from chainrule.storage.module_file import load_module
 
-    @classmethod
-    def _load(
-        cls, path: str | os.PathLike[str], modules: Sequence[type[Module]]
-    ) -> tuple[Self, dict[str, Any], dict[str, Described]]:
-        """Return the module, and what else was written about it: metadata and preparations."""
-        custom = {kind.__name__: kind for kind in modules if issubclass(kind, Module)}
-        module, values, metadata, preparations = read_module(
-            path, Module.library_classes, custom, named_modules
-        )
-        if not isinstance(module, cls):
-            raise FileFormatError(f"{path} holds a {type(module).__name__}, not a {cls.__name__}.")
-        kinds = {array.dtype for array in values.values() if array.dtype.kind == "f"}
-        if len(kinds) == 1 and kinds <= {np.dtype(np.float32), np.dtype(np.float64)}:
-            cast(module, kinds.pop())
-        module.load_state(values)
-        return module, metadata, preparations
+        return load_module(cls, path, modules)[0]
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave a half-done pass and a watcher behind: a copy starts without them."""

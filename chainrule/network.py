@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import itertools
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Self
@@ -16,7 +15,6 @@ from numpy.typing import DTypeLike
 from chainrule import module as tree
 from chainrule.checks import (
     all_finite,
-    check_instance,
     check_numbers,
     check_range,
     check_seed,
@@ -27,7 +25,6 @@ from chainrule.door import inside
 from chainrule.errors import (
     BackwardError,
     ConfigurationError,
-    FileFormatError,
     InputError,
     ShapeError,
 )
@@ -46,14 +43,11 @@ from chainrule.layers.linear import Linear
 from chainrule.layers.memory_format import contiguous, in_format, is_batch_last
 from chainrule.module import NO_FORWARD, Module
 from chainrule.parameter import Array, FlatParameters, Initializer
-from chainrule.preparation.base import Preparation, read_preparation, write_preparation
+from chainrule.preparation.base import Preparation, check_preparations
 from chainrule.pytree import PyTree, is_tuple, tree_map
-from chainrule.storage.module_file import write_module
+from chainrule.storage.module_file import load_network, save_network
 from chainrule.summary import html_of_network, summarize
 from chainrule.summary.display import Shown
-
-PREPARATIONS = ("preparation", "target_preparation")
-"""The attributes that hold them; a file uses the same names."""
 
 
 class Network(Module):
@@ -263,7 +257,7 @@ class Network(Module):
                 "= Standardizer().fit(X_train), or what else its training rows went through, "
                 "before network.save(path); or give prepared rows to network.predict."
             )
-        _check_preparations(rows, targets)
+        check_preparations(rows, targets)
         try:
             y = self.predict(X if rows is None else rows.transform(X), **inputs)
         except ShapeError as error:
@@ -425,32 +419,14 @@ class Network(Module):
 
         All else that is given here goes into `metadata`, and all of `metadata` into the file.
         """
-        _check_preparations(preparation, target_preparation)
-        if preparation is not None:
-            self.preparation = preparation
-        if target_preparation is not None:
-            self.target_preparation = target_preparation
-        if class_names is not None:
-            self.metadata["class_names"] = [str(name) for name in class_names]
-        if metrics is not None:
-            self.metadata["metrics"] = metrics
-        self.metadata["version"] = sys.modules[__package__].__version__
-        write_module(
+        save_network(
+            self,
             path,
-            tree.named_modules(self),
-            self.state(),
-            Module.library_classes,
-            self.metadata,
-            self._described_preparations(),
+            class_names=class_names,
+            preparation=preparation,
+            target_preparation=target_preparation,
+            metrics=metrics,
         )
-
-    def _described_preparations(self) -> dict[str, Any]:
-        _check_preparations(self.preparation, self.target_preparation)
-        return {
-            name: write_preparation(getattr(self, name))
-            for name in PREPARATIONS
-            if getattr(self, name) is not None
-        }
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], modules: Sequence[type[Module]] = ()) -> Self:
@@ -458,14 +434,7 @@ class Network(Module):
 
         See `Module.load`.
         """
-        network, metadata, described = cls._load(path, modules)
-        network.metadata = metadata
-        unknown = sorted(set(described) - set(PREPARATIONS))
-        if unknown:
-            raise FileFormatError(f"The file holds preparations {unknown}, which no network has.")
-        for name, parts in described.items():
-            setattr(network, name, read_preparation(*parts))
-        return network
+        return load_network(cls, path, modules)
 
     def summary(self, sample_shape: Any = None) -> Shown:
         """Return a table of layers, output shapes, parameters and memory.
@@ -496,15 +465,6 @@ class Network(Module):
     def __getstate__(self) -> dict[str, Any]:
         """Leave a half-done pass and the flat vectors behind; a copy makes vectors of its own."""
         return {**super().__getstate__(), "_flat": None, "_output": None}
-
-
-def _check_preparations(*preparations: Any) -> None:
-    """Refuse what is neither a preparation nor None."""
-    for name, preparation in zip(PREPARATIONS, preparations, strict=True):
-        if preparation is not None:
-            check_instance(
-                preparation, Preparation, f"{name} must be a Preparation, such as Standardizer()"
-            )
 
 
 def body_of(network: Network, layers: Any) -> tuple[Module, bool]:

@@ -25,14 +25,14 @@ ORDER = [
     "checks",
     "parameter",
     "pytree",
-    "storage",
-    "preparation",
     "door",
     "hints",
     "module",
     "watching",
     "initializers",
     "layers",
+    "preparation",
+    "storage",
     "summary",
     "network",
     "loss_functions",
@@ -52,6 +52,9 @@ ORDER = [
     "command",
     "__main__",
 ]
+LATE = {"module": {"storage.module_file"}}
+"""What a file imports from below it, inside the functions that need it: a module saves itself."""
+
 CORE = ORDER[: ORDER.index("diagnosis") + 1]
 """From errors to diagnosis: NumPy and the standard library are all that is imported, ever."""
 
@@ -117,7 +120,7 @@ def imports(name: str, tree: ast.AST | None = None) -> set[str]:
 def own(name: str) -> set[str]:
     """Return which of the package's files a file imports, such as "layers.linear"."""
     mine = {dotted for dotted in imports(name) if dotted.split(".")[0] == "chainrule"}
-    return {inside_package(dotted) for dotted in mine}
+    return {inside_package(dotted) for dotted in mine} - LATE.get(name, set())
 
 
 def foreign(name: str, tree: ast.AST | None = None) -> set[str]:

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import check_instance, check_whole
+from chainrule.checks.constructor import arguments
 from chainrule.errors import ConfigurationError, InputError, ModuleError, ShapeError
 from chainrule.layers.joins import Add, Concatenate
 from chainrule.layers.sharing import Gradients, Saved, Sharing
 from chainrule.module import Module
 from chainrule.parameter import Array
-from chainrule.storage.architecture import arguments
 
 __all__ = ["Parallel", "Residual", "Sequential"]
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from inspect import signature
 from typing import Any, ClassVar, Self
 
+from chainrule.checks import check_instance
+from chainrule.checks.constructor import arguments
 from chainrule.errors import ChainruleError, ConfigurationError, FileFormatError, InputError
 from chainrule.parameter import Array
-from chainrule.storage.architecture import arguments
-from chainrule.storage.schema import shortly
 
 
 class Preparation:
@@ -116,6 +116,15 @@ class Preparation:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
+def check_preparations(preparation: Any, target_preparation: Any) -> None:
+    """Raise ConfigurationError for what is neither a Preparation nor None."""
+    given = {"preparation": preparation, "target_preparation": target_preparation}
+    for name, value in given.items():
+        if value is not None:
+            expected = f"{name} must be a Preparation, such as Standardizer()"
+            check_instance(value, Preparation, expected)
+
+
 # ---------------------------------------------------------------- in a file
 
 
@@ -139,7 +148,7 @@ def read_preparation(description: Any, arrays: Mapping[str, Array]) -> Preparati
     kind = Preparation.library_classes.get(name) if isinstance(name, str) else None
     if kind is None:
         raise FileFormatError(
-            f"The file needs the preparation {shortly(name)}. This chainrule has none of that "
+            f"The file needs the preparation {name!r:.60}. This chainrule has none of that "
             "name; a newer one may."
         )
     rest = {key: value for key, value in description.items() if key != "class"}

@@ -1,352 +1,286 @@
-"""A module's architecture as data: class names and arguments, to JSON and back.
+"""A module's architecture as plain data (class names and arguments), and back.
 
-Only classes that stand in a table given by the caller are built, with arguments that are plain
-values. So a file can never cause an import, nor a call of anything but these constructors.
+Only chainrule's own modules and the classes that the caller passes are built, with plain values as
+arguments. So a file can never cause an import, nor a call of anything but these constructors.
 
-A module that stands at several places is described once, and referred to by its number at the
-others: modules are numbered in the order in which their descriptions end.
+A module used in several places is described once, and referred to by its number elsewhere. Modules
+are numbered in the order in which their descriptions end.
 
-A description out of a file is looked at from end to end before anything is built of it.
+`check` reads a description from end to end before anything is built from it, and before it is
+written: whatever cannot be loaded is not saved.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping
-from functools import cache
-from typing import Any, NoReturn, TypeGuard
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 import numpy as np
 
+from chainrule.checks.constructor import arguments, constructor_arguments
 from chainrule.errors import ConfigurationError, FileFormatError
+from chainrule.layers.graph import Node
+from chainrule.module import Module
 from chainrule.parameter import limited_memory
-from chainrule.storage.schema import shortly
+from chainrule.storage.schema import anything, dict_of, list_of, record, shortly, text, truth
 
 DEEPEST = 100
-"""How deep modules and values may be nested in a file."""
+"""How deep modules and values may be nested."""
 
 LARGEST_NUMBER = 10_000_000
-"""A whole number in an architecture may be this large, or as large as the file has values."""
+"""An integer in an architecture may be this large, or as large as the file's arrays in bytes."""
 
 MOST_USES = 50_000
-"""How many uses of modules there may be in a file, and `USES_OF_AN_ARRAY` more for each array."""
+"""How many uses of modules there may be, and `USES_OF_AN_ARRAY` more for each array in the file."""
 
 USES_OF_AN_ARRAY = 20
 
 LONGEST_REASON = 300
-"""Characters of why something cannot be built: a constructor may show all that it was given."""
+"""Characters of a constructor's error message, which may quote all that it was given."""
 
-Classes = Mapping[str, type[Any]]
+Classes = Mapping[str, type[Module]]
+
+MODULE = record(**{"class": text, "custom": truth, "arguments": dict_of(anything)})
+
+NODE = record(
+    module=record(module=anything), inputs=list_of(anything), further=record(dict=dict_of(anything))
+)
+
+# ---------------------------------------------------------------- to plain data
 
 
-def arguments(module: Any) -> dict[str, Any]:
-    """Return the constructor arguments that differ from their defaults, read from the attributes.
+def describe(module: Module, arrays: int, held: int) -> dict[str, Any]:
+    """Return a module as plain data, for `build`.
 
-    `seed` and `initialization` are left out: they chose the first values, which are not
-    part of the architecture. A parameter stands for the ``True`` that asked for it, or for
-    the ``False`` where it is None.
+    `arrays` and `held` are as in `build`.
+
+    Raises
+    ------
+    ConfigurationError
+        An argument is not kept as an attribute, is not plain data, or could not be loaded.
     """
-    shown = {}
-    for name, argument in constructor_arguments(type(module)).items():
-        if name in ("seed", "initialization") or not hasattr(module, name):
-            continue
-        value = getattr(module, name)
-        if argument.default is True or argument.default is False:
-            value = value is not None and value is not False
-        if isinstance(value, np.ndarray) or value != argument.default:
-            shown[name] = value
-    return shown
-
-
-def constructor_arguments(kind: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    """Return the constructor's arguments by their names; looked up once for each class."""
-    return _parameters(kind)
-
-
-@cache
-def _parameters(kind: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
-    return inspect.signature(kind).parameters
-
-
-def is_module(value: Any) -> bool:
-    """Whether this is a module; told by its methods, since Module itself stands below this file."""
-    return hasattr(type(value), "forward") and hasattr(type(value), "backward_parameters")
-
-
-class Uses:
-    """Counts the uses of modules: each counts for itself, and for each module that it is a part of.
-
-    One that stands at several places counts at each of them with all that is in it. This is what
-    building takes, since every container looks through what is below it; and without it some
-    hundred bytes, each module holding the one before it twice, would ask for 2^40 of them.
-    """
-
-    def __init__(self, arrays: int) -> None:
-        self.left = MOST_USES + USES_OF_AN_ARRAY * arrays
-        self.of: list[int] = []  # by the module's number
-        self._below = [0]
-
-    def begin(self) -> None:
-        """Begin a module; those in it follow."""
-        self._below.append(1)
-
-    def end(self) -> int:
-        """End the module that was begun last; return its number."""
-        self.of.append(self._below.pop())
-        self._add(self.of[-1])
-        return len(self.of) - 1
-
-    def again(self, number: int) -> None:
-        """Use a module once more."""
-        self._add(self.of[number])
-
-    def _add(self, uses: int) -> None:
-        self._below[-1] += uses
-        self.left -= uses
-
-    @property
-    def too_many(self) -> bool:
-        """Whether there are more than are built."""
-        return self.left < 0
-
-
-TOO_MANY_USES = "more modules in modules, and at several places, than belong to so few arrays"
-
-# ---------------------------------------------------------------- to JSON
-
-
-def describe(module: Any, own: Classes, arrays: int) -> dict[str, Any]:
-    """Return the module as plain data: its class's name, and its arguments.
-
-    `own` are chainrule's classes by name; any other class is marked as the user's. `arrays` is how
-    many the file will hold.
-    """
-    return _Describer(own, arrays).module(module, 0)
+    describer = _Describer()
+    name = type(module).__name__
+    try:
+        description = describer.module(module)
+        check(description, describer.custom, arrays, held)
+    except RecursionError as error:
+        raise ConfigurationError(
+            f"{name} cannot be saved: modules or values are nested more than {DEEPEST} deep."
+        ) from error
+    except FileFormatError as error:
+        raise ConfigurationError(f"{name} cannot be saved: {error}") from error
+    return description
 
 
 class _Describer:
-    def __init__(self, own: Classes, arrays: int) -> None:
-        self.own = own
-        self.uses = Uses(arrays)
+    """Turns modules and values into plain data."""
+
+    def __init__(self) -> None:
+        self.custom: dict[str, type[Module]] = {}  # the user's classes
         self.numbers: dict[int, int] = {}  # of a module, by its id
 
-    def module(self, module: Any, depth: int) -> dict[str, Any]:
+    def module(self, module: Module) -> dict[str, Any]:
         if id(module) in self.numbers:
-            self.uses.again(self.numbers[id(module)])
             return {"same": self.numbers[id(module)]}
-        self.uses.begin()
         kind = type(module)
         description: dict[str, Any] = {"class": kind.__name__}
-        if self.own.get(kind.__name__) is not kind:
+        if Module.library_classes.get(kind.__name__) is not kind:
             description["custom"] = True
+            self.custom[kind.__name__] = kind
         values = arguments(module)
         for name, argument in constructor_arguments(kind).items():
             if argument.default is argument.empty and name not in values:
                 raise ConfigurationError(
-                    f"{kind.__name__} cannot be saved: it keeps no attribute {name!r}. Keep every "
+                    f"{kind.__name__} cannot be saved: it has no attribute {name!r}. Keep every "
                     "argument of the constructor as an attribute of the same name."
                 )
         description["arguments"] = {
-            name: self.plain(value, depth + 1, f"{kind.__name__}'s {name}")
-            for name, value in values.items()
+            name: self.value(value, f"{kind.__name__}'s {name}") for name, value in values.items()
         }
-        self.numbers[id(module)] = self.uses.end()
-        if self.uses.too_many:
-            raise ConfigurationError(f"{kind.__name__} cannot be saved: it has {TOO_MANY_USES}.")
+        self.numbers[id(module)] = len(self.numbers)
         return description
 
-    def plain(self, value: Any, depth: int, where: str) -> Any:
-        if depth > DEEPEST:
-            raise ConfigurationError(
-                f"{where} is nested more than {DEEPEST} deep; it cannot be saved."
-            )
+    def value(self, value: Any, where: str) -> Any:
         if value is None or isinstance(value, bool | int | float | str):
             return value
         if isinstance(value, np.generic):
-            return self.plain(value.item(), depth, where)
-        if is_module(value):
-            return {"module": self.module(value, depth)}
-        if type(value) is self.own.get("Node"):
-            node = {"module": value.module, "inputs": list(value.inputs), "further": value.further}
-            return {"node": {k: self.plain(v, depth + 1, where) for k, v in node.items()}}
+            return self.value(value.item(), where)
+        if isinstance(value, Module):
+            return {"module": self.module(value)}
+        if isinstance(value, Node):
+            parts = {"module": value.module, "inputs": list(value.inputs), "further": value.further}
+            return {"node": {name: self.value(part, where) for name, part in parts.items()}}
         if isinstance(value, np.dtype):
             return {"dtype": value.name}
         if isinstance(value, list):
-            return [self.plain(item, depth + 1, where) for item in value]
+            return [self.value(item, where) for item in value]
         if isinstance(value, tuple):
-            return {"tuple": [self.plain(item, depth + 1, where) for item in value]}
+            return {"tuple": [self.value(item, where) for item in value]}
         if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-            return {"dict": {k: self.plain(item, depth + 1, where) for k, item in value.items()}}
+            return {"dict": {key: self.value(item, where) for key, item in value.items()}}
         raise ConfigurationError(
-            f"{where} is a {type(value).__name__}, which cannot be saved; modules, numbers, text, "
-            "lists, tuples and dicts can."
+            f"{where} is a {type(value).__name__}, which cannot be saved. Modules, numbers, text, "
+            "lists, tuples and dicts with text as keys can."
         )
 
 
-# ---------------------------------------------------------------- and back
+# ---------------------------------------------------------------- checked
 
 
-def build(description: Any, own: Classes, custom: Classes, arrays: int, held: int) -> Any:
+def check(description: Any, custom: Classes, arrays: int, held: int) -> None:
+    """Raise FileFormatError unless `build` may use this description; see there."""
+    _Checker(custom, arrays, max(held, LARGEST_NUMBER)).module(description, 0)
+
+
+class _Checker:
+    """Checks a description's structure, classes, names of arguments, and its size.
+
+    Whether the values make sense is left to the constructors.
+
+    Each method returns how many modules it found, with each use of a module counted. The sum of
+    these counts over all modules, which is what building takes, is limited. Without a limit, a few
+    hundred bytes, each module holding the one before it twice, would ask for 2^40 modules.
+    """
+
+    def __init__(self, custom: Classes, arrays: int, largest: int) -> None:
+        self.custom, self.largest = custom, largest
+        self.uses_left = MOST_USES + USES_OF_AN_ARRAY * arrays
+        self.sizes: list[int] = []  # of each module by its number: itself and all below it
+
+    def module(self, description: Any, depth: int) -> int:
+        if isinstance(description, dict) and set(description) == {"same"}:
+            size = self._size_of(description["same"])
+        else:
+            size = self._new(description, depth)
+        self.uses_left -= size
+        if self.uses_left < 0:
+            raise FileFormatError(
+                "The architecture has more modules within modules, or used in several places, "
+                "than belong to so few arrays."
+            )
+        return size
+
+    def _size_of(self, number: Any) -> int:
+        if type(number) is not int or not 0 <= number < len(self.sizes):
+            raise FileFormatError("The architecture refers to a module that is not there.")
+        return self.sizes[number]
+
+    def _new(self, description: Any, depth: int) -> int:
+        if isinstance(description, dict):
+            description = {"custom": False, **description}  # written only where it is true
+        MODULE(description, "A module in the architecture")
+        kind = class_of(description, self.custom)
+        values = description["arguments"]
+        unknown = sorted(set(values) - set(constructor_arguments(kind)))
+        if unknown:
+            raise FileFormatError(f"{kind.__name__} has no arguments {unknown[:5]}.")
+        below = [self.value(value, depth + 1) for value in values.values()]
+        self.sizes.append(1 + sum(below))
+        return self.sizes[-1]
+
+    def value(self, value: Any, depth: int) -> int:
+        if depth > DEEPEST:
+            raise FileFormatError(f"Modules or values are nested more than {DEEPEST} deep.")
+        if isinstance(value, list):
+            return sum([self.value(item, depth + 1) for item in value])
+        if isinstance(value, dict):
+            return self._tagged(value, depth)
+        if isinstance(value, int) and abs(value) > self.largest:
+            raise FileFormatError(f"The architecture holds an integer beyond {self.largest:,}.")
+        return 0
+
+    def _tagged(self, value: dict[str, Any], depth: int) -> int:
+        if len(value) != 1:
+            _refuse(value)
+        ((tag, content),) = value.items()
+        if tag == "module":
+            return self.module(content, depth)
+        if tag == "node":
+            NODE(content, "A node in the architecture")
+            return sum([self.value(part, depth + 1) for part in content.values()])
+        if tag == "tuple" and isinstance(content, list):
+            return self.value(content, depth)
+        if tag == "dict" and isinstance(content, dict):
+            return sum([self.value(item, depth + 1) for item in content.values()])
+        if tag != "dtype" or content not in ("float32", "float64"):
+            _refuse(value)
+        return 0
+
+
+def _refuse(value: Any) -> NoReturn:
+    raise FileFormatError(f"The architecture holds {shortly(value)}, which chainrule never writes.")
+
+
+def class_of(description: dict[str, Any], custom: Classes) -> type[Module]:
+    """Return the class that a module's description names, if it is one that may be built."""
+    name, is_custom = description["class"], description.get("custom", False)
+    kind = (custom if is_custom else Module.library_classes).get(name)
+    if kind is None or not issubclass(kind, Module):
+        raise FileFormatError(
+            f"The file needs the module class {shortly(name)}. "
+            + (
+                f"If you trust it, pass the class: load(path, modules=[{name}])."
+                if is_custom
+                else "This version of chainrule has no layer of that name; a newer one may."
+            )
+        )
+    return kind
+
+
+# ---------------------------------------------------------------- built
+
+
+def build(description: Any, custom: Classes, arrays: int, held: int) -> Module:
     """Return the module that `describe` described.
 
     Parameters
     ----------
     description : dict
         What `describe` returned.
-    own, custom : mapping of names to classes
-        The classes that may be built: chainrule's own, and the user's.
+    custom : mapping of str to class
+        The user's classes by name, which may be built beside chainrule's own.
     arrays : int
         How many arrays the file holds.
     held : int
-        What they count for in memory: a module that would need more is refused before it takes
-        it. See `limited_memory`.
+        How much memory they take, as `limited_memory` counts it. A module that would take more is
+        refused before it does.
+
+    Raises
+    ------
+    FileFormatError
+        The description is not what `describe` returns, or a constructor refuses it.
     """
-    classes = _Classes(own, custom)
-    _Checker(classes, arrays, max(held, LARGEST_NUMBER)).module(description, 0)
+    check(description, custom, arrays, held)
     with limited_memory(held):
-        return _Builder(classes).module(description)
-
-
-class _Classes:
-    """The classes that a file may name."""
-
-    def __init__(self, own: Classes, custom: Classes) -> None:
-        self.own, self.custom = own, custom
-
-    def find(self, description: dict[str, Any]) -> type[Any]:
-        name, custom = description["class"], "custom" in description
-        kind = (self.custom if custom else self.own).get(name)
-        if kind is None or not hasattr(kind, "backward_parameters"):
-            raise FileFormatError(
-                f"The file needs the module class {shortly(name)}. "
-                + (
-                    f"If you trust it, pass the class: load(path, modules=[{name}])."
-                    if custom
-                    else "This chainrule has no layer of that name; a newer one may."
-                )
-            )
-        return kind
-
-
-class _Checker:
-    """Looks at a whole description: its form, its classes, their arguments' names, how much it is.
-
-    What is left to the constructors is whether the values make sense to them.
-    """
-
-    def __init__(self, classes: _Classes, arrays: int, largest: int) -> None:
-        self.classes, self.largest = classes, largest
-        self.uses = Uses(arrays)
-
-    def module(self, description: Any, depth: int) -> None:
-        if not isinstance(description, dict):
-            _refuse()
-        if set(description) == {"same"}:
-            return self._again(description["same"])
-        if set(description) - {"custom"} != {"class", "arguments"}:
-            _refuse()
-        name, arguments = description["class"], description["arguments"]
-        right = isinstance(name, str) and isinstance(arguments, dict)
-        if not right or description.get("custom", True) is not True:
-            _refuse()
-        kind = self.classes.find(description)
-        unknown = sorted(set(arguments) - set(constructor_arguments(kind)))
-        if unknown:
-            raise FileFormatError(
-                f"The file gives {kind.__name__} the arguments {unknown[:5]}, which it does not "
-                "have."
-            )
-        self.uses.begin()
-        for value in arguments.values():
-            self.value(value, depth + 1)
-        self.uses.end()
-        return self._refuse_too_many()
-
-    def _again(self, number: Any) -> None:
-        if type(number) is not int or not 0 <= number < len(self.uses.of):
-            raise FileFormatError("The file's architecture refers to a module that is not there.")
-        self.uses.again(number)
-        self._refuse_too_many()
-
-    def _refuse_too_many(self) -> None:
-        if self.uses.too_many:
-            raise FileFormatError(f"The file's architecture has {TOO_MANY_USES}.")
-
-    def value(self, plain: Any, depth: int) -> None:
-        if depth > DEEPEST:
-            raise FileFormatError(f"The file nests modules or values more than {DEEPEST} deep.")
-        if isinstance(plain, list):
-            for item in plain:
-                self.value(item, depth + 1)
-        elif isinstance(plain, dict):
-            self._tagged(plain, depth)
-        elif isinstance(plain, int) and abs(plain) > self.largest:
-            raise FileFormatError(
-                f"The file's architecture holds a number beyond {self.largest:,}: too large."
-            )
-
-    def _tagged(self, plain: dict[str, Any], depth: int) -> None:
-        (tag, content), *more = plain.items() if plain else [("", None)]
-        if tag == "module" and not more:
-            self.module(content, depth)
-        elif tag == "node" and not more and _is_node(content):
-            for part in content.values():
-                self.value(part, depth + 1)
-        elif tag == "tuple" and not more and isinstance(content, list):
-            self.value(content, depth)
-        elif tag == "dict" and not more and isinstance(content, dict):
-            for item in content.values():
-                self.value(item, depth + 1)
-        elif tag != "dtype" or more or content not in ("float32", "float64"):
-            _refuse()
-
-
-def _is_node(content: Any) -> TypeGuard[dict[str, Any]]:
-    """Whether these are the parts of a graph's node: a module and names."""
-    if not isinstance(content, dict) or set(content) != {"module", "inputs", "further"}:
-        return False
-    further = content["further"]
-    return (
-        isinstance(content["module"], dict)
-        and set(content["module"]) == {"module"}
-        and isinstance(content["inputs"], list)
-        and isinstance(further, dict)
-        and set(further) == {"dict"}
-    )
-
-
-def _refuse() -> NoReturn:
-    raise FileFormatError("The file's architecture is not what chainrule writes.")
+        return _Builder(custom).module(description)
 
 
 class _Builder:
-    """Builds what a `_Checker` has looked at."""
+    """Builds what was checked."""
 
-    def __init__(self, classes: _Classes) -> None:
-        self.classes = classes
-        self.built: list[Any] = []
+    def __init__(self, custom: Classes) -> None:
+        self.custom = custom
+        self.built: list[Module] = []
 
-    def module(self, description: dict[str, Any]) -> Any:
+    def module(self, description: dict[str, Any]) -> Module:
         if "same" in description:
             return self.built[description["same"]]
-        kind = self.classes.find(description)
         values = {name: self.value(value) for name, value in description["arguments"].items()}
-        self.built.append(_construct(kind, (), values))
+        self.built.append(_construct(class_of(description, self.custom), (), values))
         return self.built[-1]
 
-    def value(self, plain: Any) -> Any:
-        if isinstance(plain, list):
-            return [self.value(item) for item in plain]
-        if not isinstance(plain, dict):
-            return plain
-        ((tag, content),) = plain.items()
+    def value(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self.value(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        ((tag, content),) = value.items()
         if tag == "module":
             return self.module(content)
         if tag == "node":
             parts = {name: self.value(part) for name, part in content.items()}
-            return _construct(
-                self.classes.own["Node"], (parts["module"], *parts["inputs"]), parts["further"]
-            )
+            return _construct(Node, (parts["module"], *parts["inputs"]), parts["further"])
         if tag == "dtype":
             return np.dtype(content)
         if tag == "tuple":
@@ -355,15 +289,12 @@ class _Builder:
 
 
 def _construct(kind: type[Any], inputs: tuple[Any, ...], values: dict[str, Any]) -> Any:
-    """Return an object of this class.
-
-    Whatever a constructor raises, given what somebody wrote into a file, the file does not fit it.
-    """
+    """Return an object of this class; whatever its constructor raises is the file's fault."""
     try:
         return kind(*inputs, **values)
     except MemoryError as error:
         raise FileFormatError(
-            f"The architecture in the file asks for more memory than there is ({kind.__name__})."
+            f"{kind.__name__} in the file needs more memory than there is."
         ) from error
     except Exception as error:
         raise FileFormatError(

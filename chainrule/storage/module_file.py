@@ -1,17 +1,25 @@
-"""A module in one file: its architecture, its values, what is shared in it, and notes about it."""
+"""A module in one file: its architecture, its values, and what a network was trained with."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections import defaultdict
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
 from chainrule.errors import ConfigurationError, FileFormatError, StateError
+from chainrule.module import Module, cast, walk
 from chainrule.parameter import Array, Buffer, Parameter, bytes_of
-from chainrule.storage.architecture import Classes, build, describe
+from chainrule.preparation.base import (
+    Preparation,
+    check_preparations,
+    read_preparation,
+    write_preparation,
+)
+from chainrule.storage.architecture import build, describe
 from chainrule.storage.archive import read_archive, write_archive
 from chainrule.storage.names import with_prefix, without_prefix
 from chainrule.storage.schema import anything, dict_of, list_of, record, shortly, text
@@ -24,146 +32,143 @@ DESCRIPTION = record(
     metadata=dict_of(anything),
     preparations=dict_of(anything),
 )
-"""`build` looks at the module itself, as a whole too, and a preparation at its own description."""
+"""`build` checks the module, and `read_preparation` each preparation."""
 
-Modules = Mapping[str, Any]
-"""A module and all below it by their paths, its own being empty."""
+PREPARATIONS = ("preparation", "target_preparation")
+"""A network's attributes that hold them; a file uses the same names."""
 
-Described = tuple[Any, dict[str, Array]]
-"""What JSON can say of something, and its arrays."""
+AnyModule = TypeVar("AnyModule", bound=Module)
+
+# ---------------------------------------------------------------- any module
 
 
-def write_module(
+def save_module(
+    module: Module,
     path: str | os.PathLike[str],
-    modules: Modules,
-    values: Mapping[str, Array],
-    own: Classes,
     metadata: Mapping[str, Any] | None = None,
-    preparations: Mapping[str, Described] | None = None,
+    preparations: Mapping[str, Preparation] | None = None,
 ) -> None:
-    """Write a module, the first of `modules`, and its values, named as `Module.state` names them.
+    """Write a module into a file: its architecture, its values, and notes.
 
-    `modules` are it and all below it, by their paths. `metadata` holds what JSON can say, and
-    `preparations` what a network's rows and targets are prepared with, by their names.
+    Parameters
+    ----------
+    module : Module
+        What is saved.
+    path : path
+        Where to; an existing file is replaced.
+    metadata : mapping of str to Any, optional
+        Notes that JSON can represent.
+    preparations : mapping of str to Preparation, optional
+        What a network's rows and targets are prepared with.
 
     Raises
     ------
     StateError
-        A value is NaN or infinity, which `Module.load_state` would refuse. Nothing is written.
+        A value is NaN or infinity, which could not be loaded. Nothing is written.
     ConfigurationError
-        The architecture or the metadata cannot be written.
+        The architecture, the metadata or a preparation cannot be saved. Nothing is written.
     """
+    things = list(walk(module))
+    values = {name: thing.value for name, thing in things if not isinstance(thing, Module)}
     _refuse_not_finite(values)
-    arrays, described = split_preparations(preparations or {})
-    arrays |= with_prefix("values", values)
-    description = {
-        "module": describe(modules[""], own, len(values)),
-        "shared": shared(modules),
+    shared = shared_names(things)
+    description: dict[str, Any] = {
+        "module": describe(module, len(values), memory_of(values, shared)),
+        "shared": shared,
         "metadata": as_json(metadata or {}),
     }
-    if described:
-        description["preparations"] = described
+    arrays = with_prefix("values", values)
+    for name, preparation in (preparations or {}).items():
+        written, own = write_preparation(preparation)
+        description.setdefault("preparations", {})[name] = written
+        arrays |= with_prefix(f"preparations/{name}", own)
     write_archive(path, KIND, arrays, description)
 
 
-def read_module(
-    path: str | os.PathLike[str],
-    own: Classes,
-    custom: Classes,
-    modules_of: Callable[[Any], Modules],
-) -> tuple[Any, dict[str, Array], dict[str, Any], dict[str, Described]]:
-    """Return the module with values that are yet to be loaded, those values, and the notes.
+def load_module(
+    kind: type[AnyModule], path: str | os.PathLike[str], classes: Sequence[type[Module]]
+) -> tuple[AnyModule, dict[str, Any], dict[str, Preparation]]:
+    """Return the module in a file, its metadata and its preparations.
 
-    The notes are the metadata, and the descriptions of preparations by their names.
+    Parameters
+    ----------
+    kind : class
+        What the module has to be an instance of.
+    path : path
+        The file.
+    classes : sequence of classes
+        The user's own module classes that may be built.
+
+    Raises
+    ------
+    FileFormatError
+        The file is damaged, comes from elsewhere, or needs a class that was not passed.
+    StateError
+        Values and architecture in the file do not fit together.
     """
     arrays, description = read_archive(path, KIND)
     description = {"preparations": {}, **description}  # written only where there are any
     DESCRIPTION(description, os.fspath(path))
-    refuse_unknown_arrays(arrays, os.fspath(path))
+    _refuse_unknown(arrays, description["preparations"], os.fspath(path))
     values = without_prefix("values", arrays)
-    held = memory_of(values, description["shared"])
-    module = build(description["module"], own, custom, len(values), held)
-    share(modules_of(module), description["shared"])
-    described = join_preparations(arrays, description["preparations"])
-    return module, values, description["metadata"], described
-
-
-def refuse_unknown_arrays(arrays: Mapping[str, Array], where: str) -> None:
-    """Raise FileFormatError for arrays that nothing takes: what was saved must not be lost."""
-    unknown = [n for n in arrays if not n.startswith(("values/", "preparations/"))]
-    if unknown:
-        raise FileFormatError(
-            f"{where} holds {shortly(unknown[0])}, which this chainrule does not know. Files that "
-            "were saved with standardizer= have to be saved anew, with preparation=."
-        )
-
-
-def memory_of(values: Mapping[str, Array], shared: list[list[str]]) -> int:
-    """Return what the file's values count for in memory, while a module is built.
-
-    What several modules share is in the file once, and made for each of them before it is shared;
-    at most as much again as there is in the file.
-    """
-    held = sum(bytes_of(array) for array in values.values())
-    again = sum(
-        (len(set(paths)) - 1) * bytes_of(values[paths[0]])
-        for paths in shared
-        if paths and paths[0] in values
-    )
-    return held + min(again, held)
+    shared = description["shared"]
+    custom = {custom.__name__: custom for custom in classes}
+    module = build(description["module"], custom, len(values), memory_of(values, shared))
+    if not isinstance(module, kind):
+        raise FileFormatError(f"{path} holds a {type(module).__name__}, not a {kind.__name__}.")
+    share(module, shared)
+    types = {array.dtype for array in values.values() if array.dtype.kind == "f"}
+    if len(types) == 1 and types <= {np.dtype(np.float32), np.dtype(np.float64)}:
+        cast(module, types.pop())
+    module.load_state(values)
+    preparations = {
+        name: read_preparation(described, without_prefix(f"preparations/{name}", arrays))
+        for name, described in description["preparations"].items()
+    }
+    return module, description["metadata"], preparations
 
 
 def _refuse_not_finite(values: Mapping[str, Array]) -> None:
     bad = [name for name, array in values.items() if not np.isfinite(array).all()]
     if bad:
         raise StateError(
-            f"NaN or infinity stands in {', '.join(bad)}; nothing was saved, since it could not be "
-            "loaded. To look for where it came from, train with Trainer: it tells layer and row."
+            f"There is NaN or infinity in {', '.join(bad)}; nothing was saved, since it could not "
+            "be loaded. To find the layer and the row it came from, train with Trainer."
         )
 
 
-# ---------------------------------------------------------------- what is shared
+def _refuse_unknown(
+    arrays: Mapping[str, Array], preparations: Mapping[str, Any], where: str
+) -> None:
+    """Raise FileFormatError for what nothing here reads: what was saved must not get lost."""
+    unknown = [name for name in arrays if not name.startswith(("values/", "preparations/"))]
+    if unknown:
+        raise FileFormatError(
+            f"{where} holds {shortly(unknown[0])}, which this version of chainrule does not know. "
+            "A file that was saved with standardizer= has to be saved again with preparation=."
+        )
+    unknown = sorted(set(preparations) - set(PREPARATIONS))
+    if unknown:
+        raise FileFormatError(f"{where} holds preparations {unknown[:5]}, which no network has.")
 
 
-def shared(modules: Modules) -> list[list[str]]:
-    """Return the paths of every parameter and buffer that several modules have, the first in front.
+def memory_of(values: Mapping[str, Array], shared: list[list[str]]) -> int:
+    """Return the memory that a file's values justify while the module is built.
 
-    A file's architecture says which modules stand at several places; this says it of parameters.
+    A shared parameter is in the file once, but every module makes its own before they are shared.
+    At most as much again as is in the file is allowed for that.
     """
-    places: dict[int, list[str]] = defaultdict(list)
-    for path, owner in modules.items():
-        for name, value in owner.children():
-            if isinstance(value, Parameter | Buffer):
-                places[id(value)].append(f"{path}.{name}" if path else name)
-    return [paths for paths in places.values() if len(paths) > 1]
-
-
-def share(modules: Modules, groups: list[list[str]]) -> None:
-    """Let modules have the same parameter again, as `shared` told it."""
-    for paths in groups:
-        places = [_place(path, modules) for path in paths]
-        kinds = {(type(getattr(*place)), getattr(*place).shape) for place in places}
-        if len(places) < 2 or len(kinds) > 1:
-            raise FileFormatError(
-                f"The file shares {paths[:5]}, which cannot be the same parameter."
-            )
-        for owner, name in places[1:]:
-            setattr(owner, name, getattr(*places[0]))
-
-
-def _place(path: str, modules: Modules) -> tuple[Any, str]:
-    """Return the module and the name of the attribute that hold the parameter at this path."""
-    owner, _, name = path.rpartition(".")
-    if isinstance(vars(modules.get(owner, object)).get(name), Parameter | Buffer):
-        return modules[owner], name
-    raise FileFormatError(f"The file shares a parameter at {shortly(path)}, where there is none.")
-
-
-# ---------------------------------------------------------------- what it was trained with
+    held = sum([bytes_of(array) for array in values.values()])
+    again = sum(
+        (len(set(names)) - 1) * bytes_of(values[names[0]])
+        for names in shared
+        if names and names[0] in values
+    )
+    return held + min(again, held)
 
 
 def as_json(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the metadata as JSON will give it back; refuse what it cannot say."""
+    """Return the metadata as JSON will give it back; refuse what JSON cannot represent."""
     import json
 
     plain = {}
@@ -177,21 +182,83 @@ def as_json(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def split_preparations(
-    preparations: Mapping[str, Described],
-) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Return the arrays, each named ``preparations/<whose>/<array>``, and all descriptions."""
-    arrays: dict[str, Array] = {}
-    for name, (_, own) in preparations.items():
-        arrays |= with_prefix(f"preparations/{name}", own)
-    return arrays, {name: description for name, (description, _) in preparations.items()}
+# ---------------------------------------------------------------- parameters of several modules
 
 
-def join_preparations(
-    arrays: Mapping[str, Array], described: Mapping[str, Any]
-) -> dict[str, Described]:
-    """Return what `split_preparations` took apart."""
-    return {
-        name: (description, without_prefix(f"preparations/{name}", arrays))
-        for name, description in described.items()
-    }
+def shared_names(things: Sequence[tuple[str, Any]]) -> list[list[str]]:
+    """Return all names of each parameter and buffer that stands in several places.
+
+    The architecture says which modules are used in several places; this says it of parameters.
+    """
+    names: dict[int, list[str]] = defaultdict(list)
+    for name, (holder, key) in _places(things).items():
+        names[id(holder[key])].append(name)
+    return [group for group in names.values() if len(group) > 1]
+
+
+def share(module: Module, groups: list[list[str]]) -> None:
+    """Share parameters and buffers again, as `shared_names` listed them."""
+    places = _places(list(walk(module))) if groups else {}
+    for names in groups:
+        for name in names:
+            if name not in places:
+                raise FileFormatError(
+                    f"The file shares a parameter at {shortly(name)}, where there is none."
+                )
+        things = [holder[key] for holder, key in map(places.__getitem__, names)]
+        if len(names) < 2 or len({(type(thing), thing.shape) for thing in things}) > 1:
+            raise FileFormatError(
+                f"The file shares {shortly(names)}, which cannot be the same parameter."
+            )
+        for holder, key in map(places.__getitem__, names[1:]):
+            holder[key] = things[0]
+
+
+def _places(things: Sequence[tuple[str, Any]]) -> dict[str, tuple[Any, Any]]:
+    """Return every place where a parameter or buffer stands: its holder, and its name there."""
+    places = {}
+    for path, module in things:
+        if isinstance(module, Module):
+            attributes = vars(module)
+            for name, value in attributes.items():
+                if isinstance(value, Parameter | Buffer):
+                    places[f"{path}.{name}" if path else name] = attributes, name
+    return places
+
+
+# ---------------------------------------------------------------- a network
+
+
+def save_network(
+    network: Any,
+    path: str | os.PathLike[str],
+    *,
+    class_names: Sequence[str] | None,
+    preparation: Preparation | None,
+    target_preparation: Preparation | None,
+    metrics: Mapping[str, float] | None,
+) -> None:
+    """Write a network with its metadata and preparations; see `Network.save`."""
+    if preparation is None:
+        preparation = network.preparation
+    if target_preparation is None:
+        target_preparation = network.target_preparation
+    check_preparations(preparation, target_preparation)
+    network.preparation, network.target_preparation = preparation, target_preparation
+    if class_names is not None:
+        network.metadata["class_names"] = [str(name) for name in class_names]
+    if metrics is not None:
+        network.metadata["metrics"] = metrics
+    network.metadata["version"] = sys.modules["chainrule"].__version__
+    found = {name: getattr(network, name) for name in PREPARATIONS}
+    preparations = {name: value for name, value in found.items() if value is not None}
+    save_module(network, path, network.metadata, preparations)
+
+
+def load_network(
+    kind: type[AnyModule], path: str | os.PathLike[str], classes: Sequence[type[Module]]
+) -> AnyModule:
+    """Return the network in a file, with its metadata and preparations; see `Network.load`."""
+    network, metadata, preparations = load_module(kind, path, classes)
+    vars(network).update(metadata=metadata, **preparations)
+    return network

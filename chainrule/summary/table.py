@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.checks.constructor import arguments
 from chainrule.layers.containers import Sequential
 from chainrule.layers.graph import Graph
 from chainrule.module import Module
-from chainrule.storage.architecture import arguments
 from chainrule.summary.display import Shown, html_table
 from chainrule.watching import Watcher, watch
 

@@ -244,5 +244,5 @@ def test_a_file_whose_standardizer_would_be_lost_is_refused(tmp_path):
     arrays, description = read_archive(path, "module")
     arrays |= {"standardizer/mean": np.zeros(4), "standardizer/std": np.ones(4)}
     write_archive(path, "module", arrays, description)
-    with pytest.raises(FileFormatError, match=r"standardizer/.*saved anew, with preparation="):
+    with pytest.raises(FileFormatError, match=r"standardizer/.*saved again with preparation="):
         Network.load(path)

@@ -218,14 +218,14 @@ def huge(shape):
     ("name", "data", "message"),
     [
         ("a.npy", npy(np.array([Explodes()], object), allow_pickle=True), "holds pickled objects"),
-        ("a.npy", npy(np.array(["text"])), "holds <U4; numbers are expected"),
+        ("a.npy", npy(np.array(["text"])), "holds '<U4'; numbers are expected"),
         ("a.npy", huge((10**12,)), "claims the shape"),
         ("a.npy", huge((2**32, 2**32)), "claims the shape"),
         ("a.npy", huge((-1,)), "claims the shape"),
         ("a.npy", huge((-1, -1)), "claims the shape"),
-        ("a.npy", b"\x93NUMPY\x01\x00\xff\xff{", "first line is longer"),
-        ("a.npy", b"\x93NUMPY\x09\x00" + b" " * 100, "a version known here"),
-        ("a.npy", b"\x93NUMPY\x01\x00\x10\x00__import__('os')", "does not tell type"),
+        ("a.npy", b"\x93NUMPY\x01\x00\xff\xff{", "header cannot be read"),
+        ("a.npy", b"\x93NUMPY\x09\x00" + b" " * 100, "header cannot be read"),
+        ("a.npy", b"\x93NUMPY\x01\x00\x10\x00__import__('os')", "header cannot be read"),
         ("a.txt", b"text", "which is not an array"),
         ("../../a.npy", npy(np.zeros(1)), "checksum"),
         ("a.pkl", b"cos\nabort\n(tR.", "which is not an array"),
@@ -384,28 +384,35 @@ def test_a_description_of_nothing_but_brackets_is_refused_before_it_is_read(tmp_
         read_archive(tmp_path / "f", "test")
 
 
+UNREADABLE = "header cannot be read"
+
+
 @pytest.mark.parametrize(
-    ("line", "message"),
+    ("header", "message"),
     [
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (1,)}", ""),
         ("{'shape': (1,), 'fortran_order': True, 'descr': '<f4', }   \n", ""),
-        ("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'x': 1}", "does not tell type"),
-        ("{'descr': '<f4', 'descr': '<f4', 'shape': (1,)}", "does not tell type"),
-        ("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "does not tell type"),
-        ("{'descr': '<f3', 'fortran_order': False, 'shape': (1,)}", "holds <f3"),
-        ("{'descr': '<f4', 'fortran_order': False, 'shape': (1-1,)}", "tells no shape"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'x': 1}", UNREADABLE),
+        ("{'descr': '<f4', 'descr': '<f4', 'shape': (1,)}", UNREADABLE),
+        ("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "holds '|V4'"),
+        ("{'descr': '<f3', 'fortran_order': False, 'shape': (1,)}", UNREADABLE),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (1-1,)}", UNREADABLE),
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 9999999999999999999)}", "claims"),
-        ("{'descr': '<f4', 'fortran_order': False, 'shape': (" + "1," * 70 + ")}", "70 axes"),
-        ("{'descr': '<f4', 'fortran_order': False, 'shape': (" + "9" * 5000 + ",)}", "shape"),
-        ("(" * 9000, "does not tell type"),
-        ("{" * 20_000, "longer than it can be"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (" + "1," * 70 + ")}", "impossible"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (" + "9" * 4000 + ",)}", "claims"),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (" + "9" * 5000 + ",)}", UNREADABLE),
+        ("{'descr': '<f4', 'fortran_order': False, 'shape': (True,)}", "impossible"),
+        ("__import__('os').abort()", UNREADABLE),
+        ("(" * 9000, UNREADABLE),
+        ("{" * 20_000, UNREADABLE),
     ],
 )
-def test_a_first_line_is_read_by_a_pattern(line, message):
-    data = b"\x93NUMPY\x01\x00" + len(line).to_bytes(2, "little") + line.encode()
-    data += b"" if "(0," in line else np.ones(1, "<f4").tobytes()
+def test_a_header_is_read_as_a_literal(header, message):
+    data = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
+    data += b"" if "(0," in header else np.ones(1, "<f4").tobytes()
     if not message:
         assert read_npy(data).tolist() == [1.0]
         return
-    with pytest.raises(FileFormatError, match=message):
+    with pytest.raises(FileFormatError, match=message.replace("|", r"\|")) as refused:
         read_npy(data)
+    assert len(str(refused.value)) < 300

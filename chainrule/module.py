@@ -11,19 +11,26 @@ from __future__ import annotations
 import inspect
 import math
 import os
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from traceback import walk_tb
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from chainrule.checks import check_numbers
 from chainrule.checks.constructor import arguments, constructor_arguments
-from chainrule.door import put_in_front
-from chainrule.errors import BackwardError, ModuleError, ShapeError, StateError
-from chainrule.hints import OF_MODULES, hinting, missing
+from chainrule.checks.habits import MODULE_ATTRIBUTES, GivesAdvice
+from chainrule.errors import (
+    BackwardError,
+    InputError,
+    ModuleError,
+    ShapeError,
+    StateError,
+)
 from chainrule.parameter import Array, Buffer, Initializer, Parameter
+from chainrule.pytree import tree_map
 
 NO_FORWARD = (
     "there is no forward pass for this backward. Call forward(x) first; each forward pass allows "
@@ -37,12 +44,12 @@ WATCHED_METHODS = ("forward", "backward", "backward_parameters")
 """What `chainrule.watching` puts itself in front of."""
 
 
-class Module:
-    """The parent of everything with a forward and a backward pass.
+class Module(GivesAdvice):
+    """Base class of everything with a forward and a backward pass.
 
-    A subclass writes `forward` and `backward`. Forward keeps what backward will need with
-    `save_for_backward`; backward takes it out with `saved_values`, sets the ``grad`` of the
-    parameters and returns the gradient of the loss at the input::
+    A subclass writes `forward` and `backward`, which only compute. Forward saves what backward
+    will need with `save_for_backward`; backward gets it from `saved_values`, sets the ``grad`` of
+    the parameters and returns the gradient of the loss with respect to the input::
 
         class Scale(Module):
             def __init__(self, features):
@@ -57,61 +64,74 @@ class Module:
                 self.gain.grad = (dy * x).sum(axis=0)
                 return dy * self.gain.value
 
-    There is no training mode to forget: whether a pass is for training is an argument. A
-    module never writes into ``x``, ``dy`` or an array that it returned before. Keep every
-    constructor argument as an attribute of the same name, then the module can show and save
-    itself.
+    There is no training mode to forget: whether a pass is for training is an argument, True by
+    default. A module never writes into ``x``, ``dy`` or an array that it returned before. Keep
+    every constructor argument as an attribute of the same name; then the module can print and
+    save itself.
 
     Further inputs, such as lengths or a mask, are keyword-only arguments of forward. One that
-    holds floating-point numbers has a gradient; whole numbers and truth values have none.
+    holds floating-point numbers has a gradient; integers and booleans have none.
     """
 
     takes_indices: bool | tuple[bool, ...] = False
-    """True where the input is whole numbers, as of an embedding: nothing flows back to those.
-    A module of several inputs may say it of each."""
-
-    code_columns = 0
-    """How many of the last columns of the input hold codes of categories, whole numbers among the
-    others: their gradient is 0."""
+    """True if the input is integers, as for an embedding: they have no gradient. A module of
+    several inputs may state it for each."""
 
     joins = False
-    """True where the input is a tuple of arrays, as of a sum; backward returns a tuple then."""
+    """True if the input is a tuple of arrays, as for a sum; backward then returns a tuple."""
 
-    hands_on = False
-    """True where the input goes on to the modules inside as it is, which may take several."""
+    attribute_advice = MODULE_ATTRIBUTES
+    positional_advice = "takes {count} argument(s) by position; give the others by name: {names}."
 
     library_classes: ClassVar[dict[str, type[Any]]] = {}
     """chainrule's own modules (and a graph's nodes) by name: what a file may ask for."""
 
     _saved: tuple[Any, ...] | None = None
 
-    def __init_subclass__(cls) -> None:
-        """Note a module of chainrule's own, for `load`; give a layer its door."""
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Register a module of chainrule's own, so that `load` can build it."""
+        super().__init_subclass__(**options)
         if cls.__module__.startswith("chainrule."):
             Module.library_classes[cls.__name__] = cls
-        if cls.__module__.startswith("chainrule.layers."):
-            put_in_front(cls)
-            if "__init__" in vars(cls):
-                cls.__init__ = hinting(vars(cls)["__init__"])  # type: ignore[method-assign]
 
-    @property
-    def least_part(self) -> int:
-        """How many samples a part of a batch should have to be worth a thread of its own.
+    def __call__(self, x: Any, training: bool = True, **inputs: Any) -> Any:
+        """Return the output for a batch that may be written in any way, such as ``[[1, 2]]``.
 
-        More than one where a pass is many short operations, each of which hands Python's lock from
-        thread to thread.
+        ``layer(x)`` checks the input, turns lists and integers into an array of floats, and calls
+        `forward`, which only computes. Like `forward` it trains by default: it saves what backward
+        needs, and Dropout drops. For predictions use ``predict(x)``.
+
+        Parameters
+        ----------
+        x : array_like, or a tuple or dict of arrays
+            The batch, (N, ...).
+        training : bool
+            Whether a backward pass will follow.
+        **inputs : array_like
+            Further inputs that forward takes by name.
+
+        Raises
+        ------
+        InputError
+            The input holds no numbers.
+        ShapeError
+            The input is a single number, or has a shape that the layer cannot take.
         """
-        return 1
+        x = tree_map(self._as_batch, x)
+        with np.errstate(all="ignore"):  # what overflows becomes infinity, as in any formula
+            return self.forward(x, training, **inputs)
 
-    if not TYPE_CHECKING:  # so that mypy still knows which attributes there are
-
-        def __getattr__(self, name: str) -> Any:
-            """Tell what habits from elsewhere are here."""
-            raise missing(self, name, OF_MODULES)
-
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
-        """Do what `forward` does: ``layer(x)``."""
-        return self.forward(*inputs, **options)
+    def _as_batch(self, values: Any) -> Array:
+        """Return one input as an array: floats, unless it is indices."""
+        if type(values) is not np.ndarray or values.dtype.kind != "f":
+            what = f"the input of {type(self).__name__}"
+            values = check_numbers(what, values, "encode text and dates first")
+            if not self.takes_indices:
+                own = next(iter(self.parameters()), None)
+                values = values.astype(np.float32 if own is None else own.dtype)
+        if values.ndim == 0:
+            raise ShapeError("expected a batch of samples, got a single number.", self)
+        return values
 
     # ------------------------------------------------------------ the two passes
 
@@ -172,10 +192,13 @@ class Module:
         """Put back what `take_pass` took out."""
         self._saved = kept
 
+    def _cast(self, dtype: DTypeLike) -> None:
+        """Take note that `cast` changes the floating-point type of what is in this module."""
+
     # ------------------------------------------------------------ what is in it
 
     def children(self) -> Iterator[tuple[str, Any]]:
-        """Yield, by name, the attributes in which parameters, buffers and modules may stand."""
+        """Yield, by name, the attributes that may hold parameters, buffers and modules."""
         for name, value in vars(self).items():
             if name != "_saved":
                 yield name, value
@@ -187,6 +210,18 @@ class Module:
     def named_parameters(self) -> dict[str, Parameter]:
         """Return every parameter by its path, such as ``layers.0.weight``, in order."""
         return {path: thing for path, thing in walk(self) if isinstance(thing, Parameter)}
+
+    def named_buffers(self) -> dict[str, Buffer]:
+        """Return every buffer by its path."""
+        return {path: thing for path, thing in walk(self) if isinstance(thing, Buffer)}
+
+    def named_modules(self) -> dict[str, Module]:
+        """Return every module by its path, in order; this one has the path ``""``."""
+        modules: dict[str, Module] = {}
+        for path, thing in walk(self):
+            if isinstance(thing, Module):
+                modules.setdefault(path, thing)  # a network's body has the network's own path
+        return modules
 
     def state(self) -> dict[str, Array]:
         """Return a copy of every parameter and buffer by its path."""
@@ -256,51 +291,42 @@ class Module:
 
 # ---------------------------------------------------------------- walking a tree of modules
 
+CONTAINERS = (list, tuple, dict)
 
-def walk(
-    root: Module, path: str = "", seen: set[int] | None = None
-) -> Iterator[tuple[str, Module | Parameter | Buffer]]:
-    """Yield (path, thing) for `root` and every module, parameter and buffer below it, in order.
+
+def walk(root: Module, path: str = "") -> list[tuple[str, Module | Parameter | Buffer]]:
+    """Return (path, thing) for `root` and every module, parameter and buffer below it, in order.
 
     What stands at several places comes once, with the path to the first.
     """
-    seen = set() if seen is None else seen
-    if id(root) not in seen:
-        seen.add(id(root))
-        yield path, root
-        for name, value in root.children():
-            yield from _find(value, _joined(path, name), seen)
+    found: list[tuple[str, Any]] = []
+    seen: set[int] = set()
+    waiting: list[tuple[str, Any]] = [(path, root)]
+    while waiting:
+        path, thing = waiting.pop()
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        inside: Iterable[tuple[Any, Any]] = ()
+        if isinstance(thing, CONTAINERS):
+            inside = _items(thing)
+        else:
+            found.append((path, thing))
+            if isinstance(thing, Module):
+                inside = thing.children()
+        held = [(key, item) for key, item in inside if isinstance(item, HOLDERS)]
+        waiting += [(_joined(path, str(key)), item) for key, item in reversed(held)]
+    return found
 
 
-def _find(
-    value: Any, path: str, seen: set[int]
-) -> Iterator[tuple[str, Module | Parameter | Buffer]]:
-    if isinstance(value, Module):
-        yield from walk(value, path, seen)
-    elif isinstance(value, Parameter | Buffer) and id(value) not in seen:
-        seen.add(id(value))
-        yield path, value
-    for key, item in _items(value):
-        yield from _find(item, _joined(path, str(key)), seen)
+def _items(container: Any) -> Iterable[tuple[Any, Any]]:
+    """Return (place, item) for each item of a list, tuple or dict."""
+    return container.items() if isinstance(container, dict) else enumerate(container)
 
 
 def _joined(path: str, name: str) -> str:
     """Return the path to `name` below `path`; what has no name adds nothing to the path."""
     return f"{path}.{name}" if path and name else path or name
-
-
-def named_modules(root: Module) -> dict[str, Module]:
-    """Return every module by its path; `root` itself has the path ``""``."""
-    modules: dict[str, Module] = {}
-    for path, thing in walk(root):
-        if isinstance(thing, Module):
-            modules.setdefault(path, thing)  # a network's body has the network's own path
-    return modules
-
-
-def named_buffers(root: Module) -> dict[str, Buffer]:
-    """Return every buffer by its path."""
-    return {path: thing for path, thing in walk(root) if isinstance(thing, Buffer)}
 
 
 def named_generators(root: Module) -> dict[str, np.random.Generator]:
@@ -317,21 +343,17 @@ def named_generators(root: Module) -> dict[str, np.random.Generator]:
     return found
 
 
-def _generators_in(value: Any, path: str) -> dict[str, np.random.Generator]:
+def _generators_in(
+    value: Any, path: str, seen: frozenset[int] = frozenset()
+) -> dict[str, np.random.Generator]:
     if isinstance(value, np.random.Generator):
         return {path: value}
     found: dict[str, np.random.Generator] = {}
-    for key, item in _items(value):
-        found |= _generators_in(item, _joined(path, str(key)))
+    if isinstance(value, CONTAINERS) and id(value) not in seen:
+        for key, item in _items(value):
+            if isinstance(item, (np.random.Generator, *CONTAINERS)):
+                found |= _generators_in(item, _joined(path, str(key)), seen | {id(value)})
     return found
-
-
-def _items(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield (place, item) for what stands in a list, tuple or dict; nothing for anything else."""
-    if isinstance(value, list | tuple):
-        yield from enumerate(value)
-    elif isinstance(value, dict):
-        yield from value.items()
 
 
 @cache
@@ -345,12 +367,12 @@ def _keyword_only(forward: Callable[..., Any]) -> tuple[str, ...]:
 
 
 def cast(root: Module, dtype: DTypeLike) -> None:
-    """Change the floating-point type of every parameter and buffer, and of networks themselves."""
+    """Change the floating-point type of every parameter and buffer, and of networks in it."""
     for _, thing in walk(root):
-        if not isinstance(thing, Module):
+        if isinstance(thing, Module):
+            thing._cast(dtype)
+        else:
             thing.cast(dtype)
-        elif hasattr(thing, "dtype"):
-            thing.dtype = np.dtype(dtype)
 
 
 def initialize(
@@ -370,18 +392,27 @@ def initialize(
                     setattr(thing, name, with_generators(value, lambda _: rng.spawn(1)[0]))
 
 
-def with_generators(value: Any, new: Callable[[np.random.Generator], np.random.Generator]) -> Any:
+HOLDERS = (Module, Parameter, Buffer, *CONTAINERS)
+"""Whatever a walk goes into; it passes over numbers, arrays and text."""
+
+
+def with_generators(
+    value: Any,
+    new: Callable[[np.random.Generator], np.random.Generator],
+    seen: frozenset[int] = frozenset(),
+) -> Any:
     """Return `value` with ``new(generator)`` in the place of each generator in it.
 
     What has none in it comes back as it is.
     """
     if isinstance(value, np.random.Generator):
         return new(value)
-    if not _generators_in(value, ""):
+    if id(value) in seen or not _generators_in(value, ""):
         return value
+    seen |= {id(value)}
     if isinstance(value, dict):
-        return {key: with_generators(item, new) for key, item in value.items()}
-    return type(value)(with_generators(item, new) for item in value)
+        return {key: with_generators(item, new, seen) for key, item in value.items()}
+    return type(value)(with_generators(item, new, seen) for item in value)
 
 
 def places_for(state: Mapping[str, Array], root: Module) -> dict[str, Parameter | Buffer]:
@@ -433,17 +464,23 @@ def _not_finite(array: Array, dtype: np.dtype[Any]) -> str:
 
 def check_features(module: Module, x: Array, features: int) -> None:
     """Raise ShapeError unless `x` is a batch whose last axis has this many features."""
-    if x.ndim < 2:
+    shape = getattr(x, "shape", None)
+    if shape is None:
+        raise InputError(
+            f"{type(module).__name__}.forward takes an array, got {type(x).__name__}. "
+            "Call the layer itself, layer(x), to have lists turned into arrays."
+        )
+    if len(shape) < 2:
         raise ShapeError(
-            f"expected a batch (N, {features}), got an input of shape {x.shape}; "
+            f"expected a batch (N, {features}), got an input of shape {shape}; "
             "one sample goes in as a batch of one, x[None].",
             module,
         )
-    if x.shape[-1] != features:
-        flat = math.prod(x.shape[1:])
+    if shape[-1] != features:
+        flat = math.prod(shape[1:])
         hint = f" Flatten() before it makes rows of {flat} numbers of them." if x.ndim > 3 else ""
         raise ShapeError(
-            f"expected {features} features, got an input of shape {x.shape}.{hint}", module
+            f"expected {features} features, got an input of shape {shape}.{hint}", module
         )
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -14,21 +13,17 @@ from numpy.typing import DTypeLike
 
 from chainrule import module as tree
 from chainrule.checks import (
-    all_finite,
-    check_numbers,
     check_range,
     check_seed,
     check_whole,
     network_dtype,
 )
-from chainrule.door import inside
+from chainrule.checks.habits import gives_advice
 from chainrule.errors import (
     BackwardError,
     ConfigurationError,
-    InputError,
     ShapeError,
 )
-from chainrule.hints import hinting
 from chainrule.initializers import get_initializer
 from chainrule.layers.activations import ReLU, Sigmoid, Softmax
 from chainrule.layers.containers import (
@@ -36,22 +31,22 @@ from chainrule.layers.containers import (
     checked_modules,
     listed,
     one_module_a_line,
-    unknown_input,
 )
 from chainrule.layers.graph import Graph
+from chainrule.layers.inputs import Inputs
 from chainrule.layers.linear import Linear
 from chainrule.layers.memory_format import contiguous, in_format, is_batch_last
 from chainrule.module import NO_FORWARD, Module
 from chainrule.parameter import Array, FlatParameters, Initializer
 from chainrule.preparation.base import Preparation, check_preparations
-from chainrule.pytree import PyTree, is_tuple, tree_map
+from chainrule.pytree import PyTree, tree_map
 from chainrule.storage.module_file import load_network, save_network
 from chainrule.summary import html_of_network, summarize
 from chainrule.summary.display import Shown
 
 
 class Network(Module):
-    """The door around layers or a graph: input is checked and cast once, here.
+    """Layers, or a graph, that learn together; input is checked and cast once, here.
 
     Parameters
     ----------
@@ -85,14 +80,20 @@ class Network(Module):
     Given modules, their values stay as they are, unless `initialization` or `seed` is given:
     then every parameter is drawn anew. To keep trained modules, leave both out.
 
-    What shares a module or a parameter has to share it before the network is built.
+    Layers that share a module or a parameter have to share it before the network is built.
+
+    Examples
+    --------
+    >>> network = Network([4, 8, 3], seed=0)
+    >>> network.predict([[5.1, 3.5, 1.4, 0.2]]).shape
+    (1, 3)
     """
 
-    @partial(
-        hinting,
-        positional="takes its layers, or sizes, as one list: Network([Linear(4, 8), ReLU()]), "
-        "Network([4, 8, 3]).",
+    positional_advice = (
+        "takes its layers, or sizes, as one list: Network([Linear(4, 8), ReLU()]), "
+        "Network([4, 8, 3])."
     )
+
     def __init__(
         self,
         layers: Sequence[Any] | Module,
@@ -109,14 +110,11 @@ class Network(Module):
             initializer = None if initialization is None else get_initializer(initialization)
             tree.initialize(self, check_seed(seed), initializer)
         self.takes_indices = self.body.takes_indices
-        self.code_columns = self.body.code_columns
         self.joins = self.body.joins
         self.metadata: dict[str, Any] = {}
         self.preparation: Preparation | None = None
         self.target_preparation: Preparation | None = None
-        self._kinds = kinds_of_inputs(self.body)
-        self._required = list(self._kinds) if isinstance(self.body, Graph) else ["x"]
-        self._one_float_input = len(self._required) == 1 and not self.takes_indices
+        self._inputs = Inputs(self.body)
         self._flat: FlatParameters | None = None
         self._has_gradient = False
         self._output: Any = None  # shape and format of each output of the last training pass
@@ -154,16 +152,15 @@ class Network(Module):
         """
         if training:
             self._output = None  # should this pass fail halfway, no backward may mix two batches
-        x, inputs = self._validate(x, inputs)
-        token = inside.set(True)  # layers need not look at what was looked at here
-        try:
-            with np.errstate(all="ignore"):  # what overflows becomes infinity, as in any formula
+        as_wanted = type(x) is np.ndarray and x.dtype == self.dtype and self._inputs.one_float
+        if not (as_wanted and not inputs and x.size and math.isfinite(np.vdot(x, x))):
+            x, inputs = self._inputs.checked(x, inputs, self.dtype)
+        with np.errstate(all="ignore"):  # what overflows becomes infinity, as in any formula
+            try:
                 y = self.body.forward(x, training, **inputs)
-        except Exception as error:
-            tree.locate(error, self)
-            raise
-        finally:
-            inside.reset(token)
+            except Exception as error:
+                tree.locate(error, self)
+                raise
         if type(y) is np.ndarray and y.ndim < 3:  # one output without a format, as most have
             if training:
                 self._output = (y.shape, False)
@@ -193,15 +190,12 @@ class Network(Module):
             raise BackwardError(NO_FORWARD, self)
         dy = self._checked_gradient(dy, self._output)  # a call that is refused here loses nothing
         self._output = None
-        token = inside.set(True)
-        try:
-            with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):
+            try:
                 dx = back(dy)
-        except Exception as error:
-            tree.locate(error, self)
-            raise
-        finally:
-            inside.reset(token)
+            except Exception as error:
+                tree.locate(error, self)
+                raise
         self._has_gradient = True
         return dx
 
@@ -223,6 +217,13 @@ class Network(Module):
                 self,
             )
         return {name: self._checked_gradient(dy[name], shape) for name, shape in expected.items()}
+
+    def __call__(self, x: PyTree, training: bool = True, **inputs: Any) -> Any:
+        """Do what `forward` does, which checks and casts its input; it trains by default."""
+        return self.forward(x, training, **inputs)
+
+    def _cast(self, dtype: DTypeLike) -> None:
+        self.dtype = np.dtype(dtype)
 
     def predict(self, x: PyTree, **inputs: Any) -> Any:
         """Return the output for a batch, outside training; nothing in the network changes."""
@@ -281,63 +282,8 @@ class Network(Module):
         return self.body.keyword_inputs()
 
     def input_kinds(self) -> dict[str, str]:
-        """Return the names of all inputs, and what is made of each at the door; see `Graph`."""
-        return self._kinds
-
-    # ------------------------------------------------------------ the door
-
-    def _validate(self, x: PyTree, inputs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Check and cast all inputs; return what the body takes as x, and its further inputs."""
-        as_wanted = type(x) is np.ndarray and x.dtype == self.dtype and self._one_float_input
-        if as_wanted and not inputs and x.size and all_finite(x):  # most calls, a little sooner
-            return x, {}
-        names = list(self._kinds)
-        if isinstance(x, Mapping):
-            given = {**x, **inputs}
-        elif is_tuple(x) and len(names) > 1:
-            given = {**dict(zip(names, x, strict=False)), **inputs}
-            self._refuse_too_many(x, names)
-        else:
-            given = {names[0]: x, **inputs}
-        for name in given:
-            if name not in names:
-                raise InputError(unknown_input(name, names))
-        missing = [name for name in self._required if name not in given]
-        if missing:
-            raise InputError(f"This network's inputs are {names}; {missing} is missing.")
-        told = "the input" if len(given) == 1 else "the input {!r}"
-        checked = {
-            name: self._checked(given[name], self._kinds[name], told.format(name))
-            for name in names
-            if name in given
-        }
-        if len(self._required) > 1:
-            return checked, {}
-        return checked.pop(names[0]), checked
-
-    def _refuse_too_many(self, x: Sequence[Any], names: Sequence[str]) -> None:
-        if len(x) > len(names):
-            raise InputError(f"This network's inputs are {names}; got {len(x)} of them.")
-
-    def _checked(self, values: Any, kind: str, what: str) -> Array:
-        """Return one input as an array of numbers, cast to the network's type where it is cast."""
-        array = check_numbers(what, values, "encode text and dates first")
-        if array.size == 0:
-            raise InputError(f"T{what[1:]} is empty: its shape is {array.shape}.")
-        if kind == "indices" or (kind == "further" and array.dtype.kind != "f"):
-            return array
-        if array.dtype != self.dtype:
-            with np.errstate(over="ignore"):  # too large for float32 becomes infinity, told below
-                array = array.astype(self.dtype)
-        if not all_finite(array):
-            finite = np.isfinite(array)
-            first = tuple(int(i) for i in np.argwhere(~finite)[0])
-            raise InputError(
-                f"T{what[1:]} holds {np.count_nonzero(~finite)} value(s) that are NaN, infinite or "
-                f"too large for {self.dtype}, the first at index {first}. "
-                "Fill or drop those rows first."
-            )
-        return array
+        """Return the names of all inputs, and what each is turned into; see `Graph`."""
+        return self._inputs.kinds
 
     # ------------------------------------------------------------ learning
 
@@ -348,28 +294,13 @@ class Network(Module):
             self._flat = FlatParameters(self.named_parameters())
         return self._flat
 
-    def replica(self) -> Network:
-        """Return a copy that shares this network's values: what moves them moves the copy.
-
-        Gradients, buffers, random generators and what a pass keeps are the copy's own, so that it
-        may go forward and back while this one does.
-        """
-        twin = copy.deepcopy(self)
-        self.share_values(twin)
-        return twin
-
-    def share_values(self, twin: Network) -> None:
-        """Let a copy of this network have its values, where it does not have them yet."""
-        if twin._flat is None or twin._flat.values is not self.flat.values:
-            twin._flat = self.flat.shared_with(twin.named_parameters())
-
     def set_gradients(self, gradient: Array) -> None:
         """Set every grad at once, from a vector like ``flat.grads``, as if by a backward pass."""
         if gradient is not self.flat.grads:
             self.flat.grads[...] = gradient
         self._has_gradient = True
 
-    @hinting
+    @gives_advice
     def update(self, learning_rate: float) -> None:
         """Take one step of plain gradient descent: w ← w - learning_rate · gradient."""
         self.require_gradient()
@@ -477,14 +408,6 @@ def body_of(network: Network, layers: Any) -> tuple[Module, bool]:
     return Sequential(checked_modules(network, layers, "layer")), False
 
 
-def kinds_of_inputs(body: Module) -> dict[str, str]:
-    """Return the names of all inputs, and what is made of each at the door; see `Graph`."""
-    if isinstance(body, Graph):
-        return body.input_kinds()
-    first = "indices" if body.takes_indices else "floats"
-    return {"x": first, **dict.fromkeys(body.keyword_inputs(), "further")}
-
-
 def classifier_layers(sizes: Sequence[Any]) -> list[Module]:
     """Return Linear and ReLU in turn for these sizes, then Softmax (or Sigmoid for one output)."""
     if any(isinstance(size, Module) for size in sizes):
@@ -499,6 +422,14 @@ def classifier_layers(sizes: Sequence[Any]) -> list[Module]:
         layers += [Linear(in_features, out_features), ReLU()]
     layers[-1] = Sigmoid() if sizes[-1] == 1 else Softmax()
     return layers
+
+
+def code_columns(module: Module) -> int:
+    """Return how many of the last columns of the input hold codes of categories.
+
+    They are integers among floats, which a `CategoryEmbedding` in front looks up.
+    """
+    return getattr(in_a_row(module)[0], "code_columns", 0)
 
 
 def in_a_row(module: Module) -> list[Module]:

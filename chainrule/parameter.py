@@ -26,8 +26,8 @@ Initializer = Callable[[tuple[int, ...], "np.random.Generator"], Array]
 class Parameter:
     """An array that is learned, and the gradient of the loss with respect to it.
 
-    Assigning to `value` or `grad` copies into the array that is there, so that a parameter
-    stays a part of its network's flat vectors whatever is assigned to it.
+    Assigning to `value` or `grad` copies into the array that is there, so a parameter stays part
+    of its network's flat vectors whatever is assigned to it.
 
     Parameters
     ----------
@@ -38,7 +38,32 @@ class Parameter:
         draws it. False for biases and for the gains of normalisation layers.
     initializer : callable, optional
         ``initializer(shape, rng) -> array``; draws a fresh value in `initialize`.
+
+    Attributes
+    ----------
+    value : ndarray
+        What is learned.
+    grad : ndarray
+        The gradient of the loss with respect to `value`, of the same shape.
+    flat : FlatParameters or None
+        The network's vectors, if `value` and `grad` are views of them.
+
+    Raises
+    ------
+    ConfigurationError
+        The value does not hold real numbers.
+
+    Examples
+    --------
+    >>> weight = Parameter([1.0, 2.0])
+    >>> weight.grad = [0.5, -0.5]
+    >>> weight.value = weight.value - 0.1 * weight.grad
+    >>> weight.value.tolist()
+    [0.95, 2.05]
     """
+
+    value: Array
+    grad: Array
 
     def __init__(
         self, value: ArrayLike, *, decay: bool = True, initializer: Initializer | None = None
@@ -48,8 +73,8 @@ class Parameter:
             array = array.astype(np.float32)
         if array.dtype.kind != "f":
             raise ConfigurationError(f"A Parameter holds real numbers, got {array.dtype}.")
-        self._value: Array = array
-        self._grad: Array = np.zeros_like(array)
+        self.value = array
+        self.grad = np.zeros_like(array)
         self.decay = decay
         self.initializer = initializer
         self.flat: FlatParameters | None = None
@@ -68,25 +93,14 @@ class Parameter:
         parameter.initialize(rng)
         return parameter
 
-    @property
-    def value(self) -> Array:
-        """The array itself."""
-        return self._value
+    def __setattr__(self, name: str, new: Any) -> None:
+        """Copy what is assigned to `value` or `grad` into the array that is there."""
+        if name in ("value", "grad") and name in vars(self):
+            self._copy_into(vars(self)[name], new, name)
+        else:
+            super().__setattr__(name, new)
 
-    @value.setter
-    def value(self, new: ArrayLike) -> None:
-        self._assign(self._value, new, "value")
-
-    @property
-    def grad(self) -> Array:
-        """The gradient of the loss with respect to `value`; the same shape."""
-        return self._grad
-
-    @grad.setter
-    def grad(self, new: ArrayLike) -> None:
-        self._assign(self._grad, new, "grad")
-
-    def _assign(self, target: Array, new: ArrayLike, what: str) -> None:
+    def _copy_into(self, target: Array, new: ArrayLike, what: str) -> None:
         new = np.asarray(new)
         if new.shape != target.shape:
             advice = "a parameter keeps its shape for life, build a new layer for another one."
@@ -102,17 +116,17 @@ class Parameter:
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of `value` and of `grad`."""
-        return self._value.shape
+        return self.value.shape
 
     @property
     def size(self) -> int:
         """How many numbers are learned."""
-        return self._value.size
+        return self.value.size
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The floating-point type of `value` and of `grad`."""
-        return self._value.dtype
+        return self.value.dtype
 
     def initialize(self, rng: np.random.Generator, initializer: Initializer | None = None) -> None:
         """Draw a new value, from `initializer` or else from the parameter's own.
@@ -129,25 +143,20 @@ class Parameter:
 
     def cast(self, dtype: DTypeLike) -> None:
         """Change the floating-point type; a parameter of that type already is left alone."""
-        if self._value.dtype != np.dtype(dtype):
-            self._hold(self._value.astype(dtype), self._grad.astype(dtype))
+        if self.dtype != np.dtype(dtype):
+            self._hold(self.value.astype(dtype), self.grad.astype(dtype))
             if self.flat is not None:
                 self.flat.current = False
                 self.flat = None
 
     def _hold(self, value: Array, grad: Array) -> None:
-        """Take these two arrays, shapes unchanged, as the ones to keep from now on."""
-        self._value = value
-        self._grad = grad
+        """Keep these two arrays, of the same shape, from now on."""
+        vars(self).update(value=value, grad=grad)
 
     def __getstate__(self) -> dict[str, Any]:
         """Give a copy arrays of its own: it is no part of the original's flat vectors."""
-        return {
-            **vars(self),
-            "_value": self._value.copy(),
-            "_grad": self._grad.copy(),
-            "flat": None,
-        }
+        own = {"value": self.value.copy(), "grad": self.grad.copy(), "flat": None}
+        return {**vars(self), **own}
 
     def __repr__(self) -> str:
         return f"Parameter(shape={self.shape}, dtype={self.dtype})"
@@ -168,32 +177,50 @@ def refuse_huge_shape(shape: tuple[int, ...]) -> None:
 
 
 class Buffer:
-    """An array that belongs to the model but is not learned, such as a running mean."""
+    """An array that is saved with the model but not learned, such as a running mean.
+
+    Parameters
+    ----------
+    value : array_like
+        The initial value. Assigning to `value` later copies into this array; the shape stays.
+
+    Examples
+    --------
+    >>> mean = Buffer([0.0, 0.0])
+    >>> mean.value = 0.9 * mean.value + 0.1
+    >>> mean.value.tolist()
+    [0.1, 0.1]
+    """
+
+    value: Array
 
     def __init__(self, value: ArrayLike) -> None:
-        self._value: Array = _owned(value)
+        self.value = _owned(value)
 
-    @property
-    def value(self) -> Array:
-        """The array itself; assigning copies into it."""
-        return self._value
-
-    @value.setter
-    def value(self, new: ArrayLike) -> None:
-        self._value[...] = new
+    def __setattr__(self, name: str, new: Any) -> None:
+        """Copy what is assigned to `value` into the array that is there."""
+        if name == "value" and "value" in vars(self):
+            if np.shape(new) != self.shape:
+                raise ShapeError(
+                    f"a buffer's value has the shape {self.shape} and cannot become "
+                    f"{np.shape(new)}; a buffer keeps its shape for life."
+                )
+            self.value[...] = new
+        else:
+            super().__setattr__(name, new)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of `value`."""
-        return self._value.shape
+        return self.value.shape
 
     def cast(self, dtype: DTypeLike) -> None:
         """Change the type of a floating-point buffer; counters stay integers."""
-        if self._value.dtype.kind == "f":
-            self._value = self._value.astype(dtype, copy=False)
+        if self.value.dtype.kind == "f":
+            vars(self)["value"] = self.value.astype(dtype, copy=False)
 
     def __repr__(self) -> str:
-        return f"Buffer(shape={self.shape}, dtype={self._value.dtype})"
+        return f"Buffer(shape={self.shape}, dtype={self.value.dtype})"
 
 
 # ---------------------------------------------------------------- first values, and their memory
@@ -318,3 +345,20 @@ class FlatParameters:
 
     def __len__(self) -> int:
         return self.values.size
+
+
+def replica_of(network: Any) -> Any:
+    """Return a copy that shares a network's values: whatever changes them changes the copy.
+
+    Gradients, buffers, random generators and what a pass saves are the copy's own, so that it may
+    run forward and backward while the network does.
+    """
+    replica = copy.deepcopy(network)
+    share_values(network, replica)
+    return replica
+
+
+def share_values(network: Any, replica: Any) -> None:
+    """Let a copy of a network have that network's values, if it does not have them yet."""
+    if replica._flat is None or replica._flat.values is not network.flat.values:
+        replica._flat = network.flat.shared_with(replica.named_parameters())

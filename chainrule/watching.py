@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from chainrule.module import WATCHED_METHODS, Module, named_modules
+from chainrule.module import WATCHED_METHODS, Module
 
 
 class Watcher:
@@ -52,7 +52,7 @@ def watch(root: Module, watcher: Watcher) -> Iterator[None]:
 
     A module that stands at several places is named by the first.
     """
-    modules = named_modules(root)
+    modules = root.named_modules()
     before = {
         path: {name: vars(module)[name] for name in WATCHED_METHODS if name in vars(module)}
         for path, module in modules.items()

@@ -25,8 +25,6 @@ from chainrule.module import (
     check_features,
     initialize,
     locate,
-    named_buffers,
-    named_modules,
     walk,
 )
 
@@ -149,22 +147,22 @@ def test_walk_leaves_what_is_saved_for_backward_alone():
 
 def test_named_parts():
     tree = Tree()
-    assert list(named_modules(tree)) == ["", "alone", "several.0", "several.1.0"]
+    assert list(tree.named_modules()) == ["", "alone", "several.0", "several.1.0"]
     assert list(tree.named_parameters()) == [
         "alone.weight",
         "alone.bias",
         "several.1.0.weight",
         "named.gain",
     ]
-    assert list(named_buffers(tree)) == ["several.1.1.0"]
+    assert list(tree.named_buffers()) == ["several.1.1.0"]
 
 
 def test_what_stands_twice_is_found_once():
     tree = Tree()
-    names = list(tree.named_parameters()), list(named_buffers(tree))
+    names = list(tree.named_parameters()), list(tree.named_buffers())
     tree.again = tree.several[1][1][0]
     tree.gain_again = tree.named["gain"]
-    assert (list(tree.named_parameters()), list(named_buffers(tree))) == names
+    assert (list(tree.named_parameters()), list(tree.named_buffers())) == names
 
 
 def test_a_module_that_holds_its_parent_is_walked_once():
@@ -180,7 +178,7 @@ def test_cast_reaches_everything():
     assert {p.dtype for p in tree.named_parameters().values()} == {np.dtype("float64")}
     cast(tree, "float32")
     assert {p.dtype for p in tree.named_parameters().values()} == {np.dtype("float32")}
-    assert named_buffers(tree)["several.1.1.0"].value.dtype == np.float32
+    assert tree.named_buffers()["several.1.1.0"].value.dtype == np.float32
 
 
 def test_initialize_draws_everything_from_one_generator():

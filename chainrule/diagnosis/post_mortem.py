@@ -19,7 +19,7 @@ import numpy as np
 from chainrule.data.sources import Batch
 from chainrule.errors import ChainruleError, FileFormatError, StateError
 from chainrule.loss_functions import Loss
-from chainrule.module import Module, misfit, named_generators, named_modules, walk
+from chainrule.module import Module, misfit, named_generators, walk
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer, clip_by_global_norm
 from chainrule.parameter import Array, Parameter
@@ -211,7 +211,7 @@ class _Looker(Watcher):
     """
 
     def __init__(self, network: Network) -> None:
-        self.modules = named_modules(network)
+        self.modules = network.named_modules()
 
     def on_forward(self, path: str, module: Module, x: Any, y: Any) -> None:
         if not path:

@@ -18,7 +18,6 @@ from chainrule.doctor.conditions.targets import recall_of
 from chainrule.doctor.conditions.thresholds import LEARNED
 from chainrule.errors import ChainruleError
 from chainrule.layers import BatchNorm
-from chainrule.module import named_modules
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.parameter import Array
@@ -91,7 +90,7 @@ def places_per_sample(recorder: Recorder) -> dict[str, int]:
 def checked_modules(network: Network, recorder: Recorder) -> Any:
     """Yield (path, verdict) of each module of the user's own whose backward is wrong."""
     wrong: list[str] = []
-    for path, module in reversed(named_modules(network).items()):
+    for path, module in reversed(network.named_modules().items()):
         if not path or of_the_library(module) or path not in recorder.outputs:
             continue
         if any(inner.startswith(path + ".") for inner in wrong):

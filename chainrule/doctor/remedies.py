@@ -18,7 +18,6 @@ from chainrule.doctor.conditions.steps import not_freezing
 from chainrule.doctor.prescription import Prescription
 from chainrule.layers import BatchNorm, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from chainrule.loss_functions import CategoricalCrossEntropy, Huber, Loss
-from chainrule.module import named_modules
 from chainrule.network import Network
 from chainrule.preparation import Standardizer
 from chainrule.pytree import PyTree, first_array, take, tree_leaves
@@ -250,7 +249,7 @@ def smaller_start(plan: Prescription, finding: Finding) -> str:
 def revive(plan: Prescription, finding: Finding) -> str:
     """Take LeakyReLUs, and draw the weights."""
     plan.search = "lower"
-    modules = named_modules(plan.network)
+    modules = plan.network.named_modules()
     dead = {type(modules[path]) for path in finding.layers if path in modules} | {ReLU}
     network = rebuilding.with_activations(plan.network, tuple(dead), LeakyReLU)
     if network is None:
@@ -286,7 +285,7 @@ def usual_momentum(plan: Prescription, finding: Finding) -> str | None:
     network = copy.deepcopy(plan.network)
     slow = [
         module
-        for module in named_modules(network).values()
+        for module in network.named_modules().values()
         if isinstance(module, BatchNorm) and module.momentum < MOMENTUM
     ]
     if not slow:

@@ -20,7 +20,6 @@ from chainrule.doctor.conditions.snapshot import Recorder, Snapshot
 from chainrule.errors import ChainruleError, InputError, NotFiniteError
 from chainrule.layers import Dropout, Flatten, Linear, ReLU, Sigmoid, Softmax
 from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
-from chainrule.module import named_modules
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.parameter import Array
@@ -274,7 +273,7 @@ def on_one_batch(case: Case, optimizer: Optimizer, seed: int) -> Trial:
 def without_dropout(network: Network) -> Network:
     """Return a copy that drops nothing out: what is to be learned by heart needs every unit."""
     network = copy.deepcopy(network)
-    for module in named_modules(network).values():
+    for module in network.named_modules().values():
         if isinstance(module, Dropout):
             module.p = 0.0
     return network

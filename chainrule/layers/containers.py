@@ -29,8 +29,6 @@ class Container(Module):
     them through a `Pass`.
     """
 
-    hands_on = True
-
     _parts: tuple[Module, ...]
     _sharing: Sharing
 
@@ -38,11 +36,6 @@ class Container(Module):
         """Take these modules as the children; what they share is found here."""
         self._parts = parts
         self._sharing = Sharing(parts)
-
-    def children(self) -> Iterator[tuple[str, Any]]:
-        for name, value in super().children():
-            if name != "_parts":
-                yield name, value
 
     def keyword_inputs(self) -> tuple[str, ...]:
         """Return the names of the further inputs that the children take."""
@@ -135,7 +128,6 @@ class Sequential(Container):
         self.layers = checked_modules(self, layers, "layer")
         self.adopt(*self.layers)
         self.takes_indices = self.layers[0].takes_indices
-        self.code_columns = self.layers[0].code_columns
         learners = (i for i, layer in enumerate(self.layers) if layer.parameters())
         self._first_learner = next(learners, None)
 
@@ -206,8 +198,6 @@ class Residual(Container):
         What brings x to the shape of the body's output, where the body changes it: a `Linear`, or
         a convolution with a kernel of 1. Without it x itself is added.
     """
-
-    hands_on = False  # the input is added to, so it is one array
 
     def __init__(self, body: Module, shortcut: Module | None = None) -> None:
         check_instance(body, Module, "Residual's body must be a Module, such as Linear(4, 4)")

@@ -126,8 +126,6 @@ class Graph(Module):
         the message names them.
     """
 
-    hands_on = True
-
     def __init__(
         self,
         inputs: str | Sequence[str],

@@ -50,7 +50,7 @@ class Neuron(Module):
         (x,) = self.saved_values()
         rows = x.reshape(-1, self.in_features)  # sequences: every position is a row
         self.weight.grad = dy.reshape(-1) @ rows  # (in_features,): each input, weighed by its dy
-        self.bias.grad = [dy.sum()]
+        self.bias.grad = dy.sum().reshape(1)
         return dy * self.weight.value  # (N, 1) * (in_features,) -> (N, in_features)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from chainrule.checks import all_finite, check_array, check_numbers, check_sizes
+from chainrule.checks.habits import LOSS_ATTRIBUTES, GivesAdvice
 from chainrule.errors import InputError
 from chainrule.layers.activations import tiny
 from chainrule.parameter import Array
@@ -19,7 +20,7 @@ LARGEST_WEIGHT = 1e200
 """What the weights of a batch may sum to: 10¹⁰⁸ such batches still have a sum."""
 
 
-class Loss:
+class Loss(GivesAdvice):
     """The parent of all losses: checks the input, weighs the samples, takes the mean.
 
     A subclass writes two methods, next to each other, about single rows: `losses` and
@@ -29,6 +30,9 @@ class Loss:
     The loss is the mean over the rows, and the gradient is that of this mean. With weights w it
     is Σ w_n loss_n / Σ w_n, so a weight of two is the same as giving the sample twice.
     """
+
+    attribute_advice = LOSS_ATTRIBUTES
+    positional_advice = "takes its options by name: {names}."
 
     def __init_subclass__(cls) -> None:
         """Let who writes one of `losses` and `gradients` anew be asked for both of them.

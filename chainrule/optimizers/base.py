@@ -6,13 +6,13 @@ import fnmatch
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from chainrule.checks import check_function, check_instance, check_range
+from chainrule.checks.habits import OPTIMIZER_ATTRIBUTES, GivesAdvice
 from chainrule.errors import ConfigurationError, StateError
-from chainrule.hints import OF_OPTIMIZERS, hinting, missing
 from chainrule.network import Network
 from chainrule.parameter import Array, FlatParameters, Parameter
 from chainrule.storage.schema import array, whole
@@ -48,7 +48,7 @@ WeightDecay = PerEntry
 Multipliers = Mapping[str, PerEntry]
 
 
-class Optimizer:
+class Optimizer(GivesAdvice):
     """The parent of all optimizers.
 
     Parameters
@@ -76,6 +76,9 @@ class Optimizer:
         A vector as long as the network's for each name in `state_names`.
     """
 
+    attribute_advice = OPTIMIZER_ATTRIBUTES
+    positional_advice = f"takes options by name; {NO_PARAMETERS}"
+
     state_names: tuple[str, ...] = ()
 
     decoupled = False
@@ -100,18 +103,6 @@ class Optimizer:
         self._blocks: list[Block] = []
         self._multipliers: Multipliers = {}  # those that the blocks were made with
         self._decays: Array | None = None  # where weight decay differs from entry to entry
-
-    def __init_subclass__(cls) -> None:
-        """Let every optimizer tell what its options are called here."""
-        if "__init__" in vars(cls):
-            init = hinting(vars(cls)["__init__"], f"takes options by name; {NO_PARAMETERS}")
-            cls.__init__ = init  # type: ignore[method-assign]
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            """Tell what habits from elsewhere are here."""
-            raise missing(self, name, OF_OPTIMIZERS)
 
     def step(self, network: Network, *, spread: Spread | None = None) -> None:
         """Move the network's parameters once, by the gradients of the last backward pass.

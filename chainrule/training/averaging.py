@@ -13,7 +13,6 @@ import numpy as np
 
 from chainrule.checks import check_range
 from chainrule.errors import ConfigurationError, StateError
-from chainrule.module import named_buffers
 from chainrule.network import Network
 from chainrule.parameter import Array, Buffer
 from chainrule.storage.names import with_prefix, without_prefix
@@ -147,7 +146,7 @@ class ExponentialMovingAverage(Callback):
     def _buffers_of(self, network: Network) -> dict[str, Buffer]:
         """Return the network's buffers; found once, since a walk can take as long as a step."""
         if self._network is not network:
-            self._network, self._of_network = network, named_buffers(network)
+            self._network, self._of_network = network, network.named_buffers()
         return self._of_network
 
     # ------------------------------------------------------------ in a training

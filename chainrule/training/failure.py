@@ -15,7 +15,7 @@ from chainrule.checks import all_finite
 from chainrule.data.sources import ArraySource, Batch, Source
 from chainrule.diagnosis.post_mortem import Finding, investigate, investigate_prediction
 from chainrule.errors import ChainruleError, NotFiniteError
-from chainrule.module import Module, named_generators, named_modules
+from chainrule.module import Module, named_generators
 from chainrule.network import Network
 from chainrule.parameter import Array
 from chainrule.pytree import PyTree, as_dict, first_array, tree_leaves
@@ -189,7 +189,7 @@ def _trace_forward(network: Network, x: PyTree, rng_states: Mapping[str, Any]) -
     calls = _Calls()
     with np.errstate(all="ignore"), watch(again, calls):
         again.forward(x)
-    modules = named_modules(network)
+    modules = network.named_modules()
     for place, (path, given, output, kept) in enumerate(calls.made):
         for was, now in zip(modules[path]._saved or (), kept, strict=False):
             if not isinstance(was, np.ndarray) or was.dtype.kind != "f" or all_finite(was):

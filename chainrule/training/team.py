@@ -25,7 +25,7 @@ from chainrule.loss_functions import Loss, LossPerOutput
 from chainrule.module import Module, named_generators, walk
 from chainrule.network import Network
 from chainrule.optimizers.base import BLOCK, Spread
-from chainrule.parameter import Array, Buffer
+from chainrule.parameter import Array, Buffer, replica_of, share_values
 from chainrule.pytree import first_array
 from chainrule.training.draws import drawing_for_the_batch, let_draw_for_the_batch
 from chainrule.training.parts import (
@@ -174,7 +174,7 @@ class Team:
 
 def least_part_of(network: Network) -> int:
     """Return how many samples a part has to have for all of the network's layers."""
-    return max(LEAST, *(module.least_part for module in modules_of(network)))
+    return max(LEAST, *(getattr(module, "least_part", 1) for module in modules_of(network)))
 
 
 def shared_out(count: int, parts: int, least: int = 1) -> list[slice]:
@@ -283,7 +283,7 @@ class Replica:
 
     def __init__(self, network: Network) -> None:
         try:
-            self.network = network.replica()
+            self.network = replica_of(network)
         except Exception as error:
             error.add_note("Each worker needs a copy of the network, made by copy.deepcopy.")
             raise
@@ -293,7 +293,7 @@ class Replica:
 
     def follow(self, network: Network) -> None:
         """Be as the network is now."""
-        network.share_values(self.network)
+        share_values(network, self.network)
         for original, own in self.modules:
             for name, value in vars(original).items():
                 if type(value) in PLAIN and not name.startswith("_"):

@@ -13,11 +13,12 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from chainrule.checks import check_bool, check_whole
+from chainrule.checks.habits import TRAINER_ATTRIBUTES, GivesAdvice, gives_advice
 from chainrule.data.sources import (
     CHANGING,
     ArraySource,
@@ -30,7 +31,6 @@ from chainrule.data.sources import (
 )
 from chainrule.diagnosis.machine import cores
 from chainrule.errors import ConfigurationError, InputError, ModuleError, RankError
-from chainrule.hints import OF_TRAINERS, hinting, missing
 from chainrule.layers.micro_batch import WHOLE, MicroBatch
 from chainrule.loss_functions import Loss
 from chainrule.loss_functions.class_weight import ClassWeight
@@ -78,7 +78,7 @@ Augment = Callable[[Any, "np.random.Generator"], Any]
 EVALUATION_BATCH = 256
 
 
-class Trainer(Run):
+class Trainer(GivesAdvice, Run):
     """Trains a network on data, and measures it.
 
     Parameters
@@ -193,15 +193,11 @@ class Trainer(Run):
         self._pace: Pace | None = None
         self._threads = Threads(1)
 
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> Any:
-            """Tell what habits from elsewhere are here."""
-            raise missing(self, name, OF_TRAINERS)
+    attribute_advice = TRAINER_ATTRIBUTES
 
     # ------------------------------------------------------------ training
 
-    @hinting
+    @gives_advice
     def fit(
         self,
         X: Any,

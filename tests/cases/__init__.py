@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.module import Module
+from chainrule.network import code_columns
 
 Array = np.ndarray
 
@@ -51,7 +52,7 @@ class Case:
     def input_with(self, change: Callable[[Array], Array]) -> Array:
         """Return the input with its numbers changed; codes of categories stay what they are."""
         x = self.input()
-        changed, codes = change(x), self.build().code_columns
+        changed, codes = change(x), code_columns(self.build())
         if codes:
             changed[..., -codes:] = x[..., -codes:]
         return changed

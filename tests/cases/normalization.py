@@ -6,7 +6,6 @@ import numpy as np
 
 from cases import Case
 from chainrule.layers import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
-from chainrule.module import named_buffers
 
 
 def standardized(values, epsilon):
@@ -68,7 +67,7 @@ def group_norm(module, x, training):
 def used(layer):
     """Give the layer gains, offsets and running statistics that are not the first ones."""
     rng = np.random.default_rng(5)
-    for thing in (layer.named_parameters() | named_buffers(layer)).values():
+    for thing in (layer.named_parameters() | layer.named_buffers()).values():
         thing.value = rng.uniform(0.4, 2.0, thing.shape)
     return layer
 

@@ -32,6 +32,7 @@ from chainrule import (
 from chainrule.diagnosis.gradient_check import compare
 from chainrule.layers.activations import softmax
 from chainrule.module import cast
+from chainrule.network import code_columns
 
 WAYS = 4  # in which each gradient is broken
 Array = np.ndarray
@@ -100,7 +101,7 @@ class Sabotaged(Module):
     def __init__(self, module, spoil):
         self.module, self.spoil = module, spoil
         self.takes_indices = module.takes_indices
-        self.code_columns = module.code_columns
+        self.code_columns = code_columns(module)
 
     def forward(self, x, training=True, **arguments):
         return self.module.forward(x, training, **arguments)

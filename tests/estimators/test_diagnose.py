@@ -6,6 +6,7 @@ import pytest
 from chainrule import Linear, Network, ReLU, Softmax
 from chainrule.errors import InputError
 from chainrule.estimators import NetworkClassifier, NetworkRegressor
+from chainrule.network import code_columns
 
 RNG = np.random.default_rng(0)
 Y = RNG.integers(0, 3, 300)
@@ -102,7 +103,7 @@ def test_columns_of_an_array_are_called_by_their_places():
 def test_codes_of_categories_are_no_numbers_of_a_wild_size():
     frame = frame_of(X, town=[f"town {n % 150}" for n in range(300)])
     report = NetworkClassifier(members=2, epochs=20, random_state=0).diagnose(frame, Y)
-    assert report.case.network.code_columns == 1
+    assert code_columns(report.case.network) == 1
     assert "input-scale" not in report.ids()
 
 

@@ -14,7 +14,7 @@ from chainrule import (
     StackedDropout,
     StackedLinear,
 )
-from chainrule.module import cast, named_buffers
+from chainrule.module import cast
 
 
 def rng():
@@ -91,7 +91,7 @@ def test_every_member_has_statistics_of_its_own():
         np.testing.assert_allclose(y[:, k], one.forward(x[:, k].copy()), atol=1e-5)
         np.testing.assert_allclose(dx[:, k], one.backward(dy[:, k].copy()), atol=1e-5)
         np.testing.assert_allclose(stack.weight.grad[k], one.weight.grad, atol=1e-4)
-        for name, buffer in named_buffers(one).items():
+        for name, buffer in one.named_buffers().items():
             np.testing.assert_allclose(stack.state()[name][k], buffer.value, rtol=1e-5)
 
 

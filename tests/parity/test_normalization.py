@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule import layers
-from chainrule.module import cast, named_buffers
+from chainrule.module import cast
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -106,7 +106,7 @@ def test_running_statistics_and_prediction(shape, build):
         x = scale + scale * rng.standard_normal(shape)
         ours.forward(x)
         theirs(torch.tensor(x))
-        for name, buffer in named_buffers(ours).items():
+        for name, buffer in ours.named_buffers().items():
             equal(buffer.value, buffers[name])
     theirs.eval()
     x = rng.standard_normal((2, *shape[1:]))

@@ -45,7 +45,8 @@ from chainrule.layers import Graph, Node, recurrent
 from chainrule.layers.micro_batch import WHOLE, MicroBatch, current_micro_batch
 from chainrule.loss_functions import JointLoss
 from chainrule.metrics import accuracy
-from chainrule.module import named_generators, named_modules
+from chainrule.module import named_generators
+from chainrule.parameter import replica_of
 from chainrule.training import Checkpoint, Doctor, EarlyStopping, ExponentialMovingAverage
 from chainrule.training import pace as paces
 from chainrule.training import team as teams
@@ -872,7 +873,7 @@ def test_a_loss_is_copied_for_each_thread():
 def test_a_replica_shares_values_and_nothing_else():
     net = network(Linear(4, 8), BatchNorm(8))
     net.backward(np.ones_like(net.forward(X)))
-    twin = net.replica()
+    twin = replica_of(net)
     assert twin.flat.values is net.flat.values
     gradient = net.flat.grads.copy()
     assert not twin.flat.grads.any()
@@ -881,4 +882,4 @@ def test_a_replica_shares_values_and_nothing_else():
     assert not np.array_equal(*(n.layers[1].running_mean.value for n in (net, twin)))
     net.update(0.1)
     np.testing.assert_array_equal(twin.layers[0].weight.value, net.layers[0].weight.value)
-    assert named_modules(twin).keys() == named_modules(net).keys()
+    assert twin.named_modules().keys() == net.named_modules().keys()

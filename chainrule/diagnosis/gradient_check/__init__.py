@@ -24,7 +24,7 @@ from chainrule.diagnosis.gradient_check.report import TOLERANCE, GradientResult,
 from chainrule.diagnosis.gradient_check.subjects import LossSubject, ModuleSubject, plain_arrays
 from chainrule.errors import ConfigurationError
 from chainrule.loss_functions import Loss
-from chainrule.module import Module, named_modules
+from chainrule.module import Module
 from chainrule.pytree import PyTree
 
 __all__ = ["GradientResult", "Report", "check_loss", "check_module"]
@@ -95,7 +95,7 @@ def check_module(
         for path in plain_arrays(module)
     ]
     wrong = [result.name for result in report.gradients if not result.passed]
-    if len(wrong) > 1 and len(named_modules(module)) > 1:
+    if len(wrong) > 1 and len(module.named_modules()) > 1:
         report.notes.append(
             "a wrong backward spoils all gradients before it, never those after it: "
             f"begin with {wrong[-1]} and what comes next to it."

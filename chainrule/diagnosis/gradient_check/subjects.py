@@ -15,10 +15,9 @@ from chainrule.module import (
     Module,
     cast,
     locate,
-    named_buffers,
     named_generators,
-    named_modules,
 )
+from chainrule.network import code_columns
 from chainrule.parameter import Array
 from chainrule.pytree import PyTree, is_tuple, named_arrays, tree_leaves, tree_map
 
@@ -100,7 +99,7 @@ class ModuleSubject:
         self.restore = list(_rng_states_and_buffers(self.module))
         self.loss, self.y_true = loss, y_true
         self.x = _inputs_of(self.module, x)
-        codes = module.code_columns
+        codes = code_columns(module)
         self.codes: Array | None = np.array(self.x)[..., -codes:] if codes else None
         in_order = sorted(arguments, key=[*module.keyword_inputs(), *arguments].index)
         given = {name: arguments[name] for name in in_order}  # as forward names them
@@ -337,7 +336,7 @@ def plain_arrays(module: Module) -> list[str]:
     """Return the paths of all arrays that are neither Parameter nor Buffer."""
     return [
         f"{path}.{name}" if path else name
-        for path, child in named_modules(module).items()
+        for path, child in module.named_modules().items()
         for name, value in vars(child).items()
         if _is_float_array(value)
     ]
@@ -401,7 +400,7 @@ def _rng_states_and_buffers(module: Module) -> Iterator[Callable[[], None]]:
     """Yield functions that put every generator and buffer back to where it is now."""
     for generator in named_generators(module).values():
         yield _restorer(generator.bit_generator, "state")
-    for buffer in named_buffers(module).values():
+    for buffer in module.named_buffers().values():
         yield _restorer(buffer, "value")
 
 

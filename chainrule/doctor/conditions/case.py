@@ -18,8 +18,7 @@ from chainrule.doctor.conditions.names import Names
 from chainrule.doctor.conditions.snapshot import Snapshot
 from chainrule.layers import Embedding
 from chainrule.loss_functions import Loss
-from chainrule.module import named_modules
-from chainrule.network import Network
+from chainrule.network import Network, code_columns
 from chainrule.optimizers import Optimizer
 from chainrule.parameter import Array
 
@@ -156,7 +155,7 @@ class Case:
         kinds = list(self.network.input_kinds().values())
         if not isinstance(self.X, np.ndarray) or kinds[0] != "floats":
             return None
-        codes = self.network.code_columns
+        codes = code_columns(self.network)
         if not codes:
             return self.X
         return self.X[:, :-codes] if codes < self.X.shape[1] else None
@@ -166,7 +165,7 @@ class Case:
         """The values of all weights that are matrices or kernels, without embeddings."""
         tables = {
             id(module.weight)
-            for module in named_modules(self.network).values()
+            for module in self.network.named_modules().values()
             if isinstance(module, Embedding)
         }
         return {

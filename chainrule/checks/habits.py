@@ -1,0 +1,287 @@
+"""Habits from other libraries, and what to write here instead: one table, looked up on errors.
+
+Somebody who knows PyTorch, Keras or scikit-learn writes ``Adam(lr=0.01)``, ``network.fit`` or
+``from chainrule import Dense``. Python would only say that there is no such name. A class that
+inherits from `GivesAdvice` looks the name up in the tables below, and says what to write.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from chainrule.errors import ConfigurationError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+NO_MODE = "there is no mode to switch: a pass is for training unless it is predict(x)"
+NO_ZEROING = "each backward pass sets the gradients anew, so there is nothing to zero"
+TRAINED = "a Trainer trains it: Trainer(network, loss, optimizer).fit(X, y)"
+MEASURED = "Trainer(network, loss, optimizer, metrics=[accuracy]).evaluate(X, y) measures it"
+ON_THE_PROCESSOR = "everything runs on the processor, in NumPy"
+TO_THE_TRAINER = "loss and optimizer go to the Trainer: Trainer(network, loss, optimizer)"
+IN_FIT = "it is an argument of fit: Trainer(network, loss, optimizer).fit(X, y, ...)"
+SIZES_FIRST = "sizes come first: Linear(in_features, out_features)"
+CONV_SIZES_FIRST = "sizes come first: Conv2d(in_channels, out_channels, kernel_size)"
+IS_A_LAYER = "an activation is a layer of its own: [Linear(4, 8), ReLU()]"
+A_MEAN = "a loss is always the mean over the batch, weighted by sample_weight"
+
+# ---------------------------------------------------------------- attributes
+
+MODULE_ATTRIBUTES = {
+    "fit": TRAINED,
+    "compile": TO_THE_TRAINER,
+    "train": f"{NO_MODE}; {TRAINED}",
+    "eval": NO_MODE,
+    "evaluate": MEASURED,
+    "score": MEASURED,
+    "predict_proba": "a network that ends in Softmax or Sigmoid gives probabilities: predict(X)",
+    "predict_classes": "predict(X).argmax(axis=1) gives the classes",
+    "zero_grad": NO_ZEROING,
+    "state_dict": "state() returns all values by name, and save(path) writes them",
+    "load_state_dict": "load_state(state) takes values by name; Network.load(path) reads a file",
+    "get_weights": "state() returns all values by name, parameters() the parameters",
+    "set_weights": "load_state(state) takes values by name",
+    "load_weights": "Network.load(path) reads a file that save(path) wrote",
+    "save_weights": "save(path) writes the architecture and all values",
+    "trainable_weights": "parameters() returns the parameters",
+    "weights": "parameters() returns the parameters, named_parameters() them by their names",
+    "add": "a network is built whole: Network([Linear(4, 8), ReLU(), Linear(8, 3)])",
+    "append": "a network is built whole: Network([Linear(4, 8), ReLU(), Linear(8, 3)])",
+    "to": f"{ON_THE_PROCESSOR}; Network(..., dtype='float64') chooses the type",
+    "cuda": ON_THE_PROCESSOR,
+    "cpu": ON_THE_PROCESSOR,
+    "double": "Network(..., dtype='float64') chooses the type",
+    "float": "Network(..., dtype='float32') chooses the type",
+    "half": "networks compute in float32 or float64",
+    "modules": "named_modules() returns every module by its path; network.layers are the layers",
+    "requires_grad_": "an optimizer's lr_multipliers={'layers.0.*': 0} freezes parameters",
+    "register_buffer": "assign a Buffer: self.mean = Buffer(values)",
+    "register_parameter": "assign a Parameter: self.weight = Parameter(values)",
+    "register_forward_hook": "chainrule.watching.watch(network, watcher) shows every pass",
+}
+OPTIMIZER_ATTRIBUTES = {
+    "zero_grad": NO_ZEROING,
+    "param_groups": "lr_multipliers={'layers.0.*': 0.1} gives parameters rates of their own",
+    "apply_gradients": "after network.backward(gradient) it is optimizer.step(network)",
+    "minimize": "after network.backward(gradient) it is optimizer.step(network)",
+    "update": "it is optimizer.step(network)",
+    "lr": "it is called learning_rate",
+    "state_dict": "state() returns its memory by name",
+    "load_state_dict": "load_state(state) takes its memory by name",
+}
+LOSS_ATTRIBUTES = {
+    "item": "forward(y_true, y_pred) returns a number already",
+    "reduction": A_MEAN,
+}
+TRAINER_ATTRIBUTES = {
+    "train": "it is fit(X, y)",
+    "compile": "loss and optimizer are given when it is built: Trainer(network, loss, optimizer)",
+    "save": "trainer.network.save(path) writes the network, the Checkpoint callback the training",
+    "test": "evaluate(X, y) measures, predict(X) predicts",
+    "score": "evaluate(X, y) measures, predict(X) predicts",
+    "validate": "evaluate(X, y) measures; fit(..., validation_data=(X, y)) does after every epoch",
+}
+
+# ---------------------------------------------------------------- options
+
+RENAMED = "it is called "
+
+OPTIONS = {
+    "lr": "it is called learning_rate",
+    "eta": "it is called learning_rate",
+    "learning_rate_init": "it is called learning_rate",
+    "betas": "they are called beta1 and beta2",
+    "beta_1": "it is called beta1",
+    "beta_2": "it is called beta2",
+    "eps": "it is called epsilon",
+    "rate": "it is called p",
+    "dim": "it is called axis",
+    "normalized_shape": "it is called features",
+    "num_features": "it is called features",
+    "hidden_size": "it is called hidden_features",
+    "input_size": "it is called in_features",
+    "embed_dim": "it is called features",
+    "gamma": "it is called focus",
+    "nesterov": "it is an optimizer of its own: Nesterov(learning_rate, momentum=0.9)",
+    "momentum": "it is an optimizer of its own: Momentum(learning_rate, momentum=0.9)",
+    "amsgrad": "that variant of Adam is not here; Adam, AdamW, NAdam and RAdam are",
+    "params": "an optimizer is not given the parameters; optimizer.step(network) moves them",
+    "activation": IS_A_LAYER,
+    "nonlinearity": IS_A_LAYER,
+    "input_shape": SIZES_FIRST,
+    "input_dim": SIZES_FIRST,
+    "output_dim": SIZES_FIRST,
+    "units": SIZES_FIRST,
+    "filters": CONV_SIZES_FIRST,
+    "strides": "it is called stride",
+    "kernel_initializer": "it is called initialization",
+    "init_method": "it is called initialization",
+    "use_bias": "it is called bias",
+    "batch_first": "the batch axis always comes first: (N, T, features)",
+    "return_sequences": "it always returns every step; LastStep() behind it keeps the last",
+    "inplace": "a layer never writes into its input",
+    "device": ON_THE_PROCESSOR,
+    "weight": "classes are weighted by class_weight, samples by sample_weight in forward",
+    "pos_weight": "classes are weighted by class_weight, samples by sample_weight in forward",
+    "reduction": A_MEAN,
+    "size_average": A_MEAN,
+    "ignore_index": "sample_weight=0 leaves places of a sequence out",
+    "verbose": "it is called progress: progress=False shows nothing",
+    "nb_epoch": "it is called epochs",
+    "n_epochs": "it is called epochs",
+    "max_iter": "it is called epochs",
+    "random_state": "it is called seed",
+    "optimizer": "the optimizer goes to the Trainer: Trainer(network, loss, optimizer)",
+    "loss": "the loss goes to the Trainer: Trainer(network, loss, optimizer)",
+    "learning_rate": "it belongs to the optimizer: Adam(learning_rate=0.001)",
+    "epochs": IN_FIT,
+    "batch_size": IN_FIT,
+}
+"""Options of other names, by what they are called elsewhere.
+
+One that "is called" something here is only told where the call really takes that."""
+
+# ---------------------------------------------------------------- names
+
+NAMES = {
+    "Dense": "it is called Linear: Linear(in_features, out_features)",
+    "Module": "it is chainrule.layers.Module",
+    "BatchNorm1d": "it is called BatchNorm, for tables, sequences and images alike",
+    "BatchNorm2d": "it is called BatchNorm, for tables, sequences and images alike",
+    "BatchNorm3d": "it is called BatchNorm, for tables, sequences and images alike",
+    "BatchNormalization": "it is called BatchNorm",
+    "LayerNormalization": "it is called LayerNorm",
+    "Conv2D": "it is called Conv2d",
+    "Conv1D": "it is called Conv1d",
+    "Conv2DTranspose": "it is called ConvTranspose2d",
+    "MaxPooling2D": "it is called MaxPool2d",
+    "MaxPool2D": "it is called MaxPool2d",
+    "AveragePooling2D": "it is called AvgPool2d",
+    "GlobalAveragePooling2D": "it is called GlobalAvgPool",
+    "AdaptiveAvgPool2d": "GlobalAvgPool takes the mean over each channel",
+    "Dropout2d": "Dropout drops single values",
+    "Model": "it is called Network; Network(Graph(...)) is one with several inputs or outputs",
+    "CrossEntropyLoss": "it is CategoricalCrossEntropy(from_logits=True)",
+    "NLLLoss": "it is CategoricalCrossEntropy behind a Softmax",
+    "BCELoss": "it is called BinaryCrossEntropy",
+    "BCEWithLogitsLoss": "it is BinaryCrossEntropy(from_logits=True)",
+    "MSELoss": "it is called MeanSquaredError",
+    "L1Loss": "it is called MeanAbsoluteError",
+    "SmoothL1Loss": "it is called Huber",
+    "HuberLoss": "it is called Huber",
+    "SparseCategoricalCrossentropy": "CategoricalCrossEntropy takes class numbers as they are",
+    "CategoricalCrossentropy": "it is called CategoricalCrossEntropy",
+    "BinaryCrossentropy": "it is called BinaryCrossEntropy",
+    "ModelCheckpoint": "it is called Checkpoint",
+    "ReduceLROnPlateau": "it is called ReduceOnPlateau",
+    "MLPClassifier": "it is chainrule.estimators.NetworkClassifier",
+    "MLPRegressor": "it is chainrule.estimators.NetworkRegressor",
+    "NetworkClassifier": "it is in chainrule.estimators, which needs scikit-learn",
+    "NetworkRegressor": "it is in chainrule.estimators, which needs scikit-learn",
+    "StandardScaler": "it is called Standardizer",
+    "DataLoader": "Trainer.fit makes the batches; any iterable of (X, y) works, too",
+    "Tensor": "arrays are NumPy's",
+    "tensor": "arrays are NumPy's: numpy.array(values)",
+    "no_grad": "network.predict(x) keeps nothing for a backward pass",
+}
+"""Classes and functions of other libraries, by the names that they have there."""
+
+
+# ---------------------------------------------------------------- looking up
+
+
+class _SignatureOfInit:
+    """A class's signature: that of its __init__, where `inspect` would take __new__'s."""
+
+    def __get__(self, instance: Any, kind: type) -> inspect.Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")
+        if kind.__init__ is object.__init__:  # type: ignore[misc]
+            return inspect.Signature()
+        whole = inspect.signature(kind.__init__)  # type: ignore[misc]
+        return whole.replace(parameters=list(whole.parameters.values())[1:])
+
+
+class GivesAdvice:
+    """Base class: an option or an attribute that another library has is refused with advice."""
+
+    attribute_advice: ClassVar[Mapping[str, str]] = {}
+    """Attributes that people look for, and what to write instead."""
+
+    positional_advice: ClassVar[str] = ""
+    """What is said to someone who gives too many arguments by position."""
+
+    if not TYPE_CHECKING:  # type checkers go by __init__, and by the attributes there are
+        __signature__ = _SignatureOfInit()
+
+        def __new__(cls, *arguments: Any, **options: Any) -> Any:
+            """Refuse what __init__ does not take, if there is advice for it."""
+            advice = advice_on_call(cls.__init__, arguments, options, cls.positional_advice)
+            if advice:
+                raise ConfigurationError(f"{cls.__name__} {advice}")
+            return super().__new__(cls)
+
+        def __getattr__(self, name: str) -> Any:
+            """Give advice on an attribute that is not there, or repeat Python's own error."""
+            advice = self.attribute_advice.get(name)
+            if advice is None or hasattr(type(self), name):  # the error of a user's own property
+                return object.__getattribute__(self, name)
+            kind = type(self).__name__
+            message = f"{kind!r} object has no attribute {name!r}; {advice}."
+            raise AttributeError(message, name=name, obj=self)
+
+
+def gives_advice(method: Function) -> Function:
+    """Let a method refuse what it does not take with advice, if there is any."""
+
+    @functools.wraps(method)
+    def with_advice(self: Any, *arguments: Any, **options: Any) -> Any:
+        advice = advice_on_call(method, arguments, options, "")
+        if advice:
+            raise ConfigurationError(f"{type(self).__name__}.{method.__name__} {advice}")
+        return method(self, *arguments, **options)
+
+    return with_advice  # type: ignore[return-value]
+
+
+def advice_on_call(
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    options: Mapping[str, Any],
+    positional_advice: str,
+) -> str:
+    """Return what to say of a call of this method; nothing where it fits, or without advice."""
+    count, names, takes_any = _signature(function)
+    if takes_any:
+        return ""
+    for option in options:
+        advice = OPTIONS.get(option, "") if option not in names else ""
+        if advice and _is_true_of(advice, names):
+            return f"has no option {option!r}: {advice}."
+        if option == "lr" and option not in names:
+            return f"has no option {option!r}: {OPTIONS['learning_rate']}."
+    if len(arguments) <= count:
+        return ""
+    by_name = ", ".join(f"{name}=..." for name in names[count:])
+    return positional_advice.format(count=count, names=by_name) if by_name else ""
+
+
+def _is_true_of(advice: str, names: tuple[str, ...]) -> bool:
+    """Whether an option that is called otherwise here is one of these."""
+    if not advice.startswith(RENAMED):
+        return True
+    return advice.removeprefix(RENAMED).split(":")[0] in names
+
+
+@functools.cache
+def _signature(function: Callable[..., Any]) -> tuple[int, tuple[str, ...], bool]:
+    """Return how many arguments may be given by position, all names, and whether any may come."""
+    if function is object.__init__:
+        return 0, (), False
+    parameters = list(inspect.signature(function).parameters.values())[1:]  # without self
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    takes_any = any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
+    return len(positional), tuple(p.name for p in parameters), takes_any

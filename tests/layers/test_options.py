@@ -182,7 +182,7 @@ def test_numpy_numbers_are_numbers(kind, right, option):
 def test_recurrent_layers_are_built_alike(kind):
     layer = kind(4, 8, 2)
     assert (layer.input_size, layer.hidden_size, layer.num_layers) == (4, 8, 2)
-    with pytest.raises(TypeError, match="positional"):
+    with pytest.raises(ConfigurationError, match="by position; give the others by name: "):
         kind(4, 8, 2, True)
 
 

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from chainrule.checks.extras import require
 from chainrule.command.interruption import cleaned_up_if_interrupted
 from chainrule.errors import InputError
-from chainrule.storage.archive import write_atomically
+from chainrule.storage.atomic import write_atomically
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
 """By the end of a file's name, the module of Python's that compresses."""

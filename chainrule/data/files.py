@@ -8,19 +8,16 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from chainrule.errors import FileFormatError
 from chainrule.parameter import Array
-from chainrule.storage.npy import MAGIC, MOST_AXES, read_member
+from chainrule.storage import npy
 from chainrule.storage.schema import shortly
 
 __all__ = ["read_csv", "read_idx", "read_mnist", "read_npz"]
-
-LONGEST = 200
-"""Characters of what zipfile says of a file."""
 
 Path = str | os.PathLike[str]
 
@@ -92,8 +89,8 @@ def _idx_array(file: Readable, path: Path) -> Array:
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in IDX_TYPES or head[3] == 0:
         raise FileFormatError(f"{path} is not an IDX file: it begins with {head!r}.")
     dtype, axes = np.dtype(IDX_TYPES[head[2]]), head[3]
-    if axes > MOST_AXES:
-        raise FileFormatError(f"{path} claims {axes} axes; {MOST_AXES} are the most.")
+    if axes > npy.MOST_AXES:
+        raise FileFormatError(f"{path} claims {axes} axes; {npy.MOST_AXES} are the most.")
     lengths = file.read(4 * axes)
     if len(lengths) < 4 * axes:
         raise FileFormatError(f"{path} is truncated: it ends within its header.")
@@ -184,34 +181,9 @@ def read_npz(path: Path) -> dict[str, Array]:
         The file is truncated, damaged, not an ``.npz`` file, or holds pickled objects or text.
     """
     with open(path, "rb") as file:
-        if file.read(len(MAGIC)) == MAGIC:
+        if file.read(len(npy.MAGIC)) == npy.MAGIC:
             raise FileFormatError(f"{path} holds a single array: numpy.load reads it.")
-        return _npz_arrays(file, path)
-
-
-def _npz_arrays(file: BinaryIO, path: Path) -> dict[str, Array]:
-    import struct
-    import zipfile
-    import zlib
-
-    try:
-        from lzma import LZMAError as DamagedLzma
-    except ImportError:  # a Python without lzma refuses such a file by a RuntimeError
-        DamagedLzma = zlib.error  # type: ignore[assignment, misc]
-    try:
-        with zipfile.ZipFile(file) as archive:
-            names = archive.namelist()
-            return {name.removesuffix(".npy"): read_member(archive, name) for name in names}
-    except FileFormatError as error:
-        raise FileFormatError(f"{path}: {error}") from None
-    except (
-        *(zipfile.BadZipFile, zlib.error, DamagedLzma, struct.error),
-        *(EOFError, OSError, ValueError),
-        *(NotImplementedError, RuntimeError),  # a compression or an encryption unknown here
-    ) as error:
-        raise FileFormatError(
-            f"{path} is truncated, damaged or not an .npz file ({str(error)[:LONGEST]})."
-        ) from error
+        return npy.read_npz(file, path, check=lambda members: None)
 
 
 def read_csv(path: Path, delimiter: str = ",") -> tuple[Array, list[str]]:

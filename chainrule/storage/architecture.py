@@ -6,14 +6,15 @@ arguments. So a file can never cause an import, nor a call of anything but these
 A module used in several places is described once, and referred to by its number elsewhere. Modules
 are numbered in the order in which their descriptions end.
 
-`check` reads a description from end to end before anything is built from it, and before it is
-written: whatever cannot be loaded is not saved.
+A description is read from end to end, as a list of constructor calls, before the first of them is
+made. It is read before it is written, too: what could not be loaded is not saved.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from chainrule.errors import ConfigurationError, FileFormatError
 from chainrule.layers.graph import Node
 from chainrule.module import Module
 from chainrule.parameter import limited_memory
-from chainrule.storage.schema import anything, dict_of, list_of, record, shortly, text, truth
+from chainrule.storage.schema import anything, boolean, dict_of, list_of, record, shortly, text
 
 DEEPEST = 100
 """How deep modules and values may be nested."""
@@ -40,7 +41,7 @@ LONGEST_REASON = 300
 
 Classes = Mapping[str, type[Module]]
 
-MODULE = record(**{"class": text, "custom": truth, "arguments": dict_of(anything)})
+MODULE = record(**{"class": text, "custom": boolean, "arguments": dict_of(anything)})
 
 NODE = record(
     module=record(module=anything), inputs=list_of(anything), further=record(dict=dict_of(anything))
@@ -63,7 +64,7 @@ def describe(module: Module, arrays: int, held: int) -> dict[str, Any]:
     name = type(module).__name__
     try:
         description = describer.module(module)
-        check(description, describer.custom, arrays, held)
+        constructor_calls(description, describer.custom, arrays, held)
     except RecursionError as error:
         raise ConfigurationError(
             f"{name} cannot be saved: modules or values are nested more than {DEEPEST} deep."
@@ -125,110 +126,7 @@ class _Describer:
         )
 
 
-# ---------------------------------------------------------------- checked
-
-
-def check(description: Any, custom: Classes, arrays: int, held: int) -> None:
-    """Raise FileFormatError unless `build` may use this description; see there."""
-    _Checker(custom, arrays, max(held, LARGEST_NUMBER)).module(description, 0)
-
-
-class _Checker:
-    """Checks a description's structure, classes, names of arguments, and its size.
-
-    Whether the values make sense is left to the constructors.
-
-    Each method returns how many modules it found, with each use of a module counted. The sum of
-    these counts over all modules, which is what building takes, is limited. Without a limit, a few
-    hundred bytes, each module holding the one before it twice, would ask for 2^40 modules.
-    """
-
-    def __init__(self, custom: Classes, arrays: int, largest: int) -> None:
-        self.custom, self.largest = custom, largest
-        self.uses_left = MOST_USES + USES_OF_AN_ARRAY * arrays
-        self.sizes: list[int] = []  # of each module by its number: itself and all below it
-
-    def module(self, description: Any, depth: int) -> int:
-        if isinstance(description, dict) and set(description) == {"same"}:
-            size = self._size_of(description["same"])
-        else:
-            size = self._new(description, depth)
-        self.uses_left -= size
-        if self.uses_left < 0:
-            raise FileFormatError(
-                "The architecture has more modules within modules, or used in several places, "
-                "than belong to so few arrays."
-            )
-        return size
-
-    def _size_of(self, number: Any) -> int:
-        if type(number) is not int or not 0 <= number < len(self.sizes):
-            raise FileFormatError("The architecture refers to a module that is not there.")
-        return self.sizes[number]
-
-    def _new(self, description: Any, depth: int) -> int:
-        if isinstance(description, dict):
-            description = {"custom": False, **description}  # written only where it is true
-        MODULE(description, "A module in the architecture")
-        kind = class_of(description, self.custom)
-        values = description["arguments"]
-        unknown = sorted(set(values) - set(constructor_arguments(kind)))
-        if unknown:
-            raise FileFormatError(f"{kind.__name__} has no arguments {unknown[:5]}.")
-        below = [self.value(value, depth + 1) for value in values.values()]
-        self.sizes.append(1 + sum(below))
-        return self.sizes[-1]
-
-    def value(self, value: Any, depth: int) -> int:
-        if depth > DEEPEST:
-            raise FileFormatError(f"Modules or values are nested more than {DEEPEST} deep.")
-        if isinstance(value, list):
-            return sum([self.value(item, depth + 1) for item in value])
-        if isinstance(value, dict):
-            return self._tagged(value, depth)
-        if isinstance(value, int) and abs(value) > self.largest:
-            raise FileFormatError(f"The architecture holds an integer beyond {self.largest:,}.")
-        return 0
-
-    def _tagged(self, value: dict[str, Any], depth: int) -> int:
-        if len(value) != 1:
-            _refuse(value)
-        ((tag, content),) = value.items()
-        if tag == "module":
-            return self.module(content, depth)
-        if tag == "node":
-            NODE(content, "A node in the architecture")
-            return sum([self.value(part, depth + 1) for part in content.values()])
-        if tag == "tuple" and isinstance(content, list):
-            return self.value(content, depth)
-        if tag == "dict" and isinstance(content, dict):
-            return sum([self.value(item, depth + 1) for item in content.values()])
-        if tag != "dtype" or content not in ("float32", "float64"):
-            _refuse(value)
-        return 0
-
-
-def _refuse(value: Any) -> NoReturn:
-    raise FileFormatError(f"The architecture holds {shortly(value)}, which chainrule never writes.")
-
-
-def class_of(description: dict[str, Any], custom: Classes) -> type[Module]:
-    """Return the class that a module's description names, if it is one that may be built."""
-    name, is_custom = description["class"], description.get("custom", False)
-    kind = (custom if is_custom else Module.library_classes).get(name)
-    if kind is None or not issubclass(kind, Module):
-        raise FileFormatError(
-            f"The file needs the module class {shortly(name)}. "
-            + (
-                f"If you trust it, pass the class: load(path, modules=[{name}])."
-                if is_custom
-                else "This version of chainrule has no layer of that name; a newer one may."
-            )
-        )
-    return kind
-
-
-# ---------------------------------------------------------------- built
+# ---------------------------------------------------------------- and back
 
 
 def build(description: Any, custom: Classes, arrays: int, held: int) -> Module:
@@ -251,53 +149,155 @@ def build(description: Any, custom: Classes, arrays: int, held: int) -> Module:
     FileFormatError
         The description is not what `describe` returns, or a constructor refuses it.
     """
-    check(description, custom, arrays, held)
+    built: list[Any] = []
     with limited_memory(held):
-        return _Builder(custom).module(description)
+        for call in constructor_calls(description, custom, arrays, held):
+            built.append(_construct(call, built))
+    return built[-1]
 
 
-class _Builder:
-    """Builds what was checked."""
+@dataclass
+class Call:
+    """A call of a constructor: its class, and its arguments by position and by name."""
 
-    def __init__(self, custom: Classes) -> None:
-        self.custom = custom
-        self.built: list[Module] = []
+    kind: type[Any]
+    inputs: tuple[Any, ...]
+    options: dict[str, Any]
 
-    def module(self, description: dict[str, Any]) -> Module:
-        if "same" in description:
-            return self.built[description["same"]]
-        values = {name: self.value(value) for name, value in description["arguments"].items()}
-        self.built.append(_construct(class_of(description, self.custom), (), values))
-        return self.built[-1]
 
-    def value(self, value: Any) -> Any:
+@dataclass
+class Result:
+    """Stands, in the arguments of a call, for what an earlier call returned."""
+
+    call: int
+
+
+def constructor_calls(description: Any, custom: Classes, arrays: int, held: int) -> list[Call]:
+    """Return the calls that build a module, the module's own last; nothing is called yet.
+
+    The parameters are those of `build`. Whether values make sense is left to the constructors.
+
+    Raises
+    ------
+    FileFormatError
+        The description is not what `describe` returns, anywhere in it.
+    """
+    reader = _Reader(custom, arrays, max(held, LARGEST_NUMBER))
+    reader.module(description, 0)
+    return reader.calls
+
+
+class _Reader:
+    """Reads a description from end to end.
+
+    The number of uses of modules is limited. A module counts once for itself and once for each
+    module that it is a part of, and again wherever it is used again, with all that is in it; this
+    is the work that building takes. Without a limit, a few hundred bytes, each module holding the
+    one before it twice, would ask for 2^40 modules.
+    """
+
+    def __init__(self, custom: Classes, arrays: int, largest: int) -> None:
+        self.custom, self.largest = custom, largest
+        self.calls: list[Call] = []
+        self.modules: list[tuple[Result, int]] = []  # by number: itself, and modules in it
+        self.modules_seen = 0
+        self.uses_left = MOST_USES + USES_OF_AN_ARRAY * arrays
+
+    def module(self, description: Any, depth: int) -> Result:
+        if isinstance(description, dict) and set(description) == {"same"}:
+            number = description["same"]
+            if type(number) is not int or not 0 <= number < len(self.modules):
+                raise FileFormatError("The architecture refers to a module that is not there.")
+            result, size = self.modules[number]
+            self.modules_seen += size
+        else:
+            before = self.modules_seen
+            result = self._new_module(description, depth)
+            self.modules_seen += 1
+            size = self.modules_seen - before
+            self.modules.append((result, size))
+        self.uses_left -= size
+        if self.uses_left < 0:
+            raise FileFormatError(
+                "The architecture has more modules within modules, or used in several places, "
+                "than belong to so few arrays."
+            )
+        return result
+
+    def _new_module(self, description: Any, depth: int) -> Result:
+        if isinstance(description, dict):
+            description = {"custom": False, **description}  # written only where it is true
+        MODULE(description, "A module in the architecture")
+        kind = self._class_of(description["class"], description["custom"])
+        arguments = description["arguments"]
+        unknown = sorted(set(arguments) - set(constructor_arguments(kind)))
+        if unknown:
+            raise FileFormatError(f"{kind.__name__} has no arguments {unknown[:5]}.")
+        options = {name: self.value(value, depth + 1) for name, value in arguments.items()}
+        return self._call(kind, (), options)
+
+    def _class_of(self, name: str, is_custom: bool) -> type[Module]:
+        kind = (self.custom if is_custom else Module.library_classes).get(name)
+        if kind is None or not issubclass(kind, Module):
+            advice = "This version of chainrule has no layer of that name; a newer one may."
+            if is_custom:
+                advice = f"If you trust it, pass the class: load(path, modules=[{name}])."
+            raise FileFormatError(f"The file needs the module class {shortly(name)}. {advice}")
+        return kind
+
+    def _call(self, kind: type[Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Result:
+        self.calls.append(Call(kind, inputs, options))
+        return Result(len(self.calls) - 1)
+
+    def value(self, value: Any, depth: int) -> Any:
+        if depth > DEEPEST:
+            raise FileFormatError(f"Modules or values are nested more than {DEEPEST} deep.")
         if isinstance(value, list):
-            return [self.value(item) for item in value]
-        if not isinstance(value, dict):
-            return value
-        ((tag, content),) = value.items()
-        if tag == "module":
-            return self.module(content)
-        if tag == "node":
-            parts = {name: self.value(part) for name, part in content.items()}
-            return _construct(Node, (parts["module"], *parts["inputs"]), parts["further"])
-        if tag == "dtype":
-            return np.dtype(content)
-        if tag == "tuple":
-            return tuple(self.value(item) for item in content)
-        return {name: self.value(item) for name, item in content.items()}
+            return [self.value(item, depth + 1) for item in value]
+        if isinstance(value, int) and abs(value) > self.largest:
+            raise FileFormatError(f"The architecture holds an integer beyond {self.largest:,}.")
+        return self._tagged(value, depth) if isinstance(value, dict) else value
 
-
-def _construct(kind: type[Any], inputs: tuple[Any, ...], values: dict[str, Any]) -> Any:
-    """Return an object of this class; whatever its constructor raises is the file's fault."""
-    try:
-        return kind(*inputs, **values)
-    except MemoryError as error:
+    def _tagged(self, value: dict[str, Any], depth: int) -> Any:
+        """Return the value that a dict such as ``{"tuple": [1, 2]}`` stands for."""
+        if len(value) == 1:
+            ((tag, content),) = value.items()
+            if tag == "module":
+                return self.module(content, depth)
+            if tag == "node":
+                NODE(content, "A node in the architecture")
+                parts = {name: self.value(part, depth + 1) for name, part in content.items()}
+                return self._call(Node, (parts["module"], *parts["inputs"]), parts["further"])
+            if tag == "tuple" and isinstance(content, list):
+                return tuple(self.value(content, depth))
+            if tag == "dict" and isinstance(content, dict):
+                return {name: self.value(item, depth + 1) for name, item in content.items()}
+            if tag == "dtype" and content in ("float32", "float64"):
+                return np.dtype(content)
         raise FileFormatError(
-            f"{kind.__name__} in the file needs more memory than there is."
-        ) from error
+            f"The architecture holds {shortly(value)}, which chainrule never writes."
+        )
+
+
+def _construct(call: Call, built: list[Any]) -> Any:
+    """Make a call; whatever the constructor raises is the file's fault."""
+    name = call.kind.__name__
+    try:
+        return call.kind(*_resolved(call.inputs, built), **_resolved(call.options, built))
+    except MemoryError as error:
+        raise FileFormatError(f"{name} in the file needs more memory than there is.") from error
     except Exception as error:
         raise FileFormatError(
-            f"{kind.__name__} cannot be built with the arguments in the file: "
-            f"{str(error)[:LONGEST_REASON]}"
+            f"{name} cannot be built with the arguments in the file: {error!s:.{LONGEST_REASON}}"
         ) from error
+
+
+def _resolved(value: Any, built: list[Any]) -> Any:
+    """Return a value with the results of earlier calls in their places."""
+    if isinstance(value, Result):
+        return built[value.call]
+    if isinstance(value, list | tuple):
+        return type(value)(_resolved(item, built) for item in value)
+    if isinstance(value, dict):
+        return {name: _resolved(item, built) for name, item in value.items()}
+    return value

@@ -1,22 +1,19 @@
-"""One file that holds named arrays and a description, and is either whole or refused.
+"""One file of named arrays and a description, which is read whole or refused.
 
-The file is an ordinary ``.npz``: a zip archive, uncompressed, of one ``.npy`` a name, so that
-``numpy.load(path)`` opens it too. The description, and a SHA-256 of everything, stand as JSON in
-the array ``chainrule``. Nothing in it is pickled, and reading runs nothing that stands in it.
+The file is an ordinary ``.npz``: an uncompressed zip archive with one ``.npy`` file for each
+array, so ``numpy.load(path)`` opens it too. The description, and a SHA-256 of everything, are JSON
+in the array ``chainrule``. Nothing is pickled, reading runs no code from the file, and writing is
+atomic.
 
-Writing is atomic: the bytes go to a temporary file in the same folder, are flushed to the disk,
-and only then take the name. Whenever the program is killed, the name stands for the old file or
-for the new one.
+A checksum shows that a file is as somebody wrote it, not that chainrule wrote it: what is read has
+to be checked against a schema before it is used.
 """
 
 from __future__ import annotations
 
-import contextlib
-import glob
 import os
-import stat
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -24,7 +21,8 @@ import numpy as np
 from chainrule.errors import ConfigurationError, FileFormatError
 from chainrule.parameter import Array
 from chainrule.storage import schema
-from chainrule.storage.npy import read_member
+from chainrule.storage.atomic import write_atomically
+from chainrule.storage.npy import read_npz
 
 if TYPE_CHECKING:
     from zipfile import ZipInfo
@@ -42,9 +40,6 @@ HEAD = schema.record(
     description=schema.text,
 )
 
-LONGEST_NAME = 255
-"""Bytes that a file's name may have on the file systems in use."""
-
 
 def write_archive(
     path: str | os.PathLike[str],
@@ -52,19 +47,28 @@ def write_archive(
     arrays: Mapping[str, Array],
     description: Mapping[str, Any],
 ) -> None:
-    """Write the arrays and the description (what JSON can say) into one file, atomically.
+    """Write arrays and a description into one file, atomically.
 
     Parameters
     ----------
     path : path
         Where to; an existing file is replaced.
     kind : str
-        What the file is, such as ``"network"``; reading asks for it again.
+        What the file is, such as ``"module"``; `read_archive` has to be asked for the same.
+    arrays : mapping of str to ndarray
+        Arrays of numbers.
+    description : mapping of str to Any
+        What JSON can represent.
+
+    Raises
+    ------
+    ConfigurationError
+        An array does not hold numbers, or the description is too large to be read back.
     """
     import json
     import zipfile
 
-    arrays = {name: _plain(name, array) for name, array in arrays.items()}
+    arrays = {name: _little_endian(name, array) for name, array in arrays.items()}
     text = json.dumps(dict(description))
     head = json.dumps(
         {"format": FORMAT, "kind": kind, "sha256": checksum(arrays, text), "description": text}
@@ -72,7 +76,7 @@ def write_archive(
     if containers(head) > most_containers(len(arrays)):
         raise ConfigurationError(
             f"{path} would hold more lists and dicts ({containers(head):,}) than can be read back; "
-            f"{most_containers(len(arrays)):,} are the most beside {len(arrays)} arrays."
+            f"the limit beside {len(arrays)} arrays is {most_containers(len(arrays)):,}."
         )
     arrays[DESCRIPTION] = np.frombuffer(head.encode(), np.uint8)
 
@@ -85,7 +89,7 @@ def write_archive(
     write_atomically(path, write)
 
 
-def _plain(name: str, array: Array) -> Array:
+def _little_endian(name: str, array: Array) -> Array:
     """Return an array of numbers in C order, little-endian on every machine."""
     array = np.asarray(array)
     if array.dtype.kind not in "fiub":
@@ -100,102 +104,43 @@ def checksum(arrays: Mapping[str, Array], text: str) -> str:
 
     digest = hashlib.sha256(text.encode())
     for name in sorted(arrays):
-        array = _plain(name, arrays[name])
+        array = _little_endian(name, arrays[name])
         digest.update(f"\n{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
 def containers(text: str) -> int:
-    """Return about how many lists and dicts a description in JSON has; brackets in words count too.
+    """Return roughly how many lists and dicts JSON text holds; it counts brackets in strings too.
 
-    Each takes some 200 bytes once it is read, though two characters may stand for it.
+    Two characters may stand for one, which takes about 200 bytes once it is read.
     """
     return text.count("[") + text.count("{")
 
 
 def most_containers(arrays: int) -> int:
-    """Return how many of them are read in a file of so many arrays.
+    """Return how many lists and dicts are read from a file with so many arrays.
 
-    A network's description has about four for each array. Enough for any metadata, and read in a
-    fraction of a second.
+    A network's description has about four for each array. The limit leaves room for any metadata,
+    and is read in a fraction of a second.
     """
     return 20_000 + 10 * arrays
 
 
-# ---------------------------------------------------------------- writing, all or nothing
-
-
-def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]) -> None:
-    """Let `write` fill a temporary file beside `path`, then give it the name in one step.
-
-    A file that is replaced leaves its mode to the new one; where there is none, the umask says
-    what it is. A symbolic link stays, and what it points to is replaced.
-    """
-    import secrets
-
-    path = _target(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{_short(path.name)}.{secrets.token_hex(4)}.tmp")
-    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
-    try:
-        with open(temporary, "xb", opener=None if mode is None else _open_privately) as file:
-            write(file)
-            file.flush()
-            if mode is not None:
-                os.chmod(temporary, mode)
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _flush_folder(path.parent)
-
-
-def _open_privately(path: str, flags: int) -> int:
-    """Open a new file that nobody else can read, until it has the mode of the old one."""
-    return os.open(path, flags, 0o600)
-
-
-def _target(path: str | os.PathLike[str]) -> Path:
-    """Return where a path leads, through symbolic links."""
-    return Path(os.path.realpath(path))
-
-
-def _short(name: str) -> str:
-    """Return the name, or another one of its own where it leaves no room for the temporary one."""
-    import hashlib
-
-    encoded = os.fsencode(name)
-    fits = len(encoded) + len("..0123abcd.tmp") <= LONGEST_NAME
-    return name if fits else hashlib.sha256(encoded).hexdigest()
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make the new name itself survive a power cut. Windows cannot open folders, and needs not."""
-    with contextlib.suppress(PermissionError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def remove_leftovers(path: str | os.PathLike[str]) -> None:
-    """Remove the temporary files that a killed program left while it was writing `path`."""
-    path = _target(path)
-    pattern = f".{glob.escape(_short(path.name))}.{'[0-9a-f]' * 8}.tmp"
-    for leftover in path.parent.glob(pattern):
-        leftover.unlink(missing_ok=True)
-
-
-# ---------------------------------------------------------------- reading, trusting nothing
+# ---------------------------------------------------------------- reading
 
 
 def read_archive(
     path: str | os.PathLike[str], kind: str
 ) -> tuple[dict[str, Array], dict[str, Any]]:
-    """Return the arrays and the description of a file that `write_archive` wrote.
+    """Return the arrays and the description in a file that `write_archive` wrote.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    kind : str
+        What it must be.
 
     Raises
     ------
@@ -207,9 +152,10 @@ def read_archive(
     import json
 
     with open(path, "rb") as file:
-        arrays = _members(file, path)
+        size = os.fstat(file.fileno()).st_size
+        arrays = read_npz(file, path, partial(_check_members, size=size))
     if DESCRIPTION not in arrays:
-        raise FileFormatError(f"{path} is not a chainrule file: it has no {DESCRIPTION!r} in it.")
+        raise FileFormatError(f"{path} is not a chainrule file: it holds no {DESCRIPTION!r}.")
     try:
         head = arrays.pop(DESCRIPTION).tobytes().decode()
         if containers(head) > most_containers(len(arrays)):
@@ -218,70 +164,37 @@ def read_archive(
                 f"beside {len(arrays)} arrays."
             )
         parts = json.loads(head)
-        _refuse_other_format(parts, path)
+        if isinstance(parts, dict) and parts.get("format", FORMAT) != FORMAT:
+            raise FileFormatError(
+                f"{path} has the format {schema.shortly(parts['format'])}; this version of "
+                f"chainrule reads {FORMAT}. A newer one may read it."
+            )
         HEAD(parts, f"{path}: the description")
-        found, text = parts["kind"], parts["description"]
-        intact = parts["sha256"] == checksum(arrays, text)
-        description = json.loads(text)
+        description = json.loads(parts["description"])
+    except FileFormatError:
+        raise
     except (ValueError, RecursionError) as error:
-        if isinstance(error, FileFormatError):
-            raise
         raise FileFormatError(
             f"The description in {path} cannot be read ({type(error).__name__}: {error})."
         ) from error
     if not isinstance(description, dict):
         schema.refuse(f"{path}: the description", "a dict", description)
-    if not intact:
+    if parts["sha256"] != checksum(arrays, parts["description"]):
         raise FileFormatError(f"{path} is damaged: its content does not match its checksum.")
-    if found != kind:
-        raise FileFormatError(f"{path} is a {found!r} file; a {kind!r} file was expected.")
+    if parts["kind"] != kind:
+        raise FileFormatError(f"{path} is a {parts['kind']!r} file; a {kind!r} file was expected.")
     return arrays, description
 
 
-def _refuse_other_format(parts: Any, path: str | os.PathLike[str]) -> None:
-    version = parts.get("format", FORMAT) if isinstance(parts, dict) else FORMAT
-    if version != FORMAT:
-        raise FileFormatError(
-            f"{path} has the format {schema.shortly(version)}; this chainrule reads {FORMAT}. A "
-            "newer one may read it."
-        )
-
-
-def _members(file: BinaryIO, path: str | os.PathLike[str]) -> dict[str, Array]:
-    import struct
-    import zipfile
-    import zlib
-
-    size = os.fstat(file.fileno()).st_size
-    try:
-        with zipfile.ZipFile(file) as archive:
-            infos = archive.infolist()
-            _check_members(infos, size)
-            return {info.filename[:-4]: read_member(archive, info.filename) for info in infos}
-    except (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError) as error:
-        if isinstance(error, FileFormatError):
-            raise FileFormatError(f"{path}: {error}") from None
-        raise FileFormatError(
-            f"{path} is truncated, damaged, or not a chainrule file "
-            f"({type(error).__name__}: {str(error)[:200]})."
-        ) from error
-    except (NotImplementedError, RuntimeError) as error:  # compression and encryption unknown here
-        raise FileFormatError(f"{path} is not a file that chainrule writes ({error}).") from error
-
-
-def _check_members(infos: list[ZipInfo], size: int) -> None:
-    """Refuse what would unpack to more than the file holds, and names that are not arrays."""
-    names = [info.filename for info in infos]
-    if len(set(names)) < len(names):
-        raise FileFormatError("a name stands in it twice.")
-    for info in infos:
-        if not info.filename.endswith(".npy"):
-            raise FileFormatError(
-                f"it holds {schema.shortly(info.filename)}, which is not an array."
-            )
-        if info.compress_type != 0 or info.file_size != info.compress_size:
-            raise FileFormatError(
-                f"{schema.shortly(info.filename)} is compressed; chainrule never does that."
-            )
-    if sum(info.file_size for info in infos) > size:
+def _check_members(members: list[ZipInfo], size: int) -> None:
+    """Refuse names that are not arrays, and what would unpack to more than the file's size."""
+    if len({member.filename for member in members}) < len(members):
+        raise FileFormatError("it holds the same name twice.")
+    for member in members:
+        name = schema.shortly(member.filename)
+        if not member.filename.endswith(".npy"):
+            raise FileFormatError(f"it holds {name}, which is not an array.")
+        if member.compress_type != 0 or member.file_size != member.compress_size:
+            raise FileFormatError(f"{name} is compressed; chainrule never does that.")
+    if sum(member.file_size for member in members) > size:
         raise FileFormatError("its members claim to be larger than the file.")

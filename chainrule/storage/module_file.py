@@ -71,11 +71,12 @@ def save_module(
     things = list(walk(module))
     values = {name: thing.value for name, thing in things if not isinstance(thing, Module)}
     _refuse_not_finite(values)
+    _check_json(metadata or {})
     shared = shared_names(things)
     description: dict[str, Any] = {
         "module": describe(module, len(values), memory_of(values, shared)),
         "shared": shared,
-        "metadata": as_json(metadata or {}),
+        "metadata": dict(metadata or {}),
     }
     arrays = with_prefix("values", values)
     for name, preparation in (preparations or {}).items():
@@ -142,14 +143,12 @@ def _refuse_unknown(
 ) -> None:
     """Raise FileFormatError for what nothing here reads: what was saved must not get lost."""
     unknown = [name for name in arrays if not name.startswith(("values/", "preparations/"))]
+    unknown += [name for name in preparations if name not in PREPARATIONS]
     if unknown:
         raise FileFormatError(
             f"{where} holds {shortly(unknown[0])}, which this version of chainrule does not know. "
             "A file that was saved with standardizer= has to be saved again with preparation=."
         )
-    unknown = sorted(set(preparations) - set(PREPARATIONS))
-    if unknown:
-        raise FileFormatError(f"{where} holds preparations {unknown[:5]}, which no network has.")
 
 
 def memory_of(values: Mapping[str, Array], shared: list[list[str]]) -> int:
@@ -167,22 +166,23 @@ def memory_of(values: Mapping[str, Array], shared: list[list[str]]) -> int:
     return held + min(again, held)
 
 
-def as_json(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the metadata as JSON will give it back; refuse what JSON cannot represent."""
+def _check_json(metadata: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError, with the name, for what JSON cannot represent."""
     import json
 
-    plain = {}
     for name, value in metadata.items():
         try:
-            plain[name] = json.loads(json.dumps(value))
+            json.dumps(value)
         except (TypeError, ValueError) as error:
             raise ConfigurationError(
                 f"metadata[{name!r}] cannot be saved ({error}); numbers, text, lists and dicts can."
             ) from error
-    return plain
 
 
 # ---------------------------------------------------------------- parameters of several modules
+
+
+Places = dict[str, tuple[Any, Any]]
 
 
 def shared_names(things: Sequence[tuple[str, Any]]) -> list[list[str]]:
@@ -200,30 +200,39 @@ def share(module: Module, groups: list[list[str]]) -> None:
     """Share parameters and buffers again, as `shared_names` listed them."""
     places = _places(list(walk(module))) if groups else {}
     for names in groups:
-        for name in names:
-            if name not in places:
-                raise FileFormatError(
-                    f"The file shares a parameter at {shortly(name)}, where there is none."
-                )
+        missing = [name for name in names if name not in places]
+        if missing:
+            raise FileFormatError(
+                f"The file shares a parameter at {shortly(missing[0])}, where there is none."
+            )
         things = [holder[key] for holder, key in map(places.__getitem__, names)]
         if len(names) < 2 or len({(type(thing), thing.shape) for thing in things}) > 1:
             raise FileFormatError(
-                f"The file shares {shortly(names)}, which cannot be the same parameter."
+                f"The file shares {names[:5]!r:.200}, which cannot be the same parameter."
             )
         for holder, key in map(places.__getitem__, names[1:]):
             holder[key] = things[0]
 
 
-def _places(things: Sequence[tuple[str, Any]]) -> dict[str, tuple[Any, Any]]:
-    """Return every place where a parameter or buffer stands: its holder, and its name there."""
-    places = {}
+def _places(things: Sequence[tuple[str, Any]]) -> Places:
+    """Return, by name, every place where the modules among `things` hold a parameter or buffer.
+
+    A place is what holds it (a module's attributes, a list or a dict in them) and its key there.
+    """
+    places: Places = {}
     for path, module in things:
         if isinstance(module, Module):
-            attributes = vars(module)
-            for name, value in attributes.items():
-                if isinstance(value, Parameter | Buffer):
-                    places[f"{path}.{name}" if path else name] = attributes, name
+            _add_places(places, path, vars(module), [])
     return places
+
+
+def _add_places(places: Places, path: str, holder: Any, outer: list[Any]) -> None:
+    for key, value in holder.items() if isinstance(holder, dict) else enumerate(holder):
+        name = f"{path}.{key}" if path else str(key)
+        if isinstance(value, Parameter | Buffer):
+            places[name] = holder, key
+        elif isinstance(value, list | dict) and not any(value is above for above in outer):
+            _add_places(places, name, value, [*outer, value])
 
 
 # ---------------------------------------------------------------- a network
@@ -232,27 +241,22 @@ def _places(things: Sequence[tuple[str, Any]]) -> dict[str, tuple[Any, Any]]:
 def save_network(
     network: Any,
     path: str | os.PathLike[str],
-    *,
     class_names: Sequence[str] | None,
-    preparation: Preparation | None,
-    target_preparation: Preparation | None,
     metrics: Mapping[str, float] | None,
+    **preparations: Preparation | None,
 ) -> None:
     """Write a network with its metadata and preparations; see `Network.save`."""
-    if preparation is None:
-        preparation = network.preparation
-    if target_preparation is None:
-        target_preparation = network.target_preparation
-    check_preparations(preparation, target_preparation)
-    network.preparation, network.target_preparation = preparation, target_preparation
+    given = {name: value for name, value in preparations.items() if value is not None}
+    found = {name: given.get(name, getattr(network, name)) for name in PREPARATIONS}
+    check_preparations(**found)
+    vars(network).update(found)
     if class_names is not None:
         network.metadata["class_names"] = [str(name) for name in class_names]
     if metrics is not None:
         network.metadata["metrics"] = metrics
     network.metadata["version"] = sys.modules["chainrule"].__version__
-    found = {name: getattr(network, name) for name in PREPARATIONS}
-    preparations = {name: value for name, value in found.items() if value is not None}
-    save_module(network, path, network.metadata, preparations)
+    kept = {name: value for name, value in found.items() if value is not None}
+    save_module(network, path, network.metadata, kept)
 
 
 def load_network(

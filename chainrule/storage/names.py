@@ -1,4 +1,4 @@
-"""Names with a prefix, for values of several kinds in one file."""
+"""Names with a prefix, for arrays of several kinds in one file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ def with_prefix(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_prefix(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return, under their own names again, the values that `with_prefix` put under a prefix."""
+    """Return those values whose names start with ``prefix/``, under their names without it."""
     start = f"{prefix}/"
     return {k.removeprefix(start): v for k, v in values.items() if k.startswith(start)}

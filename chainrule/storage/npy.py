@@ -1,4 +1,6 @@
-"""One array in the ``.npy`` format: a header with type, order and shape, then the numbers.
+"""Arrays in files: ``.npy`` holds one, ``.npz`` is a zip archive of several.
+
+A ``.npy`` file is a header with type, order and shape, then the numbers.
 
 NumPy reads the header; it parses it as a literal and evaluates nothing. What the header claims is
 compared with the bytes that follow before memory is taken, and only numbers are read.
@@ -10,7 +12,9 @@ from __future__ import annotations
 
 import io
 import math
-from typing import TYPE_CHECKING, Any
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -20,7 +24,7 @@ from chainrule.parameter import Array
 from chainrule.storage.schema import shortly
 
 if TYPE_CHECKING:
-    from zipfile import ZipFile
+    from zipfile import ZipFile, ZipInfo
 
 MAGIC: bytes = npy_format.MAGIC_PREFIX
 
@@ -48,7 +52,7 @@ def read_npy(data: bytes) -> Array:
     except Exception as error:  # whatever parsing raises for what somebody wrote
         raise FileFormatError(f"its header cannot be read ({str(error)[:100]}).") from error
     if dtype.kind not in "fiub":
-        held = "pickled objects" if dtype.hasobject else shortly(dtype.str)
+        held = "pickled objects" if dtype.hasobject else f"{dtype.str:.60}"
         raise FileFormatError(f"it holds {held}; numbers are expected.")
     start = file.tell()
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != len(data) - start:
@@ -62,9 +66,43 @@ def read_npy(data: bytes) -> Array:
     return values.astype(dtype.newbyteorder("="), order="C")
 
 
-def read_member(archive: ZipFile, name: str) -> Array:
-    """Return the array of this name in a zip archive; reading checks its CRC."""
-    data = archive.read(name)
+def read_npz(
+    file: BinaryIO, path: str | os.PathLike[str], check: Callable[[list[ZipInfo]], None]
+) -> dict[str, Array]:
+    """Return the arrays in a zip archive by name.
+
+    Parameters
+    ----------
+    file : binary file
+        The archive.
+    path : path
+        Its path, for messages.
+    check : callable
+        ``check(members)`` is called with the table of contents, and raises FileFormatError if it
+        refuses it.
+
+    Raises
+    ------
+    FileFormatError
+        The archive is truncated or damaged, or holds something else than arrays of numbers.
+    """
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(file) as archive:
+            check(archive.infolist())
+            return {n.removesuffix(".npy"): _read_member(archive, n) for n in archive.namelist()}
+    except FileFormatError as error:
+        raise FileFormatError(f"{path}: {error}") from None
+    except Exception as error:  # zipfile and what decompresses raise errors of many kinds
+        raise FileFormatError(
+            f"{path} is truncated, damaged or not an .npz file "
+            f"({type(error).__name__}: {str(error)[:200]})."
+        ) from error
+
+
+def _read_member(archive: ZipFile, name: str) -> Array:
+    data = archive.read(name)  # this checks its CRC
     try:
         return read_npy(data)
     except FileFormatError as error:

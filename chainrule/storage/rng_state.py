@@ -1,4 +1,4 @@
-"""The state of a random generator as JSON can say it, and back."""
+"""The state of a random generator as JSON can represent it, and back."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from chainrule.storage.schema import anything, list_of, record, refuse, text, whole
 
 LARGEST = {"pos": 624, "buffer_pos": 4, "has_uint32": 1, "uinteger": 2**32 - 1}
-"""The largest values of those parts of a state that are places in a table, or smaller numbers."""
+"""The largest values of the parts of a state that are indices, or small numbers."""
 
 
 def to_plain_state(state: Any) -> Any:
-    """Return a bit generator's state as JSON can say it."""
+    """Return a bit generator's state as JSON can represent it."""
     if isinstance(state, dict):
         return {name: to_plain_state(value) for name, value in state.items()}
     if isinstance(state, np.ndarray):
@@ -22,15 +22,24 @@ def to_plain_state(state: Any) -> Any:
 
 
 def from_plain_state(state: Any, like: Any, where: str, largest: int = 2**128 - 1) -> Any:
-    """Return what `to_plain_state` was given, out of a file that nobody vouches for.
+    """Return the state that `to_plain_state` was given, from a file that is not trusted.
 
-    `like` is a present state of the generator that it is for: the same parts of the same kind are
-    taken and nothing else. NumPy would believe any place in a table, also one behind its end.
+    Parameters
+    ----------
+    state : dict
+        What the file holds.
+    like : dict
+        A current state of the generator that it is for. The file's state must have the same parts
+        of the same kind: NumPy would believe any index, also one beyond a table's end.
+    where : str
+        What the message of an error starts with.
+    largest : int
+        The largest integer that it may hold.
 
     Raises
     ------
     FileFormatError
-        It is no state of such a generator; the message begins with `where`.
+        It is not a state of such a generator.
     """
     if isinstance(like, dict):
         record(**dict.fromkeys(like, anything))(state, where)

@@ -1,8 +1,7 @@
-"""Schemas: a description out of a file is looked at as a whole before any of it is used.
+"""Schemas: a description from a file is checked as a whole before any of it is used.
 
-A checksum tells that a file is what somebody wrote, not that chainrule wrote it. A schema is a
-function of a value and of the place where it stands; it raises FileFormatError, which names the
-place, where the value is not of its kind. Larger ones are made of smaller ones::
+A schema is a function ``schema(value, where)`` that raises FileFormatError, which names the place
+`where`, unless the value is of its kind. Larger ones are made of smaller ones::
 
     CHECKPOINT = record(epoch=whole(), callbacks=list_of(record(name=text)))
     CHECKPOINT(description, "last.npz")
@@ -20,74 +19,66 @@ from chainrule.errors import FileFormatError
 Schema = Callable[[Any, str], None]
 
 LARGEST_WHOLE = 2**53
-"""Whole numbers in a description count something: beyond this they are none that was counted."""
+"""Integers in a description are counts: none is larger than this."""
 
 LONGEST = 60
-"""Characters of a value that are told in a message."""
+"""Characters of a value that a message shows."""
 
 
 def refuse(where: str, expected: str, value: Any) -> NoReturn:
-    """Raise FileFormatError: this value is not what was expected at this place."""
+    """Raise FileFormatError: this is not what was expected here."""
     raise FileFormatError(f"{where} should be {expected}, got {shortly(value)}.")
 
 
 def shortly(value: Any) -> str:
-    """Return a value in words of a bounded length, whatever it is."""
+    """Return a description of any value, of limited length."""
     if isinstance(value, list | dict):
         return f"a {type(value).__name__} of {len(value)}"
     if isinstance(value, int) and abs(value) > LARGEST_WHOLE:
         return "a huge number"
-    told = repr(value)
-    return told if len(told) <= LONGEST else told[:LONGEST] + " ..."
+    shown = repr(value)
+    return shown if len(shown) <= LONGEST else shown[:LONGEST] + " ..."
 
 
 # ---------------------------------------------------------------- single values
 
 
-def anything(value: Any, where: str) -> None:
-    """Take whatever JSON can say."""
+def kind(expected: str, fits: Callable[[Any], bool]) -> Schema:
+    """Return a schema that accepts the values that fit; `expected` describes them."""
+
+    def schema(value: Any, where: str) -> None:
+        if not fits(value):
+            refuse(where, expected, value)
+
+    return schema
 
 
-def text(value: Any, where: str) -> None:
-    """Take text."""
-    if not isinstance(value, str):
-        refuse(where, "text", value)
-
-
-def truth(value: Any, where: str) -> None:
-    """Take true or false."""
-    if not isinstance(value, bool):
-        refuse(where, "true or false", value)
+anything = kind("anything", lambda value: True)
+text = kind("text", lambda value: isinstance(value, str))
+boolean = kind("true or false", lambda value: isinstance(value, bool))
 
 
 def whole(least: int = 0, most: int = LARGEST_WHOLE) -> Schema:
-    """Take whole numbers within these bounds."""
-
-    def schema(value: Any, where: str) -> None:
-        if not is_whole(value) or not least <= value <= most:
-            refuse(where, f"a whole number from {least} to {most}", value)
-
-    return schema
+    """Accept integers within these bounds."""
+    return kind(
+        f"a whole number from {least} to {most}",
+        lambda value: is_whole(value) and least <= value <= most,
+    )
 
 
 def number(least: float = -math.inf, infinite: bool = False) -> Schema:
-    """Take numbers of at least `least`; never NaN, and infinity only where that is said."""
+    """Accept numbers of at least `least`; never NaN, and infinity only where `infinite` is true."""
+    bound = f" of at least {least:g}" if least > -math.inf else ""
 
-    def schema(value: Any, where: str) -> None:
-        fits = is_finite_number(value) or (infinite and _is_infinite(value))
-        if not fits or value < least:
-            bound = f" of at least {least:g}" if least > -math.inf else ""
-            refuse(where, ("a number" if infinite else "a finite number") + bound, value)
+    def fits(value: Any) -> bool:
+        is_infinite = infinite and isinstance(value, float) and math.isinf(value)
+        return (is_finite_number(value) or is_infinite) and value >= least
 
-    return schema
-
-
-def _is_infinite(value: Any) -> bool:
-    return isinstance(value, float) and math.isinf(value)
+    return kind(("a number" if infinite else "a finite number") + bound, fits)
 
 
 def optional(schema: Schema) -> Schema:
-    """Take null, or what `schema` takes."""
+    """Accept null, and what `schema` accepts."""
 
     def either(value: Any, where: str) -> None:
         if value is not None:
@@ -96,11 +87,11 @@ def optional(schema: Schema) -> Schema:
     return either
 
 
-# ---------------------------------------------------------------- made of several
+# ---------------------------------------------------------------- several values
 
 
 def list_of(item: Schema) -> Schema:
-    """Take a list with any number of such items."""
+    """Accept lists of any number of such items."""
 
     def schema(value: Any, where: str) -> None:
         if not isinstance(value, list):
@@ -112,7 +103,7 @@ def list_of(item: Schema) -> Schema:
 
 
 def dict_of(item: Schema) -> Schema:
-    """Take a dict of any names, with such an item for each."""
+    """Accept dicts with any names and such an item for each."""
 
     def schema(value: Any, where: str) -> None:
         if not isinstance(value, dict):
@@ -124,7 +115,7 @@ def dict_of(item: Schema) -> Schema:
 
 
 def record(**fields: Schema) -> Schema:
-    """Take a dict with exactly these names."""
+    """Accept dicts with exactly these names."""
 
     def schema(value: Any, where: str) -> None:
         if not isinstance(value, dict):
@@ -144,11 +135,11 @@ def record(**fields: Schema) -> Schema:
 # ---------------------------------------------------------------- arrays
 
 
-KINDS = {"f": "floating-point numbers", "iu": "whole numbers", "fiu": "numbers"}
+KINDS = {"f": "floating-point numbers", "iu": "integers", "fiu": "numbers"}
 
 
 def array(kinds: str, axes: int) -> Schema:
-    """Take arrays of these NumPy kinds (one of `KINDS`) with so many axes."""
+    """Accept arrays of these NumPy kinds (one of `KINDS`) with this many axes."""
 
     def schema(value: Any, where: str) -> None:
         if value is None:

@@ -20,8 +20,8 @@ from chainrule.errors import ConfigurationError, FileFormatError, StateError
 from chainrule.module import misfit, named_generators
 from chainrule.parameter import Array
 from chainrule.pytree import first_array, named_arrays, take
-from chainrule.storage.archive import read_archive, remove_leftovers, write_archive
-from chainrule.storage.lock import FolderLock
+from chainrule.storage.archive import read_archive, write_archive
+from chainrule.storage.atomic import remove_leftovers
 from chainrule.storage.names import with_prefix, without_prefix
 from chainrule.storage.rng_state import from_plain_state, to_plain_state
 from chainrule.storage.schema import (
@@ -37,6 +37,7 @@ from chainrule.storage.schema import (
     whole,
 )
 from chainrule.training.callback import Callback
+from chainrule.training.lock import FolderLock
 from chainrule.training.monitor import (
     Monitor,
     better_is,

@@ -450,6 +450,23 @@ def test_the_one_module_of_a_network_may_share_its_parameter_with_one_inside(pat
     assert other.body.inner.weight is other.body.gain
 
 
+class Several(Module):
+    """A layer with parameters in a list, and in a dict in a list."""
+
+    def __init__(self, features):
+        self.features = features
+        self.weights = [Parameter(np.ones(features)), {"deep": Parameter(np.ones(features))}]
+
+
+def test_parameters_in_lists_and_dicts_may_be_shared(path):
+    first, second = Several(3), Several(3)
+    second.weights[0] = first.weights[1]["deep"]
+    network = Network([first, second])
+    other = again(network, path, modules=[Several])
+    assert other[1].weights[0] is other[0].weights[1]["deep"]
+    assert other.state().keys() == network.state().keys()
+
+
 def test_nothing_is_drawn_for_values_that_the_file_has(path, monkeypatch):
     network = Network([Linear(3, 4), ReLU(), Linear(4, 2)], seed=0)
     network.save(path)

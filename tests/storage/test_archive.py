@@ -13,10 +13,9 @@ from chainrule.storage.archive import (
     DESCRIPTION,
     checksum,
     read_archive,
-    remove_leftovers,
     write_archive,
-    write_atomically,
 )
+from chainrule.storage.atomic import remove_leftovers, write_atomically
 from chainrule.storage.npy import read_npy
 
 ARRAYS = {
@@ -136,7 +135,7 @@ def test_a_file_cut_anywhere_is_refused(path):
     whole = path.read_bytes()
     for length in [*range(0, len(whole), 97), len(whole) - 1]:
         path.write_bytes(whole[:length])
-        with pytest.raises(FileFormatError, match=r"truncated|damaged|not a chainrule file"):
+        with pytest.raises(FileFormatError, match=r"truncated|damaged|not an \.npz file"):
             read_archive(path, "test")
 
 
@@ -180,14 +179,14 @@ def test_another_kind_and_another_version_are_named(path, tmp_path):
     with pytest.raises(FileFormatError, match="is a 'test' file; a 'network' file was expected"):
         read_archive(path, "network")
     rewrite(tmp_path / "new", head(format=99))
-    with pytest.raises(FileFormatError, match="format 99; this chainrule reads 1"):
+    with pytest.raises(FileFormatError, match="format 99; this version of chainrule reads 1"):
         read_archive(tmp_path / "new", "test")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"hello world", os.urandom(4000), b"\x93NUMPY"])
 def test_files_from_elsewhere_are_refused(tmp_path, content):
     (tmp_path / "f").write_bytes(content)
-    with pytest.raises(FileFormatError, match="not a chainrule file"):
+    with pytest.raises(FileFormatError, match=r"not an \.npz file"):
         read_archive(tmp_path / "f", "test")
 
 
@@ -218,7 +217,7 @@ def huge(shape):
     ("name", "data", "message"),
     [
         ("a.npy", npy(np.array([Explodes()], object), allow_pickle=True), "holds pickled objects"),
-        ("a.npy", npy(np.array(["text"])), "holds '<U4'; numbers are expected"),
+        ("a.npy", npy(np.array(["text"])), "holds <U4; numbers are expected"),
         ("a.npy", huge((10**12,)), "claims the shape"),
         ("a.npy", huge((2**32, 2**32)), "claims the shape"),
         ("a.npy", huge((-1,)), "claims the shape"),
@@ -263,7 +262,7 @@ def test_a_name_that_stands_twice_is_refused(tmp_path):
         archive.writestr("a.npy", npy(np.zeros(1)))
         with pytest.warns(UserWarning, match="Duplicate name"):
             archive.writestr("a.npy", npy(np.ones(1)))
-    with pytest.raises(FileFormatError, match="stands in it twice"):
+    with pytest.raises(FileFormatError, match="the same name twice"):
         read_archive(tmp_path / "f", "test")
 
 
@@ -272,7 +271,7 @@ def test_an_encrypted_file_is_refused(path):
     place = content.index(b"PK\x01\x02")
     content[place + 8] |= 1  # the flag of encryption, of the first member
     path.write_bytes(content)
-    with pytest.raises(FileFormatError, match="not a file that chainrule writes"):
+    with pytest.raises(FileFormatError, match=r"not an \.npz file .*encrypted"):
         read_archive(path, "test")
 
 
@@ -394,7 +393,7 @@ UNREADABLE = "header cannot be read"
         ("{'shape': (1,), 'fortran_order': True, 'descr': '<f4', }   \n", ""),
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (1,), 'x': 1}", UNREADABLE),
         ("{'descr': '<f4', 'descr': '<f4', 'shape': (1,)}", UNREADABLE),
-        ("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "holds '|V4'"),
+        ("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "holds |V4"),
         ("{'descr': '<f3', 'fortran_order': False, 'shape': (1,)}", UNREADABLE),
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (1-1,)}", UNREADABLE),
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (0, 9999999999999999999)}", "claims"),

@@ -36,9 +36,9 @@ from chainrule import (
 from chainrule.metrics import accuracy
 from chainrule.module import named_generators
 from chainrule.storage.archive import read_archive, write_archive
-from chainrule.storage.lock import FolderLock
 from chainrule.training import checkpoint
 from chainrule.training.checkpoint import from_plain_state, to_plain_state
+from chainrule.training.lock import FolderLock
 
 
 def jittered(x, rng):

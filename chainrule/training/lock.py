@@ -1,7 +1,7 @@
-"""A lock on a folder: one training at a time writes there, and who holds it can be told.
+"""A lock on a folder: one training at a time writes there.
 
-It is the operating system's lock on a small file in the folder, so it ends with the process that
-holds it, however that ends: a killed training leaves nothing behind that would have to be removed.
+It is the operating system's lock on a small file in the folder, which names the process that holds
+it. It ends with that process, however it ends: a killed training leaves nothing to clean up.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ NAME = ".lock"
 
 
 class FolderLock:
-    """Holds a folder from `acquire` to `release`.
+    """A lock on a folder, held from `acquire` to `release`.
 
     Parameters
     ----------
     folder : path
-        What to hold; it is made if it does not exist.
+        The folder; it is made if it does not exist.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -30,7 +30,7 @@ class FolderLock:
         self._file: IO[str] | None = None
 
     def acquire(self) -> None:
-        """Take the lock, or raise ConfigurationError, which tells who holds it."""
+        """Take the lock, or raise ConfigurationError, which names the process that holds it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         file = open(self.folder / NAME, "a+", encoding="utf-8")  # noqa: SIM115
         if not locked(file):
@@ -38,8 +38,8 @@ class FolderLock:
             holder = file.read() or "an unknown process"
             file.close()
             raise ConfigurationError(
-                f"The folder {self.folder} is in use by another training: {holder}. Let it end, "
-                "or give this one another folder."
+                f"The folder {self.folder} is in use by another training: {holder}. Wait for "
+                "it to end, or give this one another folder."
             )
         file.truncate(0)
         now = datetime.now().astimezone().isoformat(" ", "seconds")
@@ -48,17 +48,17 @@ class FolderLock:
         self._file = file
 
     def release(self) -> None:
-        """Give the lock back, if it is held."""
+        """Release the lock, if it is held."""
         if self._file is not None:
             self._file.truncate(0)
-            self._file.close()  # ends the lock too
+            self._file.close()  # this releases the lock too
             self._file = None
 
 
 def locked(file: IO[str]) -> bool:
-    """Take the operating system's lock on an open file; return False where another has it.
+    """Take the operating system's lock on an open file; return False if another process has it.
 
-    Where a file system knows no locks, True: nothing is gained by refusing to work there.
+    Return True if the file system has no locks: refusing to work there would gain nothing.
     """
     try:
         if os.name == "nt":

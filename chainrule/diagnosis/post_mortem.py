@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.sources import Batch
+from chainrule.data.samples import Batch
 from chainrule.errors import ChainruleError, FileFormatError, StateError
 from chainrule.loss_functions import Loss
 from chainrule.module import Module, misfit, named_generators, walk

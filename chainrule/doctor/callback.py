@@ -10,7 +10,7 @@ import sys
 import numpy as np
 
 from chainrule.checks import check_bool, check_whole
-from chainrule.data.sources import ArraySource, Source
+from chainrule.data.sources import Source
 from chainrule.doctor import trial as trials
 from chainrule.doctor.conditions import every_finding
 from chainrule.doctor.conditions.case import Case, Trial
@@ -191,11 +191,12 @@ def kept_epoch(trainer: Run) -> int:
 
 def samples_of(source: Source, most: int) -> tuple[PyTree, PyTree, Array | None]:
     """Return some of a source's samples, drawn at random, and which; or its first batch."""
-    if isinstance(source, ArraySource):
-        rows = source.rows
+    samples = source.samples
+    if samples is not None:
+        rows = samples.rows
         if len(rows) > most:
             rows = rows[np.random.default_rng(0).permutation(len(rows))[:most]]
-        return take(source.X, rows), take(source.y, rows), rows
+        return take(samples.X, rows), take(samples.y, rows), rows
     x, y, _ = source.first()
     return x, y, None
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import check_instance, check_range, check_whole
-from chainrule.data.sources import as_array, refuse_other_lengths
+from chainrule.data.samples import as_arrays
 from chainrule.doctor.conditions import every_finding
 from chainrule.doctor.conditions.case import Case
 from chainrule.doctor.conditions.names import Names
@@ -20,7 +20,7 @@ from chainrule.loss_functions import Loss
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.parameter import Array
-from chainrule.pytree import PyTree, concatenate, first_array, take, tree_map
+from chainrule.pytree import PyTree, concatenate, first_array, take, tree_leaves
 from chainrule.training.arguments import as_loss
 
 BATCHES_OF_AN_ITERABLE = 32
@@ -118,9 +118,10 @@ def gathered(X: Any, y: Any) -> tuple[PyTree, PyTree]:
         if not parts:
             raise InputError("The iterable yields no batch.")
         X, y = concatenate([x for x, _ in parts]), concatenate([t for _, t in parts])
-    X = tree_map(lambda a: as_array(a, "X"), X)
-    y = tree_map(lambda a: as_array(a, "y"), y)
-    refuse_other_lengths(X, y, "")
+    X, y = as_arrays(X, "X"), as_arrays(y, "y")
+    lengths = {len(array) for array in (*tree_leaves(X), *tree_leaves(y))}
+    if len(lengths) > 1:
+        raise InputError(f"X and y must have the same number of samples, got {sorted(lengths)}.")
     return X, y
 
 

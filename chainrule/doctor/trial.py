@@ -161,7 +161,7 @@ class Scaled:
 
 def weights_of(y: PyTree, class_weight: Any) -> Array | None:
     """Return the samples' weights for a `class_weight` as `Trainer.fit` takes it."""
-    from chainrule.data.sources import sample_weights
+    from chainrule.data.weights import sample_weights
 
     return None if class_weight is None else sample_weights(y, None, class_weight)
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from chainrule.checks import check_array, check_bool, check_range, check_seed
-from chainrule.data.sources import ArraySource, make_source, split
+from chainrule.data.samples import check_samples
 from chainrule.ensemble.architecture import Architecture
 from chainrule.ensemble.folds import Fold, as_columns, member_folds
 from chainrule.ensemble.members import Member, members_from
@@ -452,12 +452,8 @@ class Ensemble:
         """Return samples and targets, checked and cast."""
         if y is None:
             raise InputError("An ensemble learns from arrays: give X and y.")
-        source = make_source(
-            X, y, sample_weight=sample_weight, class_weight=class_weight, called=called
-        )
-        if not isinstance(source, ArraySource) or not (
-            isinstance(source.X, np.ndarray) and isinstance(source.y, np.ndarray)
-        ):
+        source = check_samples(X, y, sample_weight, class_weight, called)
+        if not (isinstance(source.X, np.ndarray) and isinstance(source.y, np.ndarray)):
             raise InputError(f"An ensemble learns from one array X{called}, and one array y.")
         features = self._features(source.X, "X" + called)
         outputs = np.zeros((len(features), self.architecture.sizes[-1]), self.network.dtype)
@@ -499,7 +495,7 @@ class Ensemble:
     def _split(self, samples: Samples, share: float) -> tuple[Samples, Samples]:
         """Return the training samples and the validation samples."""
         rows = np.arange(len(samples))
-        held_out, _ = split(ArraySource(samples.X, samples.y, None, rows, 1), share, self._rng)
+        held_out, _ = check_samples(samples.X, samples.y).split(share, self._rng)
         return samples.take(np.setdiff1d(rows, held_out)), samples.take(held_out)
 
     # ------------------------------------------------------------ predicting

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import check_array, check_whole
-from chainrule.data.sources import class_labels
+from chainrule.data.weights import class_labels
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.parameter import Array
 

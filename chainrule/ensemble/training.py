@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import all_finite, check_function, check_range, check_whole
-from chainrule.data.sources import batch_bounds
+from chainrule.data.samples import batch_bounds
 from chainrule.ensemble.architecture import Architecture
 from chainrule.ensemble.folds import Fold, as_columns
 from chainrule.ensemble.members import Member

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.sources import ArraySource, Source
+from chainrule.data.sources import Source
 from chainrule.doctor.conditions import Case, static_findings
 from chainrule.doctor.conditions.course import still_improving
 from chainrule.doctor.conditions.finding import NOTE
@@ -42,11 +42,12 @@ OF_CLASSES = (accuracy, balanced_accuracy_score, f1_score, precision_score, reca
 def advice(network: Network, loss: Loss, source: Source) -> list[str]:
     """Return the notes; raise ConfigurationError where training cannot work."""
     case = Case(network, loss)
-    if isinstance(source, ArraySource):
-        first = first_array(source.X)
-        count = max(2, min(ROWS, len(source.rows), MOST_BYTES // max(1, first[0].nbytes)))
-        places = np.linspace(0, len(source.rows) - 1, count).astype(np.intp)
-        case.X, case.y = take(source.X, source.rows[places]), source.y
+    samples = source.samples
+    if samples is not None:
+        first = first_array(samples.X)
+        count = max(2, min(ROWS, len(samples), MOST_BYTES // max(1, first[0].nbytes)))
+        places = np.linspace(0, len(samples) - 1, count).astype(np.intp)
+        case.X, case.y = take(samples.X, samples.rows[places]), samples.y
     findings = static_findings(case)
     for finding in findings:
         if finding.impossible:

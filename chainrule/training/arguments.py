@@ -24,7 +24,9 @@ from chainrule.pytree import PyTree, by_name
 from chainrule.training.averaging import ExponentialMovingAverage
 from chainrule.training.callback import Callback
 from chainrule.training.checkpoint import Checkpoint
+from chainrule.training.history import RESERVED
 from chainrule.training.interruption import StopOnInterrupt
+from chainrule.training.monitor import VALIDATION
 from chainrule.training.run import MOST_WORKERS, Metric, Run
 from chainrule.training.threads import blas_controller
 
@@ -53,7 +55,12 @@ def named_metrics(metrics: Any) -> dict[str, Metric]:
                 f"Two metrics are called {name!r}. Give them names, in a dict: "
                 f"metrics={{'first': ..., 'second': ...}}."
             )
-        if not callable(metric) or name in ("loss", "learning_rate", "seconds"):
+        if name in RESERVED or name.startswith(VALIDATION):
+            raise ConfigurationError(
+                f"A metric cannot be called {name!r}: the history has a column of that name, or "
+                f"may have one. Rename it: metrics={{'my_{name}': ...}}."
+            )
+        if not callable(metric):
             raise ConfigurationError(
                 f"A metric is a function (y_true, y_pred) -> float, such as "
                 f"chainrule.metrics.accuracy; got {metric!r} as {name!r}."

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import check_whole
+from chainrule.data.samples import batch_bounds
 from chainrule.data.sources import ArraySource, Source
 from chainrule.errors import ConfigurationError, FileFormatError, StateError
 from chainrule.module import misfit, named_generators
@@ -299,20 +300,21 @@ def _refuse_another_place(
     arrays: Mapping[str, Array], saved: Mapping[str, Any], source: Source, where: str
 ) -> None:
     """Raise FileFormatError where the file tells of samples and batches that there are not."""
-    if not isinstance(source, ArraySource):  # nobody knows how many there are
+    samples = source.samples
+    if samples is None:  # nobody knows how many there are
         for name in ("order", "validation_rows"):
             if arrays[name].size:
                 refuse(f"{where}: {name}", "empty, with an iterable of batches", arrays[name].size)
         return
     held_out, order = arrays["validation_rows"], arrays["order"]
     split = saved["settings"].get("validation_split") is not None
-    training = np.setdiff1d(source.rows, held_out)
-    if len(training) + len(held_out) != source.samples or bool(held_out.size) != split:
+    training = np.setdiff1d(samples.rows, held_out)
+    if len(training) + len(held_out) != len(samples) or bool(held_out.size) != split:
         raise FileFormatError(f"{where}: validation_rows are not rows of these data.")
     begun = saved["step"] > 0
     if not np.array_equal(np.sort(order), training if begun else order[:0]):
         raise FileFormatError(f"{where}: order does not hold each row of these data once.")
-    batches = len(source.part(training, source.batch_size, source.drop_last))
+    batches = len(ArraySource(samples.subset(training), source.batch_size, source.drop_last))
     whole(0, batches)(saved["batch"], f"{where}: batch")
     if saved["step"] != saved["epoch"] * batches + saved["batch"]:
         refuse(f"{where}: step", f"{saved['epoch'] * batches + saved['batch']}", saved["step"])
@@ -321,25 +323,26 @@ def _refuse_another_place(
 def _check_measured(trainer: Run, source: Source, where: str) -> None:
     """Raise FileFormatError where the predictions of a half-done epoch are not what they are of."""
     kept, batch = trainer.measurement, trainer.batch
-    if not kept.truths or not batch or not isinstance(source, ArraySource):
+    samples = source.samples
+    if not kept.truths or not batch or samples is None:
         return
-    training = source.part(trainer.order, source.batch_size, source.drop_last)
-    y = take(source.y, trainer.order[: training.bounds[batch]])
-    y_pred = trainer.network.predict(take(source.X, slice(0, 1)))
+    bounds = batch_bounds(len(trainer.order), source.batch_size, source.drop_last)
+    y = take(samples.y, trainer.order[: bounds[batch]])
+    y_pred = trainer.network.predict(take(samples.X, slice(0, 1)))
     truths, predictions = (named_arrays(d[0], "") for d in (kept.truths, kept.predictions))
-    samples = len(first_array(y))
+    count = len(first_array(y))
     same = truths.keys() == named_arrays(y, "").keys() and all(
         np.array_equal(truths[name], array) for name, array in named_arrays(y, "").items()
     )
     fit = predictions.keys() == named_arrays(y_pred, "").keys() and all(
-        predictions[name].shape == (samples, *array.shape[1:])
+        predictions[name].shape == (count, *array.shape[1:])
         and not misfit(predictions[name][:1], array)
         and np.isfinite(predictions[name]).all()
         for name, array in named_arrays(y_pred, "").items()
     )
     if not same or not fit:
         raise FileFormatError(
-            f"{where}: the predictions kept for the metrics are not those of the first {samples} "
+            f"{where}: the predictions kept for the metrics are not those of the first {count} "
             "samples of the epoch."
         )
 

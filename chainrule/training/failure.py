@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import all_finite
-from chainrule.data.sources import ArraySource, Batch, Source
+from chainrule.data.samples import Batch
+from chainrule.data.sources import Source
 from chainrule.diagnosis.post_mortem import Finding, investigate, investigate_prediction
 from chainrule.errors import ChainruleError, NotFiniteError
 from chainrule.module import Module, named_generators
@@ -71,7 +72,8 @@ def tell_measuring(
         f"Measuring met NaN or infinity in batch {number + 1} of the data that are not trained on "
         f"(after epoch {trainer.epoch + 1})."
     )
-    rows = source.rows[source.bounds[number] :] if isinstance(source, ArraySource) else ()
+    samples = source.samples
+    rows = () if samples is None else samples.rows[number * source.batch_size :]
     return _error(trainer, what, finding, _samples(rows, finding.rows), batch, {})
 
 

@@ -13,6 +13,9 @@ from chainrule.training.monitor import VALIDATION, Monitor, better_is, default_m
 
 Table = dict[str, list[float]]
 
+RESERVED = ("loss", "learning_rate", "seconds")
+"""Columns that every history has; no metric may take their names."""
+
 EPOCHS_SHOWN = 5
 """How many epochs a notebook shows of a long history, at its beginning and at its end."""
 

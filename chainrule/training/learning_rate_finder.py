@@ -1,22 +1,21 @@
-"""The range test: which learning rate to begin with.
+"""The learning-rate range test: which learning rate to start with.
 
-Smith, "Cyclical Learning Rates for Training Neural Networks", 2017: raise the learning rate from
-far too small to far too large, a step at a time, and watch the loss. It falls fastest a little
-below the rate at which it begins to rise.
+Smith, "Cyclical Learning Rates for Training Neural Networks", 2017: increase the learning rate from
+far too small to far too large, one step at a time, and watch the loss. It falls fastest a little
+below the rate at which it starts to rise.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chainrule.checks import check_range, check_whole
-from chainrule.data.sources import Batch, Source, make_source
+from chainrule.data.sources import make_source
 from chainrule.errors import InputError, NotFiniteError
 from chainrule.loss_functions import Loss
 from chainrule.network import Network
@@ -29,21 +28,21 @@ from chainrule.training.trainer import Trainer
 
 SMOOTHING = 0.9
 DIVERGED = 4.0
-"""The test ends where the smoothed loss is this many times the smallest one."""
+"""The test ends when the smoothed loss is this many times the smallest one so far."""
 
 
 @dataclass
 class RangeTest:
-    """What the range test saw.
+    """The result of a learning-rate range test.
 
     Attributes
     ----------
     learning_rates, losses : ndarray, shape (steps,)
-        The rate of each step, and the loss before it.
+        The learning rate of each step, and the loss before it.
     smoothed : ndarray, shape (steps,)
-        The losses' exponential moving average.
+        The exponential moving average of the losses.
     suggestion : float
-        Where the smoothed loss falls fastest over the logarithm of the rate.
+        The rate at which the smoothed loss falls fastest, over the logarithm of the rate.
     """
 
     learning_rates: Array
@@ -52,7 +51,10 @@ class RangeTest:
     suggestion: float
 
     def plot(self) -> Any:
-        """Draw the loss over the learning rate, with the suggestion marked; return the figure."""
+        """Draw the loss over the learning rate, with the suggestion marked; return the figure.
+
+        Needs matplotlib (the extra ``plots``).
+        """
         figure = new_figure("Drawing a range test", 6, 3.8)
         panel = figure.subplots()
         panel.plot(self.learning_rates, self.losses, color="0.8", label="loss")
@@ -87,24 +89,41 @@ def find_learning_rate(
     network : Network
         What is to be trained; it is not changed.
     X, y : array_like, or an iterable of batches
-        The training data, as `Trainer.fit` takes it.
+        The training data, as in `Trainer.fit`.
     loss, optimizer : Loss and Optimizer
-        What it is to be trained with. A copy of the optimizer is used; without one, Adam.
+        What the network is to be trained with. A copy of the optimizer is used; the default is
+        Adam.
     batch_size : int
-        The batch size to train with: the best rate depends on it.
+        The batch size of the training: the best learning rate depends on it.
     lowest, highest : float
         The first and the last rate; each step multiplies it by the same factor. The test ends
-        earlier where the loss explodes.
+        earlier if the loss diverges.
     steps : int
-        How many rates to try.
+        How many rates to try, at least 10.
     seed : int or Generator, optional
-        Where the order of the samples comes from.
+        Determines the order of the samples.
+
+    Returns
+    -------
+    RangeTest
+        The losses and a suggestion.
+
+    Raises
+    ------
+    InputError
+        The loss diverged within the first steps.
 
     Examples
     --------
-    >>> test = find_learning_rate(network, X, y, loss=loss)  # doctest: +SKIP
+    >>> import numpy as np
+    >>> from chainrule import CategoricalCrossEntropy, Network, find_learning_rate
+    >>> X = np.random.default_rng(0).standard_normal((200, 4))
+    >>> y = (X > 0).sum(axis=1) // 2
+    >>> network = Network([4, 8, 3], seed=0)
+    >>> test = find_learning_rate(network, X, y, loss=CategoricalCrossEntropy(), seed=0)
+    >>> 1e-3 < test.suggestion < 1
+    True
     >>> test.plot().savefig("range_test.png")  # doctest: +SKIP
-    >>> optimizer = Adam(test.suggestion)  # doctest: +SKIP
     """
     lowest = check_range("lowest", lowest, inclusive=False)
     highest = check_range("highest", highest, low=lowest, inclusive=False)
@@ -114,53 +133,42 @@ def find_learning_rate(
     first = mover.steps
     mover.learning_rate = lambda step: float(rates[min(step - first, steps - 1)])
     trainer = Trainer(trial, loss, mover, seed=seed, post_mortem_file=None)
-    source = make_source(X, y, batch_size)
-    batches = _endless(source, trainer.rng, steps)
+    batches = make_source(X, y, batch_size).training_batches(steps, trainer.rng)
+    smoothing = _StopWhenDiverged()
     with contextlib.suppress(NotFiniteError):  # ends the test as a large loss does
-        trainer.fit(batches, epochs=1, progress=False, callbacks=[_StopWhenDiverged()])
-    losses = np.array(trainer.history.steps["loss"])
+        trainer.fit(batches, epochs=1, progress=False, callbacks=[smoothing])
+    losses, smoothed = np.array(trainer.history.steps["loss"]), np.array(smoothing.smoothed)
     if len(losses) < 3:
         raise InputError(
-            f"The loss exploded within {len(losses)} steps; begin with a lowest rate far below "
-            f"{lowest:g}, and look at the data."
+            f"The loss diverged within {len(losses)} steps. Start with a lowest rate far below "
+            f"{lowest:g}, and check the data."
         )
     rates = rates[: len(losses)]
-    smoothed = _smooth(losses)
     return RangeTest(rates, losses, smoothed, _steepest(rates, smoothed))
 
 
 class _StopWhenDiverged(Callback):
+    """Smooths the loss: m_t = 0.9 m_{t-1} + 0.1 loss_t, divided by 1 - 0.9ᵗ."""
+
+    def __init__(self) -> None:
+        self.smoothed: list[float] = []
+        self._average, self._lowest = 0.0, np.inf
+
     def on_step_end(self, trainer: Run) -> None:
-        smoothed = _smooth(np.array(trainer.history.steps["loss"]))
-        if smoothed[-1] > DIVERGED * smoothed.min() + 1e-12:
-            trainer.stop("the loss explodes")
-
-
-def _endless(source: Source, rng: np.random.Generator, steps: int) -> Iterator[Batch]:
-    """Yield so many batches, epoch after epoch."""
-    done = 0
-    while done < steps:
-        for batch in source.batches(source.order(rng)):
-            yield batch
-            done += 1
-            if done == steps:
-                return
-
-
-def _smooth(losses: Array) -> Array:
-    """Return the moving average m_t = 0.9 m_{t-1} + 0.1 loss_t, divided by 1 - 0.9ᵗ."""
-    smoothed, average = [], 0.0
-    for step, loss in enumerate(losses, start=1):
-        average = SMOOTHING * average + (1 - SMOOTHING) * loss
-        smoothed.append(average / (1 - SMOOTHING**step))
-    return np.array(smoothed)
+        loss = trainer.history.steps["loss"][-1]
+        self._average = SMOOTHING * self._average + (1 - SMOOTHING) * loss
+        smoothed = self._average / (1 - SMOOTHING ** (len(self.smoothed) + 1))
+        self.smoothed.append(smoothed)
+        self._lowest = min(self._lowest, smoothed)
+        if smoothed > DIVERGED * self._lowest + 1e-12:
+            trainer.stop("the loss diverges")
 
 
 def _steepest(rates: Array, smoothed: Array) -> float:
     """Return the rate at which the loss falls fastest, before its minimum."""
     count = len(rates)
-    wide = max(1, count // 20)  # a slope over a tenth of the test: single steps are mostly noise
-    first = min(count // 10, count - 2 * wide - 1)  # where the average is over few losses yet
+    wide = max(1, count // 20)  # the slope over a tenth of the test: single steps are mostly noise
+    first = min(count // 10, count - 2 * wide - 1)  # before it the average is over few losses
     last = max(int(smoothed.argmin()), first + 2 * wide)
     fall = smoothed[first + 2 * wide : last + 1] - smoothed[first : last + 1 - 2 * wide]
     return float(rates[first + wide + fall.argmin()])

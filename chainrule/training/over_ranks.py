@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.sources import ArraySource, Batch, Source
+from chainrule.data.samples import Batch, rows_of
+from chainrule.data.sources import Source
 from chainrule.errors import InputError
 from chainrule.layers.micro_batch import WHOLE, MicroBatch, current_micro_batch
 from chainrule.loss_functions import Loss
@@ -23,7 +24,7 @@ from chainrule.network import Network
 from chainrule.optimizers.base import Spread
 from chainrule.parameter import Array
 from chainrule.pytree import PyTree, concatenate, first_array
-from chainrule.training.parts import Mean, Passed, StepFailed, follow, rows_of
+from chainrule.training.parts import Mean, Passed, StepFailed, follow
 from chainrule.training.ranks import AFTER_STEP, LAYER, STEP, Alone, Ranks
 from chainrule.training.team import LEAST, Team, buffers_of, shared_out
 
@@ -166,17 +167,22 @@ def parts_of_batches(
     Where `change` augments the batches, which may draw at random, every rank changes the whole of
     each, so that all draw the same.
     """
-    if isinstance(source, ArraySource) and ranks.count > 1 and change is None:
-        for number in range(start, len(source)):
-            samples = int(source.bounds[number + 1] - source.bounds[number])
+    if ranks.count > 1 and change is None:
+        part = WHOLE
+
+        def rows(samples: int) -> slice:
+            nonlocal part
             part = part_of_rank(ranks, samples, together)
-            batch = source.batch(order, number, None if part is WHOLE else part.rows)
-            yield part, batch, partial(source.batch, order, number)
+            return slice(None) if part is WHOLE else part.rows
+
+        for batch, whole in source.shares(order, start, epoch, rows):
+            yield part, batch, whole
         return
     for x, y, weight in source.batches(order, start, epoch):
-        whole = (x if change is None else change(x)), y, weight
+        changed = (x if change is None else change(x)), y, weight
         part = part_of_rank(ranks, len(first_array(y)), together)
-        yield part, whole if part is WHOLE else rows_of(whole, part.rows), partial(_same, whole)
+        own = changed if part is WHOLE else rows_of(changed, part.rows)
+        yield part, own, partial(_same, changed)
 
 
 def _same(batch: Batch) -> Batch:
@@ -194,12 +200,6 @@ def turns(ranks: Alone, source: Source, at_a_time: int) -> Iterator[Turn]:
     """
     order, group = source.order(None), at_a_time * ranks.count
     own = slice(ranks.rank * at_a_time, (ranks.rank + 1) * at_a_time)
-    if isinstance(source, ArraySource) and ranks.count > 1:
-        for first in range(0, len(source), group):
-            numbers = range(first, min(first + group, len(source)))[own]
-            batches = [(number, source.batch(order, number)) for number in numbers]
-            yield batches, partial(source.batch, order)
-        return
     numbered = enumerate(source.batches(order))
     while taken := list(itertools.islice(numbered, group)):
         yield taken[own], dict(taken).__getitem__

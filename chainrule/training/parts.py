@@ -18,14 +18,14 @@ from typing import Protocol
 import numpy as np
 
 from chainrule.checks import all_finite
-from chainrule.data.sources import Batch, batch_bounds
+from chainrule.data.samples import Batch, batch_bounds, rows_of
 from chainrule.errors import InputError
 from chainrule.layers.micro_batch import current_micro_batch
 from chainrule.loss_functions import Loss
 from chainrule.network import Network
 from chainrule.optimizers.base import Spread
 from chainrule.parameter import Array
-from chainrule.pytree import PyTree, first_array, take, tree_leaves, tree_map
+from chainrule.pytree import PyTree, first_array, tree_leaves, tree_map
 
 
 class StepFailed(ArithmeticError):
@@ -80,12 +80,6 @@ class Way(Protocol):
 
 
 # ---------------------------------------------------------------- a part, and the sum over parts
-
-
-def rows_of(batch: Batch, rows: slice) -> Batch:
-    """Return some of a batch's samples."""
-    x, y, weight = batch
-    return take(x, rows), take(y, rows), None if weight is None else weight[rows]
 
 
 def passed_through(network: Network, loss: Loss, batch: Batch) -> Passed:

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import all_finite
-from chainrule.data.sources import ArraySource, Batch, Source
+from chainrule.data.samples import Batch, Samples, batch_bounds
+from chainrule.data.sources import Source
 from chainrule.errors import ChainruleError, ConfigurationError, InputError, ModuleError
 from chainrule.loss_functions import JointLoss, Loss, LossPerOutput
 from chainrule.network import Network
@@ -37,8 +38,8 @@ FAR = 1000.0
 def rehearse(trainer: Run, source: Source, called: str = "") -> None:
     """Raise what the first epoch would raise; `called` says which data it is."""
     try:
-        if isinstance(source, ArraySource):
-            rehearse_arrays(trainer, source, called)
+        if source.samples is not None:
+            rehearse_arrays(trainer, source.samples, called)
         else:
             batch = source.first()
             finite = all(is_finite_in(array, trainer.network) for array in tree_leaves(batch[0]))
@@ -58,7 +59,7 @@ def is_finite_in(array: Array, network: Network) -> bool:
         return all_finite(array.astype(network.dtype, copy=False))
 
 
-def rehearse_arrays(trainer: Run, source: ArraySource, called: str) -> None:
+def rehearse_arrays(trainer: Run, source: Samples, called: str) -> None:
     """Send some samples through, with the least and the greatest target and index among them."""
     network, loss = trainer.network, trainer.loss
     for name, array in (named_arrays(source.X, "X") | named_arrays(source.y, "y")).items():
@@ -89,9 +90,13 @@ def rehearse_batch(trainer: Run, batch: Batch) -> PyTree | None:
 
 def rehearse_single_sample(trainer: Run, source: Source) -> None:
     """Raise what a batch of one sample would raise in training, where there will be one."""
-    if isinstance(source, ArraySource) and 1 in (trainer.micro_batch_size, *np.diff(source.bounds)):
+    samples = source.samples
+    if samples is None:
+        return
+    bounds = batch_bounds(len(samples), source.batch_size, source.drop_last)
+    if 1 in (trainer.micro_batch_size, *np.diff(bounds)):
         with np.errstate(all="ignore"):
-            copy.deepcopy(trainer.network).forward(take(source.X, source.rows[:1]))
+            copy.deepcopy(trainer.network).forward(take(samples.X, samples.rows[:1]))
 
 
 def refuse_too_large(array: Array, name: str, dtype: np.dtype[Any]) -> None:
@@ -107,7 +112,7 @@ def refuse_too_large(array: Array, name: str, dtype: np.dtype[Any]) -> None:
         )
 
 
-def extreme_indices(network: Network, source: ArraySource) -> Array:
+def extreme_indices(network: Network, source: Samples) -> Array:
     """Return the samples with the least and the greatest number in each input of whole numbers."""
     rows: list[int] = []
     for name, array in _inputs(network, source.X):
@@ -142,7 +147,7 @@ def say(error: ModuleError | InputError, told: Callable[[str], str]) -> None:
     error.args = tuple(told(a) if isinstance(a, str) else a for a in error.args)
 
 
-def show_all_targets(loss: Loss, source: ArraySource, y_pred: PyTree) -> None:
+def show_all_targets(loss: Loss, source: Samples, y_pred: PyTree) -> None:
     """Raise what the loss has against any of the targets, one in the middle too."""
     if isinstance(loss, LossPerOutput):
         losses = loss.losses_by_output
@@ -154,11 +159,11 @@ def show_all_targets(loss: Loss, source: ArraySource, y_pred: PyTree) -> None:
     else:
         pairs = [(loss, source.y, y_pred)]
     for part, true, pred in pairs:
-        numbers = source.samples * max(1, pred[0].size)
+        numbers = len(source) * max(1, pred[0].size)
         if numbers > MOST_NUMBERS or isinstance(true, np.memmap):
             continue
         size = max(1, 1_000_000 // max(1, pred[0].size))
-        for start in range(0, source.samples, size):
+        for start in range(0, len(source), size):
             rows = source.rows[start : start + size]
             part.rows(true.take(rows, axis=0), np.resize(pred, (len(rows), *pred.shape[1:])))
 

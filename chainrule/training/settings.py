@@ -37,7 +37,7 @@ def settings_of(
         if not name.startswith("_") and name not in ("steps", "state_vectors")
     }
     found = {
-        "samples": source.samples,
+        "samples": 0 if source.samples is None else len(source.samples),
         "batch_size": source.batch_size,
         "X, y and weights": source.fingerprint(),
         "validation_data": None if validation is None else validation.fingerprint(),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.checks import all_finite
-from chainrule.data.sources import Batch
+from chainrule.data.samples import Batch
 from chainrule.errors import InputError
 from chainrule.loss_functions import Loss
 from chainrule.network import Network

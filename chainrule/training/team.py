@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.sources import Batch
+from chainrule.data.samples import Batch, rows_of
 from chainrule.layers.micro_batch import WHOLE, MicroBatch, current_micro_batch
 from chainrule.loss_functions import Loss, LossPerOutput
 from chainrule.module import Module, named_generators, walk
@@ -34,7 +34,6 @@ from chainrule.training.parts import (
     follow,
     in_turn,
     passed_through,
-    rows_of,
 )
 from chainrule.training.threads import Meeting, Threads
 

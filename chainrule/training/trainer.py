@@ -19,15 +19,12 @@ import numpy as np
 
 from chainrule.checks import check_bool, check_whole
 from chainrule.checks.habits import TRAINER_ATTRIBUTES, GivesAdvice, gives_advice
+from chainrule.data.samples import Batch, check_samples
 from chainrule.data.sources import (
     CHANGING,
     ArraySource,
-    Batch,
     Source,
-    as_arrays,
     make_source,
-    refuse_not_finite,
-    split,
 )
 from chainrule.diagnosis.machine import cores
 from chainrule.errors import ConfigurationError, InputError, ModuleError, RankError
@@ -37,7 +34,7 @@ from chainrule.loss_functions.class_weight import ClassWeight
 from chainrule.module import named_generators
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
-from chainrule.pytree import PyTree, concatenate, first_array, named_arrays, take
+from chainrule.pytree import PyTree, concatenate, first_array, take
 from chainrule.training import agreement, checkpoint, failure
 from chainrule.training.advice import advice, note_on_scores, note_on_the_end
 from chainrule.training.allocator import keep_freed_memory
@@ -296,7 +293,15 @@ class Trainer(GivesAdvice, Run):
             self.callbacks = arranged(make_progress(progress), callbacks)
             if self.rank:
                 self.callbacks = [c for c in self.callbacks if not c.first_rank_alone]
-            source = make_source(X, y, batch_size, sample_weight, class_weight, epochs, drop_last)
+            source = make_source(
+                X,
+                y,
+                batch_size,
+                sample_weight=sample_weight,
+                class_weight=class_weight,
+                epochs=epochs,
+                drop_last=drop_last,
+            )
             validation = self._validation_source(validation_data, validation_split)
             self._note_settings(source, validation, options, resume, callbacks)
             resumed = self._restored(resume, source)
@@ -468,21 +473,24 @@ class Trainer(GivesAdvice, Run):
         if isinstance(data, list) and len(data) in (2, 3) and isinstance(data[0], np.ndarray):
             raise InputError("Give validation_data as a tuple: (X, y), or (X, y, weight).")
         called = " of validation_data"
-        return make_source(X, y, EVALUATION_BATCH, weight, epochs=self.epochs, called=called)
+        return make_source(
+            X, y, EVALUATION_BATCH, sample_weight=weight, epochs=self.epochs, called=called
+        )
 
     def _held_out(self, source: Source, share: float) -> tuple[Source, Source]:
         """Return the part of the source to train on, and the part to validate on."""
-        if not isinstance(source, ArraySource):
+        samples = source.samples
+        if samples is None:
             raise ConfigurationError(
                 "validation_split needs arrays; with an iterable of batches give validation_data."
             )
         if not len(self.validation_rows):  # else a checkpoint brought them
-            self.validation_rows, words = split(source, share, self.rng)
+            self.validation_rows, words = samples.split(share, self.rng)
             self.notes.append(words)
-        rest = np.setdiff1d(source.rows, self.validation_rows)
+        rest = samples.subset(np.setdiff1d(samples.rows, self.validation_rows))
         return (
-            source.part(rest, source.batch_size, source.drop_last),
-            source.part(self.validation_rows, EVALUATION_BATCH),
+            ArraySource(rest, source.batch_size, source.drop_last),
+            ArraySource(samples.subset(self.validation_rows), EVALUATION_BATCH),
         )
 
     def _restored(
@@ -535,6 +543,12 @@ class Trainer(GivesAdvice, Run):
         held_out = [] if validation is None else [VALIDATION + name for name in measured]
         own = [name for callback in self.callbacks for name in callback.columns]
         self.columns = [*measured, *held_out, "learning_rate", "seconds", *own]
+        twice = sorted({name for name in self.columns if self.columns.count(name) > 1})
+        if twice:
+            raise ConfigurationError(
+                f"Two columns of the history would be called {twice}: rename the metric or the "
+                "callback's column."
+            )
         self.batches_per_epoch = len(source)
         self.batch_size = source.batch_size
         self.generators = named_generators(self.network)
@@ -557,7 +571,7 @@ class Trainer(GivesAdvice, Run):
 
         `X` and `y` are taken as in `fit`. The metrics are computed once, over all predictions.
         """
-        source = make_source(X, y, batch_size, sample_weight)
+        source = make_source(X, y, batch_size, sample_weight=sample_weight)
         rehearse(self, source)
         return self._measure(source, Alone())
 
@@ -598,15 +612,12 @@ class Trainer(GivesAdvice, Run):
 
         The workers share the batches.
         """
-        X = as_arrays(X, "X")
+        samples = check_samples(X)
         batch_size = check_whole("batch_size", batch_size)
-        for name, array in named_arrays(X, "X").items():
-            refuse_not_finite(array, name)
-        samples = len(first_array(X))
-        starts = range(0, max(1, samples), batch_size)
+        starts = range(0, max(1, len(samples)), batch_size)
 
         def of_batch(start: int) -> PyTree:
-            return self.network.predict(take(X, slice(start, start + batch_size)))
+            return self.network.predict(take(samples.X, slice(start, start + batch_size)))
 
         predictions: list[PyTree] = []
         try:
@@ -615,5 +626,5 @@ class Trainer(GivesAdvice, Run):
                     predictions += threads.map(of_batch, starts[first : first + threads.count])
             return concatenate(predictions)
         except (ModuleError, InputError) as error:
-            in_users_words(error, min(batch_size, samples), samples)
+            in_users_words(error, min(batch_size, len(samples)), len(samples))
             raise

@@ -8,6 +8,7 @@ import pytest
 
 from chainrule.data import mapped
 from chainrule.data.mapped import Mappings, mapping_of
+from chainrule.data.samples import Samples
 from chainrule.data.sources import ArraySource
 
 pytestmark = pytest.mark.skipif(
@@ -36,14 +37,14 @@ def resident_pages_of_files() -> int:
 
 def test_an_epoch_leaves_no_pages_behind(file):
     X, y = np.load(file, mmap_mode="r"), np.zeros(ROWS)
-    source = ArraySource(X, y, None, np.arange(ROWS), 32)
+    source = ArraySource(Samples(X, y), 32)
     before = resident_pages_of_files()
     order = source.order(np.random.default_rng(0))
     seen = np.concatenate([x[:, 0] for x, _, _ in source.batches(order)])
     assert resident_pages_of_files() - before < ROWS / 4
     np.testing.assert_array_equal(seen, order * np.float32(PAGE // 4))
-    for number in range(len(source)):
-        source.batch(order, number)
+    for _ in source.shares(order, 0, 0, lambda n: slice(0, n // 2)):
+        pass
     assert resident_pages_of_files() - before < ROWS / 4
 
 

@@ -14,7 +14,7 @@ from chainrule import (
     Network,
     check_module,
 )
-from chainrule.data.sources import batch_bounds
+from chainrule.data.samples import batch_bounds
 from chainrule.layers import CategoryEmbedding, StackedCategoryEmbedding
 
 CATEGORIES = (12, 5)

@@ -35,7 +35,7 @@ from chainrule import (
     StateError,
     check_module,
 )
-from chainrule.data.sources import batch_bounds
+from chainrule.data.samples import batch_bounds
 from chainrule.ensemble import training
 from chainrule.errors import ChainruleError
 from chainrule.initializers import KaimingUniform

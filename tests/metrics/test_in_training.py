@@ -142,6 +142,14 @@ def test_two_metrics_of_one_name_are_refused_and_not_lost():
     assert list(named_metrics({"first": of_class(0), "second": of_class(1)})) == ["first", "second"]
 
 
+def test_no_metric_may_take_the_name_of_another_column():
+    for name in ("loss", "learning_rate", "seconds", "val_accuracy", "val_loss"):
+        with pytest.raises(ConfigurationError, match=f"cannot be called '{name}'"):
+            named_metrics({name: accuracy})
+    with pytest.raises(ConfigurationError, match="cannot be called 'val_accuracy'"):
+        named_metrics({"val": [accuracy]})
+
+
 def test_a_partial_of_one_of_several_outputs_has_both_names():
     assert list(named_metrics({"kind": [partial(f1_score, **MACRO)]})) == ["kind_f1_score_macro"]
 

@@ -329,3 +329,11 @@ def test_numpy_numbers_are_numbers(tmp_path):
     assert type(EarlyStopping(patience=np.int64(3), min_delta=np.float32(0.5)).patience) is int
     assert type(ReduceOnPlateau(patience=np.int64(3), factor=np.float32(0.5)).factor) is float
     assert TensorBoardLog(tmp_path, every_steps=np.int64(3)).every_steps == 3
+
+
+def test_no_two_columns_of_the_history_have_one_name():
+    class Rate(Callback):
+        columns = ("learning_rate",)
+
+    with pytest.raises(ConfigurationError, match=r"would be called \['learning_rate'\]"):
+        fit(trainer(), callbacks=[Rate()])

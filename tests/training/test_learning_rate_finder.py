@@ -1,5 +1,7 @@
 """The range test: on a problem whose best rate is known."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -112,5 +114,40 @@ def test_what_makes_no_sense_is_refused():
             run(**options)
     with pytest.raises(ConfigurationError, match="steps must be"):
         run(steps=3)
-    with pytest.raises(InputError, match="exploded within"):
+    with pytest.raises(InputError, match="diverged within"):
         run(lowest=1e10, highest=1e20)
+
+
+def lines_executed(steps):
+    """Return how many lines of learning_rate_finder.py a test of so many steps executes."""
+    count = 0
+
+    def look(frame, event, _):
+        nonlocal count
+        if not frame.f_code.co_filename.endswith("learning_rate_finder.py"):
+            return None
+        count += event == "line"
+        return look
+
+    sys.settrace(look)
+    try:
+        assert len(run(steps=steps, lowest=1e-9, highest=1e-3).losses) == steps
+    finally:
+        sys.settrace(None)
+    return count
+
+
+def test_the_work_grows_with_the_steps_not_with_their_square():
+    assert lines_executed(400) < 6 * lines_executed(100)
+
+
+def test_a_single_sample_left_over_joins_the_batch_before_it():
+    sizes = []
+
+    class Noticing(MeanSquaredError):
+        def losses(self, y_true, y_pred):
+            sizes.append(len(y_true))
+            return super().losses(y_true, y_pred)
+
+    find_learning_rate(linear(), X[:33], TARGET[:33], loss=Noticing(), batch_size=16, steps=10)
+    assert set(sizes[-10:]) == {16, 17}

@@ -25,6 +25,7 @@ from chainrule import (
     RankError,
     Trainer,
 )
+from chainrule.data.samples import Samples
 from chainrule.data.sources import ArraySource
 from chainrule.layers.micro_batch import WHOLE
 from chainrule.training.over_ranks import (
@@ -309,8 +310,8 @@ def test_each_row_of_a_batch_is_taken_by_one_rank_and_no_other_is_read():
         by_rank = []
         for rank in range(count):
             read = []
-            source = ArraySource(y[:, None], y, None, np.arange(31), 14)
-            source.y = y.view(Noticed)
+            source = ArraySource(Samples(y[:, None], y), 14)
+            source.samples.y = y.view(Noticed)
             parts = list(parts_of_batches(Ranks(rank, count), source, order, 0, 0))
             by_rank.append(parts)
             expected = [number for _, (_, own, _), _ in parts for number in own.tolist()]
@@ -333,7 +334,7 @@ def test_each_row_of_a_batch_is_taken_by_one_rank_and_no_other_is_read():
 
 
 def test_ranks_predict_in_turns():
-    source = ArraySource(np.arange(50.0)[:, None], np.arange(50.0), None, np.arange(50), 5)
+    source = ArraySource(Samples(np.arange(50.0)[:, None], np.arange(50.0)), 5)
     by_rank = [list(turns(Ranks(rank, 3), source, 2)) for rank in range(3)]
     assert len({len(of_rank) for of_rank in by_rank}) == 1
     numbers = [

@@ -85,7 +85,7 @@ def test_no_batch_is_lost_by_looking_at_the_first():
 
 
 def test_validation_that_can_be_gone_through_only_once():
-    message = "generator of validation_data can be gone through only once, not for 2 epochs"
+    message = "generator of validation_data can be read only once, not for 2 epochs"
     refused(ConfigurationError, message, trainer(), X, Y, validation_data=(b for b in BATCHES))
 
 

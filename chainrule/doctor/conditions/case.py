@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.data.sources import class_labels
+from chainrule.data.weights import class_labels
 from chainrule.doctor.conditions.names import Names
 from chainrule.doctor.conditions.snapshot import Snapshot
 from chainrule.layers import Embedding

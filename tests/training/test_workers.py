@@ -41,13 +41,14 @@ from chainrule import (
     Trainer,
     TransformerBlock,
 )
+from chainrule.doctor import Doctor
 from chainrule.layers import Graph, Node, recurrent
 from chainrule.layers.micro_batch import WHOLE, MicroBatch, current_micro_batch
 from chainrule.loss_functions import JointLoss
 from chainrule.metrics import accuracy
 from chainrule.module import named_generators
 from chainrule.parameter import replica_of
-from chainrule.training import Checkpoint, Doctor, EarlyStopping, ExponentialMovingAverage
+from chainrule.training import Checkpoint, EarlyStopping, ExponentialMovingAverage
 from chainrule.training import pace as paces
 from chainrule.training import team as teams
 from chainrule.training.draws import BatchGenerator, drawing_for_the_batch

@@ -283,7 +283,7 @@ def test_batches_may_bring_weights_and_come_from_a_generator_once():
     fit(from_arrays, X, Y, sample_weight=weight, shuffle=False, epochs=1)
     np.testing.assert_array_equal(values(from_stream), values(from_arrays))
     assert from_stream.batches_per_epoch == 0
-    with pytest.raises(ConfigurationError, match="gone through only once"):
+    with pytest.raises(ConfigurationError, match="read only once"):
         fit(trainer(), stream(), epochs=2)
 
 

@@ -492,7 +492,7 @@ def test_drop_last_leaves_out_what_is_smaller():
 
     fit(trainer(), drop_last=True, augment=watch)
     assert seen == [16] * 8
-    refused(ConfigurationError, "drop_last leaves nothing", drop_last=True, batch_size=71)
+    refused(ConfigurationError, "drop_last leaves no batch", drop_last=True, batch_size=71)
     message = "drop_last is for arrays"
     refused(ConfigurationError, message, [(X, Y)], None, drop_last=True)
 

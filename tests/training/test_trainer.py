@@ -631,7 +631,7 @@ def test_options_that_iterables_cannot_have():
         ({"clip_norm": 0}, "clip_norm must be"),
         ({"micro_batch_size": 0}, "micro_batch_size must be"),
         ({"metrics": ["accuracy"]}, "A metric is a function"),
-        ({"metrics": {"loss": accuracy}}, "A metric is a function"),
+        ({"metrics": {"loss": accuracy}}, "A metric cannot be called"),
     ],
 )
 def test_a_trainer_of_the_wrong_parts(options, message):

@@ -125,7 +125,7 @@ class Module(GivesAdvice):
         """Return one input as an array: floats, unless it is indices."""
         if type(values) is not np.ndarray or values.dtype.kind != "f":
             what = f"the input of {type(self).__name__}"
-            values = check_numbers(what, values, "encode text and dates first")
+            values = check_numbers(what, values, finite=False, empty=True)
             if not self.takes_indices:
                 own = next(iter(self.parameters()), None)
                 values = values.astype(np.float32 if own is None else own.dtype)

@@ -24,8 +24,10 @@ from chainrule import (
 )
 from chainrule.checks import (
     all_finite,
+    arrays,
     check_array,
     check_bool,
+    check_finite,
     check_function,
     check_instance,
     check_number,
@@ -267,18 +269,18 @@ class Frame:
 
 def test_what_is_no_number_is_named_with_its_row_and_column():
     with pytest.raises(InputError) as told:
-        check_numbers("X", Frame(), "encode it")
+        check_numbers("X", Frame(), advice="encode it")
     assert str(told.value) == (
         "X must hold numbers, got the text 'setosa' in row 1, column 1 ('species'); encode it."
     )
     with pytest.raises(InputError, match="got None in row 2; encode"):
-        check_numbers("y", [1, 2, None], "encode it")
+        check_numbers("y", [1, 2, None], advice="encode it")
     with pytest.raises(InputError, match="The input must hold numbers, got datetime64"):
-        check_numbers("the input", np.array(["2020-01-01"], "M8[D]"), "encode it")
+        check_numbers("the input", np.array(["2020-01-01"], "M8[D]"), advice="encode it")
 
 
 def test_python_numbers_of_several_kinds_are_numbers():
-    mixed = check_numbers("X", np.array([[1, 2.5], [True, np.float32(3)]], object), "encode it")
+    mixed = check_numbers("X", np.array([[1, 2.5], [True, np.float32(3)]], object))
     np.testing.assert_array_equal(mixed, [[1, 2.5], [1, 3]])
     assert mixed.dtype == np.float64
 
@@ -329,4 +331,50 @@ def test_true_and_false():
 
 def test_text_among_numbers_in_a_list_is_found():
     with pytest.raises(InputError, match="got the text 'a' in row 1; encode"):
-        check_numbers("y", [1, "a", 2], "encode it")
+        check_numbers("y", [1, "a", 2], advice="encode it")
+
+
+# ---------------------------------------------------------------- numbers, finite and empty
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "message"),
+    [
+        ([1, np.nan], {}, r"^X holds NaN or infinity, first in row 1\. Fill or drop those rows"),
+        ([[1, 2], [3, np.inf]], {}, r"NaN or infinity, first in row 1, column 1\. "),
+        ([[[1, np.nan]]], {}, r"first at index \(0, 0, 1\)"),
+        (np.nan, {}, r"^X holds NaN or infinity\. Fill"),
+        ([1.0, 1e300], {"dtype": "float32"}, "NaN, infinity or a number too large for float32"),
+        (np.ones((0, 3)), {}, r"^X is empty: its shape is \(0, 3\)\.$"),
+        (["a"], {}, "got the text 'a' in row 0; encode text and dates first"),
+        ([1j], {}, "X must hold numbers, got complex128"),
+    ],
+)
+def test_numbers_that_cannot_be_used(values, options, message):
+    with pytest.raises(InputError, match=message):
+        check_numbers("X", values, **options)
+
+
+def test_numbers_are_cast_and_nan_may_be_allowed():
+    assert check_numbers("X", [1, 2], dtype="float32").dtype == np.float32
+    array = np.array([np.nan, 1.0])
+    assert check_numbers("X", array, finite=False) is array
+    assert check_numbers("X", [], empty=True).shape == (0,)
+
+
+def test_the_name_of_the_column_with_the_first_nan_is_told():
+    class Table(Frame):
+        def __array__(self, dtype=None, copy=None):
+            return np.array([[1.5, 2.0], [2.5, np.nan]])
+
+    with pytest.raises(InputError, match=r"X holds .* in row 1, column 1 \('species'\)"):
+        check_numbers("X", Table())
+
+
+def test_a_large_array_is_searched_in_parts(monkeypatch):
+    monkeypatch.setattr(arrays, "PART_BYTES", 64)
+    x = np.zeros((100, 3))
+    check_finite("X", x)
+    x[77, 2] = np.inf
+    with pytest.raises(InputError, match="first in row 77, column 2"):
+        check_finite("X", x)

@@ -1,11 +1,11 @@
 """Checks at the door, each an error in the user's words.
 
 options.py   options of the right kind, in their range
-arrays.py    arrays as they come: numbers, finite, without ragged rows
+arrays.py    arrays as users give them: numbers, finite, without ragged rows
 extras.py    optional packages, asked for by name
 """
 
-from chainrule.checks.arrays import all_finite, check_array, check_numbers
+from chainrule.checks.arrays import all_finite, check_array, check_finite, check_numbers
 from chainrule.checks.options import (
     check_bool,
     check_choice,
@@ -27,6 +27,7 @@ __all__ = [
     "check_array",
     "check_bool",
     "check_choice",
+    "check_finite",
     "check_function",
     "check_instance",
     "check_number",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar
 
 from chainrule.errors import ConfigurationError
 
@@ -205,6 +205,26 @@ class _SignatureOfInit:
         return whole.replace(parameters=list(whole.parameters.values())[1:])
 
 
+class _AbsentAttribute:
+    """An attribute that other libraries have: to ask for it is an error that gives advice.
+
+    `__getattr__` would do the same, but makes every attribute of every layer and optimizer slower
+    to read: 115 instead of 16 ns in Python 3.11, for those that are there.
+    """
+
+    def __init__(self, name: str, advice: str) -> None:
+        self.name, self.advice = name, advice
+
+    def __get__(self, instance: Any, kind: type) -> NoReturn:
+        thing = f"{kind.__name__!r} object" if instance is not None else f"type {kind.__name__!r}"
+        message = f"{thing} has no attribute {self.name!r}; {self.advice}."
+        raise AttributeError(message, name=self.name, obj=instance)
+
+
+def _is_absent(attribute: object) -> bool:
+    return isinstance(attribute, _AbsentAttribute)
+
+
 class GivesAdvice:
     """Base class: an option or an attribute that another library has is refused with advice."""
 
@@ -224,14 +244,17 @@ class GivesAdvice:
                 raise ConfigurationError(f"{cls.__name__} {advice}")
             return super().__new__(cls)
 
-        def __getattr__(self, name: str) -> Any:
-            """Give advice on an attribute that is not there, or repeat Python's own error."""
-            advice = self.attribute_advice.get(name)
-            if advice is None or hasattr(type(self), name):  # the error of a user's own property
-                return object.__getattribute__(self, name)
-            kind = type(self).__name__
-            message = f"{kind!r} object has no attribute {name!r}; {advice}."
-            raise AttributeError(message, name=name, obj=self)
+        def __init_subclass__(cls, **options: Any) -> None:
+            """Put the advice where those attributes would be."""
+            super().__init_subclass__(**options)
+            for name, advice in vars(cls).get("attribute_advice", {}).items():
+                if not hasattr(cls, name):
+                    setattr(cls, name, _AbsentAttribute(name, advice))
+
+        def __dir__(self) -> list[str]:
+            """List the attributes that are there."""
+            absent = [k for k, v in inspect.getmembers_static(type(self)) if _is_absent(v)]
+            return [name for name in super().__dir__() if name not in absent or name in vars(self)]
 
 
 def gives_advice(method: Function) -> Function:

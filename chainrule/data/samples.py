@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import check_numbers, check_range
+from chainrule.checks import check_finite, check_numbers, check_range
 from chainrule.data.arrays import check_lengths, train_test_split
 from chainrule.data.fingerprint import fingerprint
 from chainrule.data.mapped import Mappings
@@ -211,7 +211,8 @@ def check_samples(
         raise InputError(f"X and y{called} must have the same number of samples: {words}.")
     check_lengths(*named.values())
     for name, array in named.items():
-        refuse_not_finite(array, name + called, columns if name == "X" else None)
+        if not isinstance(array, np.memmap):  # whose batches are checked when they are used
+            check_finite(name + called, array, columns=columns if name == "X" else None)
     weight = None
     if sample_weight is not None or class_weight is not None:
         balanced = isinstance(class_weight, str) and class_weight == "balanced"
@@ -231,29 +232,15 @@ def as_arrays(data: PyTree, name: str, called: str = "") -> Any:
 
     def as_array(values: Any) -> Array:
         what = next(names) + called
-        array = check_numbers(what, values, "encode text and number classes from 0")
+        array = check_numbers(
+            what,
+            values,
+            finite=False,
+            empty=True,
+            advice="encode text and number classes from 0",
+        )
         if array.ndim == 0:
             raise InputError(f"{what} must hold samples along its first axis, got a single number.")
         return array
 
     return tree_map(as_array, data)
-
-
-def refuse_not_finite(array: Array, name: str, columns: Any = None) -> None:
-    """Raise InputError where an array in memory holds NaN or infinity; it is read in chunks.
-
-    A memory-mapped array is not read for this: each of its batches is checked when it is used.
-    """
-    if array.dtype.kind != "f" or isinstance(array, np.memmap):
-        return
-    step = max(1, CHUNK_BYTES * len(array) // max(1, array.nbytes))
-    for start in range(0, len(array), step):
-        finite = np.isfinite(array[start : start + step])
-        if not finite.all():
-            row, *rest = (int(place) for place in np.argwhere(~finite)[0])
-            column = f", column {rest[0]}" if len(rest) == 1 else ""
-            column += f" ({columns[rest[0]]!r})" if column and columns is not None else ""
-            raise InputError(
-                f"{name} holds NaN or infinity, first in row {row + start}{column}. Fill or drop "
-                "those rows."
-            )

@@ -152,6 +152,5 @@ class Prescription:
 def fresh(optimizer: Optimizer) -> Optimizer:
     """Return an optimizer of the same kind and options, without a state."""
     new = copy.copy(optimizer)
-    new.steps, new.state_vectors = 0, {}
-    new._network, new._blocks, new._decays = None, [], None
+    new.reset()
     return new

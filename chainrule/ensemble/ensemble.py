@@ -17,6 +17,7 @@ from chainrule.ensemble.architecture import Architecture
 from chainrule.ensemble.folds import Fold, as_columns, member_folds
 from chainrule.ensemble.members import Member, members_from
 from chainrule.ensemble.objective import make_loss, without_logits
+from chainrule.ensemble.optimizer import OptimizerFactory
 from chainrule.ensemble.scorer import Metric, Scorer
 from chainrule.ensemble.selection import greedy_selection
 from chainrule.ensemble.stack import select_members, stack_networks, unstack
@@ -24,7 +25,6 @@ from chainrule.ensemble.training import (
     EnsembleTrainer,
     EpochEnd,
     FitOptions,
-    OptimizerFactory,
     Samples,
     predict_in_batches,
 )

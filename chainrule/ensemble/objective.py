@@ -48,7 +48,7 @@ def make_loss(output: str, loss: Loss | None, label_smoothing: float) -> Loss:
             f"With output={output!r} the loss is computed from logits; give it from_logits=True, "
             f"got {loss!r}."
         )
-    if loss.has_target_weights:
+    if loss.class_weight is not None:
         raise ConfigurationError("Give class_weight to fit, not to the loss.")
     return loss
 

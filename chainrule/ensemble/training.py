@@ -22,6 +22,7 @@ from chainrule.ensemble.architecture import Architecture
 from chainrule.ensemble.folds import Fold, as_columns
 from chainrule.ensemble.members import Member
 from chainrule.ensemble.objective import losses_and_gradient
+from chainrule.ensemble.optimizer import MemberOptimizer, OptimizerFactory
 from chainrule.ensemble.scorer import Scorer
 from chainrule.ensemble.stack import named_tensors, select_members
 from chainrule.errors import ConfigurationError
@@ -35,9 +36,6 @@ from chainrule.training.monitor import Monitor
 
 STOPPED_SHARE = 1 / 8
 """The share of the stack from which on stopped members are taken out."""
-
-OptimizerFactory = Callable[..., Optimizer]
-"""The class of an optimizer, or a function that takes the same arguments."""
 
 EpochEnd = Callable[[int, Mapping[str, Array]], Any]
 
@@ -97,7 +95,7 @@ class FitOptions:
 def take_step(
     stack: Network,
     loss: Loss,
-    optimizer: Optimizer,
+    optimizer: MemberOptimizer,
     x: Array,
     y_true: Array,
     weight: Array | None = None,
@@ -180,8 +178,8 @@ class EnsembleTrainer:
         """
         self.options, self.members, before = options, members, self.optimizer
         self.optimizer = self._make_optimizer()
-        if type(self.optimizer) is type(before):
-            self.optimizer.load_state(before.state())
+        if type(self.optimizer.optimizer) is type(before.optimizer):
+            self.optimizer.load_state(before.optimizer.state())
 
     # ------------------------------------------------------------ the loop
 
@@ -330,7 +328,7 @@ class EnsembleTrainer:
             chosen = places.tolist()
             self._use_stack(select_members(before, self.architecture, own, chosen, output=False))
             self.optimizer = self._make_optimizer()
-            self.optimizer.load_state(state_of_members(optimizer, before, places))
+            self.optimizer.load_state(optimizer.state_of(before, places))
         return places
 
     def _use_stack(self, stack: Network) -> None:
@@ -338,33 +336,10 @@ class EnsembleTrainer:
         self.stack = stack
         self.tensors = named_tensors(stack)  # found once: searching takes as long as a step
 
-    def _make_optimizer(self) -> Optimizer:
+    def _make_optimizer(self) -> MemberOptimizer:
         """Return an optimizer with the learning rate and weight decay of each running member."""
         members = [self.members[k] for k in self.running]
-        decays = [member.weight_decay for member in members]
-        return self.options.optimizer(
-            1.0 if self.options.schedule is None else self.options.schedule,
-            weight_decay=decays if any(decays) else 0.0,
-            lr_multipliers={"*": [member.learning_rate for member in members]},
-        )
-
-
-def state_of_members(optimizer: Optimizer, network: Network, places: Array) -> dict[str, Array]:
-    """Return the part of an optimizer's state that belongs to some members of its network."""
-
-    def part(vector: Array) -> Array:
-        parameters = network.named_parameters()
-        return np.concatenate(
-            [
-                vector[where].reshape(parameters[name].shape)[places].reshape(-1)
-                for name, where in network.flat.slices.items()
-            ]
-        )
-
-    return {
-        name: vector if name == "steps" else part(vector)
-        for name, vector in optimizer.state().items()
-    }
+        return MemberOptimizer(self.options.optimizer, members, self.options.schedule)
 
 
 def predict_in_batches(

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import all_finite, check_numbers
+from chainrule.checks import check_numbers
 from chainrule.errors import InputError
 from chainrule.layers.containers import unknown_input
 from chainrule.layers.graph import Graph
@@ -86,19 +86,10 @@ class Inputs:
 
 def as_kind(values: Any, kind: str, what: str, dtype: np.dtype[Any]) -> Array:
     """Return one input as an array of numbers; floats are finite and of this type."""
-    array = check_numbers(what, values, "encode text and dates first")
-    if array.size == 0:
-        raise InputError(f"T{what[1:]} is empty: its shape is {array.shape}.")
-    if kind == "indices" or (kind == "further" and array.dtype.kind != "f"):
-        return array
-    if array.dtype != dtype:
-        with np.errstate(over="ignore"):  # too large for float32 becomes infinity, refused below
-            array = array.astype(dtype)
-    if not all_finite(array):
-        finite = np.isfinite(array)
-        first = tuple(int(i) for i in np.argwhere(~finite)[0])
-        raise InputError(
-            f"T{what[1:]} holds {np.count_nonzero(~finite)} value(s) that are NaN, infinite or "
-            f"too large for {dtype}, the first at index {first}. Fill or drop those rows first."
-        )
-    return array
+    if kind == "indices":
+        return check_numbers(what, values, finite=False)
+    if kind == "further":
+        values = check_numbers(what, values, finite=False)
+        if values.dtype.kind != "f":
+            return values
+    return check_numbers(what, values, dtype=dtype)

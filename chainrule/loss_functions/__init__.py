@@ -1,21 +1,23 @@
 """Losses: how wrong the predictions are, and the gradient of that at the predictions.
 
-base.py             Loss: checks at the door, weights, the mean
-class_weight.py     how much each class counts
-cross_entropy.py    for classes, and yes or no, from probabilities or logits
-focal.py            cross-entropy that looks away from what is easy
-margin.py           hinges: right by a margin is right enough
+base.py             Loss: what all losses share; sample weights, the mean over the batch
+cross_entropy.py    for classes, and for yes or no, from probabilities or logits
+focal.py            cross-entropy that focuses on hard samples
+margin.py           hinge losses: right by a margin is right enough
 regression.py       for numbers, counts and directions
-several.py          for networks of several outputs
+several.py          for networks with several outputs
+class_weight.py     how much each class counts
+inputs.py           input validation: targets and predictions as rows
 """
 
-from chainrule.loss_functions.base import Loss, one_hot
+from chainrule.loss_functions.base import Loss
 from chainrule.loss_functions.cross_entropy import (
     BinaryCrossEntropy,
     CategoricalCrossEntropy,
     KLDivergence,
 )
 from chainrule.loss_functions.focal import BinaryFocalCrossEntropy, CategoricalFocalCrossEntropy
+from chainrule.loss_functions.inputs import one_hot
 from chainrule.loss_functions.margin import CategoricalHinge, Hinge, MultiMargin
 from chainrule.loss_functions.regression import (
     CosineSimilarity,

@@ -2,47 +2,60 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike
+from typing import Any
 
-from chainrule.checks import check_range
+import numpy as np
+
+from chainrule.checks import all_finite, check_bool, check_range
 from chainrule.errors import InputError
 from chainrule.layers.activations import log_softmax, sigmoid, softmax, tiny
-from chainrule.loss_functions.base import (
-    Loss,
-    as_floats,
-    as_numbers,
-    as_probabilities,
-    check_finite,
-    class_rows,
-    dot_of_rows,
-    same_rows,
-)
+from chainrule.loss_functions.base import Loss, are_rows, dot_of_rows, within
 from chainrule.loss_functions.class_weight import (
     ClassWeight,
     check_class_weight,
     named_classes,
     weight_of_classes,
 )
+from chainrule.loss_functions.inputs import (
+    check_predictions,
+    check_probabilities,
+    check_targets,
+    class_rows,
+    prediction_array,
+    same_rows,
+)
 from chainrule.parameter import Array
 
 __all__ = ["BinaryCrossEntropy", "CategoricalCrossEntropy", "KLDivergence"]
+
+TINY = float(np.finfo(np.float32).tiny)
+"""The smallest probability that Softmax and Sigmoid return in float32, 1.2e-38."""
 
 
 # ---------------------------------------------------------------- one class out of several
 
 
 class ClassLoss(Loss):
-    """The parent of losses on a distribution over classes, from probabilities or logits."""
+    """The base class of losses on a distribution over classes, from probabilities or logits."""
 
     from_logits: bool
 
-    def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-        true, pred = class_rows(as_numbers(y_true), as_floats(y_pred))
-        if self.from_logits:
-            check_finite(pred)
-            return true, pred
-        return true, as_probabilities(true, pred, "Softmax")
+    def rows(self, y_true: Any, y_pred: Any) -> tuple[Array, Array]:
+        if are_rows(y_true, y_pred) and self.class_weight is None and y_pred.shape[1] > 1:
+            sums = np.add.reduce(y_true, axis=1)
+            pred_fits = all_finite(y_pred) if self.from_logits else within(y_pred, TINY, 1)
+            if pred_fits and within(y_true, 0, 1) and within(sums, 0.999, 1.001):
+                return y_true, y_pred
+        true, pred = class_rows(check_targets(y_true), prediction_array(y_pred))
+        if self.class_weight is not None and named_classes(self.class_weight) > pred.shape[1]:
+            raise InputError(
+                f"class_weight is for {named_classes(self.class_weight)} classes, and y_pred has "
+                f"{pred.shape[1]}."
+            )
+        if not self.from_logits:
+            return true, check_probabilities(true, pred, "Softmax")
+        check_predictions(pred)
+        return true, pred
 
     def log_probabilities(self, y_pred: Array) -> Array:
         """Return log p, (N, C)."""
@@ -53,22 +66,33 @@ class CategoricalCrossEntropy(ClassLoss):
     """loss_n = -Σ_c y_nc log p_nc, for one class out of several.
 
     `y_true` holds class indices (N,) or rows of probabilities (N, C), such as one-hot rows;
-    `y_pred` holds probabilities (N, C), from a Softmax. Sequences, (N, T) with (N, T, C), count
-    each position as a sample.
+    `y_pred` holds probabilities (N, C), from a Softmax. In sequences, (N, T) with (N, T, C), each
+    position counts as a sample.
 
     Parameters
     ----------
     from_logits : bool
         True where the network ends without Softmax. The loss is then exact for logits of any
         size; on probabilities it is capped where they underflow (at about 87 in float32).
-        The gradient is p - y either way.
+        The gradient at the logits is p - y either way.
     label_smoothing : float
-        With ε, the truth becomes (1 - ε) y + ε / C: a network need not go to infinity to be
-        sure. Szegedy et al., "Rethinking the Inception Architecture", 2016, section 7.
+        With ε, the target becomes (1 - ε) y + ε / C: the network need not go to infinity to be
+        certain. Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016,
+        section 7.
     class_weight : mapping of int to float, or sequence of float, optional
         w, how much each class counts: loss_n = -Σ_c w_c y_nc log p_nc, and the mean is divided
         by Σ_n Σ_c w_c y_nc (before smoothing), as PyTorch does for class indices. In a mapping
         such as ``{2: 5.0}`` the classes that are not named count 1; a sequence names them all.
+
+    Examples
+    --------
+    >>> loss = CategoricalCrossEntropy()
+    >>> y_true, y_pred = [0, 1], [[0.5, 0.5], [0.2, 0.8]]
+    >>> round(loss(y_true, y_pred), 4)  # -(log 0.5 + log 0.8) / 2
+    0.4581
+    >>> loss.backward(y_true, y_pred)
+    array([[-1.   , -0.   ],
+           [-0.   , -0.625]])
     """
 
     def __init__(
@@ -78,30 +102,12 @@ class CategoricalCrossEntropy(ClassLoss):
         label_smoothing: float = 0.0,
         class_weight: ClassWeight | None = None,
     ) -> None:
-        self.from_logits = from_logits
+        self.from_logits = check_bool("from_logits", from_logits)
         self.label_smoothing = check_range("label_smoothing", label_smoothing, high=1)
         self.class_weight = None if class_weight is None else check_class_weight(class_weight)
 
-    def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-        true, pred = super().rows(y_true, y_pred)
-        if self.class_weight is not None and named_classes(self.class_weight) > pred.shape[1]:
-            raise InputError(
-                f"class_weight is for {named_classes(self.class_weight)} classes, and y_pred has "
-                f"{pred.shape[1]}."
-            )
-        return true, pred
-
-    @property
-    def has_target_weights(self) -> bool:
-        return self.class_weight is not None
-
-    def target_weights(self, y_true: Array) -> Array | None:
-        if self.class_weight is None:
-            return None
-        return y_true @ weight_of_classes(self.class_weight, y_true.shape[1])
-
     def target(self, y_true: Array) -> Array:
-        """Return w_c ((1 - ε) y_nc + ε / C): what log p is weighed with."""
+        """Return w_c ((1 - ε) y_nc + ε / C), the factor of -log p."""
         if self.label_smoothing:
             smoothing = self.label_smoothing
             y_true = (1 - smoothing) * y_true + smoothing / y_true.shape[1]
@@ -111,7 +117,8 @@ class CategoricalCrossEntropy(ClassLoss):
         return y_true
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
-        return -dot_of_rows(self.target(y_true), self.log_probabilities(y_pred))
+        log_p = log_softmax(y_pred) if self.from_logits else np.log(y_pred)
+        return -dot_of_rows(self.target(y_true), log_p)
 
     def gradients(self, y_true: Array, y_pred: Array) -> Array:
         target = self.target(y_true)
@@ -120,18 +127,19 @@ class CategoricalCrossEntropy(ClassLoss):
         return -target / y_pred
 
     def losses_and_gradients(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
-        target, log_p = self.target(y_true), self.log_probabilities(y_pred)
-        losses = -dot_of_rows(target, log_p)
-        if self.from_logits:
-            return losses, np.exp(log_p) * target.sum(axis=1, keepdims=True) - target
-        return losses, -target / y_pred
+        if not self.from_logits:
+            return super().losses_and_gradients(y_true, y_pred)
+        # One exp for both: a fifth to a third less time for loss and gradient together.
+        target, log_p = self.target(y_true), log_softmax(y_pred)
+        gradients = np.exp(log_p) * target.sum(axis=1, keepdims=True) - target
+        return -dot_of_rows(target, log_p), gradients
 
 
 class KLDivergence(ClassLoss):
     """loss_n = Σ_c y_nc (log y_nc - log p_nc): how far the distribution p is from y.
 
-    Where y is 0 the term is 0. This is the cross-entropy less the entropy of y, so the gradient
-    is the same; what differs is that a perfect prediction has a loss of 0.
+    Where y is 0 the term is 0. This is the cross-entropy minus the entropy of y, so the gradient
+    is the same; the difference is that a perfect prediction has a loss of 0.
 
     Kullback, Leibler, "On Information and Sufficiency", 1951.
 
@@ -139,10 +147,18 @@ class KLDivergence(ClassLoss):
     ----------
     from_logits : bool
         True where the network ends without Softmax.
+
+    Examples
+    --------
+    >>> loss = KLDivergence()
+    >>> loss([[0.5, 0.5]], [[0.5, 0.5]])
+    0.0
+    >>> round(loss([[0.5, 0.5]], [[0.8, 0.2]]), 4)
+    0.2231
     """
 
     def __init__(self, *, from_logits: bool = False) -> None:
-        self.from_logits = from_logits
+        self.from_logits = check_bool("from_logits", from_logits)
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
         log_y = np.log(np.maximum(y_true, tiny(y_true)))
@@ -158,22 +174,22 @@ class KLDivergence(ClassLoss):
 
 
 class BinaryLoss(Loss):
-    """The parent of losses on answers between no, 0, and yes, 1, from probabilities or logits."""
+    """The base class of losses on answers from no, 0, to yes, 1, from probabilities or logits."""
 
     from_logits: bool
 
-    def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-        true, pred = same_rows(as_numbers(y_true), as_floats(y_pred))
+    def rows(self, y_true: Any, y_pred: Any) -> tuple[Array, Array]:
+        true, pred = same_rows(check_targets(y_true), prediction_array(y_pred))
         low, high = true.min(), true.max()
         if low < 0 or high > 1:
             raise InputError(
                 f"y_true must lie in [0, 1], got values from {low:g} to {high:g}; "
                 "name the two classes 0 and 1."
             )
-        if self.from_logits:
-            check_finite(pred)
-            return true, pred
-        return true, as_probabilities(true, pred, "Sigmoid")
+        if not self.from_logits:
+            return true, check_probabilities(true, pred, "Sigmoid")
+        check_predictions(pred)
+        return true, pred
 
 
 class BinaryCrossEntropy(BinaryLoss):
@@ -185,13 +201,21 @@ class BinaryCrossEntropy(BinaryLoss):
     Parameters
     ----------
     from_logits : bool
-        True where the network ends without Sigmoid; the loss is then exact for logits of any
-        size: -log p is log(1 + exp(-z)), taken without overflow.
+        True where the network ends without Sigmoid. The loss is then exact for logits of any
+        size: -log p is log(1 + exp(-z)), computed without overflow.
     label_smoothing : float
-        With ε, the truth becomes (1 - ε) y + ε / 2.
+        With ε, the target becomes (1 - ε) y + ε / 2.
     pos_weight : float
-        How many times a yes counts as much as a no: -w y log p - (1 - y) log(1 - p). The mean
+        How many times as much a yes counts as a no: -w y log p - (1 - y) log(1 - p). The mean
         is still over all samples, as in PyTorch.
+
+    Examples
+    --------
+    >>> loss = BinaryCrossEntropy()
+    >>> round(loss([1, 0], [0.8, 0.5]), 4)  # -(log 0.8 + log 0.5) / 2
+    0.4581
+    >>> loss.backward([1, 0], [0.8, 0.5])
+    array([-0.625,  1.   ])
     """
 
     def __init__(
@@ -201,12 +225,12 @@ class BinaryCrossEntropy(BinaryLoss):
         label_smoothing: float = 0.0,
         pos_weight: float = 1.0,
     ) -> None:
-        self.from_logits = from_logits
+        self.from_logits = check_bool("from_logits", from_logits)
         self.label_smoothing = check_range("label_smoothing", label_smoothing, high=1)
         self.pos_weight = check_range("pos_weight", pos_weight, inclusive=False)
 
     def targets(self, y_true: Array) -> tuple[Array, Array]:
-        """Return what -log p and what -log(1 - p) is weighed with."""
+        """Return the factors of -log p and of -log(1 - p)."""
         yes = y_true
         if self.label_smoothing:
             yes = (1 - self.label_smoothing) * yes + self.label_smoothing / 2

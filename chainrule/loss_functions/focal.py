@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.checks import check_range
+from chainrule.checks import check_bool, check_range
 from chainrule.layers.activations import sigmoid, tiny
 from chainrule.loss_functions.class_weight import ClassWeight
 from chainrule.loss_functions.cross_entropy import (
@@ -84,7 +84,7 @@ class BinaryFocalCrossEntropy(BinaryLoss):
     ) -> None:
         self.gamma = check_range("gamma", gamma)
         self.alpha = check_range("alpha", alpha, high=1, inclusive=False)
-        self.from_logits = from_logits
+        self.from_logits = check_bool("from_logits", from_logits)
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
         p, q, log_p, log_q = self.probabilities(y_pred)

@@ -7,12 +7,12 @@ from numpy.typing import ArrayLike
 
 from chainrule.checks import check_range
 from chainrule.errors import InputError
-from chainrule.loss_functions.base import (
-    Loss,
-    as_floats,
-    as_numbers,
-    check_finite,
+from chainrule.loss_functions.base import Loss
+from chainrule.loss_functions.inputs import (
+    check_predictions,
+    check_targets,
     class_rows,
+    prediction_array,
 )
 from chainrule.parameter import Array
 
@@ -46,8 +46,8 @@ class ScoreLoss(Loss):
     """The parent of losses on one score for each class, of any size."""
 
     def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-        true, pred = class_rows(as_numbers(y_true), as_floats(y_pred))
-        check_finite(pred)
+        true, pred = class_rows(check_targets(y_true), prediction_array(y_pred))
+        check_predictions(pred)
         return true, pred
 
 

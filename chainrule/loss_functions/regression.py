@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.checks import check_range
+from chainrule.checks import check_bool, check_range
 from chainrule.errors import InputError
 from chainrule.layers.activations import tiny
 from chainrule.loss_functions.base import Loss, dot_of_rows
@@ -32,12 +32,6 @@ class MeanSquaredError(Loss):
 
     def gradients(self, y_true: Array, y_pred: Array) -> Array:
         return (y_pred - y_true) * (2 / y_pred.shape[1])
-
-    def losses_and_gradients(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
-        error = y_pred - y_true
-        losses = dot_of_rows(error, error) / error.shape[1]
-        error *= 2 / error.shape[1]
-        return losses, error
 
 
 class MeanAbsoluteError(Loss):
@@ -103,7 +97,7 @@ class Poisson(Loss):
     """
 
     def __init__(self, *, log_input: bool = False) -> None:
-        self.log_input = log_input
+        self.log_input = check_bool("log_input", log_input)
 
     def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         true, pred = super().rows(y_true, y_pred)

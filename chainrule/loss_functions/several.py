@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 
 from chainrule.checks import check_instance, check_range
 from chainrule.errors import ConfigurationError, InputError
-from chainrule.loss_functions.base import Loss, check_finite, weight_of_rows
+from chainrule.loss_functions.base import Loss
+from chainrule.loss_functions.inputs import check_predictions, weight_of_rows
 from chainrule.parameter import Array
 from chainrule.pytree import PyTree, by_name
 
@@ -159,7 +160,7 @@ class JointLoss(Loss):
                 f"{type(y_pred).__name__}."
             )
         for array in y_pred.values():
-            check_finite(array)
+            check_predictions(array)
         return len(next(iter(y_pred.values())))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from chainrule.checks import check_array
 from chainrule.errors import InputError
-from chainrule.loss_functions.base import one_hot, weight_of_rows
+from chainrule.loss_functions.inputs import one_hot, weight_of_rows
 from chainrule.parameter import Array
 
 ROUNDING = 1e-3

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.errors import ConfigurationError, InputError
-from chainrule.loss_functions.base import one_hot
+from chainrule.loss_functions.inputs import one_hot
 from chainrule.metrics.inputs import (
     class_indices,
     measurable,

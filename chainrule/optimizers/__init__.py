@@ -6,8 +6,8 @@ by block so that a block's vectors stay in the processor's cache together.
 
 base.py         Optimizer: the step, weight decay, lr_multipliers and freezing, the state
 descent.py      one learning rate for all weights: SGD, Momentum, Nesterov, Lion
-adaptive.py     one for each: AdaGrad, RMSprop, Adam and its kin
-clipping.py     gradients kept within bounds
+adaptive.py     one for each weight: AdaGrad, RMSprop, Adam and its variants
+clipping.py     gradient clipping
 schedules.py    the learning rate as a function of the step
 """
 

@@ -1,175 +1,233 @@
-"""Optimizers that give every weight a learning rate of its own, by the size of its gradients."""
+"""Optimizers that give every weight its own learning rate, by the size of its gradients.
+
+g is the gradient, m its running mean (the first moment), v the running mean of its square (the
+second moment), t the number of the step, counted from 1. A hat marks what is corrected for the
+start at zero: m̂ = m / (1 - β₁ᵗ), v̂ = v / (1 - β₂ᵗ).
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
 
 from chainrule.checks import check_range
-from chainrule.optimizers.base import LearningRate, Multipliers, Optimizer, WeightDecay
+from chainrule.optimizers.base import LearningRate, Optimizer
 from chainrule.parameter import Array
 
 __all__ = ["AdaGrad", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop"]
 
 
+@dataclass(eq=False, repr=False)
 class AdaGrad(Optimizer):
-    """s ← s + g²;  w ← w - lr · g / (√s + ε): the more a weight has moved, the slower it gets.
+    """v ← v + g²;  w ← w - lr · g / (√v + ε): the more a weight has moved, the slower it gets.
 
-    Duchi, Hazan, Singer, "Adaptive Subgradient Methods", 2011.
+    Duchi, Hazan, Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic
+    Optimization", 2011.
+
+    Parameters
+    ----------
+    learning_rate : float or callable
+        lr, a number or a schedule.
+    epsilon : float
+        ε, which keeps the divisor above 0.
+    weight_decay, lr_multipliers
+        As in `Optimizer`.
+
+    Examples
+    --------
+    >>> AdaGrad(0.1)
+    AdaGrad(learning_rate=0.1, weight_decay=0.0, epsilon=1e-10)
     """
 
     state_names = ("square_sum",)
 
-    def __init__(
-        self,
-        learning_rate: LearningRate = 0.01,
-        *,
-        epsilon: float = 1e-10,
-        weight_decay: WeightDecay = 0.0,
-        lr_multipliers: Multipliers | None = None,
-    ) -> None:
-        super().__init__(learning_rate, weight_decay=weight_decay, lr_multipliers=lr_multipliers)
-        self.epsilon = check_range("epsilon", epsilon, inclusive=False)
+    learning_rate: LearningRate = 0.01
+    _: KW_ONLY
+    epsilon: float = 1e-10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.epsilon = check_range("epsilon", self.epsilon, inclusive=False)
 
     def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
-        (s,) = state
-        s += g * g
-        w -= learning_rate * g / (np.sqrt(s) + self.epsilon)
+        (v,) = state
+        v += g * g
+        w -= learning_rate * g / (np.sqrt(v) + self.epsilon)
 
 
+@dataclass(eq=False, repr=False)
 class RMSprop(Optimizer):
-    """s ← ρ s + (1 - ρ) g²;  w ← w - lr · g / (√s + ε): AdaGrad that forgets.
+    """v ← ρ v + (1 - ρ) g²;  w ← w - lr · g / (√v + ε): AdaGrad that forgets.
 
     Hinton, "Neural Networks for Machine Learning", lecture 6e, 2012.
+
+    Parameters
+    ----------
+    learning_rate : float or callable
+        lr, a number or a schedule.
+    rho : float
+        ρ, how much of v is kept, 0 <= ρ < 1 (PyTorch calls it alpha).
+    epsilon : float
+        ε, which keeps the divisor above 0.
+    weight_decay, lr_multipliers
+        As in `Optimizer`.
+
+    Examples
+    --------
+    >>> RMSprop(0.001, rho=0.9)
+    RMSprop(learning_rate=0.001, weight_decay=0.0, rho=0.9, epsilon=1e-08)
     """
 
     state_names = ("square_mean",)
 
-    def __init__(
-        self,
-        learning_rate: LearningRate = 0.01,
-        *,
-        rho: float = 0.99,
-        epsilon: float = 1e-8,
-        weight_decay: WeightDecay = 0.0,
-        lr_multipliers: Multipliers | None = None,
-    ) -> None:
-        super().__init__(learning_rate, weight_decay=weight_decay, lr_multipliers=lr_multipliers)
-        self.rho = check_range("rho", rho, high=1)
-        self.epsilon = check_range("epsilon", epsilon, inclusive=False)
+    learning_rate: LearningRate = 0.01
+    _: KW_ONLY
+    rho: float = 0.99
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.rho = check_range("rho", self.rho, high=1)
+        self.epsilon = check_range("epsilon", self.epsilon, inclusive=False)
 
     def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
-        (s,) = state
-        s *= self.rho
-        s += (1 - self.rho) * (g * g)
-        w -= learning_rate * g / (np.sqrt(s) + self.epsilon)
+        (v,) = state
+        v *= self.rho
+        v += (1 - self.rho) * (g * g)
+        w -= learning_rate * g / (np.sqrt(v) + self.epsilon)
 
 
+@dataclass(eq=False, repr=False)
 class Adam(Optimizer):
-    """Momentum, divided by the gradient's recent size, both corrected for their start at zero.
+    """Momentum, divided by the recent size of the gradient, both corrected for their start at zero.
 
-    m ← β₁ m + (1 - β₁) g;  s ← β₂ s + (1 - β₂) g²;
-    w ← w - lr · m / (1 - β₁ᵗ) / (√(s / (1 - β₂ᵗ)) + ε), at step t = 1, 2, ...
+    m ← β₁ m + (1 - β₁) g;  v ← β₂ v + (1 - β₂) g²;
+    m̂ = m / (1 - β₁ᵗ);  v̂ = v / (1 - β₂ᵗ);  w ← w - lr · m̂ / (√v̂ + ε), at step t = 1, 2, ...
 
     Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2015, algorithm 1.
+
+    Parameters
+    ----------
+    learning_rate : float or callable
+        lr, a number or a schedule; about how far each weight moves in a step.
+    beta1 : float
+        β₁, how much of the mean gradient m is kept, 0 <= β₁ < 1.
+    beta2 : float
+        β₂, how much of the mean square v is kept, 0 <= β₂ < 1.
+    epsilon : float
+        ε, which keeps the divisor above 0.
+    weight_decay : float
+        λ of the L2 regularisation: λ w is added to the gradient, and so divided like it. For
+        decoupled weight decay use `AdamW`.
+    lr_multipliers : mapping of str to float, optional
+        Factors of the learning rate by patterns of names; 0 freezes. See `Optimizer`.
+
+    Examples
+    --------
+    >>> from chainrule import CategoricalCrossEntropy, Network
+    >>> network, loss, adam = Network([4, 8, 3], seed=0), CategoricalCrossEntropy(), Adam(0.01)
+    >>> X, y = [[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]], [0, 2]
+    >>> for _ in range(100):
+    ...     network.backward(loss.backward(y, network.forward(X)))
+    ...     adam.step(network)
+    >>> network.predict(X).argmax(axis=1)
+    array([0, 2])
     """
 
     state_names = ("mean", "square_mean")
 
-    def __init__(
-        self,
-        learning_rate: LearningRate = 0.001,
-        *,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        epsilon: float = 1e-8,
-        weight_decay: WeightDecay = 0.0,
-        lr_multipliers: Multipliers | None = None,
-    ) -> None:
-        super().__init__(learning_rate, weight_decay=weight_decay, lr_multipliers=lr_multipliers)
-        self.beta1 = check_range("beta1", beta1, high=1)
-        self.beta2 = check_range("beta2", beta2, high=1)
-        self.epsilon = check_range("epsilon", epsilon, inclusive=False)
+    learning_rate: LearningRate = 0.001
+    _: KW_ONLY
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.beta1 = check_range("beta1", self.beta1, high=1)
+        self.beta2 = check_range("beta2", self.beta2, high=1)
+        self.epsilon = check_range("epsilon", self.epsilon, inclusive=False)
 
     def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
-        m, s = state
-        update_means(m, s, g, self.beta1, self.beta2)
-        # The two corrections are numbers, so they go into the step and into √s as such.
-        root = math.sqrt(1 - self.beta2**self.steps)
-        size = np.sqrt(s)
-        size += root * self.epsilon
-        np.divide(m, size, out=size)
-        size *= learning_rate * (root / (1 - self.beta1**self.steps))  # which may be a vector
-        w -= size
+        m, v = state
+        m *= self.beta1
+        m += (1 - self.beta1) * g
+        v *= self.beta2
+        v += (1 - self.beta2) * (g * g)
+        # With c = √(1 - β₂ᵗ):  m̂ / (√v̂ + ε) = c / (1 - β₁ᵗ) · m / (√v + c ε).
+        # So the corrections are two numbers, and cost no pass over the vectors.
+        c = math.sqrt(1 - self.beta2**self.steps)
+        move = np.sqrt(v)
+        move += c * self.epsilon
+        np.divide(m, move, out=move)
+        move *= learning_rate * (c / (1 - self.beta1**self.steps))
+        w -= move
+
+    def update_moments(self, m: Array, v: Array, g: Array) -> None:
+        """Update both running means in place, as above; for the variants of Adam below."""
+        m *= self.beta1
+        m += (1 - self.beta1) * g
+        v *= self.beta2
+        v += (1 - self.beta2) * (g * g)
 
 
-def update_means(m: Array, s: Array, g: Array, beta1: float, beta2: float) -> None:
-    """Let both means follow: m ← β₁ m + (1 - β₁) g;  s ← β₂ s + (1 - β₂) g²."""
-    m *= beta1
-    m += (1 - beta1) * g
-    s *= beta2
-    s += (1 - beta2) * (g * g)
-
-
+@dataclass(eq=False, repr=False)
 class AdamW(Adam):
-    """Adam whose weight decay acts on the weights themselves: w ← (1 - lr · weight_decay) w.
+    """Adam whose weight decay acts on the weights themselves: w ← (1 - lr · λ) w.
 
     Loshchilov, Hutter, "Decoupled Weight Decay Regularization", 2019.
+
+    Parameters
+    ----------
+    learning_rate, beta1, beta2, epsilon, lr_multipliers
+        As in `Adam`.
+    weight_decay : float
+        λ of the decoupled weight decay.
+
+    Examples
+    --------
+    >>> AdamW(0.001, weight_decay=0.1)
+    AdamW(learning_rate=0.001, weight_decay=0.1, beta1=0.9, beta2=0.999, epsilon=1e-08)
     """
 
     decoupled = True
 
-    def __init__(
-        self,
-        learning_rate: LearningRate = 0.001,
-        *,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        epsilon: float = 1e-8,
-        weight_decay: WeightDecay = 0.01,
-        lr_multipliers: Multipliers | None = None,
-    ) -> None:
-        super().__init__(
-            learning_rate,
-            beta1=beta1,
-            beta2=beta2,
-            epsilon=epsilon,
-            weight_decay=weight_decay,
-            lr_multipliers=lr_multipliers,
-        )
+    _: KW_ONLY
+    weight_decay: float = 0.01
 
 
+@dataclass(eq=False, repr=False)
 class NAdam(Adam):
     """Adam that looks one step ahead, as Nesterov does.
 
     With μ_t = β₁ (1 - 0.5 · 0.96^(t · momentum_decay)) and M_t = μ_1 · ... · μ_t:
-    w ← w - lr · (μ_(t+1) m / (1 - M_(t+1)) + (1 - μ_t) g / (1 - M_t)) / (√(s / (1 - β₂ᵗ)) + ε).
+    w ← w - lr · (μ_(t+1) m / (1 - M_(t+1)) + (1 - μ_t) g / (1 - M_t)) / (√v̂ + ε).
 
     Dozat, "Incorporating Nesterov Momentum into Adam", 2016.
+
+    Parameters
+    ----------
+    learning_rate, beta1, beta2, epsilon, weight_decay, lr_multipliers
+        As in `Adam`.
+    momentum_decay : float
+        How fast μ grows from β₁ / 2 to β₁ over the steps.
+
+    Examples
+    --------
+    >>> NAdam().learning_rate
+    0.002
     """
 
-    def __init__(
-        self,
-        learning_rate: LearningRate = 0.002,
-        *,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        epsilon: float = 1e-8,
-        weight_decay: WeightDecay = 0.0,
-        momentum_decay: float = 0.004,
-        lr_multipliers: Multipliers | None = None,
-    ) -> None:
-        super().__init__(
-            learning_rate,
-            beta1=beta1,
-            beta2=beta2,
-            epsilon=epsilon,
-            weight_decay=weight_decay,
-            lr_multipliers=lr_multipliers,
-        )
-        self.momentum_decay = check_range("momentum_decay", momentum_decay)
+    learning_rate: LearningRate = 0.002
+    _: KW_ONLY
+    momentum_decay: float = 0.004
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.momentum_decay = check_range("momentum_decay", self.momentum_decay)
         self._product = (0, 1.0)  # a step t and its M_t
 
     def momentum(self, step: int) -> float:
@@ -177,7 +235,7 @@ class NAdam(Adam):
         return self.beta1 * (1 - 0.5 * 0.96 ** (step * self.momentum_decay))
 
     def momentum_product(self) -> float:
-        """Return M at the current step; what was found for the step before is built upon."""
+        """Return M at the current step, from the one that was computed last."""
         step, product = self._product if self._product[0] <= self.steps else (0, 1.0)
         for later in range(step + 1, self.steps + 1):
             product *= self.momentum(later)
@@ -185,48 +243,59 @@ class NAdam(Adam):
         return product
 
     def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
-        m, s = state
-        update_means(m, s, g, self.beta1, self.beta2)
+        m, v = state
+        self.update_moments(m, v, g)
         now, next_one = self.momentum(self.steps), self.momentum(self.steps + 1)
         product = self.momentum_product()
-        root = math.sqrt(1 - self.beta2**self.steps)
-        direction = (next_one / (1 - product * next_one)) * m
-        direction += ((1 - now) / (1 - product)) * g
-        direction /= np.sqrt(s) + root * self.epsilon
-        direction *= learning_rate * root
-        w -= direction
+        c = math.sqrt(1 - self.beta2**self.steps)  # as in Adam
+        move = (next_one / (1 - product * next_one)) * m
+        move += ((1 - now) / (1 - product)) * g
+        move /= np.sqrt(v) + c * self.epsilon
+        move *= learning_rate * c
+        w -= move
 
 
+@dataclass(eq=False, repr=False)
 class RAdam(Adam):
-    """Adam that waits with its division until the gradients' size is known well enough.
+    """Adam that does not divide until the size of the gradients is known well enough.
 
-    With ρ_∞ = 2 / (1 - β₂) - 1 and ρ_t = ρ_∞ - 2 t β₂ᵗ / (1 - β₂ᵗ), the length of the memory:
-    w ← w - lr · m / (1 - β₁ᵗ) while ρ_t <= 5, and from then on
-    w ← w - lr · r · √(1 - β₂ᵗ) · m / (1 - β₁ᵗ) / (√s + ε), with
+    With ρ_∞ = 2 / (1 - β₂) - 1 and ρ_t = ρ_∞ - 2 t β₂ᵗ / (1 - β₂ᵗ), the length of the average:
+    w ← w - lr · m̂ while ρ_t <= 5, and from then on
+    w ← w - lr · r · m̂ · √(1 - β₂ᵗ) / (√v + ε), with
     r² = (ρ_t - 4) (ρ_t - 2) ρ_∞ / ((ρ_∞ - 4) (ρ_∞ - 2) ρ_t).
 
     Liu et al., "On the Variance of the Adaptive Learning Rate and Beyond", 2020.
+
+    Parameters
+    ----------
+    learning_rate, beta1, beta2, epsilon, weight_decay, lr_multipliers
+        As in `Adam`.
+
+    Examples
+    --------
+    >>> RAdam(0.01).rectification()  # before the first step
+    0.0
     """
 
     def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
-        m, s = state
-        update_means(m, s, g, self.beta1, self.beta2)
-        learning_rate /= 1 - self.beta1**self.steps
-        trust = self.trust()
-        if trust == 0:
-            w -= learning_rate * m
+        m, v = state
+        self.update_moments(m, v, g)
+        rate = learning_rate / (1 - self.beta1**self.steps)
+        r = self.rectification()
+        if r == 0:
+            w -= rate * m
             return
-        size = np.sqrt(s)
-        size += self.epsilon
-        np.divide(m, size, out=size)
-        size *= learning_rate * trust * math.sqrt(1 - self.beta2**self.steps)
-        w -= size
+        move = np.sqrt(v)
+        move += self.epsilon
+        np.divide(m, move, out=move)
+        move *= rate * r * math.sqrt(1 - self.beta2**self.steps)
+        w -= move
 
-    def trust(self) -> float:
-        """Return r, or 0 while the memory is too short to divide by."""
+    def rectification(self) -> float:
+        """Return r, or 0 while the average is too short to divide by."""
         power = self.beta2**self.steps
         longest = 2 / (1 - self.beta2) - 1
-        length = longest - 2 * self.steps * power / (1 - power)
+        length = longest - 2 * self.steps * power / (1 - power) if self.steps else 0.0
         if length <= 5:
             return 0.0
         square = (length - 4) * (length - 2) * longest

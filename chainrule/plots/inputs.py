@@ -16,13 +16,7 @@ LONGEST_NAME = 40
 
 def finite_numbers(name: str, values: ArrayLike) -> Array:
     """Return an array of finite numbers; refuse text, NaN, infinity and an empty one."""
-    array = check_numbers(name, values, "numbers are what is drawn")
-    if array.size == 0:
-        raise InputError(f"{name} is empty: there is nothing to draw.")
-    if not np.isfinite(array).all():
-        first = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise InputError(f"{name} holds NaN or infinity, the first at index {first}.")
-    return array
+    return check_numbers(name, values, advice="numbers are what is drawn")
 
 
 def class_labels(

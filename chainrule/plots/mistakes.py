@@ -99,7 +99,9 @@ def wrapped(line: str) -> str:
 
 def same_length(images: ArrayLike, labels: Array) -> Array:
     """Return the images as an array; raise InputError unless there is one for each label."""
-    array = check_numbers("images", images, "pictures are what is drawn")
+    array = check_numbers(
+        "images", images, finite=False, empty=True, advice="pictures are what is drawn"
+    )
     if array.ndim not in (3, 4) or len(array) != len(labels):
         raise InputError(
             f"Expected {len(labels)} images (N, H, W) or (N, C, H, W), got {array.shape}."

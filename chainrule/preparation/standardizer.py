@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.checks import check_numbers
+from chainrule.checks import check_finite, check_numbers
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.parameter import Array
 from chainrule.preparation.base import Preparation
@@ -86,7 +86,7 @@ class Standardizer(Preparation):
         X = _numbers(X)
         if X.ndim == 0 or len(X) == 0:
             raise InputError(f"Expected samples in rows, (N, features), got the shape {X.shape}.")
-        _refuse_not_finite(X, names)
+        check_finite("X", X, columns=names)
         with np.errstate(over="ignore"):  # squares beyond the largest number; told below
             mean, std, spread = X.mean(axis=0), X.std(axis=0), np.ptp(X, axis=0)
         if not np.isfinite(std).all():
@@ -155,17 +155,4 @@ def or_one(std: Array, mean: Array, spread: Array) -> Array:
 
 def _numbers(X: ArrayLike, name: str = "X") -> Array:
     """Return X in float64; refuse ragged rows, and what holds no numbers."""
-    return check_numbers(name, X, CURE).astype(np.float64)
-
-
-def _refuse_not_finite(X: Array, names: list[Any] | None) -> None:
-    finite = np.isfinite(X)
-    if not finite.all():
-        first = np.argwhere(~finite)[0].tolist()
-        place = f"row {first[0]}"
-        if len(first) == 2:
-            place += f", column {first[1]}" + (f" ({names[first[1]]!r})" if names else "")
-        raise InputError(
-            f"The data holds NaN or infinity; fill or drop those rows first. The first of "
-            f"{np.count_nonzero(~finite)} is in {place}."
-        )
+    return check_numbers(name, X, finite=False, empty=True, advice=CURE).astype(np.float64)

@@ -100,7 +100,7 @@ def test_fit_wants_rows(data):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_fit_refuses_nan_and_infinity(bad):
-    with pytest.raises(InputError, match="holds NaN or infinity; fill or drop those rows"):
+    with pytest.raises(InputError, match="holds NaN or infinity, .* Fill or drop those rows"):
         Standardizer().fit([[1.0, bad], [2.0, 3.0]])
 
 
@@ -159,7 +159,7 @@ def test_frames_of_numbers_are_arrays_whose_columns_have_names(library):
     ("column", "told"),
     [
         (["a", "b"], r"X must hold numbers, got the text 'a' in row 0, column 1 \('b'\); encode"),
-        ([1.0, None], r"The data holds NaN or infinity; fill .* in row 1, column 1 \('b'\)\."),
+        ([1.0, None], r"X holds NaN or infinity, first in row 1, column 1 \('b'\)\. Fill"),
     ],
 )
 def test_the_column_of_a_frame_that_holds_no_numbers_is_named(library, column, told):

@@ -1,0 +1,201 @@
+"""Targets and predictions as the losses need them: checked, as rows (N, outputs), weighted.
+
+Losses call these where something has to be converted or refused. Two arrays that fit already, as
+in most calls, are recognised in `base.py` by a few comparisons.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from chainrule.checks import check_array, check_finite, check_numbers, check_sizes
+from chainrule.errors import InputError
+from chainrule.layers.activations import tiny
+from chainrule.parameter import Array
+
+LARGEST_WEIGHT = 1e200
+"""What the weights of a batch may sum to: 10¹⁰⁸ such batches still have a sum."""
+
+ROUNDING = 1e-3
+"""How far a probability may lie outside 0 to 1, and the sum of a row from 1."""
+
+
+def check_targets(y_true: ArrayLike) -> Array:
+    """Return `y_true` as an array of finite numbers."""
+    return check_numbers("y_true", y_true, empty=True, advice="number the classes from 0")
+
+
+def prediction_array(y_pred: ArrayLike) -> Array:
+    """Return `y_pred` as an array of floating-point numbers, which may not be finite."""
+    pred = check_numbers(
+        "y_pred", y_pred, finite=False, advice="give what the network returned, real numbers"
+    )
+    if pred.ndim == 0:
+        raise InputError(f"y_pred must be a batch of predictions, got the single number {pred}.")
+    return pred if pred.dtype.kind == "f" else pred.astype(np.float64)
+
+
+def check_predictions(y_pred: Array) -> None:
+    """Refuse predictions that are NaN or infinite."""
+    check_finite(
+        "y_pred",
+        y_pred,
+        advice="Training has diverged. A smaller learning rate and standardised inputs usually "
+        "help.",
+    )
+
+
+def check_probabilities(y_true: Array, y_pred: Array, last_layer: str) -> Array:
+    """Return probabilities, kept above 0 (see `Softmax`); refuse all other predictions.
+
+    A little rounding below 0 or above 1 is allowed.
+    """
+    low, high = y_pred.min(), y_pred.max()
+    if low == 0 and high == 1:
+        _refuse_swapped(y_true, y_pred)
+    if not (low >= -ROUNDING and high <= 1 + ROUNDING):  # NaN is not, either
+        check_predictions(y_pred)
+        raise InputError(
+            f"y_pred must hold probabilities, got values from {low:g} to {high:g}. End the network "
+            f"with a {last_layer}, or give the loss from_logits=True."
+        )
+    floor = tiny(y_pred)
+    return np.maximum(y_pred, floor) if low < floor else y_pred
+
+
+def _refuse_swapped(y_true: Array, y_pred: Array) -> None:
+    """Raise InputError where the predictions are one-hot and the targets are not.
+
+    Softmax and Sigmoid never return an exact 0, so the two arguments have changed places.
+    """
+    one_hot_rows = [bool(((y == 0) | (y == 1)).all()) for y in (y_true, y_pred)]
+    if one_hot_rows == [False, True]:
+        raise InputError(
+            "y_pred holds only zeros and ones, and y_true numbers in between: the two seem to be "
+            "swapped. The targets come first: loss.forward(y_true, y_pred)."
+        )
+
+
+# ---------------------------------------------------------------- rows
+
+
+def same_rows(true: Array, pred: Array) -> tuple[Array, Array]:
+    """Return both as (N, outputs), in the predictions' type; refuse shapes that differ."""
+    one_output = true.shape + (1,) == pred.shape or pred.shape + (1,) == true.shape
+    if true.shape != pred.shape and not one_output:  # (N,) and (N, 1) are the same thing
+        classes = true.ndim == 1 and pred.ndim == 2 and true.dtype.kind in "iub"
+        raise InputError(
+            f"y_true has the shape {true.shape} and y_pred {pred.shape}; they must be equal."
+            + (" Class numbers go with CategoricalCrossEntropy." if classes else "")
+        )
+    outputs = pred.shape[-1] if pred.ndim > 1 else 1
+    true = true.astype(pred.dtype, copy=False)
+    return true.reshape(-1, outputs), pred.reshape(-1, outputs)
+
+
+def class_rows(true: Array, pred: Array) -> tuple[Array, Array]:
+    """Return both as (N, classes), in the predictions' type; labels become one-hot rows."""
+    if pred.ndim < 2:
+        swapped = true.ndim == 2 and pred.shape == true.shape[:1]
+        raise InputError(
+            f"y_pred must be (N, classes), got the shape {pred.shape}"
+            + (", and y_true (N, classes): the targets come first, " if swapped else ".")
+            + ("loss.forward(y_true, y_pred)." if swapped else "")
+        )
+    classes = pred.shape[-1]
+    if classes == 1:
+        raise InputError(
+            "One output is no choice between classes. For yes or no use BinaryCrossEntropy, with a "
+            "Sigmoid at the end (Network([4, 8, 1]) has one); or give the network one output for "
+            "each class."
+        )
+    if true.shape == pred.shape[:-1]:
+        true = one_hot(true, classes, pred.dtype)
+    elif true.shape != pred.shape:
+        column = true.shape == (*pred.shape[:-1], 1)
+        raise InputError(
+            f"y_true has the shape {true.shape} and y_pred {pred.shape}. Give the class of "
+            f"each sample, {pred.shape[:-1]}, or one row for each sample, {pred.shape}."
+            + (" y.reshape(-1) makes the former from a column." if column else "")
+        )
+    elif true.min() < 0 or np.abs(true.sum(axis=-1) - 1).max() > ROUNDING:
+        raise InputError(
+            "Each row of y_true must be a distribution over the classes: not negative, sum 1."
+        )
+    true = true.astype(pred.dtype, copy=False)
+    return true.reshape(-1, classes), pred.reshape(-1, classes)
+
+
+def one_hot(labels: ArrayLike, classes: int, dtype: DTypeLike = np.float32) -> Array:
+    """Return rows of zeros with a one at each label: (...,) integers to (..., classes).
+
+    Parameters
+    ----------
+    labels : array_like of int
+        Classes from 0 to ``classes - 1``, in an array of any shape.
+    classes : int
+        How many classes there are.
+    dtype : dtype
+        The type of the rows.
+
+    Raises
+    ------
+    InputError
+        A label is not an integer, or not one of the classes.
+
+    Examples
+    --------
+    >>> one_hot([2, 0], 3)
+    array([[0., 0., 1.],
+           [1., 0., 0.]], dtype=float32)
+    """
+    labels = check_array("labels", labels)
+    (classes,) = check_sizes(classes=classes)
+    if labels.dtype.kind not in "iu":
+        raise InputError(
+            f"Class labels are whole numbers from 0 to {classes - 1}, got {labels.dtype}."
+        )
+    # As an unsigned number a negative label is huge, so one comparison covers both ends.
+    if labels.size and labels.astype(np.uintp, copy=False).max() >= classes:
+        raise InputError(
+            f"There are {classes} classes, so labels run from 0 to {classes - 1}; "
+            f"got labels from {labels.min()} to {labels.max()}."
+        )
+    rows = np.zeros((labels.size, classes), dtype)
+    rows[np.arange(labels.size), labels.reshape(-1)] = 1
+    return rows.reshape(*labels.shape, classes)
+
+
+# ---------------------------------------------------------------- weights
+
+
+def weight_of_rows(sample_weight: ArrayLike, shape: tuple[int, ...]) -> Array:
+    """Return the weight of each row, (N,) in float64, for predictions of this shape."""
+    weight = check_numbers(
+        "sample_weight", sample_weight, finite=False, empty=True, advice="give one for each sample"
+    )
+    positions = shape[:-1] if len(shape) > 1 else shape
+    if weight.ndim == 0 or weight.shape != positions[: weight.ndim]:
+        choices = " or ".join(str(positions[:axes]) for axes in range(1, len(positions) + 1))
+        raise InputError(
+            f"Sample weights of the shape {weight.shape} do not fit predictions {shape}; "
+            f"give {choices}."
+        )
+    weight = weight.astype(np.float64)
+    if not np.isfinite(weight).all() or weight.min() < 0:
+        raise InputError("Sample weights must be finite and not negative.")
+    missing_axes = (1,) * (len(positions) - weight.ndim)
+    weight = np.broadcast_to(weight.reshape(weight.shape + missing_axes), positions).reshape(-1)
+    refuse_huge_weights(weight)
+    return weight
+
+
+def refuse_huge_weights(weight: Array) -> None:
+    """Raise InputError where the sum of the weights of many batches may overflow."""
+    with np.errstate(over="ignore"):
+        if not weight.sum() < LARGEST_WEIGHT:
+            raise InputError(
+                "The sample weights sum to more than a number can hold, over many batches. Only "
+                "their ratios matter, so divide them by the largest."
+            )

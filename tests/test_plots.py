@@ -321,7 +321,7 @@ def test_a_panel_for_each_output(plot):
     [
         (Y, Y[:3], "as many predicted as true ones"),
         (np.ones((2, 2, 2)), np.ones((2, 2, 2)), "as many predicted as true ones"),
-        (Y, [1, 2, np.nan, 4], "y_pred holds NaN or infinity, the first at index \\(2,\\)"),
+        (Y, [1, 2, np.nan, 4], "y_pred holds NaN or infinity, first in row 2"),
         (["a", "b"], [1, 2], "y_true must hold numbers"),
         ([], [], "y_true is empty"),
     ],

@@ -260,7 +260,7 @@ def test_images_that_do_not_fit(layers, x, message):
 @pytest.mark.parametrize(
     ("network", "loss", "y", "message"),
     [
-        (Network([4, 1]), CategoricalCrossEntropy(), Y, "For yes or no take BinaryCrossEntropy"),
+        (Network([4, 1]), CategoricalCrossEntropy(), Y, "For yes or no use BinaryCrossEntropy"),
         (Network([4, 3]), CategoricalCrossEntropy(), Y[:, None], r"y.reshape\(-1\)"),
         (Network([4, 3]), MeanSquaredError(), Y, "Class numbers go with CategoricalCrossEntropy"),
         (Network([4, 3]), BinaryCrossEntropy(), Y, "Class numbers go with CategoricalCrossEntropy"),

@@ -88,17 +88,15 @@ those rows first.
         )
     if array.size == 0 and not empty:
         raise InputError(f"{_capitalized(name)} is empty: its shape is {array.shape}.")
-    cast = dtype is not None and array.dtype != dtype
-    if cast:
+    columns = getattr(values, "columns", None)
+    if finite:
+        check_finite(name, array, columns=columns)
+    if dtype is not None and array.dtype != dtype:
         with np.errstate(over="ignore"):
             array = array.astype(dtype)
-    if finite:
-        check_finite(
-            name,
-            array,
-            wrong=f"NaN, infinity or a number too large for {dtype}" if cast else "NaN or infinity",
-            columns=getattr(values, "columns", None),
-        )
+        if finite:
+            too_large = f"a number too large for {np.dtype(dtype)}"
+            check_finite(name, array, wrong=too_large, columns=columns)
     return array
 
 

@@ -131,7 +131,7 @@ class Adam(Optimizer):
     >>> network, loss, adam = Network([4, 8, 3], seed=0), CategoricalCrossEntropy(), Adam(0.01)
     >>> X, y = [[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]], [0, 2]
     >>> for _ in range(100):
-    ...     network.backward(loss.backward(y, network.forward(X)))
+    ...     _ = network.backward(loss.backward(y, network.forward(X)))
     ...     adam.step(network)
     >>> network.predict(X).argmax(axis=1)
     array([0, 2])

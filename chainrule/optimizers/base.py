@@ -93,7 +93,7 @@ class Optimizer(GivesAdvice):
     ...         w -= learning_rate * np.sign(g)
     >>> network = Network([2, 1], seed=0)
     >>> before = network.flat.values.copy()
-    >>> network.backward(network.forward([[1.0, 1.0]]))
+    >>> _ = network.backward(network.forward([[1.0, 1.0]]))
     >>> SignDescent(0.5).step(network)
     >>> network.flat.values - before
     array([-0.5, -0.5, -0.5], dtype=float32)

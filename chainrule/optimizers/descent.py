@@ -33,7 +33,7 @@ class SGD(Optimizer):
     >>> network = Network([Linear(1, 1, bias=False)], seed=0, dtype="float64")
     >>> network.layers[0].weight.value = [[1.0]]
     >>> _ = network.forward([[1.0]])
-    >>> network.backward([[2.0]])  # the gradient is 2
+    >>> _ = network.backward([[2.0]])  # the gradient is 2
     >>> SGD(0.1).step(network)
     >>> network.layers[0].weight.value.round(6)
     array([[0.8]])

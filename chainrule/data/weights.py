@@ -9,8 +9,8 @@ import numpy as np
 
 from chainrule.checks import check_numbers
 from chainrule.errors import InputError
-from chainrule.loss_functions.inputs import refuse_huge_weights
 from chainrule.loss_functions.class_weight import ClassWeight, weight_of_classes
+from chainrule.loss_functions.inputs import refuse_huge_weights
 from chainrule.parameter import Array
 from chainrule.pytree import PyTree, first_array
 
@@ -21,9 +21,14 @@ def sample_weights(
     """Return the weight of every sample; None where all count the same."""
     weight = None
     if sample_weight is not None:
-        weight = check_numbers("sample_weight", sample_weight, finite=False, empty=True, advice="give a number for each").astype(
-            np.float64
+        weight = check_numbers(
+            "sample_weight",
+            sample_weight,
+            finite=False,
+            empty=True,
+            advice="give a number for each",
         )
+        weight = weight.astype(np.float64)
         samples = len(first_array(y))
         if weight.ndim == 0 or len(weight) != samples:
             got = "a single sample weight" if weight.ndim == 0 else f"{len(weight)} sample weights"

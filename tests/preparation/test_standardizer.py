@@ -100,7 +100,7 @@ def test_fit_wants_rows(data):
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_fit_refuses_nan_and_infinity(bad):
-    with pytest.raises(InputError, match="holds NaN or infinity, .* Fill or drop those rows"):
+    with pytest.raises(InputError, match=r"holds NaN or infinity, .* Fill or drop those rows"):
         Standardizer().fit([[1.0, bad], [2.0, 3.0]])
 
 

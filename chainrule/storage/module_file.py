@@ -78,12 +78,12 @@ def save_module(
         "shared": shared,
         "metadata": dict(metadata or {}),
     }
-    arrays = with_prefix("values", values)
+    arrays: dict[str, Array] = {}
     for name, preparation in (preparations or {}).items():
         written, own = write_preparation(preparation)
         description.setdefault("preparations", {})[name] = written
         arrays |= with_prefix(f"preparations/{name}", own)
-    write_archive(path, KIND, arrays, description)
+    write_archive(path, KIND, arrays | with_prefix("values", values), description)
 
 
 def load_module(

@@ -135,7 +135,7 @@ def record(**fields: Schema) -> Schema:
 # ---------------------------------------------------------------- arrays
 
 
-KINDS = {"f": "floating-point numbers", "iu": "integers", "fiu": "numbers"}
+KINDS = {"f": "floating-point numbers", "iu": "whole numbers", "fiu": "numbers"}
 
 
 def array(kinds: str, axes: int) -> Schema:

@@ -1,0 +1,13 @@
+"""The faults by room, and which tests a room's faults should be found by first."""
+
+from benchmarks.planted_faults.faults import layers, loss_functions, metrics, optimizers
+from benchmarks.planted_faults.faults.room import Room
+
+__all__ = ["ROOMS", "Room"]
+
+ROOMS = {
+    "layers": layers.ROOM,
+    "losses": loss_functions.ROOM,
+    "optimizers": optimizers.ROOM,
+    "metrics": metrics.ROOM,
+}

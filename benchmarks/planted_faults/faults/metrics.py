@@ -1,0 +1,70 @@
+"""Faults in metrics."""
+
+from benchmarks.planted_faults.fault import Fault
+from benchmarks.planted_faults.faults.room import Room
+
+ROOM = Room(
+    tests=("tests/metrics",),
+    faults=(
+        Fault(
+            "weights forgotten in the divisor",
+            "chainrule.metrics.accuracy",
+            "weight.sum()",
+            "len(weight)",
+        ),
+        Fault(
+            "absent classes count",
+            "chainrule.metrics.balanced_accuracy_score",
+            "total > 0",
+            "total >= 0",
+        ),
+        Fault(
+            "the k worst",
+            "chainrule.metrics.top_k_accuracy",
+            "np.argpartition(scores, -k, axis=1)[:, -k:]",
+            "np.argpartition(scores, k - 1, axis=1)[:, :k]",
+        ),
+        Fault(
+            "precision for recall",
+            "chainrule.metrics.recall_score",
+            "counts.averaged(counts.hits, counts.true, zero_division)",
+            "counts.averaged(counts.hits, counts.predicted, zero_division)",
+        ),
+        Fault(
+            "weighted by predictions",
+            "chainrule.metrics.precision_recall.Counts.averaged",
+            "self.true[known] if self.average == 'weighted' else np.ones(known.sum())",
+            "self.predicted[known] if self.average == 'weighted' else np.ones(known.sum())",
+        ),
+        Fault(
+            "ties count in full",
+            "chainrule.metrics.ranking.area",
+            "before + down / 2",
+            "before + down",
+        ),
+        Fault(
+            "root of the mean over outputs",
+            "chainrule.metrics.root_mean_squared_error",
+            "np.sqrt(_squared_errors(y_true, y_pred, sample_weight)).mean()",
+            "np.sqrt(_squared_errors(y_true, y_pred, sample_weight).mean())",
+        ),
+        Fault(
+            "mean without weights",
+            "chainrule.metrics.r2_score",
+            "weight @ true / weight.sum()",
+            "true.mean(axis=0)",
+        ),
+        Fault(
+            "ends of the curve cut off",
+            "chainrule.metrics.roc_curve",
+            "np.concatenate([[True], bent, [True]])",
+            "np.concatenate([[False], bent, [True]])",
+        ),
+        Fault(
+            "not halved for two classes",
+            "chainrule.metrics.brier_score_loss",
+            "score / 2 if p.shape[1] == 2 else score",
+            "score",
+        ),
+    ),
+)

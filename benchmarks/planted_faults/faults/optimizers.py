@@ -1,0 +1,106 @@
+"""Faults in optimizers, schedules and clipping."""
+
+from benchmarks.planted_faults.fault import Fault
+from benchmarks.planted_faults.faults.room import Room
+
+ROOM = Room(
+    tests=("tests/optimizers",),
+    faults=(
+        Fault(
+            "wrong sign",
+            "chainrule.SGD.update_rule",
+            "w -= learning_rate * g",
+            "w += learning_rate * g",
+        ),
+        Fault(
+            "gradient damped like Adam's",
+            "chainrule.Momentum.update_rule",
+            "v += g",
+            "v += (1 - self.momentum) * g",
+        ),
+        Fault(
+            "no look ahead",
+            "chainrule.Nesterov.update_rule",
+            "g + self.momentum * v",
+            "v",
+        ),
+        Fault(
+            "beta1 and beta2 swapped",
+            "chainrule.Lion.update_rule",
+            "m *= self.beta2",
+            "m *= self.beta1",
+        ),
+        Fault(
+            "epsilon inside the root",
+            "chainrule.AdaGrad.update_rule",
+            "np.sqrt(s) + self.epsilon",
+            "np.sqrt(s + self.epsilon)",
+        ),
+        Fault(
+            "sum for mean of squares",
+            "chainrule.RMSprop.update_rule",
+            "s *= self.rho",
+            "pass",
+        ),
+        Fault(
+            "bias of the first moment not corrected",
+            "chainrule.Adam.update_rule",
+            "root / (1 - self.beta1 ** self.steps)",
+            "root",
+        ),
+        Fault(
+            "epsilon not corrected",
+            "chainrule.Adam.update_rule",
+            "root * self.epsilon",
+            "self.epsilon",
+        ),
+        Fault(
+            "weight decay in the gradient",
+            "chainrule.AdamW",
+            "decoupled = True",
+            "decoupled = False",
+        ),
+        Fault(
+            "off by one in the momentum",
+            "chainrule.NAdam.update_rule",
+            "self.momentum(self.steps + 1)",
+            "self.momentum(self.steps)",
+        ),
+        Fault(
+            "warm-up of other length",
+            "chainrule.RAdam.trust",
+            "length <= 5",
+            "length <= 4",
+        ),
+        Fault(
+            "off by one",
+            "chainrule.StepDecay.__call__",
+            "step // self.every",
+            "(step + 1) // self.every",
+        ),
+        Fault(
+            "rises again after the end",
+            "chainrule.CosineDecay.__call__",
+            "min(step, self.steps)",
+            "step",
+        ),
+        Fault(
+            "the schedule behind is not moved",
+            "chainrule.LinearWarmup.__call__",
+            "self.then(step - self.steps)",
+            "self.then(step)",
+        ),
+        Fault(
+            "clips what is below the limit too",
+            "chainrule.clip_by_global_norm",
+            "norm > max_norm",
+            "norm > 0",
+        ),
+        Fault(
+            "overflow of large gradients",
+            "chainrule.gradient_norm",
+            "1e-20 < square < math.inf",
+            "square >= 0",
+        ),
+    ),
+)

@@ -6,8 +6,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -45,27 +47,34 @@ def run(example: Path, folder: Path, *arguments: str) -> str:
     return printed
 
 
+@cache
+def printed_by(example: Path) -> str:
+    """Return what an example prints that needs no arguments; it runs once for all tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        return run(example, Path(folder))
+
+
 def test_there_are_examples():
     assert EXAMPLES
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
-def test_every_example_runs(example, tmp_path):
+def test_every_example_runs(example):
     assert FIND_CHECKOUT in example.read_text(), "so that it runs where nothing is installed"
     if example not in (FASHION_MNIST, SHARED_OUT):  # which need data, below
-        assert run(example, tmp_path).strip()
+        assert printed_by(example).strip()
 
 
-def test_your_own_layer(tmp_path):
-    printed = run(ROOT / "examples" / "01_your_own_layer.py", tmp_path)
+def test_your_own_layer():
+    printed = printed_by(ROOT / "examples" / "01_your_own_layer.py")
     assert "Swish(3): all gradients are right\n" in printed
     assert "WrongSwish(3): wrong: input, b\n" in printed
     assert "it looks like: off by the factor 0.125 = 1 / the batch size: mean or sum?" in printed
     assert "begin with layers.1.b" in printed
 
 
-def test_sequences_need_their_lengths(tmp_path):
-    printed = run(ROOT / "examples" / "04_sequences.py", tmp_path)
+def test_sequences_need_their_lengths():
+    printed = printed_by(ROOT / "examples" / "04_sequences.py")
     right = [float(number) for number in re.findall(r"accuracy (\S+) on", printed)]
     assert right[0] < 0.75, "without lengths there is little to be learned"
     assert right[1] > 0.9
@@ -73,8 +82,8 @@ def test_sequences_need_their_lengths(tmp_path):
     assert answers == truth, "of the network that has the lengths"
 
 
-def test_a_graph_that_tells_pairs_apart(tmp_path):
-    printed = run(ROOT / "examples" / "05_graph.py", tmp_path)
+def test_a_graph_that_tells_pairs_apart():
+    printed = printed_by(ROOT / "examples" / "05_graph.py")
     assert "all gradients are right" in printed
     assert "shared" in printed
     before, after = (float(number) for number in re.findall(r"told apart \w+: +(\S+)", printed))
@@ -82,8 +91,8 @@ def test_a_graph_that_tells_pairs_apart(tmp_path):
     assert after > 0.95
 
 
-def test_the_model_of_text_has_learned_from_it(tmp_path):
-    printed = run(ROOT / "examples" / "02_character_model.py", tmp_path)
+def test_the_model_of_text_has_learned_from_it():
+    printed = printed_by(ROOT / "examples" / "02_character_model.py")
     different = int(re.search(r"(\d+) different ones", printed)[1])
     unsure = float(re.search(r"as unsure as between (\S+) characters", printed)[1])
     assert unsure < 0.2 * different
@@ -114,6 +123,7 @@ def fingerprint(printed: str) -> str:
     return re.search(r"fingerprint of the weights (\w{8})\n", printed)[1]
 
 
+@pytest.mark.long
 def test_fashion_mnist_killed_and_started_again_ends_with_the_same_weights(few_images):
     arguments = ("--data", str(few_images), "--epochs", "6")
     whole = run(FASHION_MNIST, few_images, *arguments, "--run", "whole")
@@ -137,6 +147,7 @@ def test_fashion_mnist_killed_and_started_again_ends_with_the_same_weights(few_i
         assert pictures == {"learning_curves.png", "confusion.png", "mistakes.png"}
 
 
+@pytest.mark.long
 def test_workers_and_ranks_learn_what_one_process_does(few_images):
     arguments = ("--data", str(few_images), "--epochs", "2")
     printed = [run(SHARED_OUT, few_images, *arguments, "--workers", n) for n in ("1", "2")]

@@ -11,6 +11,7 @@ import importlib
 import inspect
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,7 @@ def inside_package(dotted: str) -> str:
     return dotted.removeprefix("chainrule").removeprefix(".") or "__init__"
 
 
+@cache
 def imports(name: str, tree: ast.AST | None = None) -> set[str]:
     """Return what a file imports: whole dotted names, such as "numpy" or "chainrule.errors"."""
     found = set()

@@ -118,6 +118,7 @@ def test_extras_are_measured_only_when_asked_for():
 
 
 @pytest.mark.mpi
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("mpiexec") is None, reason="mpiexec is not installed")
 def test_ranks_take_turns_and_end():
     pytest.importorskip("mpi4py")
@@ -131,6 +132,7 @@ def test_ranks_take_turns_and_end():
 
 
 @pytest.mark.mpi
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("mpiexec") is None, reason="mpiexec is not installed")
 def test_ranks_that_cannot_do_the_work_are_left_out():
     pytest.importorskip("mpi4py")

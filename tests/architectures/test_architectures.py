@@ -9,6 +9,7 @@ import pytest
 import architectures
 from architectures import Architecture
 from chainrule import Adam, Callback, Checkpoint, Network, Trainer, check_module
+from chainrule.diagnosis.gradient_check import compare
 from chainrule.pytree import tree_leaves, tree_map
 
 NAMES = [m.name for m in pkgutil.iter_modules(architectures.__path__) if "test_" not in m.name]
@@ -38,7 +39,10 @@ def test_there_are_nine_and_the_gan():
     assert len(NAMES) == 9
 
 
-def test_gradients_with_the_loss(architecture):
+@pytest.mark.parametrize("elements", [8, pytest.param(256, marks=pytest.mark.long)])
+def test_gradients_with_the_loss(architecture, elements, monkeypatch):
+    """So many elements of each array are compared one by one, and all of them along a direction."""
+    monkeypatch.setattr(compare, "MOST_ELEMENTS", elements)
     X, y = architecture.data(0)
     trainer = trainer_of(architecture)
     report = check_module(trainer.network, some(X, 3), loss=trainer.loss, y_true=some(y, 3))

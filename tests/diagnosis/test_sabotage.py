@@ -35,6 +35,7 @@ from chainrule.module import cast
 from chainrule.network import code_columns
 
 WAYS = 4  # in which each gradient is broken
+LONG = 5  # of so many cases the short run takes one
 Array = np.ndarray
 
 # ---------------------------------------------------------------- every module, generically
@@ -166,7 +167,11 @@ def measured_once(slope):
 
 
 @pytest.mark.parametrize(
-    ("number", "case"), list(enumerate(all_cases())), ids=lambda p: getattr(p, "name", "")
+    ("number", "case"),
+    [
+        pytest.param(n, case, id=case.name, marks=[pytest.mark.long] if n % LONG else [])
+        for n, case in enumerate(all_cases())
+    ],
 )
 def test_every_sabotage_of_every_gradient_is_noticed(number, case, monkeypatch):
     monkeypatch.setattr(compare, "MOST_ELEMENTS", 4)  # for speed, as the next line

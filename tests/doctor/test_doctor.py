@@ -591,6 +591,7 @@ def test_a_callbacks_prescription_begins_with_the_weights_that_training_began_wi
 # ---------------------------------------------------------------- the clinic
 
 
+@pytest.mark.long
 def test_a_slice_of_the_clinic_runs_and_can_be_gone_on_with(tmp_path):
     def clinic(*arguments):
         command = [sys.executable, "-m", "benchmarks.clinic", "--file", tmp_path / "c.jsonl"]

@@ -14,6 +14,7 @@ FOLDER = ROOT / "docs" / "doctor"
 PAGES = {page.stem: page for page in sorted(FOLDER.glob("*.md")) if page.stem != "README"}
 
 
+@pytest.mark.long  # each trains a network that is ill, and networks that are treated
 @pytest.mark.parametrize("name", PAGES)
 def test_the_sick_run_of_a_page_is_named_first(name):
     sick, *cure = GENERATOR["blocks"](PAGES[name])

@@ -7,7 +7,6 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from distributed import Client, LocalCluster
 from joblib.externals.loky import get_reusable_executor
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -18,7 +17,7 @@ from chainrule import SGD, Network
 from chainrule.estimators import NetworkClassifier, NetworkRegressor
 
 QUICK = {"hidden_layers": (8,), "members": 2, "epochs": 6, "learning_rate": 0.03}
-BACKENDS = ["loky", "threading", "dask"]
+BACKENDS = ["loky", "threading", pytest.param("dask", marks=pytest.mark.long)]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -28,27 +27,37 @@ def one_thread():
         yield
 
 
-@pytest.fixture(scope="module")
-def processes():
-    """Start what the back ends work with, and leave no process behind, nor dask's environment.
-
-    It sets what malloc keeps, for the processes that it starts, and so for those of other tests.
-    """
-    with (
-        mock.patch.dict(os.environ),
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+@pytest.fixture(scope="module", autouse=True)
+def no_process_is_left():
+    """End what loky has started."""
+    yield
     get_reusable_executor().shutdown(wait=True)
 
 
+@pytest.fixture(scope="module")
+def cluster():
+    """Start dask's processes, and leave none of its environment behind.
+
+    It sets what malloc keeps, for the processes that it starts, and so for those of other tests.
+    """
+    from distributed import Client, LocalCluster  # late: it takes a second
+
+    with (
+        mock.patch.dict(os.environ),
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as processes,
+        Client(processes) as client,
+    ):
+        yield client
+
+
 @pytest.fixture(params=BACKENDS)
-def side_by_side(request, processes):
+def side_by_side(request):
     """Return what puts joblib's work onto a back end, for the length of a with block.
 
     loky maps arrays of more than a megabyte, read-only; here of more than a hundred bytes.
     """
+    if request.param == "dask":
+        request.getfixturevalue("cluster")
     more = {"inner_max_num_threads": 1, "max_nbytes": 100} if request.param == "loky" else {}
     return lambda: joblib.parallel_config(request.param, n_jobs=2, **more)
 
@@ -109,9 +118,10 @@ def test_a_data_frame_is_learned_from_alike(side_by_side):
     np.testing.assert_array_equal(scores, alone)
 
 
-def test_dasks_workers_give_blas_one_thread(processes):
+@pytest.mark.long
+def test_dasks_workers_give_blas_one_thread(cluster):
     """As their documentation says; otherwise they would fight for the processors."""
-    numbers = processes.run(lambda: [library["num_threads"] for library in threadpool_info()])
+    numbers = cluster.run(lambda: [library["num_threads"] for library in threadpool_info()])
     assert len(numbers) == 2
     assert {number for of_one in numbers.values() for number in of_one} == {1}
 

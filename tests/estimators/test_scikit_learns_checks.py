@@ -20,6 +20,7 @@ def ready(features, outputs):
 
 
 QUICK = {"hidden_layers": (10,), "epochs": 12, "learning_rate": 0.03, "batch_size": 32}
+LONG = {"several", "ready"}  # are left to the long run
 SETTINGS = {
     "one": {"members": 1, **QUICK},
     "several": {
@@ -65,7 +66,7 @@ def all_checks():
             for number, check in enumerate(found):
                 estimator, function, *_ = getattr(check, "values", check)
                 label = f"{kind.__name__}-{name}-{number}-{function.func.__name__}"
-                marks = getattr(check, "marks", ())
+                marks = [*getattr(check, "marks", ()), *[pytest.mark.long] * (name in LONG)]
                 checks.append(pytest.param(estimator, function, marks=marks, id=label))
     return checks
 

@@ -92,6 +92,7 @@ def reference(tmp_path_factory):
 
 @needs_mpi
 @pytest.mark.mpi
+@pytest.mark.long
 @pytest.mark.parametrize(("count", "cases"), [(2, 16), (3, 5), (4, 2)])
 def test_one_process_and_several_ranks_learn_the_same(tmp_path, reference, count, cases):
     for of_rank in found(count, "same_numbers", tmp_path, reference):
@@ -102,6 +103,7 @@ def test_one_process_and_several_ranks_learn_the_same(tmp_path, reference, count
 
 @needs_mpi
 @pytest.mark.mpi
+@pytest.mark.long
 def test_workers_within_ranks_and_what_is_measured(tmp_path):
     for of_rank in found(2, "workers_and_ranks", tmp_path):
         assert of_rank["weights"] < 1e-10
@@ -170,11 +172,11 @@ def test_ranks_that_differ_are_refused_with_their_names(tmp_path):
     [
         ("data", 1, True),
         ("callback", 0, False),
-        ("layer", 1, False),
-        ("metric", 0, True),
-        ("end", 1, False),
-        ("outside", 1, False),
-        ("exit", 1, False),
+        pytest.param("layer", 1, False, marks=pytest.mark.long),
+        pytest.param("metric", 0, True, marks=pytest.mark.long),
+        pytest.param("end", 1, False, marks=pytest.mark.long),
+        pytest.param("outside", 1, False, marks=pytest.mark.long),
+        pytest.param("exit", 1, False, marks=pytest.mark.long),
     ],
 )
 def test_a_rank_that_raises_ends_the_job_with_its_name_and_cause(tmp_path, where, who, module):
@@ -232,6 +234,7 @@ def hit(process, folder, rank, number, seconds):
 
 @needs_mpi
 @pytest.mark.mpi
+@pytest.mark.long
 @pytest.mark.parametrize(("seed", "then"), [(0, 1), (1, 3)])
 def test_a_rank_killed_at_any_moment_ends_the_job_and_the_checkpoint_goes_on(
     tmp_path, uninterrupted, seed, then
@@ -252,6 +255,7 @@ def test_a_rank_killed_at_any_moment_ends_the_job_and_the_checkpoint_goes_on(
 
 @needs_mpi
 @pytest.mark.mpi
+@pytest.mark.long
 @pytest.mark.parametrize("rank", [1, None])
 def test_ctrl_c_stops_all_ranks_after_the_same_step(tmp_path, rank):
     process = start(2, "long", tmp_path)
@@ -267,6 +271,7 @@ def test_ctrl_c_stops_all_ranks_after_the_same_step(tmp_path, rank):
 
 @needs_mpi
 @pytest.mark.mpi
+@pytest.mark.long
 def test_a_second_ctrl_c_ends_the_job_at_once(tmp_path):
     process = start(2, "stuck", tmp_path, module=False)
     began, pid = hit(process, tmp_path, 0, signal.SIGINT, 0.2)

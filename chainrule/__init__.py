@@ -37,6 +37,7 @@ from chainrule import (
     optimizers,
     preparation,
 )
+from chainrule.checks.habits import NAMES
 from chainrule.data import *
 from chainrule.data import augmentation, train_test_split
 from chainrule.errors import *
@@ -96,6 +97,8 @@ def __getattr__(name: str) -> Any:
             value = module if name == part else getattr(module, name)
             globals()[name] = value
             return value
+    if name in NAMES:  # `from chainrule import Dense` shows an ImportError's words alone
+        raise ImportError(f"cannot import name {name!r} from 'chainrule': {NAMES[name]}.")
     raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
 
 

@@ -289,6 +289,33 @@ class Module(GivesAdvice):
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
+# ---------------------------------------------------------------- one layer after the other
+
+
+def forward_through(layers: Sequence[Module], x: Any, training: bool) -> Any:
+    """Return y = f_n(... f_2(f_1(x)))."""
+    for layer in layers:
+        x = layer.forward(x, training)
+    return x
+
+
+def backward_through(layers: Sequence[Module], dy: Any) -> Any:
+    """Return the gradient at the input of layers that ran one after the other.
+
+    By the chain rule it is dy · f_n' · ... · f_2' · f_1': each layer's backward turns the gradient
+    at its output into that at its input, from the last layer to the first.
+    """
+    for layer in reversed(layers):
+        dy = layer.backward(dy)
+    return dy
+
+
+def backward_parameters_through(layers: Sequence[Module], dy: Any) -> None:
+    """Set every grad of layers that ran one after the other; nobody needs the input's gradient."""
+    if layers:
+        layers[0].backward_parameters(backward_through(layers[1:], dy))
+
+
 # ---------------------------------------------------------------- walking a tree of modules
 
 CONTAINERS = (list, tuple, dict)

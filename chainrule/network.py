@@ -36,7 +36,13 @@ from chainrule.layers.graph import Graph
 from chainrule.layers.inputs import Inputs
 from chainrule.layers.linear import Linear
 from chainrule.layers.memory_format import contiguous, in_format, is_batch_last
-from chainrule.module import NO_FORWARD, Module
+from chainrule.module import (
+    NO_FORWARD,
+    Module,
+    backward_parameters_through,
+    backward_through,
+    forward_through,
+)
 from chainrule.parameter import Array, FlatParameters, Initializer
 from chainrule.preparation.base import Preparation, check_preparations
 from chainrule.pytree import PyTree, tree_map
@@ -102,6 +108,7 @@ class Network(Module):
         seed: int | None = None,
         dtype: DTypeLike = "float32",
     ) -> None:
+        self.body: Any
         self.body, from_sizes = body_of(self, layers)
         draw = from_sizes or initialization is not None or seed is not None
         self.dtype = network_dtype(dtype)
@@ -117,6 +124,9 @@ class Network(Module):
         self._inputs = Inputs(self.body)
         self._flat: FlatParameters | None = None
         self._has_gradient = False
+        # A chain whose layers share nothing runs layer by layer, without any bookkeeping.
+        self._is_chain = type(self.body) is Sequential and not self.body.shares
+        self._ran_as_chain = False
         self._output: Any = None  # shape and format of each output of the last training pass
 
     @property
@@ -151,13 +161,17 @@ class Network(Module):
             `x` does not fit a layer; the message names it.
         """
         if training:
+            self._ran_as_chain = self._is_chain and not inputs
             self._output = None  # should this pass fail halfway, no backward may mix two batches
         as_wanted = type(x) is np.ndarray and x.dtype == self.dtype and self._inputs.one_float
         if not (as_wanted and not inputs and x.size and math.isfinite(np.vdot(x, x))):
             x, inputs = self._inputs.checked(x, inputs, self.dtype)
         with np.errstate(all="ignore"):  # what overflows becomes infinity, as in any formula
             try:
-                y = self.body.forward(x, training, **inputs)
+                if self._is_chain and not inputs:
+                    y = forward_through(self.body.layers, x, training)
+                else:
+                    y = self.body.forward(x, training, **inputs)
             except Exception as error:
                 tree.locate(error, self)
                 raise
@@ -176,23 +190,30 @@ class Network(Module):
         inputs come back as a dict. Where the input is whole numbers, as of an Embedding, there is
         None.
         """
-        return self._way_back(dy, self.body.backward)
+        layers = self.body.layers if self._ran_as_chain else (self.body,)
+        return self._backward(dy, layers, backward_through)
 
     def backward_parameters(self, dy: PyTree) -> None:
         """Set every grad as `backward` does, and leave the gradient at the input uncomputed.
 
         Learning has no use for it, and it can be a quarter of the arithmetic of a small network.
         """
-        self._way_back(dy, self.body.backward_parameters)
+        body = self.body
+        layers = body.layers[body.first_learner :] if self._ran_as_chain else (body,)
+        self._backward(dy, layers, backward_parameters_through)
 
-    def _way_back(self, dy: PyTree, back: Callable[[Any], Any]) -> Any:
+    def _backward(
+        self, dy: PyTree, layers: Sequence[Module], through: Callable[[Sequence[Module], Any], Any]
+    ) -> Any:
         if self._output is None:
             raise BackwardError(NO_FORWARD, self)
-        dy = self._checked_gradient(dy, self._output)  # a call that is refused here loses nothing
+        as_wanted = type(dy) is np.ndarray and dy.dtype == self.dtype
+        if not (as_wanted and self._output == (dy.shape, False)):
+            dy = self._checked_gradient(dy, self._output)  # one that is refused loses nothing
         self._output = None
         with np.errstate(all="ignore"):
             try:
-                dx = back(dy)
+                dx = through(layers, dy)
             except Exception as error:
                 tree.locate(error, self)
                 raise

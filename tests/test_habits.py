@@ -1,12 +1,14 @@
 """Habits from other libraries: what is told to those who have them."""
 
 import copy
+import inspect
 import pickle
 import re
 
 import pytest
 
 import chainrule
+import chainrule.estimators as estimators
 from chainrule import (
     LSTM,
     SGD,
@@ -20,7 +22,9 @@ from chainrule import (
     ReLU,
     Softmax,
     Trainer,
+    plots,
 )
+from chainrule.checks import habits
 
 NETWORK = Network([4, 8, 3], seed=0)
 OPTIMIZER = Adam(0.01)
@@ -121,3 +125,74 @@ def test_a_type_error_from_inside_is_left_as_it_is():
 
     with pytest.raises(TypeError, match="from inside"):
         trainer().fit([[1.0, 2, 3, 4]] * 4, [0, 1, 2, 0], callbacks=[Own()], progress=False)
+
+
+# ---------------------------------------------------------------- the table itself
+
+
+def test_the_error_of_a_property_is_its_own():
+    class Own(ReLU):
+        @property
+        def score(self):
+            return self.no_such_thing
+
+        @property
+        def width(self):
+            return self.no_such_thing
+
+    for name in ("score", "width"):  # the first is in the table, too
+        with pytest.raises(AttributeError, match=r"has no attribute 'no_such_thing'$"):
+            getattr(Own(), name)
+
+
+def test_help_shows_the_options_of_the_constructor():
+    assert list(inspect.signature(Adam).parameters)[:2] == ["learning_rate", "beta1"]
+    assert list(inspect.signature(Linear).parameters)[:3] == ["in_features", "out_features", "bias"]
+    assert not inspect.signature(ReLU).parameters
+
+
+def public_names():
+    names = {name: getattr(chainrule, name) for name in chainrule.__all__}
+    names |= {name: getattr(chainrule.layers, name) for name in chainrule.layers.__all__}
+    names |= {name: getattr(estimators, name) for name in estimators.__all__}
+    return names
+
+
+def options_of_everything():
+    kinds = [value for value in public_names().values() if inspect.isclass(value)]
+    drawn = [getattr(plots, name) for name in plots.__all__]
+    functions = [Trainer.fit, Network.update, *drawn, *(kind.__init__ for kind in kinds)]
+    return {name for function in functions for name in inspect.signature(function).parameters}
+
+
+@pytest.mark.parametrize(("habit", "advice"), habits.OPTIONS.items())
+def test_what_an_option_is_called_here_exists(habit, advice):
+    if advice.startswith(habits.RENAMED):
+        name = advice.removeprefix(habits.RENAMED).split(":")[0]
+        assert name in options_of_everything()
+
+
+@pytest.mark.parametrize(("habit", "advice"), habits.NAMES.items())
+def test_a_name_of_another_library_leads_to_one_that_exists(habit, advice):
+    assert habit not in chainrule.__all__
+    words = re.findall(r"\b[A-Z]\w+[a-z]\w*", advice)
+    known = {*public_names(), "NumPy", "False", "True", "Standardizer"}
+    assert [word for word in words if word in known] or "chainrule." in advice
+    with pytest.raises(ImportError, match=re.escape(advice)):
+        exec(f"from chainrule import {habit}")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: SGD(0.1, momentum=0.9), r"Momentum\(learning_rate, momentum=0.9\)"),
+        (lambda: CategoricalCrossEntropy(reduction="sum"), "always the mean over the batch"),
+        (lambda: CategoricalCrossEntropy(weight=[1, 2]), "class_weight"),
+        (lambda: Linear(4, 8, True), "takes 2 argument"),
+        (lambda: Linear(4, 8, device="cuda"), "on the processor"),
+        (lambda: ReLU(inplace=True), "never writes into its input"),
+    ],
+)
+def test_more_habits(call, message):
+    with pytest.raises(ConfigurationError, match=message):
+        call()

@@ -25,6 +25,7 @@ from chainrule.module import (
     check_features,
     initialize,
     locate,
+    named_generators,
     walk,
 )
 
@@ -413,3 +414,54 @@ def test_a_subclass_of_network_may_keep_values_for_backward(tmp_path):
     np.testing.assert_array_equal(
         Network.load(tmp_path / "own.npz", modules=[Scaled]).predict(x), network.predict(x)
     )
+
+
+# ---------------------------------------------------------------- what people keep in modules
+
+
+def test_a_large_table_and_a_dict_that_holds_itself_are_walked_over():
+    layer = Linear(2, 3)
+    layer.vocabulary = {f"word {n}": n for n in range(100_000)}
+    layer.circle = {"module": ReLU()}
+    layer.circle["itself"] = layer.circle
+    assert list(layer.named_modules()) == ["", "circle.module"]
+    assert list(layer.named_parameters()) == ["weight", "bias"]
+    layer.circle["rng"] = np.random.default_rng(0)
+    assert list(named_generators(layer)) == ["circle.rng"]
+    initialize(layer, np.random.default_rng(1))
+    assert layer.circle["rng"].random() != np.random.default_rng(0).random()
+
+
+def test_casting_leaves_a_user_s_attribute_called_dtype_alone():
+    class Own(Module):
+        def __init__(self):
+            self.dtype = "text"
+            self.inner = Network([2, 3])
+
+    own = Own()
+    cast(own, np.float64)
+    assert own.dtype == "text"
+    assert own.inner.dtype == own.inner.layers[0].weight.dtype == np.float64
+
+
+def test_a_mixin_learns_of_its_subclasses():
+    seen = []
+
+    class Registered:
+        def __init_subclass__(cls, label, **options):
+            super().__init_subclass__(**options)
+            seen.append(label)
+
+    class Own(Module, Registered, label="own"):
+        pass
+
+    assert seen == ["own"]
+    assert isinstance(Own(), Module)
+
+
+def test_a_buffer_keeps_its_shape():
+    mean = Buffer(np.zeros(3))
+    with pytest.raises(ShapeError, match=r"shape \(3,\) and cannot become \(1,\)"):
+        mean.value = [5]
+    mean.value = [1, 2, 3]
+    assert mean.value.tolist() == [1, 2, 3]

@@ -76,6 +76,24 @@ LOSS_ATTRIBUTES = {
     "item": "forward(y_true, y_pred) returns a number already",
     "reduction": A_MEAN,
 }
+ENSEMBLE_ATTRIBUTES = {
+    "predict_proba": "predict(X) returns probabilities",
+    "score": "accuracy(y, ensemble.predict(X)) of chainrule.metrics measures",
+    "evaluate": "accuracy(y, ensemble.predict(X)) of chainrule.metrics measures",
+    "estimators_": "networks() returns the members as single networks",
+    "models": "networks() returns the members as single networks",
+    "compile": "loss and optimizer are options of fit",
+}
+ESTIMATOR_ATTRIBUTES = {
+    "coefs_": "network_.networks()[0].named_parameters() are the first member's",
+    "intercepts_": "network_.networks()[0].named_parameters() are the first member's",
+    "best_loss_": "it is best_validation_score_ (greater is better), or loss_",
+    "model_": "it is called network_",
+    "module_": "it is called network_",
+    "compile": "options go to the constructor",
+    "evaluate": "score(X, y) measures",
+    "load": "joblib.load reads an estimator",
+}
 TRAINER_ATTRIBUTES = {
     "train": "it is fit(X, y)",
     "compile": "loss and optimizer are given when it is built: Trainer(network, loss, optimizer)",
@@ -99,12 +117,6 @@ OPTIONS = {
     "eps": "it is called epsilon",
     "rate": "it is called p",
     "dim": "it is called axis",
-    "normalized_shape": "it is called features",
-    "num_features": "it is called features",
-    "hidden_size": "it is called hidden_features",
-    "input_size": "it is called in_features",
-    "embed_dim": "it is called features",
-    "gamma": "it is called focus",
     "nesterov": "it is an optimizer of its own: Nesterov(learning_rate, momentum=0.9)",
     "momentum": "it is an optimizer of its own: Momentum(learning_rate, momentum=0.9)",
     "amsgrad": "that variant of Adam is not here; Adam, AdamW, NAdam and RAdam are",
@@ -139,6 +151,30 @@ OPTIONS = {
     "learning_rate": "it belongs to the optimizer: Adam(learning_rate=0.001)",
     "epochs": IN_FIT,
     "batch_size": IN_FIT,
+    "metrics": "metrics go to the Trainer: Trainer(network, loss, optimizer, metrics=[accuracy])",
+    # scikit-learn, gradient boosting
+    "hidden_layer_sizes": "it is called hidden_layers",
+    "alpha": "it is called weight_decay",
+    "solver": "it is called optimizer",
+    "n_iter_no_change": "it is called patience",
+    "tol": "training stops after `patience` epochs without any improvement",
+    "eta0": "it is called learning_rate",
+    "power_t": "learning_rate is a number; a Trainer takes schedules",
+    "nesterovs_momentum": "it is an optimizer of its own: optimizer='nesterov'",
+    "shuffle": "samples are always shuffled",
+    "max_fun": "it belongs to lbfgs, which is not here",
+    "n_estimators": "it is called members",
+    "n_members": "it is called members",
+    "n_jobs": "the members train as one; give n_jobs to GridSearchCV or cross_val_score",
+    "seed": "it is called random_state",
+    "validation_split": "it is called validation_fraction",
+    "dropout_rate": "it is called dropout",
+    "eval_set": "it is called validation_data",
+    "callbacks": "a Trainer takes callbacks",
+    "display_labels": "it is called class_names",
+    "labels": "it is called class_names",
+    "ax": "a plot is a figure of its own: figure.axes[0] is its panel",
+    "figsize": "figure.set_size_inches(width, height) sets the size of the figure returned",
 }
 """Options of other names, by what they are called elsewhere.
 
@@ -148,7 +184,6 @@ One that "is called" something here is only told where the call really takes tha
 
 NAMES = {
     "Dense": "it is called Linear: Linear(in_features, out_features)",
-    "Module": "it is chainrule.layers.Module",
     "BatchNorm1d": "it is called BatchNorm, for tables, sequences and images alike",
     "BatchNorm2d": "it is called BatchNorm, for tables, sequences and images alike",
     "BatchNorm3d": "it is called BatchNorm, for tables, sequences and images alike",
@@ -185,7 +220,7 @@ NAMES = {
     "DataLoader": "Trainer.fit makes the batches; any iterable of (X, y) works, too",
     "Tensor": "arrays are NumPy's",
     "tensor": "arrays are NumPy's: numpy.array(values)",
-    "no_grad": "network.predict(x) keeps nothing for a backward pass",
+    "no_grad": "Network.predict(x) keeps nothing for a backward pass",
 }
 """Classes and functions of other libraries, by the names that they have there."""
 

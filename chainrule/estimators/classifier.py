@@ -350,7 +350,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         if isinstance(targets, OneClass):
             found = fit_temperature(np.log(outputs), counts, targets.encode(y), weight)
         else:
-            logits = np.log(outputs) - np.log(np.maximum(1 - outputs, tiny(outputs)))
+            logits = np.log(outputs) - np.log(np.maximum(1 - outputs, tiny(outputs.dtype)))
             found = fit_binary_temperature(logits, counts, y, weight)
         cool(self.network_, found)
         self.temperature_ *= found
@@ -358,7 +358,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     def _in_units(self, outputs: Array) -> Array:
         """Return probabilities of every class: one output that says yes says no, too."""
         if isinstance(self._course.targets, OneClass) and outputs.shape[-1] == 1:
-            no = np.maximum(1 - outputs, tiny(outputs))
+            no = np.maximum(1 - outputs, tiny(outputs.dtype))
             outputs = np.concatenate([no, outputs], axis=-1)
         return outputs
 

@@ -32,13 +32,9 @@ __all__ = [
 ]
 
 
-def tiny(x: Array) -> float:
-    """Return the smallest normal number of x's type: a probability's floor (see Softmax)."""
-    return _tiny(x.dtype)
-
-
 @cache
-def _tiny(dtype: np.dtype[Any]) -> float:
+def tiny(dtype: np.dtype[Any]) -> float:
+    """Return the smallest normal number of a type: a probability's floor (see Softmax)."""
     return float(np.finfo(dtype).tiny)
 
 
@@ -143,13 +139,13 @@ class Sigmoid(Module):
     """
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        y = np.maximum(sigmoid(x), tiny(x))
+        y = np.maximum(sigmoid(x), tiny(x.dtype))
         self.save_for_backward(y, training=training)
         return y
 
     def backward(self, dy: Array) -> Array:
         (y,) = self.saved_values()
-        return dy * y * np.maximum(1 - y, tiny(y))
+        return dy * y * np.maximum(1 - y, tiny(y.dtype))
 
 
 class Tanh(Module):
@@ -259,14 +255,15 @@ class Softmax(Module):
     def forward(self, x: Array, training: bool = True) -> Array:
         check_axis(self, x, self.axis)
         y = softmax(x, self.axis)
-        np.maximum(y, tiny(y), out=y)
+        np.maximum(y, tiny(y.dtype), out=y)
         self.save_for_backward(y, training=training)
         return y
 
     def backward(self, dy: Array) -> Array:
         (y,) = self.saved_values()
-        weighted = dy * y
-        return weighted - y * weighted.sum(axis=self.axis, keepdims=True)
+        dx = dy * y
+        dx -= y * np.add.reduce(dx, axis=self.axis, keepdims=True)
+        return dx
 
 
 class LogSoftmax(Module):

@@ -16,7 +16,12 @@ from chainrule.checks.constructor import arguments
 from chainrule.errors import ConfigurationError, InputError, ModuleError, ShapeError
 from chainrule.layers.joins import Add, Concatenate
 from chainrule.layers.sharing import Gradients, Saved, Sharing
-from chainrule.module import Module
+from chainrule.module import (
+    Module,
+    backward_parameters_through,
+    backward_through,
+    forward_through,
+)
 from chainrule.parameter import Array
 
 __all__ = ["Parallel", "Residual", "Sequential"]
@@ -29,17 +34,22 @@ class Container(Module):
     them through a `Pass`.
     """
 
-    _parts: tuple[Module, ...]
     _sharing: Sharing
 
-    def adopt(self, *parts: Module) -> None:
+    def adopt(self, *children: Module) -> None:
         """Take these modules as the children; what they share is found here."""
-        self._parts = parts
-        self._sharing = Sharing(parts)
+        self._sharing = Sharing(children)
+
+    @property
+    def shares(self) -> bool:
+        """Whether a module, or a parameter, stands at several places in the children."""
+        return self._sharing.any
 
     def keyword_inputs(self) -> tuple[str, ...]:
         """Return the names of the further inputs that the children take."""
-        return tuple(dict.fromkeys(name for p in self._parts for name in p.keyword_inputs()))
+        return tuple(
+            dict.fromkeys(name for p in self._sharing.children for name in p.keyword_inputs())
+        )
 
     def same_indices(self, *parts: Module) -> bool:
         """Return whether these take indices; raise ConfigurationError if only some of them do."""
@@ -69,7 +79,7 @@ class Pass:
         self.container, self.inputs, self.training = container, inputs, training
         self.wanted = [
             [name for name in part.keyword_inputs() if name in inputs] if inputs else []
-            for part in container._parts
+            for part in container._sharing.children
         ]
         for name in inputs:
             if not any(name in names for names in self.wanted):
@@ -81,14 +91,14 @@ class Pass:
     def forward(self, place: int, x: Any) -> Any:
         """Return what the child at this place makes of `x`."""
         given = {name: self.inputs[name] for name in self.wanted[place]}
-        y = self.container._parts[place].forward(x, self.training, **given)
+        y = self.container._sharing.children[place].forward(x, self.training, **given)
         if self.training:
             self.saved[place] = self.container._sharing.put_aside(place)
         return y
 
     def backward(self, place: int, dy: Any) -> Any:
         """Return the gradient at the child's `x`; those of further inputs are added up."""
-        part = self.container._parts[place]
+        part = self.container._sharing.children[place]
         names = [name for name in self.wanted[place] if has_gradient(self.inputs[name])]
         returned = self._call(place, lambda: part.backward(dy))
         dx, further = split_gradients(part, returned, names)
@@ -98,7 +108,7 @@ class Pass:
 
     def backward_parameters(self, place: int, dy: Any) -> None:
         """Set the gradients of the child's parameters."""
-        part = self.container._parts[place]
+        part = self.container._sharing.children[place]
         self._call(place, lambda: part.backward_parameters(dy))
 
     def _call(self, place: int, call: Any) -> Any:
@@ -129,16 +139,14 @@ class Sequential(Container):
         self.adopt(*self.layers)
         self.takes_indices = self.layers[0].takes_indices
         learners = (i for i, layer in enumerate(self.layers) if layer.parameters())
-        self._first_learner = next(learners, None)
+        self.first_learner = next(learners, len(self.layers))
 
     def forward(self, x: Any, training: bool = True, **inputs: Any) -> Any:
-        if inputs or self._sharing.any:
+        if inputs or self.shares:
             return self._forward_with(x, training, inputs)
         if training:
             self._saved = None
-        for layer in self.layers:
-            x = layer.forward(x, training)
-        return x
+        return forward_through(self.layers, x, training)
 
     def _forward_with(self, x: Any, training: bool, inputs: Mapping[str, Any]) -> Any:
         """Do the same where there are further inputs, or a layer stands at several places."""
@@ -150,27 +158,22 @@ class Sequential(Container):
 
     def backward(self, dy: Any) -> Any:
         if self._saved is None:
-            for layer in reversed(self.layers):
-                dy = layer.backward(dy)
-            return dy
+            return backward_through(self.layers, dy)
         (this,) = self.saved_values()
         for place in reversed(range(len(self.layers))):
             dy = this.backward(place, dy)
         return this.result(dy)
 
     def backward_parameters(self, dy: Any) -> None:
-        first = self._first_learner
-        if first is None:  # nothing to set
-            return
         if self._saved is None:
-            for layer in reversed(self.layers[first + 1 :]):
-                dy = layer.backward(dy)
-            self.layers[first].backward_parameters(dy)
+            backward_parameters_through(self.layers[self.first_learner :], dy)
             return
         (this,) = self.saved_values()
+        first = self.first_learner
         for place in reversed(range(first + 1, len(self.layers))):
             dy = this.backward(place, dy)
-        this.backward_parameters(first, dy)
+        if first < len(self.layers):
+            this.backward_parameters(first, dy)
 
     def __len__(self) -> int:
         return len(self.layers)

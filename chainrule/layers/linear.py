@@ -100,16 +100,30 @@ class Linear(Module):
 
     def backward(self, dy: Array) -> Array:
         self.backward_parameters(dy)
+        if dy.ndim == 2:
+            return dy.dot(self.weight.value.T)
         dx = dy.reshape(-1, self.out_features).dot(self.weight.value.T)
         return dx.reshape(*dy.shape[:-1], self.in_features)
 
     def backward_parameters(self, dy: Array) -> None:
         (x,) = self.saved_values()
         x_rows, dy_rows = x.reshape(-1, self.in_features), dy.reshape(-1, self.out_features)
-        np.matmul(x_rows.T, dy_rows, out=self.weight.grad)  # (in_features, out_features)
+        matrix_product(x_rows.T, dy_rows, out=self.weight.grad)  # (in_features, out_features)
         if self.bias is not None:
             # np.sum does the same by way of Python: 11 of the 166 µs of a step of 4-10-3
             np.add.reduce(dy_rows, axis=0, out=self.bias.grad)  # (out_features,)
+
+
+def matrix_product(a: Array, b: Array, out: Array) -> None:
+    """Write a · b into `out`.
+
+    ``dot`` starts sooner than ``matmul`` (1.1 µs instead of 2.3 for (4, 32) · (32, 10), where a
+    step of 4-10-3 takes 45), but cannot change types, as a float32 layer needs on float64 input.
+    """
+    if a.dtype == b.dtype == out.dtype:
+        a.dot(b, out=out)
+    else:
+        np.matmul(a, b, out=out)
 
 
 LinearLayer = Linear

@@ -32,6 +32,7 @@ class Sharing:
         things = [[thing for _, thing in walk(child)] for child in children]
         uses = Counter(id(thing) for below in things for thing in below)
         common = [[thing for thing in below if uses[id(thing)] > 1] for below in things]
+        self.children = tuple(children)
         self.modules = [[t for t in below if isinstance(t, Module)] for below in common]
         self.parameters = [[t for t in below if isinstance(t, Parameter)] for below in common]
         self.any = any(common)

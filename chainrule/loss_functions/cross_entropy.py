@@ -161,7 +161,7 @@ class KLDivergence(ClassLoss):
         self.from_logits = check_bool("from_logits", from_logits)
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
-        log_y = np.log(np.maximum(y_true, tiny(y_true)))
+        log_y = np.log(np.maximum(y_true, tiny(y_true.dtype)))
         return np.vecdot(y_true, log_y - self.log_probabilities(y_pred))
 
     def gradients(self, y_true: Array, y_pred: Array) -> Array:
@@ -242,7 +242,7 @@ class BinaryCrossEntropy(BinaryLoss):
             of_yes, of_no = negative_log_sigmoids(y_pred)
             loss = yes * of_yes + no * of_no
         else:
-            loss = -yes * np.log(y_pred) - no * np.log(np.maximum(1 - y_pred, tiny(y_pred)))
+            loss = -yes * np.log(y_pred) - no * np.log(np.maximum(1 - y_pred, tiny(y_pred.dtype)))
         return loss.sum(axis=1) / loss.shape[1]
 
     def gradients(self, y_true: Array, y_pred: Array) -> Array:
@@ -250,7 +250,7 @@ class BinaryCrossEntropy(BinaryLoss):
         if self.from_logits:
             gradient = (yes + no) * sigmoid(y_pred) - yes
         else:
-            gradient = no / np.maximum(1 - y_pred, tiny(y_pred)) - yes / y_pred
+            gradient = no / np.maximum(1 - y_pred, tiny(y_pred.dtype)) - yes / y_pred
         return gradient / gradient.shape[1]
 
 

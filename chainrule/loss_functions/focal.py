@@ -63,7 +63,7 @@ class CategoricalFocalCrossEntropy(CategoricalCrossEntropy):
 
 def complement(log_p: Array) -> Array:
     """Return 1 - p without cancellation where p is near 1, and never 0, so that q^-1 is finite."""
-    return np.maximum(-np.expm1(log_p), tiny(log_p))
+    return np.maximum(-np.expm1(log_p), tiny(log_p.dtype))
 
 
 class BinaryFocalCrossEntropy(BinaryLoss):
@@ -107,5 +107,5 @@ class BinaryFocalCrossEntropy(BinaryLoss):
         if self.from_logits:
             of_yes, of_no = negative_log_sigmoids(y_pred)
             return sigmoid(y_pred), sigmoid(-y_pred), -of_yes, -of_no
-        q = np.maximum(1 - y_pred, tiny(y_pred))
+        q = np.maximum(1 - y_pred, tiny(y_pred.dtype))
         return y_pred, q, np.log(y_pred), np.log(q)

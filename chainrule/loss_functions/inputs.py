@@ -60,7 +60,7 @@ def check_probabilities(y_true: Array, y_pred: Array, last_layer: str) -> Array:
             f"y_pred must hold probabilities, got values from {low:g} to {high:g}. End the network "
             f"with a {last_layer}, or give the loss from_logits=True."
         )
-    floor = tiny(y_pred)
+    floor = tiny(y_pred.dtype)
     return np.maximum(y_pred, floor) if low < floor else y_pred
 
 

@@ -110,7 +110,7 @@ class Poisson(Loss):
                 f"Rates cannot be negative, got y_pred down to {pred.min():g}. End the network "
                 "with something positive, or give the loss log_input=True."
             )
-        return true, np.maximum(pred, tiny(pred))
+        return true, np.maximum(pred, tiny(pred.dtype))
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
         if self.log_input:

@@ -43,7 +43,7 @@ def test_extreme_numbers_stay_finite_in_both_passes(kind, dtype):
 def test_sigmoid_is_exact_for_every_size(dtype):
     x = np.array(EXTREME, dtype)
     exact = [1 / (1 + math.exp(-v)) if v > -700 else 0.0 for v in EXTREME]
-    np.testing.assert_allclose(sigmoid(x), exact, rtol=4 * np.finfo(dtype).eps, atol=tiny(x))
+    np.testing.assert_allclose(sigmoid(x), exact, rtol=4 * np.finfo(dtype).eps, atol=tiny(x.dtype))
     np.testing.assert_allclose(sigmoid(x) + sigmoid(-x), 1, rtol=2 * np.finfo(dtype).eps)
 
 
@@ -51,7 +51,7 @@ def test_sigmoid_is_exact_for_every_size(dtype):
 def test_sigmoid_never_becomes_zero_and_its_gradient_neither(dtype):
     module = Sigmoid()
     y = module.forward(np.array([[-10_000, 10_000]], dtype))
-    assert y[0, 0] == tiny(y)
+    assert y[0, 0] == tiny(y.dtype)
     assert y[0, 1] == 1
     assert (module.backward(np.ones_like(y)) > 0).all()
 
@@ -79,7 +79,7 @@ def test_log_softmax_is_exact_where_the_probability_underflows(dtype):
 @TYPES
 def test_softmax_never_becomes_zero(dtype):
     y = Softmax().forward(np.array([[10_000, -10_000, 0]], dtype))
-    np.testing.assert_array_equal(y, [[1, tiny(y), tiny(y)]])
+    np.testing.assert_array_equal(y, [[1, tiny(y.dtype), tiny(y.dtype)]])
 
 
 @pytest.mark.parametrize("kind", [Softmax, LogSoftmax])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,26 +14,23 @@ from chainrule import module as tree
 from chainrule.checks import (
     check_range,
     check_seed,
-    check_whole,
     network_dtype,
 )
 from chainrule.checks.habits import gives_advice
 from chainrule.errors import (
     BackwardError,
-    ConfigurationError,
     ShapeError,
 )
 from chainrule.initializers import get_initializer
-from chainrule.layers.activations import ReLU, Sigmoid, Softmax
 from chainrule.layers.containers import (
     Sequential,
     checked_modules,
     listed,
+    multilayer_perceptron,
     one_module_a_line,
 )
 from chainrule.layers.graph import Graph
 from chainrule.layers.inputs import Inputs
-from chainrule.layers.linear import Linear
 from chainrule.layers.memory_format import contiguous, in_format, is_batch_last
 from chainrule.module import (
     NO_FORWARD,
@@ -44,7 +40,7 @@ from chainrule.module import (
     forward_through,
 )
 from chainrule.parameter import Array, FlatParameters, Initializer
-from chainrule.preparation.base import Preparation, check_preparations
+from chainrule.preparation.base import Preparation, predict_raw
 from chainrule.pytree import PyTree, tree_map
 from chainrule.storage.module_file import load_network, save_network
 from chainrule.summary import html_of_network, summarize
@@ -135,6 +131,10 @@ class Network(Module):
         return self.body.layers if isinstance(self.body, Sequential) else self.body
 
     # ------------------------------------------------------------ the two passes
+
+    def __call__(self, x: PyTree, training: bool = True, **inputs: Any) -> Any:
+        """Do what `forward` does, which checks and casts its input; it trains by default."""
+        return self.forward(x, training, **inputs)
 
     def forward(self, x: PyTree, training: bool = True, **inputs: Any) -> Any:
         """Return the output for a batch, and keep what backward needs.
@@ -239,10 +239,6 @@ class Network(Module):
             )
         return {name: self._checked_gradient(dy[name], shape) for name, shape in expected.items()}
 
-    def __call__(self, x: PyTree, training: bool = True, **inputs: Any) -> Any:
-        """Do what `forward` does, which checks and casts its input; it trains by default."""
-        return self.forward(x, training, **inputs)
-
     def _cast(self, dtype: DTypeLike) -> None:
         self.dtype = np.dtype(dtype)
 
@@ -272,23 +268,7 @@ class Network(Module):
         InputError
             The rows are not like those that the preparation was fitted on.
         """
-        rows, targets = self.preparation, self.target_preparation
-        if rows is None and targets is None:
-            raise ConfigurationError(
-                "This network does not know how its rows were prepared. Set network.preparation "
-                "= Standardizer().fit(X_train), or what else its training rows went through, "
-                "before network.save(path); or give prepared rows to network.predict."
-            )
-        check_preparations(rows, targets)
-        try:
-            y = self.predict(X if rows is None else rows.transform(X), **inputs)
-        except ShapeError as error:
-            error.add_note(
-                f"The rows came from network.preparation, {rows!r:.100}. It must be the one whose "
-                "rows the network was trained on."
-            )
-            raise
-        return y if targets is None else targets.inverse_transform(y)
+        return predict_raw(self, X, inputs)
 
     def take_pass(self) -> Any:
         kept, self._output = self._output, None
@@ -425,24 +405,8 @@ def body_of(network: Network, layers: Any) -> tuple[Module, bool]:
         return layers, False
     layers = listed(network, layers)  # a generator could be looked at only once
     if any(isinstance(layer, int | np.integer) for layer in layers):
-        return Sequential(classifier_layers(layers)), True
+        return Sequential(multilayer_perceptron(layers)), True
     return Sequential(checked_modules(network, layers, "layer")), False
-
-
-def classifier_layers(sizes: Sequence[Any]) -> list[Module]:
-    """Return Linear and ReLU in turn for these sizes, then Softmax (or Sigmoid for one output)."""
-    if any(isinstance(size, Module) for size in sizes):
-        raise ConfigurationError("Give either sizes or modules, not a mixture of both.")
-    if len(sizes) < 2:
-        raise ConfigurationError(
-            f"A network needs the size of its input and of its output, got {list(sizes)}."
-        )
-    checked = (check_whole(f"size {place}", size) for place, size in enumerate(sizes))
-    layers: list[Module] = []
-    for in_features, out_features in itertools.pairwise(checked):
-        layers += [Linear(in_features, out_features), ReLU()]
-    layers[-1] = Sigmoid() if sizes[-1] == 1 else Softmax()
-    return layers
 
 
 def code_columns(module: Module) -> int:

@@ -5,6 +5,7 @@ These are short ways to write the graphs that come most often; `Graph` writes an
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -14,7 +15,9 @@ import numpy as np
 from chainrule.checks import check_instance, check_whole
 from chainrule.checks.constructor import arguments
 from chainrule.errors import ConfigurationError, InputError, ModuleError, ShapeError
+from chainrule.layers.activations import ReLU, Sigmoid, Softmax
 from chainrule.layers.joins import Add, Concatenate
+from chainrule.layers.linear import Linear
 from chainrule.layers.sharing import Gradients, Saved, Sharing
 from chainrule.module import (
     Module,
@@ -306,6 +309,25 @@ class Parallel(Container):
 
     def __repr__(self) -> str:
         return one_module_a_line(self, "branches")
+
+
+# ---------------------------------------------------------------- from sizes
+
+
+def multilayer_perceptron(sizes: Sequence[Any]) -> list[Module]:
+    """Return Linear and ReLU in turn for these sizes, then Softmax, or Sigmoid for one output."""
+    if any(isinstance(size, Module) for size in sizes):
+        raise ConfigurationError("Give either sizes or modules, not a mixture of both.")
+    if len(sizes) < 2:
+        raise ConfigurationError(
+            f"A network needs the size of its input and of its output, got {list(sizes)}."
+        )
+    checked = (check_whole(f"size {place}", size) for place, size in enumerate(sizes))
+    layers: list[Module] = []
+    for in_features, out_features in itertools.pairwise(checked):
+        layers += [Linear(in_features, out_features), ReLU()]
+    layers[-1] = Sigmoid() if sizes[-1] == 1 else Softmax()
+    return layers
 
 
 # ---------------------------------------------------------------- further inputs

@@ -12,7 +12,13 @@ from typing import Any, ClassVar, Self
 
 from chainrule.checks import check_instance
 from chainrule.checks.constructor import arguments
-from chainrule.errors import ChainruleError, ConfigurationError, FileFormatError, InputError
+from chainrule.errors import (
+    ChainruleError,
+    ConfigurationError,
+    FileFormatError,
+    InputError,
+    ShapeError,
+)
 from chainrule.parameter import Array
 
 
@@ -157,3 +163,24 @@ def read_preparation(description: Any, arrays: Mapping[str, Array]) -> Preparati
     except (ChainruleError, KeyError, TypeError, ValueError, OverflowError) as error:
         # A constructor may show all that it was given.
         raise FileFormatError(f"The {name} in the file cannot be built: {error!s:.300}") from error
+
+
+def predict_raw(network: Any, X: Any, inputs: Mapping[str, Any]) -> Any:
+    """Return a network's prediction for raw rows, in raw units; see `Network.predict_raw`."""
+    rows, targets = network.preparation, network.target_preparation
+    if rows is None and targets is None:
+        raise ConfigurationError(
+            "This network does not know how its rows were prepared. Set network.preparation "
+            "= Standardizer().fit(X_train), or what else its training rows went through, "
+            "before network.save(path); or give prepared rows to network.predict."
+        )
+    check_preparations(rows, targets)
+    try:
+        y = network.predict(X if rows is None else rows.transform(X), **inputs)
+    except ShapeError as error:
+        error.add_note(
+            f"The rows came from network.preparation, {rows!r:.100}. It must be the one whose "
+            "rows the network was trained on."
+        )
+        raise
+    return y if targets is None else targets.inverse_transform(y)

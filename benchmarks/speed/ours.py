@@ -61,13 +61,11 @@ def train_ensemble(work: Work) -> Job:
 
 def stack(work: Work) -> chainrule.Network:
     """Return an ensemble's members as they learn: without the output layer."""
-    from chainrule.ensemble.stack import select_members
+    from chainrule.ensemble.stack import Stack
 
     ensemble = chainrule.Ensemble(work.sizes, work.members, seed=0)
-    everyone = range(work.members)
-    return select_members(
-        *(ensemble.network, ensemble.architecture, ensemble.members, everyone), output=False
-    )
+    whole = Stack(ensemble.network, ensemble.architecture, ensemble.members)
+    return whole.select(range(work.members)).network
 
 
 def train_together(work: Work) -> Job:

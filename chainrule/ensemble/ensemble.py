@@ -20,7 +20,7 @@ from chainrule.ensemble.objective import make_loss, without_logits
 from chainrule.ensemble.optimizer import OptimizerFactory
 from chainrule.ensemble.scorer import Metric, Scorer
 from chainrule.ensemble.selection import greedy_selection
-from chainrule.ensemble.stack import select_members, stack_networks, unstack
+from chainrule.ensemble.stack import Stack
 from chainrule.ensemble.training import (
     EnsembleTrainer,
     EpochEnd,
@@ -161,7 +161,7 @@ class Ensemble:
             embedding_dim,
         )
         networks = [self.architecture.network(member, initialization) for member in self.members]
-        self.network = stack_networks(self.architecture, self.members, networks)
+        self.network = Stack.of(networks, self.architecture, self.members).network
         self._orders = [np.random.default_rng([member.seed, 1]) for member in self.members]
         self.history: dict[str, Array] = {}
         self.best_epochs = np.full(len(self.members), -1)
@@ -361,7 +361,10 @@ class Ensemble:
         return Scorer(metric, mode, without_logits(loss), self.architecture.output == "sigmoid")
 
     def _trainer(self, options: FitOptions) -> EnsembleTrainer:
-        return EnsembleTrainer(self.network, self.architecture, self.members, self._orders, options)
+        return EnsembleTrainer(self._stack(), self._orders, options)
+
+    def _stack(self) -> Stack:
+        return Stack(self.network, self.architecture, self.members)
 
     def _run(
         self,
@@ -413,10 +416,12 @@ class Ensemble:
         """Return the weights of these members, chosen on the validation samples."""
         outputs = self.predict_members(validation.X)[:, trained]
 
-        def score(outputs: Array) -> Array:
-            return options.scorer(validation.y, validation.targets, outputs, validation.weight)
+        scorer, y, targets = options.scorer, validation.y, validation.targets
 
-        return greedy_selection(outputs, score, options.scorer, options.selection_rounds)
+        def cost(outputs: Array) -> Array:
+            return scorer.cost(scorer(y, targets, outputs, validation.weight))
+
+        return greedy_selection(outputs, cost, options.selection_rounds)
 
     def _predict_out_of_fold(self, X: Array, folds: Sequence[Fold]) -> Array:
         """Return the mean of the members that left a sample out, (N, outputs); NaN without one."""
@@ -434,9 +439,7 @@ class Ensemble:
         """Set the members' weights in the prediction."""
         self.weights = weights
         self._predicting = np.flatnonzero(weights)
-        self._predictor = select_members(
-            *(self.network, self.architecture, self.members, self._predicting.tolist()), output=True
-        )
+        self._predictor = self._stack().select(self._predicting.tolist(), output=True).network
 
     # ------------------------------------------------------------ data
 
@@ -628,12 +631,10 @@ class Ensemble:
         They predict what `predict_members` does, except that products may be summed in another
         order: some units in the last place.
         """
-        networks = []
-        for k, member in enumerate(self.members):
-            network = unstack(self.network, self.architecture, member, k)
+        networks = [self._stack().unstack(k) for k in range(len(self))]
+        for network in networks:
             network.preparation = self.preparation
             network.target_preparation = self.target_preparation
-            networks.append(network)
         return networks
 
     def save(

@@ -83,11 +83,6 @@ class Scorer:
                 scores[k] = self.function(*pair)
         return scores
 
-    def best(self, scores: Array) -> int:
-        """Return the index of the best score; NaN is worse than every number."""
-        sign = 1 if self.mode == "min" else -1
-        return int(np.argmin(np.where(np.isnan(scores), np.inf, sign * scores)))
-
-    def better(self, score: float, other: float) -> bool:
-        """Whether a score is better than another one."""
-        return score < other if self.mode == "min" else score > other
+    def cost(self, scores: Array) -> Array:
+        """Return scores as numbers of which the smallest is the best: infinity for NaN."""
+        return np.where(np.isnan(scores), np.inf, scores if self.mode == "min" else -scores)

@@ -9,13 +9,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from chainrule.ensemble.scorer import Scorer
 from chainrule.parameter import Array
 
 
-def greedy_selection(
-    outputs: Array, score: Callable[[Array], Array], scorer: Scorer, rounds: int
-) -> Array:
+def greedy_selection(outputs: Array, cost: Callable[[Array], Array], rounds: int) -> Array:
     """Return the weight of each member, (K,); the weights sum to 1.
 
     Start with the best member. In each round, add the member that makes the mean of all added so
@@ -26,21 +23,19 @@ def greedy_selection(
     ----------
     outputs : ndarray, shape (N, K, outputs)
         What each member predicts for the validation samples.
-    score : callable
-        Predictions (N, candidates, outputs) -> the score of each candidate.
-    scorer : Scorer
-        Which of two scores is better.
+    cost : callable
+        Predictions (N, candidates, outputs) -> a number for each candidate; the smallest is best.
     rounds : int
         How many members are added in all.
     """
     counts = np.zeros(outputs.shape[1])
     total = np.zeros_like(outputs[:, :1])
-    best_score, best_counts = np.nan, counts
+    best_cost, best_counts = np.inf, counts
     for added in range(1, rounds + 1):
-        scores = score((total + outputs) / added)
-        chosen = scorer.best(scores)
+        costs = cost((total + outputs) / added)
+        chosen = int(np.argmin(costs))
         counts[chosen] += 1
         total += outputs[:, [chosen]]
-        if added == 1 or scorer.better(scores[chosen], best_score):
-            best_score, best_counts = scores[chosen], counts.copy()
+        if added == 1 or costs[chosen] < best_cost:
+            best_cost, best_counts = costs[chosen], counts.copy()
     return best_counts / best_counts.sum()

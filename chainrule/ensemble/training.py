@@ -1,14 +1,12 @@
 """The loop that trains all members at once.
 
 A member is in the stack while it learns. One that has stopped, because it no longer improves or
-because it met NaN, is taken out of the stack and costs nothing any more. Rebuilding the stack takes
-as long as several steps (1.6 ms, beside 0.2 ms for a step of 32 networks 4-10-3). So members that
-no longer improve stay in it, ignored, until they are an eighth of it.
+because it met NaN, is taken out and costs nothing any more. The stack is rebuilt for that, which
+takes as long as several steps of small networks.
 """
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,15 +16,14 @@ import numpy as np
 
 from chainrule.checks import all_finite, check_function, check_range, check_whole
 from chainrule.data.samples import batch_bounds
-from chainrule.ensemble.architecture import Architecture
 from chainrule.ensemble.folds import Fold, as_columns
 from chainrule.ensemble.members import Member
 from chainrule.ensemble.objective import losses_and_gradient
 from chainrule.ensemble.optimizer import MemberOptimizer, OptimizerFactory
 from chainrule.ensemble.scorer import Scorer
-from chainrule.ensemble.stack import named_tensors, select_members
+from chainrule.ensemble.stack import Stack, named_tensors
 from chainrule.errors import ConfigurationError
-from chainrule.layers import Module, StackedDropout
+from chainrule.layers import Module
 from chainrule.loss_functions import Loss
 from chainrule.network import Network
 from chainrule.optimizers import AdamW, Optimizer
@@ -34,8 +31,6 @@ from chainrule.parameter import Array
 from chainrule.training.allocator import keep_freed_memory
 from chainrule.training.monitor import Monitor
 
-STOPPED_SHARE = 1 / 8
-"""The share of the stack from which on stopped members are taken out."""
 
 EpochEnd = Callable[[int, Mapping[str, Array]], Any]
 
@@ -127,10 +122,8 @@ class EnsembleTrainer:
 
     Parameters
     ----------
-    network : Network
-        The whole stack. After `run` it has the best values of each member.
-    architecture, members
-        What the stack was built from.
+    whole : Stack
+        All members. After `run` it has the best values of each.
     orders : sequence of Generator
         What draws the order of each member's samples.
     options : FitOptions
@@ -138,10 +131,10 @@ class EnsembleTrainer:
 
     Attributes
     ----------
+    stack : Stack
+        The members that still learn, without the activation of their output.
     running : list of int
-        The members in the stack, in their order there.
-    stopped : set of int
-        Those of them that no longer learn. The stack's steps still move them; nobody looks.
+        Their numbers, in their order there.
     diverged : dict of int to int
         Members that met NaN or infinity, and the epoch in which they did.
     history : dict of str to list of ndarray
@@ -149,26 +142,19 @@ class EnsembleTrainer:
     """
 
     def __init__(
-        self,
-        network: Network,
-        architecture: Architecture,
-        members: Sequence[Member],
-        orders: Sequence[np.random.Generator],
-        options: FitOptions,
+        self, whole: Stack, orders: Sequence[np.random.Generator], options: FitOptions
     ) -> None:
         keep_freed_memory()
-        self.network, self.architecture, self.members = network, architecture, members
-        self.orders, self.options = list(orders), options
-        self.running = list(range(len(members)))
-        self.stopped: set[int] = set()
+        self.whole, self.orders, self.options = whole, orders, options
+        self.running = list(range(len(orders)))
         self.diverged: dict[int, int] = {}
         scorer = options.scorer
         self.monitors = [
-            Monitor(scorer.name, mode=scorer.mode, min_delta=options.min_delta) for _ in members
+            Monitor(scorer.name, mode=scorer.mode, min_delta=options.min_delta) for _ in orders
         ]
         self.history: dict[str, list[Array]] = {"loss": []}
-        self.best = network.state()
-        self._use_stack(select_members(network, architecture, members, self.running, output=False))
+        self.best = whole.network.state()
+        self._use_stack(whole.select(self.running))
         self.optimizer = self._make_optimizer()
 
     def change_options(self, options: FitOptions, members: Sequence[Member]) -> None:
@@ -176,7 +162,8 @@ class EnsembleTrainer:
 
         The optimizer keeps its state if it is still of the same class; another one starts afresh.
         """
-        self.options, self.members, before = options, members, self.optimizer
+        self.options, before = options, self.optimizer
+        self.stack.members = [members[k] for k in self.running]
         self.optimizer = self._make_optimizer()
         if type(self.optimizer.optimizer) is type(before.optimizer):
             self.optimizer.load_state(before.optimizer.state())
@@ -195,7 +182,7 @@ class EnsembleTrainer:
         out.
         """
         everything = np.arange(len(samples))
-        rows = [everything] * len(self.members) if folds is None else [train for train, _ in folds]
+        rows = [everything] * len(self.orders) if folds is None else [train for train, _ in folds]
         validated = validation is not None or folds is not None
         try:
             for epoch in range(self.options.epochs):
@@ -204,7 +191,8 @@ class EnsembleTrainer:
                     self._drop_diverged(self._finite_members(), epoch)
                 if validated:
                     scores = self._scores(samples, validation, folds)
-                    row["val_" + self.options.scorer.name] = self._judge(scores, epoch)
+                    row["val_" + self.options.scorer.name] = scores
+                    self._judge(scores, epoch)
                 for name, values in row.items():
                     self.history.setdefault(name, []).append(values)
                 hook = self.options.on_epoch_end
@@ -214,7 +202,7 @@ class EnsembleTrainer:
             if not validated and self.running:
                 finite = zip(self.running, self._finite_members(), strict=True)
                 self._save_best([k for k, is_finite in finite if is_finite])
-            self.network.load_state(self.best)
+            self.whole.network.load_state(self.best)
 
     def _epoch(self, samples: Samples, rows_of: Sequence[Array], epoch: int) -> Array:
         """Go once through each member's rows, in its own order; return the mean losses, (K,).
@@ -225,13 +213,13 @@ class EnsembleTrainer:
         orders = [self.orders[k].permutation(rows_of[k])[:count] for k in self.running]
         order = np.stack(orders, axis=1)
         targets = np.ascontiguousarray(samples.targets.T)  # (outputs, N), as `as_rows` wants them
-        total, seen = np.full(len(self.members), np.nan), 0
+        total, seen = np.full(len(self.orders), np.nan), 0
         total[self.running] = 0
         bounds = batch_bounds(count, self.options.batch_size).tolist()
         for start, stop in itertools.pairwise(bounds):
             rows = order[start:stop]  # (batch, members)
             losses = take_step(
-                self.stack,
+                self.stack.network,
                 self.options.loss,
                 self.optimizer,
                 samples.X.take(rows, axis=0),
@@ -244,43 +232,39 @@ class EnsembleTrainer:
                 order = order[:, self._drop_diverged(np.isfinite(losses), epoch)]
                 if not self.running:
                     break
-        total[list(self.stopped)] = np.nan
         return total / seen
 
     def _scores(
         self, samples: Samples, validation: Samples | None, folds: Sequence[Fold] | None
     ) -> Array:
         """Return each member's score on its validation samples, (K,); NaN outside the stack."""
-        scores = np.full(len(self.members), np.nan)
+        scores = np.full(len(self.orders), np.nan)
         if not self.running:
             return scores
-        activation, score = self.architecture.output_activation(), self.options.scorer
+        score, network = self.options.scorer, self.stack.network
+        activation = self.stack.architecture.output_activation()
         if validation is not None:
-            outputs = predict_in_batches(self.stack, activation, validation.X)
+            outputs = predict_in_batches(network, activation, validation.X)
             scores[self.running] = score(
                 validation.y, validation.targets, outputs, validation.weight
             )
         elif folds is not None:
             left_out = [folds[k][1] for k in self.running]
             x = samples.X.take(as_columns(left_out), axis=0)  # (n, members, features)
-            outputs = predict_in_batches(self.stack, activation, x)
+            outputs = predict_in_batches(network, activation, x)
             for place, (k, rows) in enumerate(zip(self.running, left_out, strict=True)):
                 own = samples.take(rows)
                 predicted = outputs[: len(rows), [place]]
                 scores[k] = score(own.y, own.targets, predicted, own.weight)[0]
         return scores
 
-    def _judge(self, scores: Array, epoch: int) -> Array:
-        """Save members that improved, stop those out of patience; return the scores, (K,)."""
-        finite = np.isfinite(scores[self.running])
-        scores[list(self.stopped)] = np.nan
-        self._drop_diverged(finite, epoch)
-        learning = [k for k in self.running if k not in self.stopped]
-        self._save_best([k for k in learning if self.monitors[k].update(float(scores[k]), epoch)])
-        patience = self.options.patience
+    def _judge(self, scores: Array, epoch: int) -> None:
+        """Save the members that improved, and stop those that are out of patience."""
+        self._drop_diverged(np.isfinite(scores[self.running]), epoch)
+        monitors, patience = self.monitors, self.options.patience
+        self._save_best([k for k in self.running if monitors[k].update(float(scores[k]), epoch)])
         if patience is not None:
-            self._stop([k for k in learning if self.monitors[k].waited >= patience])
-        return scores
+            self._keep(np.array([monitors[k].waited < patience for k in self.running], bool))
 
     # ------------------------------------------------------------ members that stop
 
@@ -296,62 +280,44 @@ class EnsembleTrainer:
         each = [np.isfinite(value).reshape(len(value), -1).all(axis=1) for value in values]
         return np.logical_and.reduce(each)
 
-    def _stop(self, members: Sequence[int]) -> None:
-        """Stop these members; take all stopped ones out of the stack if they are many."""
-        for k in members:
-            self.stopped.add(k)
-            # What is drawn for it from now on is not used: its own generators stay as they are.
-            self.orders[k] = copy.deepcopy(self.orders[k])
-            for layer in self.stack:
-                if isinstance(layer, StackedDropout):
-                    place = self.running.index(k)
-                    layer.rngs[place] = copy.deepcopy(layer.rngs[place])
-        if len(self.stopped) >= STOPPED_SHARE * len(self.running):
-            self._keep_in_stack(np.array([k not in self.stopped for k in self.running]))
-
     def _drop_diverged(self, finite: Array, epoch: int) -> Array:
         """Take out the members that are not finite; return the old places of the others."""
-        lost = [k for k, is_finite in zip(self.running, finite, strict=True) if not is_finite]
-        self.diverged |= {k: epoch for k in lost if k not in self.stopped}
-        return self._keep_in_stack(finite)
+        diverged = (k for k, is_finite in zip(self.running, finite, strict=True) if not is_finite)
+        self.diverged |= dict.fromkeys(diverged, epoch)
+        return self._keep(finite)
 
-    def _keep_in_stack(self, kept: Array) -> Array:
+    def _keep(self, kept: Array) -> Array:
         """Rebuild the stack with these members only; return their places in the old one."""
         places = np.flatnonzero(kept)
-        if len(places) == len(self.running):
-            return places
-        before, optimizer = self.stack, self.optimizer
-        own = [self.members[k] for k in self.running]
-        self.running = [self.running[place] for place in places]
-        self.stopped &= set(self.running)
-        if self.running:
-            chosen = places.tolist()
-            self._use_stack(select_members(before, self.architecture, own, chosen, output=False))
-            self.optimizer = self._make_optimizer()
-            self.optimizer.load_state(optimizer.state_of(before, places))
+        if len(places) < len(self.running):
+            self.running = [self.running[place] for place in places]
+            if self.running:
+                network, optimizer = self.stack.network, self.optimizer
+                self._use_stack(self.stack.select(places.tolist()))
+                self.optimizer = self._make_optimizer()
+                self.optimizer.load_state(optimizer.state_of(network, places))
         return places
 
-    def _use_stack(self, stack: Network) -> None:
+    def _use_stack(self, stack: Stack) -> None:
         """Train this stack from now on."""
         self.stack = stack
-        self.tensors = named_tensors(stack)  # found once: searching takes as long as a step
+        self.tensors = named_tensors(stack.network)  # found once: a search takes as long as a step
 
     def _make_optimizer(self) -> MemberOptimizer:
         """Return an optimizer with the learning rate and weight decay of each running member."""
-        members = [self.members[k] for k in self.running]
-        return MemberOptimizer(self.options.optimizer, members, self.options.schedule)
+        return MemberOptimizer(self.options.optimizer, self.stack.members, self.options.schedule)
 
 
 def predict_in_batches(
-    stack: Network, activation: Module | None, X: Array, batch_size: int = 256
+    network: Network, activation: Module | None, X: Array, batch_size: int = 256
 ) -> Array:
-    """Return the predictions (N, K, outputs) of a stack for X (N, features) or (N, K, features).
+    """Return a stack's predictions (N, K, outputs) for X (N, features) or (N, K, features).
 
     `activation` is applied to what the stack returns: a stack that learns ends before its output's.
     """
     parts = []
     with np.errstate(all="ignore"):
         for start in range(0, len(X), batch_size):
-            y = stack.predict(X[start : start + batch_size])
+            y = network.predict(X[start : start + batch_size])
             parts.append(y if activation is None else activation.predict(y))
     return np.concatenate(parts)

@@ -36,7 +36,6 @@ from chainrule import (
     check_module,
 )
 from chainrule.data.samples import batch_bounds
-from chainrule.ensemble import training
 from chainrule.errors import ChainruleError
 from chainrule.initializers import KaimingUniform
 from chainrule.metrics import accuracy
@@ -288,21 +287,6 @@ def test_a_stopped_member_leaves_the_others_as_they_were():
     assert np.isnan(cut).any()
     whole = going_on.history["val_loss"][: len(cut)]
     np.testing.assert_array_equal(cut[np.isfinite(cut)], whole[np.isfinite(cut)])
-
-
-@pytest.mark.parametrize("share", [0.01, 0.5, 1.0])
-def test_when_idle_members_are_taken_out_changes_nothing(share, monkeypatch):
-    X, y = table(100)
-    found = []
-    for idle in (share, 1 / 8):
-        monkeypatch.setattr(training, "STOPPED_SHARE", idle)
-        ensemble = Ensemble([4, 8, 3], various(9), seed=0)
-        data = {"validation_data": (X[:30], y[:30]), "batch_size": 10, "patience": 2}
-        histories = [ensemble.fit(X[30:], y[30:], epochs=30, **data).history for _ in range(2)]
-        found.append([ensemble.predict_members(X), *(h["loss"] for h in histories)])
-        assert np.isnan(histories[0]["loss"]).any()
-    for one, other in zip(*found, strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 def test_on_epoch_end_sees_the_row_and_can_stop():

@@ -114,7 +114,7 @@ def learn(
 
 def _split(table: TrainingTable, task: Task, options: Options) -> tuple[Rows, Rows]:
     """Return the rows to learn from and those to measure on, of each class the same share."""
-    from chainrule.estimators.rows import held_out_rows
+    from chainrule.estimators.splitting import held_out_rows
 
     count, labels = len(task.y), None
     if task.kind == "classification":

@@ -31,7 +31,6 @@ from chainrule.parameter import Array
 from chainrule.training.allocator import keep_freed_memory
 from chainrule.training.monitor import Monitor
 
-
 EpochEnd = Callable[[int, Mapping[str, Array]], Any]
 
 

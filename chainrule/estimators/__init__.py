@@ -3,19 +3,24 @@
 This is the one part that needs scikit-learn, the extra ``sklearn``.
 
 classifier.py, regressor.py   the two, with their options and what they predict
-base.py                       what they share: the whole way of `fit`
+base.py                       what they share: the whole path of `fit`
 defaults.py                   every default, and how members differ
-options.py                    what the words of the options stand for, and their bounds
-rows.py                       X and the weights, through the door; rows that are held out
-targets.py                    y: classes, answers of yes or no, numbers
-learners.py                   what learns: an ensemble, or a ready network
-calibration.py                probabilities and intervals that keep their promise
+options.py                    what the words of the options stand for, and which values are valid
+validation.py                 checks of X, of weights and of row numbers
+splitting.py                  which rows are held out
+samples.py                    rows with their targets and weights
+targets.py                    y: classes, several labels, numbers
+model.py                      what learns, an ensemble or a network of the user's own:
+ensemble_model.py             built from the options,
+network_model.py              or given
+calibration.py                calibrated probabilities and intervals
+diagnosis.py                  what the doctor is asked
 
-Many trainings. A search or a cross-validation gives the same on all back ends of joblib, to the
-bit, where `random_state` is a number and BLAS does not round otherwise with other threads: rows
-may be memory-mapped and read-only, as joblib hands large arrays to its processes, and networks,
-losses and functions of one's own travel along. ``n_jobs=2`` starts processes on this machine and
-shares its processors out among their BLAS. On a cluster::
+Many trainings: a search or a cross-validation gives the same results with every backend of joblib,
+bit for bit, if `random_state` is a number and BLAS does not round differently with other threads.
+Rows may be memory-mapped and read-only, as joblib passes large arrays to its processes; networks,
+losses and functions of your own are passed along. ``n_jobs=2`` starts processes on this machine and
+divides its processors among their BLAS threads. On a cluster::
 
     from dask.distributed import Client, LocalCluster
 
@@ -24,15 +29,15 @@ shares its processors out among their BLAS. On a cluster::
             with joblib.parallel_config("dask"):
                 search.fit(X, y)
 
-dask gives BLAS one thread in each worker. But it has freed memory handed back to the system at
-once (MALLOC_TRIM_THRESHOLD_=65536), after which every step clears its pages anew (see
-`chainrule.training.allocator`): a training took 1.7 times as long (11.0 s, and 6.3 s without).
-Where the C library is glibc, start the program, or each ``dask worker``, with other thresholds::
+dask gives BLAS one thread in each worker. But it makes the C library return freed memory to the
+system at once (MALLOC_TRIM_THRESHOLD_=65536), so that every step has to clear its pages again (see
+`chainrule.training.allocator`): a training took 1.7 times as long (11.0 s instead of 6.3 s). With
+glibc, start the program, or each ``dask worker``, with other thresholds::
 
     export MALLOC_TRIM_THRESHOLD_=67108864 MALLOC_MMAP_THRESHOLD_=33554432
 
-Ctrl-C ends a search over processes. Where one process does all, it ends the present training
-after its epoch, and the search goes on; pressed twice at once it ends the search.
+Ctrl-C ends a search over processes. In a single process, it ends the present training after its
+epoch, and the search continues; pressed twice at once it ends the search.
 """
 
 from chainrule.checks.extras import require

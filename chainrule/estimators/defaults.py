@@ -1,7 +1,7 @@
-"""Every default of the estimators in one place, and how the members of an ensemble differ.
+"""Every default of the estimators, and how the members of an ensemble differ.
 
-They were chosen on the choosing half of the tables in `benchmarks/tables`, which judges nothing
-else; what was tried stands in docs/results.md.
+They were chosen on one half of the tables in `benchmarks/tables`, which is used for nothing else;
+docs/results.md says what was tried.
 """
 
 from __future__ import annotations
@@ -25,35 +25,32 @@ MEMBERS = 8
 TEMPERATURE_SCALING = True
 
 ROWS_FOR_BATCH_NORM = 50
-"""batch_norm="auto" is True from this many rows on, and False where `partial_fit` comes first: it
-may bring single rows, which have no variance."""
+"""batch_norm="auto" is True from this many rows on, and False if training starts with
+`partial_fit`, which may bring single rows, and those have no variance."""
 
 STEPS = 64
 SMALLEST_BATCH, LARGEST_BATCH = 32, 256
-"""batch_size="auto" makes about so many steps of an epoch, within these bounds."""
+"""batch_size="auto" makes about this many steps in an epoch, within these bounds."""
 
 N_BINS = 16
 ROWS_FOR_BINS = 4000
 MOST_BINS = 1024
-"""From so many rows on numbers are encoded in so many bins, fewer where there are many columns."""
+"""From this many rows on numbers are also encoded in bins, fewer if there are many columns."""
 
 EMBED_FROM = 50
 EMBEDDING_DIM = 8
-"""Columns with more categories than this, not counting those that occur but once, are embedded:
-each category has a vector of so many numbers, each member its own. Others are one-hot. These two
-were not chosen on the tables: 50 is as many as `TablePreparation` writes out."""
+"""Columns with more categories than this, not counting those that occur only once, are embedded:
+each member learns a vector of this length for each category. Others are one-hot. These two were not
+chosen on the tables: 50 is the largest number that `TablePreparation` encodes one-hot."""
 
 ROWS_TO_HOLD_OUT = 50
-"""early_stopping="auto" holds rows out from this many on: with fewer, each is needed to learn."""
-
-METRIC = "loss"
-"""What early stopping and the choice of members go by: "loss", or "score" (accuracy or R²)."""
+"""early_stopping="auto" holds rows out from this many on; with fewer, each is needed to learn."""
 
 LEARNING_RATE_SPREAD = 3.0
-"""The members' learning rates lie between the given one divided by this and times this."""
+"""The members' learning rates lie between the given one divided by this and multiplied by this."""
 
 WEIGHT_DECAY_SPREAD = 10.0
-"""The same for the weight decay."""
+"""Likewise for the weight decay."""
 
 DROPOUT_SPREAD = 2.0
 """The members' dropout lies between 0 and the given one times this."""
@@ -63,28 +60,28 @@ MOST_DROPOUT = 0.6
 
 
 def batch_size(rows: int) -> int:
-    """Return what "auto" stands for with so many rows."""
+    """Return the batch size that "auto" stands for."""
     return min(LARGEST_BATCH, max(SMALLEST_BATCH, rows // STEPS))
 
 
 def n_bins(rows: int, columns: int) -> int:
-    """Return in how many bins numbers are encoded; 0 is not at all.
+    """Return the number of bins in which numbers are encoded; 0 is not at all.
 
-    Few rows say too little of each bin, and the columns that come out cost time.
+    With few rows there is too little to learn in each bin, and more columns take more time.
     """
     return min(N_BINS, MOST_BINS // columns) if rows >= ROWS_FOR_BINS else 0
 
 
 def table_preparation(rows: int, columns: int, **options: Any) -> TablePreparation:
-    """Return what preparation="auto" is for so many rows; `options` are its further ones."""
+    """Return what preparation="auto" stands for; `options` are further ones of the preparation."""
     return TablePreparation(embed_from=EMBED_FROM, n_bins=n_bins(rows, columns), **options)
 
 
-def members(estimator: Any, rng: np.random.Generator) -> list[dict[str, float]]:
-    """Return the hyperparameters of each member, drawn around those that were given.
+def draw_members(estimator: Any, rng: np.random.Generator) -> list[dict[str, float]]:
+    """Return the hyperparameters of each member, drawn around those of the estimator.
 
-    A single member has exactly these. Of several the first has them too, so that an ensemble has
-    what one network would have had, to choose from.
+    The first member has exactly these, so that an ensemble can choose what a single network would
+    have been.
     """
     given = {
         "learning_rate": float(estimator.learning_rate),

@@ -1,4 +1,4 @@
-"""What an estimator tells the doctor: the network that it would train, and the table as given."""
+"""How the doctor examines an estimator: the rows as given, and the network it would train."""
 
 from __future__ import annotations
 
@@ -7,53 +7,100 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 
+from chainrule.doctor.conditions import every_finding
 from chainrule.doctor.conditions.case import Case
 from chainrule.doctor.conditions.names import Name, Names
+from chainrule.doctor.diagnosis import some
+from chainrule.doctor.examination import MOST_STEPS, examine_case
+from chainrule.doctor.report import Report
 from chainrule.errors import InputError
+from chainrule.estimators import options
+from chainrule.estimators.targets import MulticlassTargets, RegressionTargets
+from chainrule.estimators.validation import check_row_numbers
 from chainrule.parameter import Array
 from chainrule.preparation import Preparation
 from chainrule.preparation.frames import as_table, values_of
 from chainrule.preparation.values import category_of, holds_numbers, numbers_in
 
 
-def sources_of(preparation: Preparation | None, names: Sequence[str] | None) -> tuple[Name, ...]:
-    """Return of which of the user's columns each number that goes into the network was made."""
+def diagnose(estimator: Any, X: Any, y: Any, row_numbers: Any, seed: int) -> Report:
+    """Return the report on an estimator's options and these rows; see `diagnose` of estimators."""
+    estimator = clone(estimator)
+    options.check(estimator)
+    given = estimator._validate(X, y, None, reset=True)
+    numbers = check_row_numbers(row_numbers, len(given.y))
+    targets = estimator._targets_to_diagnose(given.y)
+    state = estimator._start(given, targets, estimator._generator(), False)
+    rows = state.encode(given)
+    columns = source_columns(state.preparation, getattr(estimator, "feature_names_in_", None))
+    classes = tuple(getattr(targets, "classes", np.empty(0)).tolist())
+    names = Names(columns, rows=numbers, classes=classes)
+    table = None
+    if state.preparation is not None:
+        y = given.y if isinstance(targets, RegressionTargets) else rows.y
+        table = table_case(state.model, names, given.X, y)
+    X, y, examined = some(rows.X, rows.y, seed)
+    network, loss = state.model.first_network()
+    make_optimizer = options.optimizer_factory(estimator.optimizer)
+    batch_size = options.batch_size(estimator, len(rows.y))
+    case = Case(
+        network,
+        loss,
+        make_optimizer(estimator.learning_rate, weight_decay=estimator.weight_decay),
+        X,
+        y,
+        batch_size=batch_size,
+        steps=estimator.epochs * -(-len(rows.y) // batch_size),
+        planned_epochs=estimator.epochs,
+        names=names.at(examined),
+    )
+    if isinstance(targets, MulticlassTargets):
+        case.class_weight = encoded_class_weight(estimator.class_weight, targets.classes)
+    examine_case(case, min(MOST_STEPS, case.steps), seed)
+    return Report(every_finding(case, table), case, examined)
+
+
+def source_columns(
+    preparation: Preparation | None, names: Sequence[str] | None
+) -> tuple[Name, ...]:
+    """Return for each input of the network the user's column that it was made from."""
     if preparation is None:
         return () if names is None else tuple(map(str, names))
     return tuple(preparation.sources() or ())
 
 
-def table_case(course: Any, names: Names, X: Any, y: Array) -> Case | None:
-    """Return the case of the rows as they were given; None where they are no table.
+def table_case(model: Any, names: Names, X: Any, y: Array) -> Case | None:
+    """Return the case of the rows as they were given, or None if they are not a table.
 
     Parameters
     ----------
-    course : Course
+    model : Model
         Whose network and loss the case has.
-    X : data frame or array
+    X : data frame or ndarray
         The rows before they were prepared.
     y : ndarray, shape (N,) or (N, outputs)
-        Numbers of classes, or numbers in the user's units.
+        Indices of classes, or numbers in the user's units.
     """
     if len(X.shape) != 2:
         return None
     table = as_table(X)
     keys: list[Name] = list(range(table.columns)) if table.names is None else table.names
-    numbers = np.column_stack([as_numbers(values_of(table.column(key), key), key) for key in keys])
-    network, loss = course.learner.first_network()
+    columns = [numeric_column(values_of(table.column(key), key), key) for key in keys]
+    network, loss = model.first_network()
     names = dataclasses.replace(names, columns=tuple(keys))
-    return Case(network, loss, X=numbers, y=y, names=names, as_given=True)
+    return Case(network, loss, X=np.column_stack(columns), y=y, names=names, as_given=True)
 
 
-def as_numbers(values: Array, key: Name) -> Array:
-    """Return a column in float64: its numbers, NaN where one is missing, or a code for each text.
+def numeric_column(values: Array, key: Name) -> Array:
+    """Return a column in float64: its numbers, NaN if one is missing, or a code for each text.
 
-    A column without any value is one that never changes.
+    A column without any value is treated as constant.
     """
     try:
         numbers = numbers_in(values, key) if holds_numbers(values, key) else None
-    except InputError:  # what a preparation of the user's own takes, and chainrule's does not
+    except InputError:  # what a preparation of the user's takes, and chainrule's does not
         numbers = None
     if numbers is not None:
         return np.zeros(len(numbers)) if np.isnan(numbers).all() else numbers
@@ -62,8 +109,8 @@ def as_numbers(values: Array, key: Name) -> Array:
     return np.fromiter((codes.setdefault(text, len(codes)) for text in texts), float, len(values))
 
 
-def weights_by_place(class_weight: Any, classes: Array) -> Any:
-    """Return an estimator's class_weight by the numbers of classes, as a training takes it."""
+def encoded_class_weight(class_weight: Any, classes: Array) -> Any:
+    """Return an estimator's class_weight by the indices of classes, as `Trainer` takes it."""
     if not isinstance(class_weight, Mapping):
         return class_weight
     places = {label: place for place, label in enumerate(classes.tolist())}

@@ -1,15 +1,16 @@
-"""The words of the estimators' options, what they stand for in chainrule, and their bounds."""
+"""The estimators' options: what their words stand for, and which values are valid."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from chainrule import loss_functions, optimizers
 from chainrule.checks import (
+    check_bool,
     check_choice,
     check_range,
     check_whole,
@@ -17,13 +18,13 @@ from chainrule.checks import (
     is_whole,
     network_dtype,
 )
+from chainrule.ensemble.training import OptimizerFactory
 from chainrule.errors import ConfigurationError
-from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
+from chainrule.estimators import defaults
+from chainrule.loss_functions import Loss
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.preparation import Preparation
-
-MakeOptimizer = Callable[..., Optimizer]
 
 ACTIVATIONS: Mapping[str, str] = {
     **{name: name for name in ("relu", "silu", "gelu", "mish", "elu", "selu", "leaky_relu")},
@@ -31,7 +32,7 @@ ACTIVATIONS: Mapping[str, str] = {
     "logistic": "sigmoid",
     "sigmoid": "sigmoid",
 }
-"""scikit-learn's word and the ensemble's."""
+"""scikit-learn's names, and the ensemble's."""
 
 OPTIMIZERS: Mapping[str, type[Optimizer]] = {
     "adam": optimizers.Adam,
@@ -51,98 +52,138 @@ REGRESSION_LOSSES: Mapping[str, type[Loss]] = {
     "huber": loss_functions.Huber,
 }
 
+CLASS_LOSSES: Mapping[str, type[Loss]] = {
+    "softmax": loss_functions.CategoricalCrossEntropy,
+    "sigmoid": loss_functions.BinaryCrossEntropy,
+}
+"""What "log_loss" stands for, by the network's output."""
 
-def optimizer_maker(optimizer: Any) -> MakeOptimizer:
+FIXED = (
+    "activation",
+    "batch_norm",
+    "dropout",
+    "dtype",
+    "hidden_layers",
+    "loss",
+    "members",
+    "network",
+    "preparation",
+    "random_state",
+)
+"""Options that count when training starts; `partial_fit` and warm_start cannot change them."""
+
+PLAIN = (bool, int, float, str, tuple, np.generic)
+
+
+# ---------------------------------------------------------------- what they stand for
+
+
+def optimizer_factory(optimizer: Any) -> OptimizerFactory:
     """Return what makes an optimizer: a class, or a function that takes the same arguments."""
     if callable(optimizer) and not isinstance(optimizer, Optimizer):
         return optimizer
     return check_choice("optimizer", optimizer, OPTIMIZERS, ", or the class of one, such as Adam")
 
 
-def regression_loss(loss: Any) -> Loss:
-    """Return the loss on numbers."""
-    if isinstance(loss, Loss):
-        return copy.deepcopy(loss)
-    return check_choice("loss", loss, REGRESSION_LOSSES, ", or a loss such as Huber()")()
+def make_loss(loss: Any, output: str) -> Loss:
+    """Return the loss of an ensemble with this output; a loss for classes takes logits."""
+    if output == "linear":
+        if isinstance(loss, Loss):
+            return copy.deepcopy(loss)
+        return check_choice("loss", loss, REGRESSION_LOSSES, ", or a loss such as Huber()")()
+    if not isinstance(loss, Loss):
+        kinds = {"log_loss": CLASS_LOSSES[output]}
+        kind = check_choice(
+            "loss", loss, kinds, ", or a loss such as CategoricalFocalCrossEntropy()"
+        )
+        loss = kind()
+    if not hasattr(loss, "from_logits"):
+        raise ConfigurationError(
+            "A classifier's loss must take probabilities, such as CategoricalFocalCrossEntropy(); "
+            f"got {loss!r}."
+        )
+    loss = copy.deepcopy(loss)
+    loss.from_logits = True
+    return loss
 
 
-def class_loss(loss: Any, output: str) -> Loss:
-    """Return the loss on what goes into a Softmax or a Sigmoid."""
-    if isinstance(loss, Loss):
-        if not hasattr(loss, "from_logits"):
-            raise ConfigurationError(
-                f"A classifier's loss must be one on probabilities, such as "
-                f"CategoricalFocalCrossEntropy(); got {loss!r}."
-            )
-        loss = copy.deepcopy(loss)
-        loss.from_logits = True
-        return loss
-    usual = CategoricalCrossEntropy if output == "softmax" else BinaryCrossEntropy
-    otherwise = ", or a loss such as CategoricalFocalCrossEntropy()"
-    check_choice("loss", loss, {"log_loss": usual}, otherwise)
-    return usual(from_logits=True)
-
-
-def sizes_of(hidden_layers: Any) -> tuple[int, ...]:
-    """Return the sizes of the hidden layers: one number is one layer, an empty tuple none."""
+def layer_sizes(hidden_layers: Any) -> tuple[int, ...]:
+    """Return the sizes of the hidden layers: a number is one layer, an empty tuple none."""
     if is_whole(hidden_layers):
         return (check_whole("hidden_layers", hidden_layers),)
     return check_whole_numbers("hidden_layers", hidden_layers)
 
 
-# ---------------------------------------------------------------- bounds
+def batch_size(estimator: Any, rows: int) -> int:
+    """Return how many of these rows make a step."""
+    wanted = estimator.batch_size
+    return min(defaults.batch_size(rows) if wanted == "auto" else wanted, rows)
+
+
+def patience(estimator: Any) -> int | None:
+    """Return after how many epochs without an improvement training stops, or None."""
+    wanted = estimator.early_stopping
+    return estimator.patience if isinstance(wanted, str) or wanted else None
+
+
+# ---------------------------------------------------------------- which values are valid
 
 
 def check(estimator: Any) -> None:
-    """Raise ConfigurationError where an estimator's option makes no sense, naming it."""
-    sizes_of(estimator.hidden_layers)
+    """Raise ConfigurationError for an option that is invalid, naming it."""
+    layer_sizes(estimator.hidden_layers)
     check_choice("activation", estimator.activation, ACTIVATIONS)
     check_range("dropout", estimator.dropout, high=1)
-    if not isinstance(estimator.batch_norm, str) or estimator.batch_norm != "auto":
-        check_truth("batch_norm", estimator.batch_norm, " or 'auto'")
-    optimizer_maker(estimator.optimizer)
+    optimizer_factory(estimator.optimizer)
     check_range("learning_rate", estimator.learning_rate, inclusive=False)
     check_range("weight_decay", estimator.weight_decay)
     check_whole("epochs", estimator.epochs)
-    if estimator.batch_size != "auto" or not isinstance(estimator.batch_size, str):
+    if not _is_auto(estimator.batch_size):
         check_whole("batch_size", estimator.batch_size)
-    check_stopping(estimator)
-    check_whole("members", estimator.members)
-    check_truth("warm_start", estimator.warm_start)
-    if not callable(estimator.verbose):
-        check_truth("verbose", estimator.verbose)
-    network_dtype(estimator.dtype)
-    check_preparation(estimator.preparation)
-    if estimator.network is not None and not (
-        isinstance(estimator.network, Network)
-        or (callable(estimator.network) and not isinstance(estimator.network, type))
-    ):
-        raise ConfigurationError(
-            "network must be a Network, or a function (features, outputs) that returns one; got "
-            f"{estimator.network!r:.100}."
-        )
-
-
-def check_stopping(estimator: Any) -> None:
-    """Check when training ends."""
-    wanted = estimator.early_stopping
-    if not (isinstance(wanted, bool | np.bool_) or (isinstance(wanted, str) and wanted == "auto")):
-        raise ConfigurationError(f"early_stopping must be True, False or 'auto'; got {wanted!r}.")
+    for name in ("batch_norm", "early_stopping"):
+        value = getattr(estimator, name)
+        if not (_is_auto(value) or isinstance(value, bool | np.bool_)):
+            raise ConfigurationError(f"{name} must be True, False or 'auto'; got {value!r}.")
     check_range("validation_fraction", estimator.validation_fraction, high=1, inclusive=False)
     check_whole("patience", estimator.patience)
-
-
-def check_truth(name: str, value: Any, otherwise: str = "") -> None:
-    """Refuse what is neither True nor False, nor a number that says how much."""
-    if not isinstance(value, bool | np.bool_ | int | np.integer):
-        raise ConfigurationError(f"{name} must be True or False{otherwise}, got {value!r}.")
-
-
-def check_preparation(preparation: Any) -> None:
-    """Refuse what does not prepare rows."""
-    automatic = isinstance(preparation, str) and preparation == "auto"
-    if not (preparation is None or automatic or isinstance(preparation, Preparation)):
+    check_whole("members", estimator.members)
+    for name in ("warm_start", "temperature_scaling"):
+        check_bool(name, getattr(estimator, name, False))
+    if not callable(estimator.verbose) and not is_whole(estimator.verbose):
+        check_bool("verbose", estimator.verbose)
+    network_dtype(estimator.dtype)
+    preparation, network = estimator.preparation, estimator.network
+    if not (preparation is None or _is_auto(preparation) or isinstance(preparation, Preparation)):
         raise ConfigurationError(
             "preparation must be 'auto', None or a Preparation such as TablePreparation(); got "
             f"{preparation!r:.100}."
         )
+    builds = callable(network) and not isinstance(network, type)
+    if not (network is None or builds or isinstance(network, Network)):
+        raise ConfigurationError(
+            "network must be a Network, or a function (features, outputs) that returns one; got "
+            f"{network!r:.100}."
+        )
+
+
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"
+
+
+def fixed_options(estimator: Any) -> dict[str, Any]:
+    """Return the options that cannot change once training has started."""
+    found = {name: getattr(estimator, name) for name in FIXED}
+    return {**found, "hidden_layers": layer_sizes(estimator.hidden_layers)}
+
+
+def check_unchanged(estimator: Any, before: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError if an option has changed that training cannot follow any more."""
+    for name, now in fixed_options(estimator).items():
+        old = before[name]
+        same = isinstance(old, PLAIN) and isinstance(now, PLAIN) and old == now
+        if not (same or old is now):
+            raise ConfigurationError(
+                f"{name} was {old!r:.80} when training started, and is now {now!r:.80}. "
+                "partial_fit and warm_start continue with the same networks: set it back, or fit "
+                "a new estimator, clone(estimator).fit(X, y)."
+            )

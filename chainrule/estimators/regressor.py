@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -9,102 +10,114 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from chainrule.checks import check_bool
 from chainrule.errors import ConfigurationError
-from chainrule.estimators import defaults
-from chainrule.estimators.base import Course, Given, NetworkEstimator, Unseen
+from chainrule.estimators.base import HeldOutPredictions, NetworkEstimator
 from chainrule.estimators.calibration import interval_half_width
-from chainrule.estimators.targets import Numbers, check_numbers
+from chainrule.estimators.targets import RegressionTargets, check_numbers
 from chainrule.parameter import Array
 
 
+@dataclass(eq=False, repr=False)
 class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
     """A regressor for tables: small networks, trained at once, that predict together.
 
-    It takes the place of another of scikit-learn's regressors, in pipelines, searches and
-    cross-validation. y holds one number a row, or several, (N, outputs).
+    It can replace any regressor of scikit-learn, in pipelines, searches and cross-validation. y
+    holds one number a row, or several, (N, outputs).
 
     Parameters
     ----------
     hidden_layers : int or sequence of int
         The sizes of the hidden layers; ``()`` is a linear model.
     activation : str
-        Behind each hidden layer: ``"relu"``, ``"tanh"``, ``"logistic"``, ``"gelu"``, ``"silu"``,
+        After each hidden layer: ``"relu"``, ``"tanh"``, ``"logistic"``, ``"gelu"``, ``"silu"``,
         ``"mish"``, ``"elu"``, ``"selu"`` or ``"leaky_relu"``.
     dropout : float
-        The probability of dropping behind each hidden layer, 0 <= dropout < 1.
+        The probability of dropping a unit after each hidden layer, 0 <= dropout < 1.
     batch_norm : bool or "auto"
         Whether there is a `BatchNorm` before each activation. "auto" is True from 50 rows on, and
-        False where learning begins with `partial_fit`, which may bring single rows.
+        False if training starts with `partial_fit`, which may bring single rows.
     optimizer : str or callable
         ``"adamw"``, ``"adam"``, ``"sgd"``, ``"momentum"``, ``"nesterov"``, ``"rmsprop"``,
         ``"nadam"``, ``"radam"``, ``"lion"``; or the class of an optimizer, or a function with its
         arguments, such as ``functools.partial(Adam, beta2=0.95)``.
-    learning_rate, weight_decay : float
-        The optimizer's. Of several members they are what the members' own are drawn around.
+    learning_rate : float
+        The optimizer's learning rate. With several members theirs are drawn around it.
+    weight_decay : float
+        The optimizer's weight decay. With several members theirs are drawn around it.
     loss : {"squared_error", "absolute_error", "huber"} or Loss
-        On targets of mean 0 and standard deviation 1; or a loss on numbers, such as
+        Computed on targets of mean 0 and standard deviation 1. Or a loss on numbers, such as
         ``Quantile(0.9)``.
     epochs : int
-        How often to go through the rows, at most. It is a plan and not a limit: reaching it warns
-        of nothing.
+        How often to go through the rows, at most. Reaching it is no failure to converge: there is
+        no warning.
     batch_size : int or "auto"
-        Rows in a step; "auto" is a 64th of the rows, from 32 up to 256.
+        Rows in a step; "auto" is a 64th of the rows, but from 32 to 256.
     early_stopping : bool or "auto"
-        Whether to hold rows out, keep each member's best epoch on them, and stop a member that gets
-        no better. "auto" does so from 50 rows on: with fewer, each is needed to learn from.
+        Whether to hold rows out, keep each member's best epoch on them, and stop a member that no
+        longer improves. "auto" does so from 50 rows on; with fewer, each is needed to learn from.
     validation_fraction : float
-        The share to hold out. Of several members each leaves out a part of its own, one of as many
-        as make about this share, so that no row is lost to learning. A single network leaves out
+        The share of the rows to hold out. With several members each leaves out a fold of its
+        own, of about this share, so that no row is lost to training; a single network leaves out
         one.
     patience : int
-        How many epochs without getting better to bear. (scikit-learn's MLP says n_iter_no_change;
-        what is counted here are epochs, as in `EarlyStopping`.)
+        How many epochs without an improvement to wait before stopping; scikit-learn's MLP calls it
+        n_iter_no_change.
     members : int
-        How many networks are trained at once and predict together. One is a single network.
+        How many networks are trained at once and predict together; 1 is a single network.
     preparation : "auto", Preparation or None
-        What turns rows into numbers for the network: "auto" is a `TablePreparation`, which takes
+        What turns rows into numbers for the network. "auto" is a `TablePreparation`, which takes
         data frames, categories and missing values, with ``n_bins=16`` from 4,000 rows on and
-        ``embed_from=50``: of a column with more categories than 50 each network learns a vector
-        for each. Or one of one's own, which is copied. With None rows go in as they are. A ready
-        network is given rows as they are, unless it has a preparation or one is given here.
+        ``embed_from=50``: for a column with more than 50 categories each network learns a vector
+        for each of them. Or a preparation of your own, which is copied. With None rows go in as
+        they are. With `network`, "auto" is that network's own preparation, if it has one.
     network : Network or callable, optional
-        A ready network, which is copied and never changed, or a function ``(features, outputs) ->
-        Network``. It is trained by `Trainer`; what would build one here (`hidden_layers`,
-        `activation`, `dropout`, `batch_norm`, `members`, `dtype`) does not count then.
+        A network of your own, which is copied and never changed, or a function ``(features,
+        outputs) -> Network``. It is trained by `Trainer`; `hidden_layers`, `activation`,
+        `dropout`, `batch_norm`, `members` and `dtype` then do not count. Whole numbers reach it as
+        whole numbers, so it may start with an `Embedding`.
     dtype : {"float32", "float64"}
-        What it learns in. Predictions are computed in float64 from what was learned, so that
+        The type to train in. Predictions are computed in float64 from what was learned, so that
         those for a row do not depend on the rows beside it.
     warm_start : bool
-        Whether `fit` goes on from where the last one ended, with the networks and the preparation
-        that there are. A changed learning rate or weight decay is followed.
+        Whether `fit` continues from the end of the last one, with the same networks and
+        preparation. A changed optimizer, learning rate or weight decay takes effect; options that
+        define the networks can no longer change.
     random_state : int, RandomState or None
-        The same whole number gives the same estimator, to the last bit.
+        The same whole number gives the same estimator, bit for bit.
     verbose : bool or callable
-        Whether to tell of every epoch, on standard error; or a function to tell it to, as
-        `Ensemble.fit` takes for on_epoch_end (a ready network prints lines in any case).
+        Whether to report every epoch on standard error; or a function ``(epoch, row)`` to call
+        instead, as `on_epoch_end` of `Ensemble.fit` (a network of your own prints in either case).
 
     Attributes
     ----------
     network_ : Ensemble or Network
-        What was learned, with its preparation. It can be saved as one file, which predicts rows as
-        they are with NumPy alone.
-    n_features_in_, feature_names_in_
-        How many columns there are, and their names where there are any.
+        What was learned, with its preparation. It can be saved as one file, which predicts raw rows
+        with NumPy alone.
+    n_features_in_ : int
+        The number of columns.
+    feature_names_in_ : ndarray of str
+        Their names, if X was a data frame.
     n_outputs_ : int
         How many numbers the network puts out.
     history_ : dict of str to ndarray, or History
-        What happened in each epoch: `Ensemble.history`, or that of the `Trainer`.
+        What was recorded in each epoch: `Ensemble.history`, or the `Trainer`'s.
     loss_curve_ : list of float
-        The loss of each epoch, on the rows that are learned from; a mean over members.
+        The training loss of each epoch, the mean over the members; `partial_fit` extends it.
     loss_ : float
-        Its value in the last epoch, or the kept one of a ready network.
+        The last of them, or that of the epoch that a network of your own kept.
     n_iter_ : int
-        How many epochs there were; `partial_fit` counts on.
+        The number of epochs.
     validation_scores_ : list of float or None
-        What early stopping went by in each epoch, greater being better: minus the loss on the
-        held-out rows, a mean over the members that learn. None where nothing was held out.
+        The score on held-out rows in each epoch, greater being better: minus the loss, the mean
+        over the members that still learn. None if nothing was held out.
     best_validation_score_ : float or None
         The largest of them.
+
+    Raises
+    ------
+    ConfigurationError
+        `fit` was called with an invalid option; as in scikit-learn the constructor checks nothing.
 
     Examples
     --------
@@ -117,184 +130,160 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
     True
     """
 
-    def __init__(
-        self,
-        hidden_layers: Any = defaults.HIDDEN_LAYERS,
-        *,
-        activation: str = defaults.ACTIVATION,
-        dropout: float = defaults.DROPOUT,
-        batch_norm: Any = "auto",
-        optimizer: Any = defaults.OPTIMIZER,
-        learning_rate: float = defaults.LEARNING_RATE,
-        weight_decay: float = defaults.WEIGHT_DECAY,
-        loss: Any = "squared_error",
-        epochs: int = defaults.EPOCHS,
-        batch_size: Any = "auto",
-        early_stopping: Any = "auto",
-        validation_fraction: float = defaults.VALIDATION_FRACTION,
-        patience: int = defaults.PATIENCE,
-        members: int = defaults.MEMBERS,
-        preparation: Any = "auto",
-        network: Any = None,
-        dtype: Any = "float32",
-        warm_start: bool = False,
-        random_state: Any = None,
-        verbose: Any = False,
-    ) -> None:
-        self.hidden_layers = hidden_layers
-        self.activation = activation
-        self.dropout = dropout
-        self.batch_norm = batch_norm
-        self.optimizer = optimizer
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.loss = loss
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.members = members
-        self.preparation = preparation
-        self.network = network
-        self.dtype = dtype
-        self.warm_start = warm_start
-        self.random_state = random_state
-        self.verbose = verbose
+    loss: Any = "squared_error"
 
-    # ------------------------------------------------------------ learning
+    # ------------------------------------------------------------ training
 
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None
     ) -> Self:
-        """Learn from rows, and return the estimator.
+        """Train on rows, and return the estimator.
 
         Parameters
         ----------
         X : data frame, array_like or sparse matrix, shape (N, features)
-            The rows. Missing values are welcome, infinity is not, and dates are refused: say what
-            matters in them. Sparse rows are made dense.
+            The rows. Missing values are allowed, infinity is not, and dates are refused: derive
+            numbers from them first. Sparse rows are made dense.
         y : array_like
             Numbers, (N,) or (N, outputs).
         sample_weight : array_like, shape (N,), optional
-            How much each row counts; one of weight 0 is left out.
+            How much each row counts; rows of weight 0 are left out.
         validation_data : tuple, optional
-            ``(X, y)`` or ``(X, y, sample_weight)`` to hold out in place of a share of these rows.
+            ``(X, y)`` or ``(X, y, sample_weight)`` to validate on, instead of a share of the rows.
 
         Raises
         ------
         InputError, ConfigurationError
-            Something given cannot be used; told before the first step. Both are ValueErrors.
+            The data or an option cannot be used. Raised before the first step;
+            both are ValueErrors.
         NotFiniteError
             Training met NaN or infinity.
         """
         return self._fit(X, y, sample_weight, validation_data)
 
-    @available_if(lambda estimator: estimator._can_go_on())
+    @available_if(lambda estimator: estimator._has_partial_fit())
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Learn from rows for one epoch, and return the estimator.
+        """Train for one more epoch on rows, and return the estimator.
 
-        The optimizer goes on where the last call left it. Nothing is held out, so nothing is
-        calibrated; `calibrate` does it when all is learned. What prepares the rows is measured on
-        those of the first call.
+        The optimizer continues where the last call left it. Changed options take effect, except
+        for those that define the networks, which are refused. Nothing is held out, so nothing is
+        calibrated; call `calibrate` when training has ended. The preparation is fitted to the rows
+        of the first call.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+
+        Raises
+        ------
+        InputError, ConfigurationError, NotFiniteError
+            As in `fit`.
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
     def calibrate(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Measure intervals on rows that were not trained on, and return the estimator.
 
-        With rows that had no part in training, not even in early stopping, `predict_interval`
-        promises its coverage exactly; see there.
+        With rows that had no part in training, not even in early stopping, the coverage that
+        `predict_interval` promises is exact; see there.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
         """
         check_is_fitted(self, "network_")
-        self._calibrate(self._unseen(self._checked(X, y, sample_weight, reset=False)))
+        self._calibrate(self._predict_held_out(self._validate(X, y, sample_weight, reset=False)))
         return self
 
     # ------------------------------------------------------------ predicting
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
-        """Return what is predicted for each row, in the shape of y.
+        """Return the prediction for each row, in the shape of y.
 
-        With ``return_std=True`` also the standard deviation between the members: how far they
-        disagree. It is no interval for y; `predict_interval` gives one.
+        Parameters
+        ----------
+        X : data frame, array_like or sparse matrix, shape (N, features)
+            The rows.
+        return_std : bool
+            Whether to return the standard deviation between the members, too: how far they
+            disagree. It is no interval for y; `predict_interval` returns one.
         """
-        if not return_std:
-            numbers = self._outputs(X)
-            return self._course.targets.decode(numbers)
-        numbers, spread = self._outputs_and_spread(X)
-        return self._course.targets.decode(numbers), self._course.targets.decode(spread)
+        if not check_bool("return_std", return_std):
+            outputs = self._outputs(X)
+            return self._state.targets.decode(outputs)
+        outputs, std = self._outputs_and_std(X)
+        return self._state.targets.decode(outputs), self._state.targets.decode(std)
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Array, Array]:
         """Return the ends of an interval for each row's y, each in the shape of `predict`.
 
         Conformal prediction, with absolute residuals on rows that were not learned from: see
-        `interval_half_width` for the formula and its sources. After `calibrate` with fresh rows y
-        lies within with a probability of at least `coverage`, whatever the data are like, as long
-        as the new rows come from where those did.
+        `interval_half_width` in `calibration` for the formula and its sources. After `calibrate`
+        with new rows, y lies in the interval with a probability of at least `coverage`, whatever
+        the distribution, as long as future rows are drawn like those.
 
-        After `fit` alone it is an approximation, by cross-validation: the residual of a row is that
-        of the members that left it out. They err more than all members together, but the rows also
-        decided when they stopped. Given `validation_data`, those rows decided which members count,
-        too: residuals are a little smaller there than on new rows.
+        After `fit` alone it is an approximation by cross-validation: a row's residual is that of
+        the members that left it out. Their errors are larger than those of all members together,
+        but the rows also decided when they stopped. With `validation_data`, those rows decided
+        which members predict, too, so residuals are slightly smaller than on new rows.
 
         Parameters
         ----------
-        X : data frame or array_like
+        X : data frame, array_like or sparse matrix, shape (N, features)
             The rows.
         coverage : float
-            In which share of the cases y shall lie within, 0 < coverage < 1; of several outputs,
+            The probability that y lies in the interval, 0 < coverage < 1; with several outputs, for
             each by itself.
+
+        Raises
+        ------
+        ConfigurationError
+            No rows were held out, or the coverage is out of range.
+        InputError
+            Too few rows were held out for this coverage.
         """
         width = self.interval_half_width(coverage)
         prediction = self._outputs(X)
-        decode = self._course.targets.decode
+        decode = self._state.targets.decode
         return decode(prediction - width), decode(prediction + width)
 
     def interval_half_width(self, coverage: float = 0.9) -> Array:
-        """Return how far `predict_interval` reaches to each side of a prediction, (outputs,)."""
+        """Return half the width of the intervals of `predict_interval`, (outputs,).
+
+        `coverage`, and the errors, are as there.
+        """
         check_is_fitted(self, "network_")
         if self._residuals is None:
             raise ConfigurationError(
-                "No rows were left out to measure intervals on: they were too few for "
+                "No rows were held out to measure intervals on: there were too few for "
                 "early_stopping='auto', or it is False, or partial_fit came last. Fit with "
                 "early_stopping=True or validation_data, or call calibrate(X, y) with rows that "
                 "were not trained on."
             )
         return interval_half_width(*self._residuals, coverage)
 
-    def _in_units(self, outputs: Array) -> Array:
-        """Return what is predicted, in the units of y."""
-        return self._course.targets.in_units(outputs)
-
     # ------------------------------------------------------------ the parts of _fit
 
     def _check_y(self, y: Any) -> Array:
         return check_numbers(y)
 
-    def _targets_of(
-        self, y: Array, classes: Any, course: Course | None, incremental: bool
-    ) -> Numbers:
-        if course is None:
-            return Numbers(y)
-        course.targets.encode(y)
-        return course.targets
+    def _make_targets(
+        self, y: Array, classes: Any, before: Any, incremental: bool
+    ) -> RegressionTargets:
+        if before is None:
+            return RegressionTargets(y)
+        before.encode(y)  # refuses another number of columns
+        return before
 
-    def _weigh(self, given: Given, targets: Numbers, incremental: bool) -> Array | None:
-        return given.weight
-
-    def _refuse_what_is_left(self, given: Given, targets: Numbers) -> None:
-        """Numbers may all be the same."""
-
-    def _strata(self, targets: Numbers, y: Array) -> None:
-        return None
-
-    def _note_targets(self, targets: Numbers) -> None:
+    def _set_target_attributes(self, targets: Any) -> None:
         self.network_.target_preparation = targets.scaler
 
-    def _calibrate(self, unseen: Unseen | None) -> None:
+    def _calibrate(self, held_out: HeldOutPredictions | None) -> None:
         """Keep how far predictions are from the truth on rows that were not learned from."""
         self._residuals = None
-        if unseen is not None:
-            predictions = np.einsum("k,kno->no", unseen.counts, unseen.outputs)
-            residuals = np.abs(unseen.y.reshape(len(predictions), -1) - predictions)
-            self._residuals = residuals, unseen.weight
+        if held_out is not None:
+            predictions = np.einsum("k,kno->no", held_out.member_weights, held_out.outputs)
+            residuals = np.abs(held_out.y.reshape(len(predictions), -1) - predictions)
+            self._residuals = residuals, held_out.weight

@@ -1,8 +1,7 @@
-"""What y is: one class out of several, several answers of yes or no, or numbers.
+"""The targets y: one class out of several, several labels, or numbers.
 
-Each kind turns the user's y into what a network is trained on (`encode`), and a network's outputs
-into what the user asked for (`decode`); says how many numbers a network has to put out (`outputs`),
-and how good outputs are (`score`), in scikit-learn's measure for the kind.
+Each kind encodes the user's y as what a network learns, and decodes a network's outputs as what
+the user asked for.
 """
 
 from __future__ import annotations
@@ -14,21 +13,66 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_array, column_or_1d
 
 from chainrule.errors import ConfigurationError, InputError
+from chainrule.layers.activations import tiny
 from chainrule.parameter import Array
 from chainrule.preparation import Standardizer
 from chainrule.preparation.standardizer import or_one
 
+
+class Targets:
+    """What all kinds share.
+
+    Attributes
+    ----------
+    output : {"softmax", "sigmoid", "linear"}
+        The output of a network that learns them.
+    n_outputs : int
+        How many numbers it has to put out.
+    """
+
+    output: str
+    n_outputs: int
+
+    def fit(self, y: Array, weight: Array | None) -> None:
+        """Measure the targets that are learned from."""
+
+    def encode(self, y: Array) -> Array:
+        """Return what the network learns, (N,) or (N, outputs); refuse an unsuitable y."""
+        raise NotImplementedError
+
+    def in_units(self, outputs: Array) -> Array:
+        """Return a network's outputs, (..., outputs), in the units of y."""
+        return outputs
+
+    def decode(self, outputs: Array) -> Array:
+        """Return the predictions for outputs (N, outputs) in the units of y."""
+        raise NotImplementedError
+
+    def score(self, encoded: Array, outputs: Array) -> float:
+        """Return scikit-learn's score of a network's outputs."""
+        raise NotImplementedError
+
+    def strata(self, y: Array) -> Array | None:
+        """Return the class of each row, by which to stratify, or None."""
+        return None
+
+    def check_remaining(self, y: Array) -> None:
+        """Refuse targets of which too few are left after rows of weight 0 were taken out."""
+
+
 # ---------------------------------------------------------------- classes
 
 
-class OneClass:
-    """One class out of several: y holds labels of any kind, the network puts out probabilities.
+class MulticlassTargets(Targets):
+    """One class out of several: y holds labels of any kind, the network returns probabilities.
 
     Attributes
     ----------
     classes : ndarray
         The labels, sorted.
     """
+
+    output = "softmax"
 
     def __init__(self, classes: Array) -> None:
         if len(classes) < 2:
@@ -37,61 +81,70 @@ class OneClass:
                 "least two."
             )
         self.classes = classes
-        self.outputs = len(classes)
-
-    def measure(self, y: Array, weight: Array | None) -> None:
-        """Classes have nothing to be measured."""
+        self.n_outputs = len(classes)
 
     def encode(self, y: Array) -> Array:
-        """Return the number of each label's class, (N,); refuse a label that is none."""
-        places = np.searchsorted(self.classes, y).clip(max=self.outputs - 1)
+        """Return the index of each label's class, (N,); refuse an unknown label."""
+        places = np.searchsorted(self.classes, y).clip(max=self.n_outputs - 1)
         unknown = self.classes[places] != y
         if unknown.any():
             raise InputError(
                 f"`y` has classes {np.unique(y[unknown])} that are not in `self.classes_`, "
-                f"{self.classes}. Name all of them when fitting begins, partial_fit(classes=...)."
+                f"{self.classes}. Name all of them on the first call, partial_fit(classes=...)."
             )
         return places
 
-    def decode(self, probabilities: Array) -> Array:
+    def in_units(self, outputs: Array) -> Array:
+        """Return the probability of every class, also for a network with a single output."""
+        if outputs.shape[-1] > 1:
+            return outputs
+        return np.concatenate([np.maximum(1 - outputs, tiny(outputs.dtype)), outputs], axis=-1)
+
+    def decode(self, outputs: Array) -> Array:
         """Return the most probable label of each row."""
-        return self.classes[probabilities.argmax(axis=1)]
+        return self.classes[outputs.argmax(axis=1)]
 
-    def score(self, encoded: Array, probabilities: Array) -> float:
-        """Return the share of rows whose most probable class is the true one."""
-        if probabilities.shape[1] == 1:  # a network that says yes or no
-            return float(((probabilities[:, 0] > 0.5) == encoded).mean())
-        return float((probabilities.argmax(axis=1) == encoded).mean())
+    def score(self, encoded: Array, outputs: Array) -> float:
+        """Return the accuracy."""
+        if outputs.shape[1] == 1:
+            return float(((outputs[:, 0] > 0.5) == encoded).mean())
+        return float((outputs.argmax(axis=1) == encoded).mean())
+
+    def strata(self, y: Array) -> Array:
+        return self.encode(y)
+
+    def check_remaining(self, y: Array) -> None:
+        if len(np.unique(y)) < 2:
+            raise InputError(
+                f"Only one class, {y[:1].tolist()[0]!r}, is left after rows of weight 0 are taken "
+                "out; a classifier needs at least two."
+            )
 
 
-class YesOrNo:
-    """Several answers of yes or no: y is a table of 0 and 1, one column for each label."""
+class MultilabelTargets(Targets):
+    """Several labels, each of which applies or not: y is a table of 0 and 1, one column each."""
 
-    def __init__(self, outputs: int) -> None:
-        self.classes = np.arange(outputs)
-        self.outputs = outputs
+    output = "sigmoid"
 
-    def measure(self, y: Array, weight: Array | None) -> None:
-        """Answers have nothing to be measured."""
+    def __init__(self, n_outputs: int) -> None:
+        self.classes = np.arange(n_outputs)
+        self.n_outputs = n_outputs
 
     def encode(self, y: Array) -> Array:
-        """Return the answers as numbers, (N, outputs)."""
-        if y.ndim != 2 or y.shape[1] != self.outputs:
+        """Return y as floats, (N, outputs)."""
+        if y.ndim != 2 or y.shape[1] != self.n_outputs:
             raise InputError(
-                f"y has the shape {y.shape}; before, it had {self.outputs} columns of 0 and 1."
+                f"y has the shape {y.shape}; before, it had {self.n_outputs} columns of 0 and 1."
             )
         return y.astype(np.float32)
 
-    def decode(self, probabilities: Array) -> Array:
-        """Return 1 where a label's probability is above one half, else 0."""
-        return (probabilities > 0.5).astype(np.intp)
+    def decode(self, outputs: Array) -> Array:
+        """Return 1 for labels with a probability above one half, else 0."""
+        return (outputs > 0.5).astype(np.intp)
 
-    def score(self, encoded: Array, probabilities: Array) -> float:
-        """Return the share of rows of which every answer is right."""
-        return float(((probabilities > 0.5) == (encoded > 0.5)).all(axis=1).mean())
-
-
-ClassTargets = OneClass | YesOrNo
+    def score(self, encoded: Array, outputs: Array) -> float:
+        """Return the subset accuracy: the share of rows in which every label is right."""
+        return float(((outputs > 0.5) == (encoded > 0.5)).all(axis=1).mean())
 
 
 def check_labels(y: Any) -> Array:
@@ -105,69 +158,76 @@ def check_labels(y: Any) -> Array:
     check_classification_targets(y)
     if type_of_target(y) == "multiclass-multioutput":
         raise InputError(
-            "y has several columns of classes. Several columns must be answers of yes or no, 0 "
-            "and 1; for several questions of more classes use sklearn.multioutput."
-            "MultiOutputClassifier."
+            "y has several columns of classes. Several columns must hold 0 and 1, one column for "
+            "each label; to learn several classes at once use "
+            "sklearn.multioutput.MultiOutputClassifier."
         )
     return y
 
 
-def class_targets(y: Array, classes: Any = None) -> ClassTargets:
-    """Return what kind of classes y holds; `classes` names them where y may not hold all."""
+def class_targets(y: Array, classes: Any = None) -> MulticlassTargets | MultilabelTargets:
+    """Return the kind of classes in y; `classes` names them if y may not hold all of them."""
     if type_of_target(y).startswith("multilabel"):
-        return YesOrNo(y.shape[1])
-    return OneClass(np.unique(y if classes is None else classes))
+        return MultilabelTargets(y.shape[1])
+    return MulticlassTargets(np.unique(y if classes is None else classes))
 
 
 # ---------------------------------------------------------------- numbers
 
 
-class Numbers:
-    """One or several numbers a row; the network is trained on them standardised.
+class RegressionTargets(Targets):
+    """One or several numbers a row; the network learns them standardized.
 
     Attributes
     ----------
     one_column : bool
-        Whether y is (N,), and predictions too.
+        Whether y is (N,), and predictions likewise.
     scaler : Standardizer or None
-        What they are standardised with, measured on the rows that are learned from.
+        What standardizes them, measured on the rows that are learned from.
     """
+
+    output = "linear"
 
     def __init__(self, y: Array) -> None:
         self.one_column = y.ndim == 1
-        self.outputs = 1 if y.ndim == 1 else y.shape[1]
+        self.n_outputs = 1 if y.ndim == 1 else y.shape[1]
         self.scaler: Standardizer | None = None
 
-    def measure(self, y: Array, weight: Array | None) -> None:
-        """Standardise by these rows from now on; a row of weight two counts as if given twice."""
-        self.scaler = weighted_standardizer(y.reshape(len(y), -1), weight)
+    def fit(self, y: Array, weight: Array | None) -> None:
+        """Standardize by these rows from now on; a row of weight 2 counts as if given twice."""
+        y = y.reshape(len(y), -1)
+        if weight is None:
+            self.scaler = Standardizer().fit(y)
+            return
+        mean = np.average(y, axis=0, weights=weight)
+        std = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weight))
+        self.scaler = Standardizer(mean, or_one(std, mean, np.ptp(y, axis=0)))
 
     def encode(self, y: Array) -> Array:
-        """Return what is trained on, (N, outputs)."""
-        if y.reshape(len(y), -1).shape[1] != self.outputs:
-            raise InputError(f"y has the shape {y.shape}; before, it had {self.outputs} column(s).")
-        y = y.reshape(len(y), -1)
-        return y if self.scaler is None else self.scaler.transform(y)
+        """Return standardized numbers, (N, outputs)."""
+        columns = y.reshape(len(y), -1)
+        if columns.shape[1] != self.n_outputs:
+            raise InputError(
+                f"y has the shape {y.shape}; before, it had {self.n_outputs} column(s)."
+            )
+        return columns if self.scaler is None else self.scaler.transform(columns)
 
-    def in_units(self, predictions: Array) -> Array:
-        """Return what a network puts out, (..., outputs), in the units of y."""
+    def in_units(self, outputs: Array) -> Array:
         if self.scaler is None:
-            return predictions
-        return predictions * self.scaler.std + self.scaler.mean
+            return outputs
+        return outputs * self.scaler.std + self.scaler.mean
 
-    def decode(self, predictions: Array) -> Array:
-        """Return numbers (N, outputs) in the shape of y: what came in as (N,) leaves so."""
-        return predictions[:, 0] if self.one_column else predictions
+    def decode(self, outputs: Array) -> Array:
+        """Return numbers (N, outputs) in the shape of y."""
+        return outputs[:, 0] if self.one_column else outputs
 
-    def score(self, encoded: Array, predictions: Array) -> float:
-        """Return R², the mean over the outputs; of a constant output 1 if it is met, else 0."""
-        left = ((encoded - predictions) ** 2).sum(axis=0, dtype=np.float64)
-        whole = ((encoded - encoded.mean(axis=0)) ** 2).sum(axis=0, dtype=np.float64)
-        constant = whole == 0
-        of_constant = np.where(left == 0, 1.0, 0.0)
-        return float(
-            np.where(constant, of_constant, 1 - left / np.where(constant, 1, whole)).mean()
-        )
+    def score(self, encoded: Array, outputs: Array) -> float:
+        """Return R², the mean over the outputs; for a constant one 1 if it is met, else 0."""
+        residual = ((encoded - outputs) ** 2).sum(axis=0, dtype=np.float64)
+        total = ((encoded - encoded.mean(axis=0)) ** 2).sum(axis=0, dtype=np.float64)
+        constant = total == 0
+        r2 = 1 - residual / np.where(constant, 1, total)
+        return float(np.where(constant, residual == 0, r2).mean())
 
 
 def check_numbers(y: Any) -> Array:
@@ -178,12 +238,3 @@ def check_numbers(y: Any) -> Array:
     if y.ndim not in (1, 2):
         raise InputError(f"y must be (N,) or (N, outputs), got the shape {y.shape}.")
     return y.astype(np.float64)
-
-
-def weighted_standardizer(y: Array, weight: Array | None) -> Standardizer:
-    """Return the standardizer of rows that count by their weights: two is the row given twice."""
-    if weight is None:
-        return Standardizer().fit(y)
-    mean = np.average(y, axis=0, weights=weight)
-    std = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weight))
-    return Standardizer(mean, or_one(std, mean, np.ptp(y, axis=0)))

@@ -352,7 +352,7 @@ def test_the_type_of_the_rows_changes_nothing(kind, dtype, digits):
     wide = kind(**options, dtype=dtype).fit(X, y)
     narrow = kind(**options, dtype=dtype).fit(X.astype(np.float32), y)
     np.testing.assert_array_equal(wide.predict(X), narrow.predict(X.astype(np.float32)))
-    assert wide._course.learner.ensemble.network.dtype == dtype
+    assert wide._state.model.ensemble.network.dtype == dtype
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -220,5 +220,5 @@ def test_a_function_that_builds_something_else_is_told(iris):
         NetworkClassifier(network=lambda features, outputs: "net").fit(*iris)
     with pytest.raises(ValueError, match="function \\(features, outputs\\)"):
         NetworkClassifier(network="net").fit(*iris)
-    with pytest.raises(ValueError, match="puts out 2 numbers for a row, and there are 3 classes"):
+    with pytest.raises(ValueError, match="returns 2 numbers for a row, and there are 3 classes"):
         NetworkClassifier(network=Network([4, 2])).fit(*iris)

@@ -20,7 +20,7 @@ NONSENSE = [
     ("hidden_layers", -3, "hidden_layers must be a whole number"),
     ("activation", "step", "activation must be one of 'relu'"),
     ("dropout", 1.0, "dropout must be a number with 0 <= dropout < 1"),
-    ("batch_norm", "yes", "batch_norm must be True or False"),
+    ("batch_norm", "yes", "batch_norm must be True, False or 'auto'"),
     ("optimizer", "lbfgs", "optimizer must be one of 'adam'"),
     ("optimizer", Adam(0.1), "or the class of one, such as Adam"),
     ("learning_rate", 0, "learning_rate must be a number with 0 < learning_rate"),
@@ -131,7 +131,7 @@ def test_losses_of_ones_own():
     p, q = focal.fit(X, Y).predict_proba(X), plain.fit(X, Y).predict_proba(X)
     assert not np.allclose(p, q)
     assert focal.score(X, Y) > 0.9
-    with pytest.raises(ConfigurationError, match="loss must be one on probabilities"):
+    with pytest.raises(ConfigurationError, match="loss must take probabilities"):
         NetworkClassifier(loss=Hinge()).fit(X, Y)
     shares = [
         (
@@ -219,7 +219,7 @@ def test_batch_norm_is_decided_by_the_rows():
     assert (has_it(few), has_it(many), has_it(in_parts)) == (False, True, False)
     assert has_it(NetworkClassifier(**QUICK, batch_norm=True).fit(X[::4], Y[::4]))
     assert not has_it(NetworkClassifier(**QUICK, batch_norm=False).fit(X, Y))
-    with pytest.raises(ConfigurationError, match="batch_norm must be True or False or 'auto'"):
+    with pytest.raises(ConfigurationError, match="batch_norm must be True, False or 'auto'"):
         NetworkClassifier(batch_norm="yes").fit(X, Y)
 
 

@@ -7,14 +7,14 @@ pytest.importorskip("sklearn")
 
 from chainrule import Network
 from chainrule.estimators import NetworkClassifier, NetworkRegressor
-from chainrule.estimators.rows import folds_of
+from chainrule.estimators.splitting import member_folds
 
 RNG = np.random.default_rng
 
 
 def test_several_members_leave_out_every_row_once():
     labels = np.repeat([0, 1, 2], [40, 40, 8])
-    folds = folds_of(labels, labels, 0.25, 8, RNG(0))
+    folds = member_folds(labels, labels, 0.25, 8, RNG(0))
     assert len(folds) == 4
     left_out = np.concatenate([held_out for _, held_out in folds])
     np.testing.assert_array_equal(np.sort(left_out), np.arange(88))
@@ -25,21 +25,21 @@ def test_several_members_leave_out_every_row_once():
 
 def test_one_member_leaves_out_one_share():
     labels = np.repeat([0, 1], [60, 20])
-    [(learning, held_out)] = folds_of(labels, labels, 0.2, 1, RNG(0))
+    [(learning, held_out)] = member_folds(labels, labels, 0.2, 1, RNG(0))
     assert len(learning) + len(held_out) == 80
     np.testing.assert_array_equal(np.bincount(labels[held_out]), [12, 4])
 
 
 @pytest.mark.parametrize(("share", "parts"), [(0.125, 8), (0.1, 10), (0.9, 2), (0.001, 30)])
 def test_the_share_says_how_many_parts_there_are(share, parts):
-    folds = folds_of(np.arange(60.0), None, share, 3, RNG(0))
+    folds = member_folds(np.arange(60.0), None, share, 3, RNG(0))
     assert len(folds) == parts
     assert all(len(held_out) >= 2 for _, held_out in folds)
 
 
 def test_too_few_rows_leave_nothing_out():
-    assert folds_of(np.arange(3.0), None, 0.5, 4, RNG(0)) is None
-    assert folds_of(np.arange(1.0), None, 0.5, 1, RNG(0)) is None
+    assert member_folds(np.arange(3.0), None, 0.5, 4, RNG(0)) is None
+    assert member_folds(np.arange(1.0), None, 0.5, 1, RNG(0)) is None
 
 
 def test_who_left_a_row_out_does_not_know_it():

@@ -1,0 +1,170 @@
+"""EnsembleModel: networks built from an estimator's options; one of them is an ensemble of one."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from chainrule.ensemble import Ensemble
+from chainrule.ensemble.folds import Fold
+from chainrule.estimators import defaults, options
+from chainrule.estimators.model import TrainingResult
+from chainrule.estimators.samples import LabeledRows
+from chainrule.loss_functions import Loss
+from chainrule.module import named_generators
+from chainrule.network import Network
+from chainrule.parameter import Array
+from chainrule.training import StopOnInterrupt
+
+
+class EnsembleModel:
+    """An `Ensemble`, whose members' learning rates and weight decays follow the estimator's."""
+
+    def __init__(
+        self,
+        estimator: Any,
+        features: int,
+        targets: Any,
+        rng: np.random.Generator,
+        *,
+        batch_norm: bool,
+        categories: tuple[int, ...],
+    ) -> None:
+        self.loss = options.make_loss(estimator.loss, targets.output)
+        self.rates = estimator.learning_rate, estimator.weight_decay
+        self.ensemble = Ensemble(
+            [features, *options.layer_sizes(estimator.hidden_layers), targets.n_outputs],
+            defaults.draw_members(estimator, rng),
+            activation=options.ACTIVATIONS[estimator.activation],
+            batch_norm=batch_norm,
+            output=targets.output,
+            categories=categories,
+            embedding_dim=defaults.EMBEDDING_DIM,
+            seed=rng,
+            dtype=estimator.dtype,
+        )
+        self.drawn = self.ensemble.members
+
+    def first_network(self) -> tuple[Network, Loss]:
+        """Return the first member before training, and its loss."""
+        network = self.ensemble.networks()[0]
+        if getattr(self.loss, "from_logits", False):  # an ensemble learns without its last layer
+            network = Network(network.layers[:-1], dtype=network.dtype)
+        # Apart from the others a member draws new dropout masks: the same for the same seed.
+        rng = np.random.default_rng(self.ensemble.members[0].seed)
+        for generator in named_generators(network).values():
+            generator.bit_generator.state = rng.spawn(1)[0].bit_generator.state
+        return network, self.loss
+
+    def train(
+        self,
+        estimator: Any,
+        rows: LabeledRows,
+        held_out: LabeledRows | list[Fold] | None,
+        incremental: bool,
+    ) -> TrainingResult:
+        """Train and return what happened; see `Model`."""
+        arguments: dict[str, Any] = {
+            "batch_size": options.batch_size(estimator, len(rows.y)),
+            "loss": self.loss,
+            "sample_weight": rows.sample_weight,
+            "optimizer": options.optimizer_factory(estimator.optimizer),
+        }
+        self._set_rates(estimator.learning_rate, estimator.weight_decay)
+        ensemble, reporter = self.ensemble, Reporter(estimator.verbose, estimator.epochs)
+        if incremental:
+            history = ensemble.partial_fit(rows.X, rows.y, **arguments).history
+            losses = [mean_of_running(history["loss"][-1])]
+            reporter(len(history["loss"]) - 1, {"loss": history["loss"][-1]})
+        else:
+            validation = held_out if isinstance(held_out, LabeledRows) else None
+            with reporter.stopping_on_interrupt():
+                history = ensemble.fit(
+                    rows.X,
+                    rows.y,
+                    epochs=estimator.epochs,
+                    validation_data=None if validation is None else validation.as_tuple(),
+                    cv=None if validation is not None else held_out,
+                    patience=None if held_out is None else options.patience(estimator),
+                    on_epoch_end=reporter,
+                    **arguments,
+                ).history
+            losses = [mean_of_running(row) for row in history["loss"]]
+        scores = None
+        if "val_loss" in history:
+            scores = [-mean_of_running(row) for row in history["val_loss"]]
+        return TrainingResult(
+            *(history, losses, scores, len(losses) - 1),
+            *(reporter.interrupted, ensemble.out_of_fold),
+        )
+
+    def _set_rates(self, learning_rate: float, weight_decay: float) -> None:
+        """Let the members' rates follow the estimator's, around which they were drawn."""
+        faster, decay = learning_rate / self.rates[0], self.rates[1]
+        self.ensemble.members = tuple(
+            dataclasses.replace(
+                member,
+                learning_rate=member.learning_rate * faster,
+                weight_decay=member.weight_decay * (weight_decay / decay)
+                if decay
+                else weight_decay,
+            )
+            for member in self.drawn
+        )
+
+    def predictor(self) -> Ensemble:
+        """Return a copy of what was learned, which predicts in float64."""
+        return self.ensemble.astype("float64")
+
+
+class Reporter:
+    """Reports each epoch, as `Trainer` does, and ends training on Ctrl-C.
+
+    Parameters
+    ----------
+    verbose : bool, or callable
+        Whether to write to standard error; or a function (epoch, row) to call instead.
+    epochs : int
+        How many epochs there will be.
+    """
+
+    def __init__(self, verbose: Any, epochs: int) -> None:
+        self.verbose, self.epochs = verbose, epochs
+        self.interrupted = False
+
+    def __call__(self, epoch: int, row: Mapping[str, Array]) -> bool:
+        if callable(self.verbose):
+            self.verbose(epoch, row)
+        elif self.verbose:
+            numbers = "  ".join(f"{name} {mean_of_running(of):.4f}" for name, of in row.items())
+            running = int(np.isfinite(row["loss"]).sum())
+            members = "" if len(row["loss"]) == 1 else f"  {running} members"
+            print(f"epoch {epoch + 1}/{self.epochs}  {numbers}{members}", file=sys.stderr)
+        return self.interrupted
+
+    def stop(self, reason: str) -> None:
+        """Let the present epoch be the last."""
+        self.interrupted = True
+
+    @contextlib.contextmanager
+    def stopping_on_interrupt(self) -> Iterator[None]:
+        """Let Ctrl-C stop training after the epoch, for the length of a `with` block."""
+        handler = StopOnInterrupt()
+        run: Any = self  # all that is asked of it is `stop`
+        handler.on_fit_begin(run)
+        try:
+            yield
+        finally:
+            handler.on_fit_end(run)
+
+
+def mean_of_running(row: Array) -> float:
+    """Return the mean over the members that still learn; for the others there is NaN."""
+    running = row[~np.isnan(row)]
+    return float(running.mean()) if len(running) else math.nan

@@ -18,7 +18,7 @@ from chainrule.checks import (
     is_whole,
     network_dtype,
 )
-from chainrule.ensemble.training import OptimizerFactory
+from chainrule.ensemble.optimizer import OptimizerFactory
 from chainrule.errors import ConfigurationError
 from chainrule.estimators import defaults
 from chainrule.loss_functions import Loss

@@ -38,9 +38,9 @@ ROOM = Room(
         ),
         Fault(
             "class weights forgotten in the mean",
-            "chainrule.CategoricalCrossEntropy.target_weights",
-            "y_true @ weight_of_classes(self.class_weight, y_true.shape[1])",
-            "np.ones(len(y_true))",
+            "chainrule.Loss._weights",
+            "weight @ (true @ weight_of_classes(self.class_weight, true.shape[1]))",
+            "weight.sum()",
         ),
         Fault(
             "forgotten epsilon: log of 0",

@@ -33,25 +33,25 @@ ROOM = Room(
         Fault(
             "epsilon inside the root",
             "chainrule.AdaGrad.update_rule",
-            "np.sqrt(s) + self.epsilon",
-            "np.sqrt(s + self.epsilon)",
+            "np.sqrt(v) + self.epsilon",
+            "np.sqrt(v + self.epsilon)",
         ),
         Fault(
             "sum for mean of squares",
             "chainrule.RMSprop.update_rule",
-            "s *= self.rho",
+            "v *= self.rho",
             "pass",
         ),
         Fault(
             "bias of the first moment not corrected",
             "chainrule.Adam.update_rule",
-            "root / (1 - self.beta1 ** self.steps)",
-            "root",
+            "c / (1 - self.beta1 ** self.steps)",
+            "c",
         ),
         Fault(
             "epsilon not corrected",
             "chainrule.Adam.update_rule",
-            "root * self.epsilon",
+            "c * self.epsilon",
             "self.epsilon",
         ),
         Fault(
@@ -68,7 +68,7 @@ ROOM = Room(
         ),
         Fault(
             "warm-up of other length",
-            "chainrule.RAdam.trust",
+            "chainrule.RAdam.rectification",
             "length <= 5",
             "length <= 4",
         ),

@@ -118,6 +118,7 @@ def test_nesterov_by_hand():
 
 def test_adagrad_by_hand():
     assert one_weight(AdaGrad(0.1), [3.0, 4.0]) == pytest.approx([0.9, 0.9 - 0.1 * 4 / 5])
+    assert one_weight(AdaGrad(0.1, epsilon=1.0), [3.0]) == pytest.approx([1 - 0.1 * 3 / (3 + 1)])
 
 
 def test_rmsprop_by_hand():
@@ -145,6 +146,14 @@ def test_nadam_by_hand():
     assert one_weight(optimizer, [1.0]) == pytest.approx([1 - 0.1 * mean])
 
 
+def test_nadams_momentum_grows_from_step_to_step():
+    # μ = 0.5 (1 - 0.5 · 0.96^(0.5 t)); m = 0.5, s = 0.5
+    now, after = (0.5 * (1 - 0.5 * 0.96 ** (0.5 * t)) for t in (1, 2))
+    mean = (after / (1 - now * after)) * 0.5 + ((1 - now) / (1 - now)) * 1.0
+    optimizer = NAdam(0.1, beta1=0.5, beta2=0.5, momentum_decay=0.5)
+    assert one_weight(optimizer, [1.0]) == pytest.approx([1 - 0.1 * mean])
+
+
 def test_radam_waits_and_then_divides():
     # with β₂ = 0.9, ρ_∞ = 19; ρ_5 = 4.58 and ρ_6 = 5.39
     optimizer = RAdam(0.1, beta1=0.0, beta2=0.9)
@@ -156,15 +165,16 @@ def test_radam_waits_and_then_divides():
 
 
 def test_lion_by_hand():
-    # signs of 0.5 · 0 + 0.5 · 2, then of 0.5 · 1.5 - 0.5 · 1 with m = 0.25 · 0 + 0.75 · 2
-    places = one_weight(Lion(0.1, beta1=0.5, beta2=0.25), [2.0, -1.0, -4.0])
+    # signs of 0.5 · 0 + 0.5 · 2, then of 0.5 · 1.5 - 0.5 · 1 with m = 0.25 · 0 + 0.75 · 2, then of
+    # 0.5 · 0.2 - 0.5 · 0.375 with m = 0.25 · 1.5 - 0.75 · 1
+    places = one_weight(Lion(0.1, beta1=0.5, beta2=0.25), [2.0, -1.0, 0.2])
     assert places == pytest.approx([0.9, 0.8, 0.9])
     assert one_weight(Lion(0.1, weight_decay=0.5), [3.0], 2.0) == pytest.approx([2 - 0.1 - 0.1])
 
 
 def test_weight_decay_is_a_gradient_except_under_adamw():
     assert one_weight(SGD(0.1, weight_decay=0.5), [0.0], 2.0) == pytest.approx([1.9])
-    assert one_weight(AdamW(0.1, weight_decay=0.5), [0.0], 2.0) == pytest.approx([1.9])
+    assert one_weight(AdamW(0.1, weight_decay=0.2), [0.0], 2.0) == pytest.approx([1.96])
     assert one_weight(Adam(0.1, weight_decay=0.5), [0.0], 2.0) == pytest.approx([1.9], abs=1e-6)
     assert one_weight(Adam(0.1, weight_decay=0.1), [0.0], 2.0) == pytest.approx([1.9], abs=1e-6)
 

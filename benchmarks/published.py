@@ -1,7 +1,7 @@
 """Published results, reproduced: networks whose test accuracy others have published.
 
     python benchmarks/published.py --network mlp --validate     # how the settings were chosen
-    python benchmarks/published.py --network mlp --seeds 0 1 2  # the figures of docs/results.md
+    python benchmarks/published.py --network mlp --seeds 0 1 2  # the figures of docs/results
 
 `--validate` trains on 54,000 images and measures on the other 6,000 of the training set; all
 settings were chosen that way. Without it a network trains on all 60,000 and is measured once,

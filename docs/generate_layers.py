@@ -33,7 +33,7 @@ holds this page to them. {count} classes.
   by `{parity}`; a class counts where a test calls it itself, or a network of it alone. A dash:
   there is no such test, in most cases because PyTorch has no such thing.
 - **ONNX's node cases**: how many of the operator's published cases this class passes; the others
-  ask for something it has no word for, or for what another class does. [results.md](results.md)
+  ask for something it has no word for, or for what another class does. [ONNX](results/onnx.md)
   has the whole table with reasons. *In part* means: equal in the outputs that it gives.
 """
 

@@ -14,6 +14,6 @@ the adapter says why.
     cases.py       a case, read out of ONNX's protocol buffers
     outcome.py     one case put to its adapter: passed, in part, not expressible or failed
     adapters/      one function an operator, one file a family
-    report.py      the table, the file of results, the section in docs/results.md
+    report.py      the table, the file of results, the page docs/results/onnx.md
     __main__.py    python -m benchmarks.onnx_conformance
 """

@@ -1,4 +1,4 @@
-"""The results: as a table for the eye, as a file for programs, as a section of docs/results.md."""
+"""The results: as a table for the eye, as a file for programs, as a page, docs/results/onnx.md."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from benchmarks.onnx_conformance.outcome import OUTCOMES, Counterpart, Result
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "docs" / "onnx_conformance.json"
-PAGE = ROOT / "docs" / "results.md"
+PAGE = ROOT / "docs" / "results" / "onnx.md"
 COMMAND = "python -m benchmarks.onnx_conformance --write"
-BEGIN, END = f"<!-- begin: {COMMAND} -->", f"<!-- end: {COMMAND} -->"
 
 
 @dataclass(frozen=True)
@@ -101,15 +100,15 @@ def reasons(results: Sequence[Result]) -> str:
     return "; ".join(f"{note} ({count})" for note, count in ordered).replace("|", "\\|")
 
 
-def section(report: Report) -> str:
-    """Return the whole section of docs/results.md."""
-    return f"""## ONNX's node cases
+def page(report: Report) -> str:
+    """Return the whole page."""
+    return f"""# ONNX's node cases
 
 The package onnx publishes test cases that nobody here wrote: a node (one operator with its
 attributes), inputs, and the outputs that must come out. For every operator that has a
 counterpart here, each of its cases is said in chainrule (the module, its arguments and weights),
 run, and compared at ONNX's own tolerances (relative 1e-3, absolute 1e-7, shape and type equal).
-`{COMMAND}` does it and writes this section; onnx {report.onnx}.
+`{COMMAND}` does it and writes this page; onnx {report.onnx}.
 
 - {report.total} cases there are in all.
 - {report.expanded} of them are *expanded*: a computation again, as a graph of several simpler
@@ -127,17 +126,7 @@ run, and compared at ONNX's own tolerances (relative 1e-3, absolute 1e-7, shape 
 """
 
 
-def with_section(page: str, text: str) -> str:
-    """Return the page with this section in place of the earlier one, or at its end."""
-    block = f"{BEGIN}\n{text.strip()}\n{END}\n"
-    if BEGIN not in page:
-        return f"{page.rstrip()}\n\n{block}"
-    before, rest = page.split(BEGIN)
-    return before + block + rest.split(END)[1].lstrip("\n")
-
-
 def write(report: Report) -> None:
-    """Write the file of results and the section."""
+    """Write the file of results and the page."""
     RESULTS.write_text(to_json(report), encoding="utf-8")
-    page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else "# Results\n"
-    PAGE.write_text(with_section(page, section(report)), encoding="utf-8")
+    PAGE.write_text(page(report), encoding="utf-8")

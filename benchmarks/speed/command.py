@@ -34,7 +34,7 @@ def main(given: Sequence[str] | None = None) -> None:
     if options.docs:
         (DOCS / "speed.json").write_text(as_text(rows, growths, sides), "utf-8")
         report.plot(rows, growths, DOCS / "speed.png")
-        results = DOCS / "results.md"
+        results = DOCS / "results" / "speed.md"
         results.write_text(replaced(results.read_text("utf-8"), text), "utf-8")
 
 
@@ -79,7 +79,7 @@ def replaced(page: str, text: str) -> str:
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise SystemExit(f"docs/results.md needs the lines {BEGIN.strip()} and {END}.")
+        raise SystemExit(f"docs/results/speed.md needs the lines {BEGIN.strip()} and {END}.")
     return f"{before}{begin}\n{text}\n\n{end}{after}"
 
 
@@ -102,7 +102,7 @@ def arguments(given: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw them here")
     parser.add_argument(
-        "--docs", action="store_true", help="write docs/results.md, docs/speed.json and .png"
+        "--docs", action="store_true", help="write docs/results/speed.md, docs/speed.json and .png"
     )
     chosen = parser.parse_args(given)
     if chosen.rounds < 1:

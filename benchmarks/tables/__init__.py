@@ -11,7 +11,7 @@ records.py      the results file: one line for each table, split and method
 worker.py       one fit in a process of its own, measured
 run.py          what is still to be run, in which order
 standing.py     ranks, normalised scores, differences
-report.py       the tables for docs/results.md
+report.py       the tables for docs/results/tables.md
 command.py      the command line
 
 How to repeat it, from a checkout, in an environment of its own:

@@ -50,7 +50,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     act.set_defaults(act=status)
     _selection(act)
 
-    act = acts.add_parser("report", help="print the tables for docs/results.md")
+    act = acts.add_parser("report", help="print the tables for docs/results/tables.md")
     act.set_defaults(act=tell)
     act.add_argument("--against", default="", help="the method that the others are compared with")
     act.add_argument("--methods", nargs="+", default=["*"], metavar="PATTERN")

@@ -1,4 +1,4 @@
-"""The comparison as Markdown, for docs/results.md, and as a few bytes a record, for docs/."""
+"""The comparison as Markdown (docs/results/tables.md), and as a few bytes a record."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Every default of the estimators, and how the members of an ensemble differ.
 
 They were chosen on one half of the tables in `benchmarks/tables`, which is used for nothing else;
-docs/results.md says what was tried.
+docs/results/tables.md says what was tried.
 """
 
 from __future__ import annotations

@@ -862,6 +862,24 @@ def test_options_that_make_no_sense(build, message):
         build()
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (CategoricalCrossEntropy, "from_logits"),
+        (CategoricalFocalCrossEntropy, "from_logits"),
+        (KLDivergence, "from_logits"),
+        (BinaryCrossEntropy, "from_logits"),
+        (BinaryFocalCrossEntropy, "from_logits"),
+        (Poisson, "log_input"),
+    ],
+)
+@pytest.mark.parametrize("value", ["no", 0, None])
+def test_options_that_are_true_or_false(kind, name, value):
+    with pytest.raises(ConfigurationError, match=f"{name} must be True or False, got"):
+        kind(**{name: value})
+    assert getattr(kind(**{name: np.True_}), name) is True
+
+
 @pytest.mark.parametrize("delta", [0, -1, np.nan, np.inf, "1", None, True])
 def test_huber_needs_a_positive_delta(delta):
     with pytest.raises(ConfigurationError, match="delta must be a number with 0 < delta, got"):
@@ -904,7 +922,7 @@ def test_truth_and_predictions_that_are_swapped():
     rows = np.array([[0, 1, 0], [0, 0, 1]])
     with pytest.raises(InputError, match=r"swapped. The targets come first"):
         CategoricalCrossEntropy().forward(p, rows)
-    with pytest.raises(InputError, match=r"\(2,\), and y_true \(N, classes\): the targets come"):
+    with pytest.raises(InputError, match=r"got the shape \(2,\)\. The targets come first"):
         CategoricalCrossEntropy().forward(p, [1, 2])
     with pytest.raises(InputError, match=r"swapped. The targets come first"):
         BinaryCrossEntropy().value_and_gradient(p[0], rows[0])

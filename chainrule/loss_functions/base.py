@@ -13,13 +13,7 @@ from chainrule.checks import all_finite
 from chainrule.checks.habits import LOSS_ATTRIBUTES, GivesAdvice
 from chainrule.errors import InputError
 from chainrule.loss_functions.class_weight import ClassWeight, weight_of_classes
-from chainrule.loss_functions.inputs import (
-    check_predictions,
-    check_targets,
-    prediction_array,
-    same_rows,
-    weight_of_rows,
-)
+from chainrule.loss_functions.inputs import same_rows, weight_of_rows
 from chainrule.parameter import Array
 
 Weights = float | Array
@@ -102,7 +96,7 @@ class Loss(GivesAdvice):
         """
         true, pred, share = self._validate(y_true, y_pred, sample_weight)
         with np.errstate(all="ignore"):
-            gradient = _gradient_of_mean(self.gradients(true, pred), share)
+            gradient = self._gradient_of_mean(self.gradients(true, pred), share)
         return gradient if pred is y_pred else gradient.reshape(np.shape(y_pred))
 
     def value_and_gradient(
@@ -112,8 +106,8 @@ class Loss(GivesAdvice):
         true, pred, share = self._validate(y_true, y_pred, sample_weight)
         with np.errstate(all="ignore"):
             losses, gradients = self.losses_and_gradients(true, pred)
-            gradient = _gradient_of_mean(gradients, share)
-            return _mean(losses, share), gradient.reshape(np.shape(y_pred))
+            value, gradient = _mean(losses, share), self._gradient_of_mean(gradients, share)
+        return value, gradient if pred is y_pred else gradient.reshape(np.shape(y_pred))
 
     # ------------------------------------------------------------ what a subclass writes
 
@@ -133,9 +127,7 @@ class Loss(GivesAdvice):
         """Check both arrays and return them as (N, outputs), in the predictions' type."""
         if are_rows(y_true, y_pred) and all_finite(y_true) and all_finite(y_pred):
             return y_true, y_pred  # as most calls give them: there is nothing to convert
-        true, pred = check_targets(y_true), prediction_array(y_pred)
-        check_predictions(pred)
-        return same_rows(true, pred)
+        return same_rows(y_true, y_pred)
 
     # ------------------------------------------------------------ weights
 
@@ -177,6 +169,12 @@ class Loss(GivesAdvice):
             raise InputError("All weights of this batch are 0; at least one row has to count.")
         return true, pred, weight / total
 
+    def _gradient_of_mean(self, gradients: Any, share: Weights) -> Any:
+        """Return the gradient of the mean: each row's own, times its share."""
+        if isinstance(share, float):
+            return gradients * share
+        return gradients * share[:, np.newaxis].astype(gradients.dtype)
+
     def __repr__(self) -> str:
         options = inspect.signature(type(self)).parameters
         shown = ((name, getattr(self, name), option) for name, option in options.items())
@@ -189,13 +187,6 @@ def _mean(losses: Array, share: Weights) -> float:
     if isinstance(share, float):
         return float(np.add.reduce(losses, dtype=np.float64)) * share
     return float(share @ losses)
-
-
-def _gradient_of_mean(gradients: Array, share: Weights) -> Array:
-    """Return the gradient of the mean: each row's own, times its share."""
-    if isinstance(share, float):
-        return gradients * share
-    return gradients * share[:, np.newaxis].astype(gradients.dtype)
 
 
 def dot_of_rows(x: Array, z: Array) -> Array:

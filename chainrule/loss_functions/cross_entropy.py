@@ -16,14 +16,7 @@ from chainrule.loss_functions.class_weight import (
     named_classes,
     weight_of_classes,
 )
-from chainrule.loss_functions.inputs import (
-    check_predictions,
-    check_probabilities,
-    check_targets,
-    class_rows,
-    prediction_array,
-    same_rows,
-)
+from chainrule.loss_functions.inputs import check_probabilities, class_rows, same_rows
 from chainrule.parameter import Array
 
 __all__ = ["BinaryCrossEntropy", "CategoricalCrossEntropy", "KLDivergence"]
@@ -46,16 +39,13 @@ class ClassLoss(Loss):
             pred_fits = all_finite(y_pred) if self.from_logits else within(y_pred, TINY, 1)
             if pred_fits and within(y_true, 0, 1) and within(sums, 0.999, 1.001):
                 return y_true, y_pred
-        true, pred = class_rows(check_targets(y_true), prediction_array(y_pred))
+        true, pred = class_rows(y_true, y_pred)
         if self.class_weight is not None and named_classes(self.class_weight) > pred.shape[1]:
             raise InputError(
                 f"class_weight is for {named_classes(self.class_weight)} classes, and y_pred has "
                 f"{pred.shape[1]}."
             )
-        if not self.from_logits:
-            return true, check_probabilities(true, pred, "Softmax")
-        check_predictions(pred)
-        return true, pred
+        return true, pred if self.from_logits else check_probabilities(true, pred, "Softmax")
 
     def log_probabilities(self, y_pred: Array) -> Array:
         """Return log p, (N, C)."""
@@ -179,17 +169,14 @@ class BinaryLoss(Loss):
     from_logits: bool
 
     def rows(self, y_true: Any, y_pred: Any) -> tuple[Array, Array]:
-        true, pred = same_rows(check_targets(y_true), prediction_array(y_pred))
+        true, pred = same_rows(y_true, y_pred)
         low, high = true.min(), true.max()
         if low < 0 or high > 1:
             raise InputError(
                 f"y_true must lie in [0, 1], got values from {low:g} to {high:g}; "
                 "name the two classes 0 and 1."
             )
-        if not self.from_logits:
-            return true, check_probabilities(true, pred, "Sigmoid")
-        check_predictions(pred)
-        return true, pred
+        return true, pred if self.from_logits else check_probabilities(true, pred, "Sigmoid")
 
 
 class BinaryCrossEntropy(BinaryLoss):

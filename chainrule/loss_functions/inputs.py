@@ -21,19 +21,16 @@ ROUNDING = 1e-3
 """How far a probability may lie outside 0 to 1, and the sum of a row from 1."""
 
 
-def check_targets(y_true: ArrayLike) -> Array:
-    """Return `y_true` as an array of finite numbers."""
-    return check_numbers("y_true", y_true, empty=True, advice="number the classes from 0")
-
-
-def prediction_array(y_pred: ArrayLike) -> Array:
-    """Return `y_pred` as an array of floating-point numbers, which may not be finite."""
+def _as_arrays(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+    """Return targets, any finite numbers, and predictions, finite floats, as arrays."""
+    true = check_numbers("y_true", y_true, empty=True, advice="number the classes from 0")
     pred = check_numbers(
         "y_pred", y_pred, finite=False, advice="give what the network returned, real numbers"
     )
     if pred.ndim == 0:
         raise InputError(f"y_pred must be a batch of predictions, got the single number {pred}.")
-    return pred if pred.dtype.kind == "f" else pred.astype(np.float64)
+    check_predictions(pred)
+    return true, pred if pred.dtype.kind == "f" else pred.astype(np.float64)
 
 
 def check_predictions(y_pred: Array) -> None:
@@ -54,8 +51,7 @@ def check_probabilities(y_true: Array, y_pred: Array, last_layer: str) -> Array:
     low, high = y_pred.min(), y_pred.max()
     if low == 0 and high == 1:
         _refuse_swapped(y_true, y_pred)
-    if not (low >= -ROUNDING and high <= 1 + ROUNDING):  # NaN is not, either
-        check_predictions(y_pred)
+    if low < -ROUNDING or high > 1 + ROUNDING:
         raise InputError(
             f"y_pred must hold probabilities, got values from {low:g} to {high:g}. End the network "
             f"with a {last_layer}, or give the loss from_logits=True."
@@ -80,8 +76,9 @@ def _refuse_swapped(y_true: Array, y_pred: Array) -> None:
 # ---------------------------------------------------------------- rows
 
 
-def same_rows(true: Array, pred: Array) -> tuple[Array, Array]:
+def same_rows(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
     """Return both as (N, outputs), in the predictions' type; refuse shapes that differ."""
+    true, pred = _as_arrays(y_true, y_pred)
     one_output = true.shape + (1,) == pred.shape or pred.shape + (1,) == true.shape
     if true.shape != pred.shape and not one_output:  # (N,) and (N, 1) are the same thing
         classes = true.ndim == 1 and pred.ndim == 2 and true.dtype.kind in "iub"
@@ -94,14 +91,14 @@ def same_rows(true: Array, pred: Array) -> tuple[Array, Array]:
     return true.reshape(-1, outputs), pred.reshape(-1, outputs)
 
 
-def class_rows(true: Array, pred: Array) -> tuple[Array, Array]:
+def class_rows(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
     """Return both as (N, classes), in the predictions' type; labels become one-hot rows."""
+    true, pred = _as_arrays(y_true, y_pred)
     if pred.ndim < 2:
         swapped = true.ndim == 2 and pred.shape == true.shape[:1]
         raise InputError(
-            f"y_pred must be (N, classes), got the shape {pred.shape}"
-            + (", and y_true (N, classes): the targets come first, " if swapped else ".")
-            + ("loss.forward(y_true, y_pred)." if swapped else "")
+            f"y_pred must be (N, classes), got the shape {pred.shape}."
+            + (" The targets come first: loss.forward(y_true, y_pred)." if swapped else "")
         )
     classes = pred.shape[-1]
     if classes == 1:

@@ -1,4 +1,4 @@
-"""Hinges: a prediction that is right by a margin is right enough. They take scores of any size."""
+"""Hinge losses: right by a margin is right enough. They take scores of any size."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ from numpy.typing import ArrayLike
 from chainrule.checks import check_range
 from chainrule.errors import InputError
 from chainrule.loss_functions.base import Loss
-from chainrule.loss_functions.inputs import (
-    check_predictions,
-    check_targets,
-    class_rows,
-    prediction_array,
-)
+from chainrule.loss_functions.inputs import class_rows
 from chainrule.parameter import Array
 
 __all__ = ["CategoricalHinge", "Hinge", "MultiMargin"]
@@ -23,6 +18,11 @@ class Hinge(Loss):
     """loss_n = mean over outputs of max(0, 1 - y s), for yes (1) or no (-1 or 0) and scores s.
 
     The loss of support vector machines: Cortes, Vapnik, "Support-Vector Networks", 1995.
+
+    Examples
+    --------
+    >>> Hinge()([1, -1], [0.25, -3.0])  # the mean of 0.75 and 0
+    0.375
     """
 
     def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
@@ -43,20 +43,23 @@ class Hinge(Loss):
 
 
 class ScoreLoss(Loss):
-    """The parent of losses on one score for each class, of any size."""
+    """The base class of losses on one score for each class, of any size."""
 
     def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-        true, pred = class_rows(check_targets(y_true), prediction_array(y_pred))
-        check_predictions(pred)
-        return true, pred
+        return class_rows(y_true, y_pred)
 
 
 class CategoricalHinge(ScoreLoss):
-    """loss_n = max(0, 1 + max_c (1 - y_nc) s_nc - Σ_c y_nc s_nc): the strongest rival counts.
+    """loss_n = max(0, 1 + max_c (1 - y_nc) s_nc - Σ_c y_nc s_nc): only the best rival counts.
 
-    As Keras defines it, on one-hot rows or class indices. In the maximum the true class stands
-    with a 0, so that a rival with a negative score does not count as strong. Among equal rivals
-    the first gets the gradient.
+    As Keras defines it, for one-hot rows or class indices. The true class takes part in the
+    maximum with a 0, so a rival with a negative score does not count. Of equal rivals the first
+    one gets the gradient.
+
+    Examples
+    --------
+    >>> CategoricalHinge()([0], [[0.5, 2.0, 1.0]])  # 1 + 2 - 0.5
+    2.5
     """
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
@@ -80,7 +83,12 @@ class MultiMargin(ScoreLoss):
     Parameters
     ----------
     margin : float
-        By how much the true class's score should be the highest.
+        By how much the score of the true class should be the highest.
+
+    Examples
+    --------
+    >>> MultiMargin()([0], [[0.5, 2.0, 1.0, -3.0]])  # (2.5 + 1.5 + 0) / 4
+    1.0
     """
 
     def __init__(self, margin: float = 1.0) -> None:

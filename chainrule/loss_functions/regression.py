@@ -24,7 +24,16 @@ __all__ = [
 
 
 class MeanSquaredError(Loss):
-    """loss_n = mean over outputs of (p - y)²."""
+    """loss_n = mean over outputs of (p - y)².
+
+    Examples
+    --------
+    >>> loss = MeanSquaredError()
+    >>> loss([1.0, 2.0], [1.0, 4.0])
+    2.0
+    >>> loss.backward([1.0, 2.0], [1.0, 4.0])
+    array([0., 2.])
+    """
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
         error = y_pred - y_true
@@ -35,7 +44,13 @@ class MeanSquaredError(Loss):
 
 
 class MeanAbsoluteError(Loss):
-    """loss_n = mean over outputs of |p - y|; where p = y the gradient is 0."""
+    """loss_n = mean over outputs of |p - y|; where p = y the gradient is 0.
+
+    Examples
+    --------
+    >>> MeanAbsoluteError()([1.0, 2.0], [1.0, 4.0])
+    1.0
+    """
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
         return np.abs(y_pred - y_true).sum(axis=1) / y_pred.shape[1]
@@ -45,10 +60,20 @@ class MeanAbsoluteError(Loss):
 
 
 class Huber(Loss):
-    """Squared for small errors, absolute for large: outliers pull with a bounded force.
+    """Squared for small errors, absolute for large ones: outliers pull with a bounded force.
 
     With e = p - y: e² / 2 where |e| <= delta, and delta (|e| - delta / 2) elsewhere; the mean over
     outputs. Huber, "Robust Estimation of a Location Parameter", 1964.
+
+    Parameters
+    ----------
+    delta : float
+        The size of an error from which on it counts linearly.
+
+    Examples
+    --------
+    >>> Huber(delta=1.0)([0.0, 0.0], [0.5, 3.0])  # the mean of 0.125 and 2.5
+    1.3125
     """
 
     def __init__(self, delta: float = 1.0) -> None:
@@ -66,8 +91,18 @@ class Huber(Loss):
 class Quantile(Loss):
     """With e = y - p: q e where e >= 0, and (q - 1) e elsewhere; the mean over outputs.
 
-    What minimises it is the q-quantile: with q = 0.9, nine true values in ten lie below the
-    prediction. Where p = y the gradient is 0. Koenker, Bassett, "Regression Quantiles", 1978.
+    Its minimum is the q-quantile: with q = 0.9, nine true values in ten lie below the prediction.
+    Where p = y the gradient is 0. Koenker, Bassett, "Regression Quantiles", 1978.
+
+    Parameters
+    ----------
+    quantile : float
+        q, 0 < q < 1; with 0.5 the prediction is the median.
+
+    Examples
+    --------
+    >>> Quantile(0.75)([1.0], [0.0]), Quantile(0.75)([0.0], [1.0])  # too low costs more
+    (0.75, 0.25)
     """
 
     def __init__(self, quantile: float = 0.5) -> None:
@@ -87,13 +122,19 @@ class Quantile(Loss):
 class Poisson(Loss):
     """loss_n = mean over outputs of r - y log r, for counts y and the predicted rate r.
 
-    The negative log-likelihood of a Poisson distribution, less what does not depend on r.
+    The negative log-likelihood of a Poisson distribution, without the part that does not depend
+    on r.
 
     Parameters
     ----------
     log_input : bool
-        True where the network puts out log r: any number will then do. A rate is held at the
+        True where the network returns log r, which may be any number. A rate is capped at the
         root of the largest number (e^44 in float32), so that sums do not overflow.
+
+    Examples
+    --------
+    >>> Poisson()([3.0], [1.0]), Poisson(log_input=True)([3.0], [0.0])  # r = 1 both times
+    (1.0, 1.0)
     """
 
     def __init__(self, *, log_input: bool = False) -> None:
@@ -108,7 +149,7 @@ class Poisson(Loss):
         if pred.min() < 0:
             raise InputError(
                 f"Rates cannot be negative, got y_pred down to {pred.min():g}. End the network "
-                "with something positive, or give the loss log_input=True."
+                "with an activation that is positive, or give the loss log_input=True."
             )
         return true, np.maximum(pred, tiny(pred.dtype))
 
@@ -125,14 +166,19 @@ class Poisson(Loss):
 
 
 def rate(log_rate: Array) -> Array:
-    """Return exp(log_rate), held at the root of the largest number there is."""
+    """Return exp(log_rate), capped at the root of the largest number there is."""
     return np.exp(np.minimum(log_rate, math.log(np.finfo(log_rate.dtype).max) / 2))
 
 
 class CosineSimilarity(Loss):
     """loss_n = 1 - y · p / (|y| |p|): 0 in the same direction, 1 at right angles, 2 opposite.
 
-    Lengths do not count; they are kept from vanishing at 1e-8.
+    Lengths do not count; those below 1e-8 are taken as 1e-8.
+
+    Examples
+    --------
+    >>> CosineSimilarity()([[1.0, 0.0], [1.0, 0.0]], [[5.0, 0.0], [0.0, 1.0]])
+    0.5
     """
 
     def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:

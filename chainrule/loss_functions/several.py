@@ -1,8 +1,8 @@
-"""Losses of networks with several outputs: a loss for each, or one that takes them all."""
+"""Losses of networks with several outputs: one for each output, or one for all together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ class LossPerOutput(Loss):
     """loss = Σ_k weight_k · loss_k(y_true_k, y_pred_k), over the outputs k of a network.
 
     Targets are a dict by the outputs' names, or a tuple in their order. `Trainer` makes one of
-    these where it is given a dict of losses.
+    these if it is given a dict of losses.
 
     Parameters
     ----------
@@ -30,6 +30,20 @@ class LossPerOutput(Loss):
         A loss for each output, by its name.
     weights : mapping of str to float, optional
         How much each loss counts; 1 for those that are not named.
+
+    Raises
+    ------
+    ConfigurationError
+        Something is not a loss, or a weight is negative or for an output without a loss.
+
+    Examples
+    --------
+    >>> from chainrule import MeanAbsoluteError, MeanSquaredError
+    >>> loss = LossPerOutput(
+    ...     {"price": MeanSquaredError(), "size": MeanAbsoluteError()}, weights={"size": 0.5}
+    ... )
+    >>> loss({"price": [1.0], "size": [3.0]}, {"price": [2.0], "size": [1.0]})  # 1 + 0.5 · 2
+    2.0
     """
 
     def __init__(
@@ -46,7 +60,7 @@ class LossPerOutput(Loss):
             )
         self.losses_by_output = dict(losses)
         self.weights = None if weights is None else dict(weights)
-        self._weights_of = {
+        self._weight_of = {
             name: check_range(f"the weight of {name!r}", (weights or {}).get(name, 1.0))
             for name in losses
         }
@@ -55,12 +69,10 @@ class LossPerOutput(Loss):
         self, y_true: PyTree, y_pred: PyTree, sample_weight: ArrayLike | None = None
     ) -> float:
         true, pred = self._by_output(y_true, y_pred)
-        return float(
-            sum(
-                weight * self.losses_by_output[name].forward(true[name], pred[name], sample_weight)
-                for name, weight in self._weights_of.items()
-            )
-        )
+        total = 0.0
+        for name, loss in self.losses_by_output.items():
+            total += self._weight_of[name] * loss.forward(true[name], pred[name], sample_weight)
+        return total
 
     def backward(
         self, y_true: PyTree, y_pred: PyTree, sample_weight: ArrayLike | None = None
@@ -72,11 +84,10 @@ class LossPerOutput(Loss):
     ) -> tuple[float, Any]:
         true, pred = self._by_output(y_true, y_pred)
         total, gradients = 0.0, {}
-        for name, weight in self._weights_of.items():
-            loss = self.losses_by_output[name]
+        for name, loss in self.losses_by_output.items():
             value, gradient = loss.value_and_gradient(true[name], pred[name], sample_weight)
-            total += weight * value
-            gradients[name] = gradient * gradient.dtype.type(weight)
+            total += self._weight_of[name] * value
+            gradients[name] = gradient * gradient.dtype.type(self._weight_of[name])
         return total, gradients
 
     def total_weight(
@@ -84,9 +95,9 @@ class LossPerOutput(Loss):
     ) -> float:
         """Return how much this batch counts among others: its samples, or their weights.
 
-        The mean over parts of a batch is then the mean over the whole for losses that count
-        their rows alike; one with class weights, or with rows of its own for each position,
-        is a mean over the parts' means.
+        The mean over the parts of a batch is then the mean over the whole for losses in which all
+        rows count the same. With class weights, or with rows for each position of a sequence, it
+        is a mean of the parts' means.
         """
         count = len(next(iter(y_pred.values())))
         if sample_weight is None:
@@ -104,56 +115,46 @@ class LossPerOutput(Loss):
 
 
 class JointLoss(Loss):
-    """The parent of losses that take all outputs of a network together.
+    """The base class of losses that take all outputs of a network together.
 
-    A subclass writes, next to each other, `losses`, each sample's own loss, and `gradients`, the
-    gradient of that at each output. Weights and the mean over the batch are the parent's. The
-    distance between the two codes of a siamese network, or the two parts of a variational
-    autoencoder's loss, are such::
+    A subclass writes, next to each other, `losses`, the loss of each sample, and `gradients`, its
+    gradient at each output, both for dicts of arrays by the outputs' names. Sample weights and
+    the mean over the batch are the base class's. Examples are the distance between the two codes
+    of a siamese network, and the two parts of a variational autoencoder's loss.
 
-        class Distance(JointLoss):
-            def losses(self, y_true, y_pred):
-                return ((y_pred["a"] - y_pred["b"]) ** 2).sum(axis=1)
-
-            def gradients(self, y_true, y_pred):
-                difference = 2 * (y_pred["a"] - y_pred["b"])
-                return {"a": difference, "b": -difference}
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class Distance(JointLoss):
+    ...     def losses(self, y_true, y_pred):
+    ...         return ((y_pred["a"] - y_pred["b"]) ** 2).sum(axis=1)
+    ...
+    ...     def gradients(self, y_true, y_pred):
+    ...         difference = 2 * (y_pred["a"] - y_pred["b"])
+    ...         return {"a": difference, "b": -difference}
+    >>> codes = {"a": np.array([[1.0, 2.0]]), "b": np.array([[1.0, 0.0]])}
+    >>> Distance().forward(None, codes)
+    4.0
+    >>> Distance().backward(None, codes)["a"]
+    array([[0., 4.]])
     """
 
     def losses(self, y_true: Any, y_pred: Any) -> Array:
-        """Return each sample's loss, (N,), for the outputs by their names."""
+        """Return the loss of each sample, (N,), for the outputs by their names."""
         raise NotImplementedError(f"{type(self).__name__} has no losses(y_true, y_pred).")
 
     def gradients(self, y_true: Any, y_pred: Any) -> Any:
-        """Return each sample's gradient at its own outputs: a dict with the outputs' names."""
+        """Return the gradient of each sample's loss at its outputs: a dict with their names."""
         raise NotImplementedError(f"{type(self).__name__} has no gradients(y_true, y_pred).")
-
-    def forward(self, y_true: Any, y_pred: PyTree, sample_weight: ArrayLike | None = None) -> float:
-        count = self._checked(y_pred)
-        weights = _normalized(sample_weight, count)
-        return float(weights @ np.asarray(self.losses(y_true, y_pred), np.float64))
-
-    def backward(self, y_true: Any, y_pred: PyTree, sample_weight: ArrayLike | None = None) -> Any:
-        weights = _normalized(sample_weight, self._checked(y_pred))
-        gradients = by_name(self.gradients(y_true, y_pred), list(y_pred), "The gradients")
-        return {name: _times(gradient, weights) for name, gradient in gradients.items()}
-
-    def value_and_gradient(
-        self, y_true: Any, y_pred: PyTree, sample_weight: ArrayLike | None = None
-    ) -> tuple[float, Any]:
-        return (
-            self.forward(y_true, y_pred, sample_weight),
-            self.backward(y_true, y_pred, sample_weight),
-        )
 
     def total_weight(
         self, y_true: Any, y_pred: PyTree, sample_weight: ArrayLike | None = None
     ) -> float:
-        count = len(next(iter(y_pred.values())))
-        return float(_weights(sample_weight, count).sum())
+        return float(_weight_of_samples(y_pred, sample_weight).sum())
 
-    def _checked(self, y_pred: Any) -> int:
-        """Return the number of samples; refuse a single output, and NaN."""
+    def _validate(
+        self, y_true: Any, y_pred: Any, sample_weight: ArrayLike | None
+    ) -> tuple[Any, Any, Array]:
         if not isinstance(y_pred, Mapping):
             raise InputError(
                 f"{type(self).__name__} takes several outputs, a dict by their names; got one "
@@ -161,23 +162,19 @@ class JointLoss(Loss):
             )
         for array in y_pred.values():
             check_predictions(array)
-        return len(next(iter(y_pred.values())))
+        weight = _weight_of_samples(y_pred, sample_weight)
+        if not weight.any():
+            raise InputError("All weights of this batch are 0; at least one sample has to count.")
+        return y_true, y_pred, weight / weight.sum()
+
+    def _gradient_of_mean(self, gradients: Any, share: Any) -> dict[str, Array]:
+        def times_share(gradient: Array) -> Array:
+            return gradient * share.astype(gradient.dtype).reshape(-1, *[1] * (gradient.ndim - 1))
+
+        return {name: times_share(gradient) for name, gradient in gradients.items()}
 
 
-def _weights(sample_weight: ArrayLike | None, count: int) -> Array:
+def _weight_of_samples(y_pred: PyTree, sample_weight: ArrayLike | None) -> Array:
     """Return how much each sample counts, (N,) in float64."""
+    count = len(next(iter(y_pred.values())))
     return np.ones(count) if sample_weight is None else weight_of_rows(sample_weight, (count,))
-
-
-def _normalized(sample_weight: ArrayLike | None, count: int) -> Array:
-    """Return how much each sample counts in the mean, (N,); the sum is 1."""
-    weights = _weights(sample_weight, count)
-    if not weights.any():
-        raise InputError("All weights of this batch are 0; at least one sample has to count.")
-    return weights / weights.sum()
-
-
-def _times(gradient: Array, weights: Sequence[float] | Array) -> Array:
-    """Return each sample's gradient times its weight."""
-    weights = np.asarray(weights, gradient.dtype)
-    return gradient * weights.reshape(-1, *[1] * (gradient.ndim - 1))

@@ -1,23 +1,23 @@
-"""How good predictions are, in numbers for people. What is trained on are losses, elsewhere.
+"""Metrics: how good predictions are, in numbers for people. Training minimises losses instead.
 
-    inputs.py            truth and predictions, as they come, made into what is measured
-    classification.py    accuracy, balanced, of the best k; what is taken for what
+    inputs.py            input validation: classes, probabilities or numbers
+    classification.py    accuracy, balanced accuracy, top-k accuracy, the confusion matrix
     precision_recall.py  precision, recall, F1
     ranking.py           the area under the ROC curve
     roc.py               the curve itself
     probabilistic.py     log loss, Brier score
-    regression.py        absolute, squared and root of squared errors, R²
+    regression.py        absolute, squared and root mean squared errors, R²
 
-Each is a function ``(y_true, y_pred)`` of what is true and what the network put out, and may be
-given to a `Trainer`: ``metrics=[accuracy, roc_auc_score, partial(f1_score, average="macro")]``.
+Each is a function ``(y_true, y_pred)`` of the targets and the network's output, and may be given
+to a `Trainer`: ``metrics=[accuracy, roc_auc_score, partial(f1_score, average="macro")]``.
 
 Classes may be given as indices (N,), as one-hot rows, or as rows of scores (N, C), where the
 largest counts; a single column of probabilities (N, 1) means class 1 from 0.5 on.
 
 Names, options and values are scikit-learn's (`accuracy` is its ``accuracy_score``, `top_k_accuracy`
-its ``top_k_accuracy_score``). Where a number is not defined it is the one that scikit-learn
-gives, NaN or 0, but no warning comes with it: a training does not end because one epoch predicts
-no positives. Each function says when that is. NaN is never the best epoch.
+its ``top_k_accuracy_score``). Where a result is undefined it is scikit-learn's value, NaN or 0,
+but without a warning: training must not stop because one epoch predicts no positives. Each
+function says when this happens. An epoch with NaN is never the best one.
 """
 
 from chainrule.metrics.classification import (

@@ -1,4 +1,4 @@
-"""Metrics of classes: how often the right one was predicted, and what was taken for what."""
+"""Metrics of classes: how often the right one was predicted, and which ones were confused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.checks import check_whole
+from chainrule.checks import check_bool, check_whole
 from chainrule.errors import InputError
 from chainrule.metrics.inputs import class_indices, measurable, true_and_predicted, weights_of
 from chainrule.parameter import Array
@@ -16,13 +16,31 @@ __all__ = ["accuracy", "balanced_accuracy_score", "confusion_matrix", "top_k_acc
 
 
 MOST_CLASSES = 10_000
-"""Of a table of what is taken for what: 800 MB."""
+"""The most classes of a confusion matrix, which then takes 800 MB."""
 
 
 def accuracy(
     y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Return the share of samples whose predicted class is the true one, 0 to 1."""
+    """Return the share of samples whose predicted class is the true one, 0 to 1.
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like
+        Classes, in any of the forms that `class_indices` takes.
+    sample_weight : array_like, shape (N,), optional
+        How much each sample counts.
+
+    Raises
+    ------
+    InputError
+        The two do not match, or hold something other than finite numbers.
+
+    Examples
+    --------
+    >>> accuracy([0, 1, 2, 2], [0, 1, 1, 2])
+    0.75
+    """
     true, pred, weight = true_and_predicted(y_true, y_pred, sample_weight)
     return float(weight @ (true == pred) / weight.sum())
 
@@ -34,18 +52,30 @@ def balanced_accuracy_score(
     sample_weight: ArrayLike | None = None,
     adjusted: bool = False,
 ) -> float:
-    """Return the mean over the true classes of the share that was found (its recall), 0 to 1.
+    """Return the mean recall of the true classes, 0 to 1: a rare class counts like a common one.
 
-    So a rare class counts as much as a common one. Classes that are predicted but never true
-    do not count. With ``adjusted=True``, (score - 1/C) / (1 - 1/C) for C true classes: 0 is what
-    chance reaches, NaN where there is only one class. Brodersen, Ong, Stephan, Buhmann, "The
+    Classes that are predicted but never true do not count. Brodersen, Ong, Stephan, Buhmann, "The
     balanced accuracy and its posterior distribution", 2010.
+
+    Parameters
+    ----------
+    y_true, y_pred, sample_weight
+        As in `accuracy`.
+    adjusted : bool
+        Whether to return (score - 1/C) / (1 - 1/C) for C true classes, which is 0 for chance, and
+        NaN where there is only one class.
+
+    Examples
+    --------
+    >>> balanced_accuracy_score([0, 0, 0, 1], [0, 0, 0, 0])  # the mean of 1 and 0
+    0.5
     """
+    adjusted = check_bool("adjusted", adjusted)
     true, pred, weight = true_and_predicted(y_true, y_pred, sample_weight)
     present, index = np.unique(true, return_inverse=True)
     total = np.bincount(index, weight, len(present))
     found = np.bincount(index, weight * (true == pred), len(present))
-    counted = total > 0  # a class whose samples all weigh 0 is none
+    counted = total > 0  # a class whose samples all have the weight 0 does not count
     score = float((found[counted] / total[counted]).mean())
     if not adjusted:
         return score
@@ -55,14 +85,31 @@ def balanced_accuracy_score(
 
 def top_k_accuracy(
     y_true: ArrayLike,
-    y_pred: ArrayLike,
+    y_score: ArrayLike,
     *,
     k: int = 5,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """Return the share of samples whose true class is among the k highest scores (N, C)."""
+    """Return the share of samples whose true class is among the k with the highest scores.
+
+    Parameters
+    ----------
+    y_true : array_like
+        Classes, in any of the forms that `class_indices` takes.
+    y_score : array_like, shape (N, C)
+        A score for each class; probabilities or logits.
+    k : int
+        How many classes count as predicted.
+    sample_weight : array_like, shape (N,), optional
+        How much each sample counts.
+
+    Examples
+    --------
+    >>> top_k_accuracy([0, 1], [[0.3, 0.5, 0.2], [0.4, 0.1, 0.5]], k=2)
+    0.5
+    """
     k = check_whole("k", k)
-    true, scores = class_indices(y_true), measurable(y_pred)
+    true, scores = class_indices(y_true), measurable("y_score", y_score)
     if scores.ndim != 2 or len(true) != len(scores) or k > scores.shape[1]:
         raise InputError(
             f"Expected {len(true)} rows of at least k = {k} scores, got {scores.shape}."
@@ -81,7 +128,20 @@ def confusion_matrix(
 ) -> Array:
     """Return counts (classes, classes): row = true class, column = predicted class.
 
-    With sample weights it is their sums that are returned, in float64.
+    Parameters
+    ----------
+    y_true, y_pred : array_like
+        Classes, in any of the forms that `class_indices` takes.
+    classes : int, optional
+        The number of classes; otherwise the highest one that is found decides.
+    sample_weight : array_like, shape (N,), optional
+        How much each sample counts. The matrix then holds sums of weights, in float64.
+
+    Examples
+    --------
+    >>> confusion_matrix([0, 1, 1], [0, 1, 0])
+    array([[1, 0],
+           [1, 1]])
     """
     true, pred, weight = true_and_predicted(y_true, y_pred, sample_weight)
     largest = int(max(true.max(), pred.max()))
@@ -90,9 +150,9 @@ def confusion_matrix(
         raise InputError(f"Classes must run from 0 to {count - 1}, got one outside.")
     if count > MOST_CLASSES:
         raise InputError(
-            f"A table of {count:,} classes by {count:,} is more than can be shown; there may be "
+            f"A matrix of {count:,} by {count:,} classes is too large; there may be "
             f"{MOST_CLASSES:,}. Number the classes from 0, without gaps."
         )
     cells = true * count + pred
-    counted = None if sample_weight is None else weight
-    return np.bincount(cells, counted, minlength=count * count).reshape(count, count)
+    weights = None if sample_weight is None else weight
+    return np.bincount(cells, weights, minlength=count * count).reshape(count, count)

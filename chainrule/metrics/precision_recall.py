@@ -1,7 +1,7 @@
-"""Precision, recall and F1: how far a class's predictions can be trusted, how much of it is found.
+"""Precision, recall and F1: how reliable the predictions of a class are, how much of it is found.
 
-All three are quotients of counts of a class: TP, predicted and true; all its predictions; all its
-true samples. The rest is about how the classes' numbers become one.
+All three are ratios of counts of a class: TP, the samples both predicted and true; all predicted
+ones; all true ones. The rest is about how the numbers of several classes become one.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ def precision_score(
     sample_weight: ArrayLike | None = None,
     zero_division: float = 0.0,
 ) -> Any:
-    """Return TP / predicted: which share of the predictions of a class is right, 0 to 1.
+    """Return TP / predicted: the share of the predictions of a class that are right, 0 to 1.
 
     Parameters
     ----------
     y_true, y_pred : array_like
-        Classes, in any of the ways that `chainrule.metrics` takes them.
+        Classes, in any of the forms that `class_indices` takes.
     labels : sequence of int, optional
-        The classes to count; otherwise those that are true or predicted somewhere.
+        The classes to count; by default those that are true or predicted somewhere.
     pos_label : int
-        The class that ``average="binary"`` is about.
+        The class to report with ``average="binary"``.
     average : {"binary", "macro", "micro", "weighted"} or None
-        ``"binary"``: of the class `pos_label` alone, where there are two. ``"macro"``: the mean
-        over the classes. ``"weighted"``: their mean, each weighed by how many samples it has.
-        ``"micro"``: of the sums of all counts. None: each class's own number, in an array.
+        ``"binary"``: the class `pos_label` alone, if there are two. ``"macro"``: the mean over
+        the classes. ``"weighted"``: their mean, each weighted by its number of true samples.
+        ``"micro"``: from the sums of all counts. None: each class's own number, in an array.
     sample_weight : array_like, shape (N,), optional
         How much each sample counts.
     zero_division : 0, 1 or NaN
-        What a class's number is where there is nothing to divide by: here, where the class is
-        never predicted. Classes of which it is NaN are left out of means.
+        The result for a class where the denominator is 0: here, if the class is never predicted.
+        Classes with NaN are left out of means.
 
     Returns
     -------
@@ -61,6 +61,11 @@ def precision_score(
     ------
     ConfigurationError
         ``average="binary"`` with more than two classes, or an option that makes no sense.
+
+    Examples
+    --------
+    >>> precision_score([0, 1, 1, 1, 1], [1, 1, 0, 1, 1])
+    0.75
     """
     counts = Counts(y_true, y_pred, labels, pos_label, average, sample_weight)
     return counts.averaged(counts.hits, counts.predicted, zero_division)
@@ -76,10 +81,19 @@ def recall_score(
     sample_weight: ArrayLike | None = None,
     zero_division: float = 0.0,
 ) -> Any:
-    """Return TP / true: which share of the samples of a class is found, 0 to 1.
+    """Return TP / true: the share of the samples of a class that are found, 0 to 1.
 
-    The options are those of `precision_score`. There is nothing to divide by where a class has
-    no sample.
+    Parameters
+    ----------
+    y_true, y_pred, labels, pos_label, average, sample_weight
+        As in `precision_score`.
+    zero_division : 0, 1 or NaN
+        The result for a class without true samples.
+
+    Examples
+    --------
+    >>> recall_score([0, 1, 1, 1, 1], [1, 1, 0, 1, 1])
+    0.75
     """
     counts = Counts(y_true, y_pred, labels, pos_label, average, sample_weight)
     return counts.averaged(counts.hits, counts.true, zero_division)
@@ -97,17 +111,26 @@ def f1_score(
 ) -> Any:
     """Return 2 TP / (true + predicted): the harmonic mean of precision and recall, 0 to 1.
 
-    The options are those of `precision_score`. There is nothing to divide by where a class is
-    neither true nor predicted anywhere.
+    Parameters
+    ----------
+    y_true, y_pred, labels, pos_label, average, sample_weight
+        As in `precision_score`.
+    zero_division : 0, 1 or NaN
+        The result for a class that is neither true nor predicted anywhere.
+
+    Examples
+    --------
+    >>> f1_score([0, 1, 1, 1, 1], [1, 1, 0, 1, 1])
+    0.75
     """
     counts = Counts(y_true, y_pred, labels, pos_label, average, sample_weight)
     return counts.averaged(2 * counts.hits, counts.true + counts.predicted, zero_division)
 
 
 class Counts:
-    """What is counted of each class: TP, its predictions, its true samples; each (classes,).
+    """The counts of each class: TP, its predictions, its true samples; each (classes,).
 
-    With ``average="micro"`` they are summed already, (1,).
+    With ``average="micro"`` they are summed over the classes, (1,).
     """
 
     def __init__(
@@ -140,7 +163,7 @@ class Counts:
             )
 
     def averaged(self, numerator: Array, denominator: Array, zero_division: float) -> Any:
-        """Return the quotients of the classes as one number, or as they are."""
+        """Return the ratios of the classes, averaged as asked for."""
         if zero_division not in (0, 1) and not is_nan(zero_division):
             raise ConfigurationError(f"zero_division must be 0, 1 or NaN, got {zero_division!r}.")
         scores = np.full(len(numerator), float(zero_division))
@@ -151,13 +174,13 @@ class Counts:
         if not known.any():
             return math.nan
         weight = self.true[known] if self.average == "weighted" else np.ones(known.sum())
-        if not weight.any():  # no class that has a number has a sample
+        if not weight.any():  # no class with a result has a sample
             weight = np.ones(known.sum())
         return float(weight @ scores[known] / weight.sum())
 
 
 def count(of: Array, weight: Array, classes: Array, wanted: Array) -> Array:
-    """Return the weight of each wanted class's samples; `classes` are all there are, sorted."""
+    """Return the sum of the weights for each wanted class; `classes` are all classes, sorted."""
     sums = np.bincount(np.searchsorted(classes, of), weight, minlength=len(classes))
     return sums[np.searchsorted(classes, wanted)]
 
@@ -168,31 +191,31 @@ def is_nan(value: Any) -> bool:
 
 
 def check_options(labels: Any, pos_label: int, average: str | None) -> None:
-    """Raise ConfigurationError for an unknown average, and for options that it has no use for."""
+    """Raise ConfigurationError for an unknown average, and for options it does not use."""
     if average not in AVERAGES:
         raise ConfigurationError(f"average must be one of {AVERAGES}, got {average!r}.")
     check_whole("pos_label", pos_label, least=None)
     if average == "binary" and labels is not None:
-        raise ConfigurationError("labels is not for average='binary', which counts pos_label.")
+        raise ConfigurationError("average='binary' takes pos_label, not labels.")
     if average != "binary" and pos_label != 1:
         raise ConfigurationError(
-            f"pos_label is for average='binary'; for one class give labels=[{pos_label}]."
+            f"pos_label is only for average='binary'; for one class give labels=[{pos_label}]."
         )
     if labels is not None and np.size(labels) == 0:
         raise ConfigurationError("labels must name at least one class.")
 
 
 def refuse_more_than_two(found: Array, shape: tuple[int, ...], pos_label: int) -> None:
-    """Raise ConfigurationError where average="binary" has not its two classes."""
+    """Raise ConfigurationError where average="binary" does not find its two classes."""
     outputs = shape[-1] if len(shape) > 1 else 1
     classes = max(outputs, len(found))
     if classes > 2:
         raise ConfigurationError(
-            f"average='binary' is for two classes, and there are {classes}. Say how their numbers "
-            "become one: average='macro', 'weighted' or 'micro'; to a Trainer, "
+            f"average='binary' is for two classes, and there are {classes}. Choose "
+            "average='macro', 'weighted' or 'micro'; for a Trainer, "
             "functools.partial(f1_score, average='macro')."
         )
     if len(found) == 2 and pos_label not in found:
         raise ConfigurationError(
-            f"pos_label={pos_label} is none of the classes, which are {found.tolist()}."
+            f"pos_label={pos_label} is not one of the classes, {found.tolist()}."
         )

@@ -1,4 +1,4 @@
-"""Metrics of probabilities: how far what the network is sure of can be relied on."""
+"""Metrics of probabilities: how much a classifier should be trusted when it says how sure it is."""
 
 from __future__ import annotations
 
@@ -16,9 +16,22 @@ def log_loss(
 ) -> float:
     """Return the mean over the samples of -Σ_c y_c log p_c: 0 is perfect, log C is a guess.
 
-    `y_true` holds classes from 0 or rows of probabilities, such as one-hot rows; `y_pred` rows of
-    probabilities (N, C), or those of class 1, (N,) or (N, 1). A probability counts as at least ε
-    and at most 1 - ε, the rounding error of its type: so no single sample makes it infinite.
+    A probability counts as at least ε and at most 1 - ε, the rounding error of its type, so no
+    single sample makes it infinite.
+
+    Parameters
+    ----------
+    y_true : array_like
+        Classes from 0, or rows of probabilities, such as one-hot rows.
+    y_pred : array_like
+        Rows of probabilities (N, C), or those of class 1, (N,) or (N, 1).
+    sample_weight : array_like, shape (N,), optional
+        How much each sample counts.
+
+    Examples
+    --------
+    >>> round(log_loss([1, 0], [0.8, 0.5]), 4)  # -(log 0.8 + log 0.5) / 2
+    0.4581
     """
     pred = check_array("y_pred", y_pred)
     true, p, weight = distributions(y_true, pred, sample_weight)
@@ -28,15 +41,28 @@ def log_loss(
 
 
 def brier_score_loss(
-    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
+    y_true: ArrayLike, y_proba: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
     """Return the mean over the samples of Σ_c (p_c - y_c)², halved where there are two classes.
 
-    For two classes that is the mean of (p - y)², with p the probability of class 1. Truth and
-    predictions are given as to `log_loss`. Brier, "Verification of forecasts expressed in terms
-    of probability", 1950.
+    For two classes that is the mean of (p - y)², with p the probability of class 1. Brier,
+    "Verification of forecasts expressed in terms of probability", 1950.
+
+    Parameters
+    ----------
+    y_true : array_like
+        Classes from 0, or rows of probabilities, such as one-hot rows.
+    y_proba : array_like
+        Rows of probabilities (N, C), or those of class 1, (N,) or (N, 1).
+    sample_weight : array_like, shape (N,), optional
+        How much each sample counts.
+
+    Examples
+    --------
+    >>> brier_score_loss([1, 0], [0.5, 0.5])
+    0.25
     """
-    true, p, weight = distributions(y_true, y_pred, sample_weight)
+    true, p, weight = distributions(y_true, y_proba, sample_weight)
     losses = ((p - true) ** 2).sum(axis=1)
     score = float(weight @ losses / weight.sum())
     return score / 2 if p.shape[1] == 2 else score

@@ -1,4 +1,4 @@
-"""The area under the ROC curve: how well scores put the right samples before the others."""
+"""The area under the ROC curve: how well scores rank positive samples above negative ones."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.loss_functions.inputs import one_hot
 from chainrule.metrics.inputs import (
+    check_distributions,
+    check_same_count,
     class_indices,
     measurable,
     outputs_of,
-    refuse_rows_that_do_not_sum_to_1,
     refuse_several_classes,
     weights_of,
 )
@@ -28,7 +29,7 @@ AVERAGES = {"ovr": ("macro", "weighted", "micro", None), "ovo": ("macro", "weigh
 
 def roc_auc_score(
     y_true: ArrayLike,
-    y_pred: ArrayLike,
+    y_score: ArrayLike,
     *,
     average: str | None = "macro",
     sample_weight: ArrayLike | None = None,
@@ -36,37 +37,48 @@ def roc_auc_score(
 ) -> Any:
     """Return P(score of a positive > score of a negative) + ½ P(they are equal), 0 to 1.
 
-    That is the area under the curve of true over false positives, at every threshold: 0.5 is
-    chance, 1 a perfect order. Hanley, McNeil, "The meaning and use of the area under a receiver
-    operating characteristic (ROC) curve", 1982.
+    It is the area under the curve of true positives over false positives, for all thresholds: 0.5
+    is chance, 1 a perfect ranking. Hanley, McNeil, "The meaning and use of the area under a
+    receiver operating characteristic (ROC) curve", 1982.
 
     Parameters
     ----------
     y_true : array_like
-        Two classes (N,), the greater of which is the positive one, where `y_pred` is one column;
-        classes from 0 to C - 1 (N,) or one-hot rows (N, C), where it has C columns; or several
-        labels a sample, (N, C) of 0 and 1: then each column is measured by itself.
-    y_pred : array_like
-        Scores of any scale, (N,) or (N, 1); probabilities (N, C), whose rows sum to 1 where there
-        is one class a sample; or scores of several labels (N, C). Of two columns the second
-        counts.
+        Two classes (N,), the greater of which is the positive one, if `y_score` is one column;
+        classes from 0 to C - 1 (N,) or one-hot rows (N, C), if it has C columns; or several labels
+        per sample, (N, C) of 0 and 1: then each column is measured by itself.
+    y_score : array_like
+        Scores of any scale, (N,) or (N, 1); probabilities (N, C), whose rows sum to 1 if there is
+        one class per sample; or scores of several labels (N, C). Of two columns the second counts.
     average : {"macro", "weighted", "micro"} or None
-        How the areas of several classes or labels become one: their mean; the mean weighed by
-        how often each is true; one area of all columns in a row; or not at all, an array.
+        How the areas of several classes or labels become one: their mean; their mean weighted by
+        how often each is true; one area for all columns together; or not at all, an array.
     sample_weight : array_like, shape (N,), optional
         How much each sample counts. Not for ``multi_class="ovo"``.
     multi_class : {"ovr", "ovo"}
         Each class against all others, or each against each: Hand, Till, "A simple generalisation
         of the area under the ROC curve for multiple class classification problems", 2001.
-        (scikit-learn has this said by the caller; its values are the same.)
+        (scikit-learn has no default for this; its values are the same.)
 
     Returns
     -------
     float, or ndarray with ``average=None``
-        NaN where a class that counts, or all others, have no sample.
+        NaN where a class that counts, or all other classes, have no sample.
+
+    Raises
+    ------
+    InputError
+        Labels and scores do not match, or rows of probabilities do not sum to 1.
+    ConfigurationError
+        The options exclude each other.
+
+    Examples
+    --------
+    >>> roc_auc_score([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    0.75
     """
     check_options(average, multi_class, sample_weight)
-    true, scores = measurable(y_true), measurable(y_pred)
+    true, scores = measurable("y_true", y_true), measurable("y_score", y_score)
     weight = weights_of(sample_weight, scores.shape[:-1] or scores.shape)
     outputs = outputs_of(scores)
     if outputs > 1 and true.shape == scores.shape:
@@ -78,11 +90,10 @@ def roc_auc_score(
         refuse_several_classes(labels)
         true = labels.argmax(axis=1)
     true = true.reshape(-1)
-    if len(true) != scores.size // outputs:
-        raise InputError(f"Got {len(true)} labels and {scores.size // outputs} predictions.")
+    check_same_count(len(true), scores.size // outputs)
     if outputs == 1:
         return area(positives(true), scores.reshape(-1), weight)
-    refuse_rows_that_do_not_sum_to_1(scores)
+    check_distributions(scores)
     scores = scores.reshape(-1, outputs)
     rows = one_hot(class_indices(true), outputs, np.bool_)  # refuses classes outside
     if outputs == 2:
@@ -93,7 +104,7 @@ def roc_auc_score(
 
 
 def check_options(average: str | None, multi_class: str, sample_weight: Any) -> None:
-    """Raise ConfigurationError for options that scikit-learn has no number for either."""
+    """Raise ConfigurationError for options that scikit-learn refuses as well."""
     if multi_class not in AVERAGES:
         raise ConfigurationError(f"multi_class must be 'ovr' or 'ovo', got {multi_class!r}.")
     if average not in AVERAGES[multi_class]:
@@ -106,12 +117,12 @@ def check_options(average: str | None, multi_class: str, sample_weight: Any) -> 
 
 
 def positives(true: Array) -> Array:
-    """Return which samples are of the greater of two classes."""
+    """Return which samples belong to the greater of two classes."""
     found = np.unique(true)
     if len(found) > 2:
         raise InputError(
-            f"y_true has {len(found)} classes, but y_pred one column of scores. Give a column for "
-            "each class."
+            f"y_true has {len(found)} classes, but y_score has one column. Give a column for each "
+            "class."
         )
     return true == found[-1] if len(found) == 2 else np.full(len(true), found[0] == 1)
 
@@ -131,7 +142,7 @@ def area(positive: Array, scores: Array, weight: Array) -> float:
 def averaged_over_columns(
     true: Array, scores: Array, weight: Array, average: str | None
 ) -> float | Array:
-    """Return the areas of the columns (M, C) as one number, or as they are."""
+    """Return the areas of the columns (M, C), averaged as asked for."""
     if average == "micro":
         return area(true.reshape(-1), scores.reshape(-1), weight.repeat(scores.shape[1]))
     areas = np.array([area(true[:, c], scores[:, c], weight) for c in range(scores.shape[1])])
@@ -140,12 +151,12 @@ def averaged_over_columns(
     if average == "macro":
         return float(areas.mean())
     how_often = weight @ true
-    areas[how_often == 0] = 0  # what does not count may be undefined
+    areas[how_often == 0] = 0  # these do not count, and may be undefined
     return float(how_often @ areas / max(how_often.sum(), np.finfo(np.float64).tiny))
 
 
 def averaged_over_pairs(true: Array, scores: Array, average: str | None) -> float:
-    """Return the mean area over all pairs of classes that have samples, each way round."""
+    """Return the mean area over all ordered pairs of classes that have samples."""
     areas, how_often = [], []
     for a, b in combinations(np.flatnonzero(true.any(axis=0)), 2):
         of_both = true[:, a] | true[:, b]

@@ -1,6 +1,6 @@
-"""Metrics of numbers: how far predictions are from the truth.
+"""Metrics of numbers: how far predictions are from the targets.
 
-Of several outputs each has its number, and the metric is their mean.
+With several outputs, the metric is the mean over the outputs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,25 @@ __all__ = ["mean_absolute_error", "mean_squared_error", "r2_score", "root_mean_s
 def mean_absolute_error(
     y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Return the mean of |p - y|."""
+    """Return the mean of |p - y|.
+
+    Parameters
+    ----------
+    y_true, y_pred : array_like, shape (N,) or (N, outputs)
+        Targets, and predictions.
+    sample_weight : array_like, shape (N,), optional
+        How much each sample counts.
+
+    Raises
+    ------
+    InputError
+        The shapes differ, or something is not a finite number.
+
+    Examples
+    --------
+    >>> mean_absolute_error([1.0, 2.0], [1.0, 4.0])
+    1.0
+    """
     true, pred, weight = numbers(y_true, y_pred, sample_weight)
     return float((weight @ np.abs(pred - true) / weight.sum()).mean())
 
@@ -29,14 +47,36 @@ def mean_absolute_error(
 def mean_squared_error(
     y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Return the mean of (p - y)²."""
+    """Return the mean of (p - y)².
+
+    Parameters
+    ----------
+    y_true, y_pred, sample_weight
+        As in `mean_absolute_error`.
+
+    Examples
+    --------
+    >>> mean_squared_error([1.0, 2.0], [1.0, 4.0])
+    2.0
+    """
     return float(_squared_errors(y_true, y_pred, sample_weight).mean())
 
 
 def root_mean_squared_error(
     y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Return √ mean (p - y)², in the unit of y; of several outputs the mean of their roots."""
+    """Return √ mean (p - y)², in the unit of y; with several outputs, the mean of their roots.
+
+    Parameters
+    ----------
+    y_true, y_pred, sample_weight
+        As in `mean_absolute_error`.
+
+    Examples
+    --------
+    >>> root_mean_squared_error([1.0, 2.0], [5.0, 6.0])
+    4.0
+    """
     return float(np.sqrt(_squared_errors(y_true, y_pred, sample_weight)).mean())
 
 
@@ -57,9 +97,20 @@ def r2_score(
 ) -> float:
     """Return 1 - Σ (p - y)² / Σ (y - mean of y)²: 1 is perfect, 0 is no better than the mean.
 
-    An output whose true values are all the same counts 1 where it is predicted exactly, and
-    otherwise 0. Of a single sample the number is NaN. With
-    ``multioutput="variance_weighted"`` outputs count by their variance, not all alike.
+    An output whose true values are all the same scores 1 if it is predicted exactly, and 0
+    otherwise. For a single sample the result is NaN.
+
+    Parameters
+    ----------
+    y_true, y_pred, sample_weight
+        As in `mean_absolute_error`.
+    multioutput : {"uniform_average", "variance_weighted"}
+        Whether all outputs count the same, or each by its variance.
+
+    Examples
+    --------
+    >>> r2_score([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
+    0.5
     """
     if multioutput not in ("uniform_average", "variance_weighted"):
         raise ConfigurationError(
@@ -71,7 +122,7 @@ def r2_score(
     mean = weight @ true / weight.sum()
     errors, spread = weight @ (pred - true) ** 2, weight @ (true - mean) ** 2  # (outputs,)
     counted = true[weight > 0]
-    varies = (spread > 0) & (counted != counted[0]).any(axis=0)  # a mean's rounding is no spread
+    varies = (spread > 0) & (counted != counted[0]).any(axis=0)  # rounding of the mean is no spread
     scores = np.where(errors == 0, 1.0, 0.0)
     scores[varies] = 1 - errors[varies] / spread[varies]
     by_variance = multioutput == "variance_weighted" and varies.any()

@@ -1,10 +1,11 @@
-"""The ROC curve of two classes: what is found and what is mistaken, at every threshold."""
+"""The ROC curve of two classes: the rates of true and false positives, at every threshold."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.checks import check_bool
 from chainrule.errors import InputError
 from chainrule.metrics.inputs import measurable
 from chainrule.parameter import Array
@@ -19,32 +20,45 @@ def roc_curve(
     pos_label: int | None = None,
     drop_intermediate: bool = True,
 ) -> tuple[Array, Array, Array]:
-    """Return what a classifier of two classes finds and mistakes, at every threshold.
+    """Return the rates of false and true positives of two classes, at every threshold.
 
-    At the threshold t the samples with score >= t are called positive. As scikit-learn's function
-    of this name, to its values and options.
+    At the threshold t the samples with score >= t are predicted as positive. Values and options
+    are those of scikit-learn's function.
 
     Parameters
     ----------
     y_true : array_like
         The true classes: 0 and 1, -1 and 1, or any two with `pos_label`.
     y_score : array_like
-        The score of each sample for being positive, (N,) or (N, 1).
+        The score of each sample for the positive class, (N,) or (N, 1).
     pos_label : int, optional
-        Which class is the positive one; 1 without it.
+        Which class is the positive one; 1 by default.
     drop_intermediate : bool
         Whether to leave out points on a straight line between others.
 
     Returns
     -------
     fpr : ndarray
-        The share of the negatives that are called positive, at each threshold, rising from 0.
+        The share of the negative samples predicted as positive, at each threshold, rising from 0.
     tpr : ndarray
-        The share of the positives that are called so.
+        The share of the positive samples predicted as positive.
     thresholds : ndarray
-        Falling; the first is infinity, at which nothing is called positive.
+        Falling; the first is infinity, at which nothing is predicted as positive.
+
+    Raises
+    ------
+    InputError
+        There are not two classes, or not as many scores as labels.
+
+    Examples
+    --------
+    >>> fpr, tpr, thresholds = roc_curve([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> fpr, tpr
+    (array([0. , 0. , 0.5, 0.5, 1. ]), array([0. , 0.5, 0.5, 1. , 1. ]))
     """
-    positive, score = two_classes(y_true, pos_label), measurable(y_score).reshape(-1)
+    drop_intermediate = check_bool("drop_intermediate", drop_intermediate)
+    positive = two_classes(y_true, pos_label)
+    score = measurable("y_score", y_score).reshape(-1)
     if len(positive) != len(score):
         raise InputError(f"Got {len(positive)} labels and {np.shape(y_score)} scores.")
     order = np.argsort(-score.astype(np.float64), kind="stable")
@@ -65,17 +79,17 @@ def roc_curve(
 
 def two_classes(y_true: ArrayLike, pos_label: int | None) -> Array:
     """Return which samples are positive; there must be positive ones and one other class."""
-    true = measurable(y_true).reshape(-1)
+    true = measurable("y_true", y_true).reshape(-1)
     labels = np.unique(true)
     if pos_label is None and not (set(labels) <= {0, 1} or set(labels) <= {-1, 1}):
         raise InputError(
-            f"y_true must hold 0 and 1, or -1 and 1, got {labels[:10].tolist()}; give pos_label "
-            "for two other labels."
+            f"y_true must hold 0 and 1, or -1 and 1, got {labels[:10].tolist()}; for other labels "
+            "give pos_label."
         )
     positive = true == (1 if pos_label is None else pos_label)
     if len(labels) != 2 or not positive.any():
         raise InputError(
-            "A ROC curve needs positive samples and those of one other class; y_true holds "
+            "A ROC curve needs samples of the positive class and of one other; y_true holds "
             f"{labels[:10].tolist()}."
         )
     return positive

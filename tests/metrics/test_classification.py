@@ -166,7 +166,7 @@ CLASSIFICATION = [
 
 @pytest.mark.parametrize("metric", CLASSIFICATION)
 def test_nothing_to_measure(metric):
-    with pytest.raises(InputError, match=r"There is nothing to measure: the shape is \(0,"):
+    with pytest.raises(InputError, match=r"is empty: its shape is \(0,"):
         metric([], np.ones((0, 3)))
 
 
@@ -175,14 +175,14 @@ def test_nothing_to_measure(metric):
 def test_nan_is_no_class(metric, bad):
     scores = np.array([[0.1, 0.9], [0.9, bad]])
     for true, pred in (([0, 1], scores), ([0.0, bad], scores[:1].repeat(2, axis=0))):
-        with pytest.raises(InputError, match="hold NaN or infinity"):
+        with pytest.raises(InputError, match="holds NaN or infinity"):
             metric(true, pred)
 
 
 @pytest.mark.parametrize("metric", CLASSIFICATION)
 @pytest.mark.parametrize("labels", [["a", "b"], [None, 1], [1j, 0]])
 def test_text_is_no_class(metric, labels):
-    with pytest.raises(InputError, match=r"must be numbers, got .*; number classes from 0"):
+    with pytest.raises(InputError, match=r"must hold numbers, got .*; number the classes from 0"):
         metric(labels, np.ones((2, 3)))
 
 

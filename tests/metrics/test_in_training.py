@@ -164,7 +164,7 @@ def test_arrays_are_no_part_of_a_name():
     [
         (f1_score, "average='binary' is for two classes, and there are 3"),
         (partial(f1_score, average=None), "must return a number"),
-        (root_mean_squared_error, "Truth and predictions must match"),
+        (root_mean_squared_error, "y_true and y_pred must match"),
     ],
 )
 def test_what_cannot_be_measured_is_told_before_the_first_step(metric, message):

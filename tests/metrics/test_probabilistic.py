@@ -84,7 +84,7 @@ def test_sequences_count_each_place(metric):
 @pytest.mark.parametrize(
     ("true", "pred", "message"),
     [
-        ([], [], "nothing to measure"),
+        ([], [], "is empty: its shape is"),
         (1, 0.5, "got a single number"),
         ([0, 1], [0.1, np.nan], "NaN or infinity"),
         ([0, 1], [-2.0, 3.0], "from -2 to 3. End the network with a Sigmoid"),

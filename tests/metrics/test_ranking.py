@@ -122,8 +122,8 @@ def test_options_that_make_no_sense(options, message):
 @pytest.mark.parametrize(
     ("true", "pred", "message"),
     [
-        ([], [], "nothing to measure"),
-        ([0, 1, 2], [0.1, 0.2, 0.3], "y_true has 3 classes, but y_pred one column"),
+        ([], [], "is empty: its shape is"),
+        ([0, 1, 2], [0.1, 0.2, 0.3], "y_true has 3 classes, but y_score has one column"),
         ([0, 1], [0.1, np.nan], "NaN or infinity"),
         ([0, 1, 1], [0.1, 0.3], "Got 3 labels and 2 predictions"),
         ([0, 3], [[0.2, 0.3, 0.5]] * 2, "labels run from 0 to 2"),

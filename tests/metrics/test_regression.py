@@ -120,7 +120,7 @@ def test_numbers_whose_squares_overflow_give_no_warning():
 def test_truth_and_predictions_must_match(metric, true, pred):
     with pytest.raises(InputError) as caught:
         metric(true, pred)
-    expected = f"Truth and predictions must match, got {np.shape(true)} and {np.shape(pred)}."
+    expected = f"y_true and y_pred must match, got {np.shape(true)} and {np.shape(pred)}."
     assert str(caught.value) == expected
 
 
@@ -132,7 +132,7 @@ def test_ragged_rows(metric):
 
 @each
 def test_regression_of_nothing(metric):
-    with pytest.raises(InputError, match="There is nothing to measure"):
+    with pytest.raises(InputError, match="is empty: its shape"):
         metric([], [])
 
 
@@ -140,7 +140,7 @@ def test_regression_of_nothing(metric):
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_nan_is_no_number_to_measure(metric, bad):
     for true, pred in (([1, 2], [1, bad]), ([1, bad], [1, 2])):
-        with pytest.raises(InputError, match="Truth or predictions hold NaN or infinity"):
+        with pytest.raises(InputError, match="holds NaN or infinity"):
             metric(true, pred)
 
 

@@ -55,15 +55,15 @@ def test_roc_curve_of_one_threshold():
 @pytest.mark.parametrize(
     ("labels", "scores", "options", "message"),
     [
-        ([1, 1], [0.1, 0.2], {}, "needs positive samples"),
-        ([0, 0], [0.1, 0.2], {}, "needs positive samples"),
+        ([1, 1], [0.1, 0.2], {}, "needs samples of the positive class"),
+        ([0, 0], [0.1, 0.2], {}, "needs samples of the positive class"),
         ([0, 1, 2], [0.1, 0.2, 0.3], {}, "must hold 0 and 1, or -1 and 1, got"),
-        ([0, 1, 2], [0.1, 0.2, 0.3], {"pos_label": 1}, "needs positive samples"),
-        ([0, 1], [0.1, 0.2], {"pos_label": 3}, "needs positive samples"),
+        ([0, 1, 2], [0.1, 0.2, 0.3], {"pos_label": 1}, "needs samples of the positive class"),
+        ([0, 1], [0.1, 0.2], {"pos_label": 3}, "needs samples of the positive class"),
         ([1, 2], [0.1, 0.2], {}, "give pos_label"),
         ([0, 1], [0.1, 0.2, 0.3], {}, "Got 2 labels and"),
         ([0, 1], [0.1, np.nan], {}, "NaN"),
-        ([], [], {}, "nothing to measure"),
+        ([], [], {}, "is empty: its shape is"),
     ],
 )
 def test_no_roc_curve(labels, scores, options, message):

@@ -1,4 +1,4 @@
-"""What can go wrong, and nothing else.
+"""The errors that chainrule raises.
 
 ChainruleError
 ├── ModuleError                  raised by a module; says where in the network
@@ -8,7 +8,7 @@ ChainruleError
 ├── ConfigurationError           an option that makes no sense (also a ValueError)
 ├── StateError                   saved values that do not fit the network (also a ValueError)
 │   └── FileFormatError          a file that is truncated, damaged or something else
-├── NotFiniteError               training met NaN or infinity (also an ArithmeticError)
+├── NotFiniteError               training produced NaN or infinity (also an ArithmeticError)
 ├── RankError                    another rank of this training failed (also a RuntimeError)
 └── MissingExtraError            an optional package is not installed (also an ImportError)
 
@@ -35,18 +35,18 @@ __all__ = [
 
 
 class ChainruleError(Exception):
-    """The parent of every error that chainrule raises on purpose."""
+    """Base class of every error that chainrule raises on purpose."""
 
 
 class ModuleError(ChainruleError):
-    """An error inside a module, told with the path to it.
+    """An error inside a module, with the path to that module.
 
     Parameters
     ----------
     detail : str
         What happened, what was expected, what to do.
     module : object, optional
-        The module that noticed. The network that holds it fills in `path`.
+        The module that raised it. The network around it fills in `path`.
     """
 
     def __init__(self, detail: str, module: object = None) -> None:
@@ -68,15 +68,15 @@ class ShapeError(ModuleError, ValueError):
 
 
 class BackwardError(ModuleError, RuntimeError):
-    """Backward was called without a forward pass waiting for it."""
+    """Backward was called without a forward pass in training before it."""
 
 
 class InputError(ChainruleError, ValueError):
-    """The data given cannot be used: empty, not finite, mismatched, outside the classes."""
+    """The data cannot be used: empty, not finite, of different lengths, or an unknown class."""
 
 
 class ConfigurationError(ChainruleError, ValueError):
-    """What was asked for makes no sense: an unknown name, an impossible size."""
+    """An option makes no sense: an unknown name, an impossible size."""
 
 
 class StateError(ChainruleError, ValueError):
@@ -88,7 +88,7 @@ class FileFormatError(StateError):
 
 
 class NotFiniteError(ChainruleError, ArithmeticError):
-    """Training met NaN or infinity, and stopped at once.
+    """Training produced NaN or infinity, and stopped at once.
 
     Parameters
     ----------

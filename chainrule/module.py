@@ -1,9 +1,9 @@
-"""Module: what every layer, container and network is. And how a tree of modules is walked.
+"""Module, the base class of every layer, container and network; and walking a tree of modules.
 
-A module is forward and backward, written next to each other. Its parameters, buffers and
-children are plain attributes (or stand in a list, tuple or dict that is one); the functions
-below find them, in the order in which they were assigned, and name them by their path:
-``layers.0.weight``. What stands at several places is found once, at the first.
+A module is forward and backward, written next to each other. Its parameters, buffers and child
+modules are plain attributes, or items of a list, tuple or dict that is one. `walk` finds them in
+the order of assignment and names them by their path: ``layers.0.weight``. Something that is used
+in several places is found once, at the first.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ NO_FORWARD = (
 )
 
 MOST_PROBLEMS, LONGEST_PROBLEM = 20, 200
-"""How many reasons, of how many characters, are told why values do not fit a module."""
+"""How many reasons, and how much of each, an error lists when values do not fit a module."""
 
 WATCHED_METHODS = ("forward", "backward", "backward_parameters")
-"""What `chainrule.watching` puts itself in front of."""
+"""The methods that `chainrule.watching` wraps while somebody watches."""
 
 
 class Module(GivesAdvice):
@@ -153,27 +153,33 @@ class Module(GivesAdvice):
         raise NotImplementedError(f"{type(self).__name__} has no backward(dy).")
 
     def backward_parameters(self, dy: Any) -> None:
-        """Set every grad as `backward` does, where nobody wants the gradient at the input.
+        """Set every grad as `backward` does, without returning the gradient at the input.
 
-        A layer that saves work by it overrides this.
+        A layer that can save work that way overrides this.
         """
         self.backward(dy)
 
     def predict(self, x: Any, **inputs: Any) -> Any:
-        """Return the output for `x`, outside training: pure, so threads may share the module."""
-        return self.forward(x, training=False, **inputs)
+        """Return the output for `x` outside training: pure, so threads may share the module."""
+        return self(x, training=False, **inputs)
 
     def keyword_inputs(self) -> tuple[str, ...]:
-        """Return the names of the further inputs that forward takes."""
+        """Return the names of the further inputs of forward, such as ``mask``."""
         return _keyword_only(type(self).forward)
 
     def save_for_backward(self, *values: Any, training: bool) -> None:
-        """Keep `values` for the backward pass, if this forward pass is for training."""
+        """Save `values` for the backward pass, if this forward pass is for training."""
         if training:
             self._saved = values
 
     def saved_values(self) -> tuple[Any, ...]:
-        """Hand over, once, what the last training forward pass saved."""
+        """Return what the last forward pass in training saved; it can be asked for once.
+
+        Raises
+        ------
+        BackwardError
+            No forward pass in training came before, or its backward pass is done already.
+        """
         values = self._saved
         if values is None:
             raise BackwardError(NO_FORWARD, self)
@@ -181,21 +187,21 @@ class Module(GivesAdvice):
         return values
 
     def take_pass(self) -> Any:
-        """Take out all that the last training pass left here; `put_pass` puts it back.
+        """Remove and return what the last forward pass saved; `put_pass` puts it back.
 
-        For a container that runs a module several times before going back.
+        For a container that runs a module several times before the backward pass.
         """
         kept, self._saved = self._saved, None
         return kept
 
     def put_pass(self, kept: Any) -> None:
-        """Put back what `take_pass` took out."""
+        """Put back what `take_pass` returned."""
         self._saved = kept
 
     def _cast(self, dtype: DTypeLike) -> None:
-        """Take note that `cast` changes the floating-point type of what is in this module."""
+        """Note that the floating-point type of everything in this module changes."""
 
-    # ------------------------------------------------------------ what is in it
+    # ------------------------------------------------------------ parameters, buffers, children
 
     def children(self) -> Iterator[tuple[str, Any]]:
         """Yield, by name, the attributes that may hold parameters, buffers and modules."""
@@ -204,7 +210,7 @@ class Module(GivesAdvice):
                 yield name, value
 
     def parameters(self) -> list[Parameter]:
-        """Return every parameter in and below this module, each once."""
+        """Return every parameter of this module and its children, each once."""
         return list(self.named_parameters().values())
 
     def named_parameters(self) -> dict[str, Parameter]:
@@ -228,13 +234,13 @@ class Module(GivesAdvice):
         return {path: t.value.copy() for path, t in walk(self) if not isinstance(t, Module)}
 
     def load_state(self, state: Mapping[str, Array]) -> None:
-        """Write saved values into every parameter and buffer; all of them fit, or none is written.
+        """Copy saved values into every parameter and buffer: all of them, or none if one misfits.
 
         Raises
         ------
         StateError
-            Names are missing or too many, a shape differs, or a value is not a finite number. The
-            message lists them.
+            A name is missing or unknown, a shape differs, or a value is not a finite number. The
+            message lists all of them.
         """
         for name, place in places_for(state, self).items():
             place.value = state[name]
@@ -272,7 +278,7 @@ class Module(GivesAdvice):
         return load_module(cls, path, modules)[0]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave a half-done pass and a watcher behind: a copy starts without them."""
+        """Leave out what a pass saved, and watchers: a copy starts without them."""
         hidden = ("_saved", *WATCHED_METHODS)
         return {name: value for name, value in vars(self).items() if name not in hidden}
 
@@ -324,7 +330,7 @@ CONTAINERS = (list, tuple, dict)
 def walk(root: Module, path: str = "") -> list[tuple[str, Module | Parameter | Buffer]]:
     """Return (path, thing) for `root` and every module, parameter and buffer below it, in order.
 
-    What stands at several places comes once, with the path to the first.
+    Something that is used in several places comes once, with the path to the first.
     """
     found: list[tuple[str, Any]] = []
     seen: set[int] = set()
@@ -352,14 +358,14 @@ def _items(container: Any) -> Iterable[tuple[Any, Any]]:
 
 
 def _joined(path: str, name: str) -> str:
-    """Return the path to `name` below `path`; what has no name adds nothing to the path."""
+    """Return the path to `name` below `path`; an empty name adds nothing."""
     return f"{path}.{name}" if path and name else path or name
 
 
 def named_generators(root: Module) -> dict[str, np.random.Generator]:
     """Return every module's random generator by its path, such as ``layers.1.rng``.
 
-    Like parameters they may stand in a list, tuple or dict, ``layers.1.rngs.0``.
+    Like parameters, generators may be items of a list, tuple or dict: ``layers.1.rngs.0``.
     """
     found: dict[str, np.random.Generator] = {}
     for path, thing in walk(root):
@@ -390,7 +396,7 @@ def _keyword_only(forward: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(a.name for a in arguments if a.kind == a.KEYWORD_ONLY)
 
 
-# ---------------------------------------------------------------- values: type, start
+# ---------------------------------------------------------------- setting values
 
 
 def cast(root: Module, dtype: DTypeLike) -> None:
@@ -405,10 +411,10 @@ def cast(root: Module, dtype: DTypeLike) -> None:
 def initialize(
     root: Module, rng: np.random.Generator, initializer: Initializer | None = None
 ) -> None:
-    """Draw every parameter anew, and give every module with a generator one of its own.
+    """Draw new values for every parameter, and give each random generator a new state.
 
-    `initializer` draws the weights; without it each parameter is drawn as its module likes.
-    Biases and normalisation gains always go back to their own first value.
+    `initializer` draws the weights; without it each parameter uses the initializer of its layer.
+    Biases and the gains of normalisation layers always return to their own initial values.
     """
     for _, thing in walk(root):
         if isinstance(thing, Parameter):
@@ -428,9 +434,9 @@ def with_generators(
     new: Callable[[np.random.Generator], np.random.Generator],
     seen: frozenset[int] = frozenset(),
 ) -> Any:
-    """Return `value` with ``new(generator)`` in the place of each generator in it.
+    """Return `value` with each generator in it replaced by ``new(generator)``.
 
-    What has none in it comes back as it is.
+    A value without generators is returned as it is.
     """
     if isinstance(value, np.random.Generator):
         return new(value)
@@ -443,7 +449,7 @@ def with_generators(
 
 
 def places_for(state: Mapping[str, Array], root: Module) -> dict[str, Parameter | Buffer]:
-    """Return every parameter and buffer by its path, if these values can be written into them.
+    """Return every parameter and buffer by its path, after checking that these values fit them.
 
     Raises
     ------
@@ -468,7 +474,7 @@ def places_for(state: Mapping[str, Array], root: Module) -> dict[str, Parameter 
 
 
 def misfit(array: Array, target: Array) -> str:
-    """Return why `array` is not of the form of `target`, or nothing if it is."""
+    """Return why `array` cannot be copied into `target`, or an empty string if it can."""
     if array.shape != target.shape:
         return f"has shape {array.shape}, expected {target.shape}"
     if array.dtype.kind not in "fiub":
@@ -479,14 +485,14 @@ def misfit(array: Array, target: Array) -> str:
 
 
 def _not_finite(array: Array, dtype: np.dtype[Any]) -> str:
-    """Return what is wrong with numbers that NaN or infinity are among; nothing if they are not."""
+    """Return what is wrong with an array that holds NaN or infinity, or an empty string."""
     with np.errstate(over="ignore"):  # too large for the target's type becomes infinity
         if np.isfinite(array).all() and np.isfinite(array.astype(dtype)).all():
             return ""
     return f"holds NaN, infinity or numbers too large for {dtype}"
 
 
-# ---------------------------------------------------------------- errors, told with their place
+# ---------------------------------------------------------------- errors name their module
 
 
 def check_features(module: Module, x: Array, features: int) -> None:
@@ -512,10 +518,10 @@ def check_features(module: Module, x: Array, features: int) -> None:
 
 
 def locate(error: Exception, root: Module) -> None:
-    """Write into `error` which module below `root` it came from, and the shape it was given.
+    """Add to `error` which module below `root` raised it, and the shape of its input.
 
-    The innermost frame of the traceback that is a method of one of the modules tells; so a
-    composite module needs no code of its own for this.
+    The module is that of the innermost frame in the traceback that is one of its methods. So a
+    composite module needs no code for this, and a pass without errors pays nothing.
     """
     paths = {id(thing): path for path, thing in walk(root) if isinstance(thing, Module)}
     module, given = _innermost(error, paths)
@@ -530,7 +536,7 @@ def locate(error: Exception, root: Module) -> None:
 
 
 def _innermost(error: Exception, modules: Container[int]) -> tuple[Module | None, Array | None]:
-    """Return the module in whose method `error` arose, and the first array it was given there."""
+    """Return the module in whose method `error` was raised, and that method's first array."""
     module, given = None, None
     for frame, _ in walk_tb(error.__traceback__):
         owner = frame.f_locals.get("self")
@@ -540,7 +546,7 @@ def _innermost(error: Exception, modules: Container[int]) -> tuple[Module | None
         arrays = [a for a in map(frame.f_locals.get, names) if isinstance(a, np.ndarray)]
         if arrays:
             given = arrays[0]
-        elif owner is not module:  # while a helper method without the array keeps its caller's
+        elif owner is not module:  # a helper without an array keeps that of its caller
             given = None
         module = owner
     return module, given

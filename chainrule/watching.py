@@ -1,4 +1,4 @@
-"""Watching a pass: what goes into each module, what comes out, and the gradients on the way back.
+"""Watching a pass: the inputs, outputs and gradients of every module, as PyTorch's hooks show them.
 
 The one means for everything that wants to see inside a network: its summary, the post-mortem, and
 whatever explains or diagnoses. ::

@@ -96,7 +96,7 @@ def test_predict_is_forward_outside_training():
         def forward(self, x, training=True):
             return x, training
 
-    assert Tell().predict(3) == (3, False)
+    assert Tell().predict([3]) == ([3], False)
 
 
 def test_copies_leave_a_half_done_pass_behind():

@@ -1,6 +1,6 @@
 """Modules made of modules: one after the other, around one another, or side by side.
 
-These are short ways to write the graphs that come most often; `Graph` writes any other.
+They are short ways to write the commonest graphs; `Graph` can write any other.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ __all__ = ["Parallel", "Residual", "Sequential"]
 
 
 class Container(Module):
-    """The parent of modules that run others: further inputs reach whoever takes them, by name.
+    """Base class of modules that run others: each further input reaches the children that take it.
 
-    A subclass calls `adopt` with its children, in the order in which it runs them, and sends
-    them through a `Pass`.
+    A subclass calls `adopt` with its children, in the order in which it runs them, and runs them
+    through a `Pass`.
     """
 
     _sharing: Sharing
 
     def adopt(self, *children: Module) -> None:
-        """Take these modules as the children; what they share is found here."""
+        """Register the children, and find what they share."""
         self._sharing = Sharing(children)
 
     @property
     def shares(self) -> bool:
-        """Whether a module, or a parameter, stands at several places in the children."""
+        """Whether a module or a parameter is used in several of the children."""
         return self._sharing.any
 
     def keyword_inputs(self) -> tuple[str, ...]:
@@ -55,7 +55,7 @@ class Container(Module):
         )
 
     def same_indices(self, *parts: Module) -> bool:
-        """Return whether these take indices; raise ConfigurationError if only some of them do."""
+        """Return whether these take indices; raise ConfigurationError if only some do."""
         kinds = {bool(part.takes_indices) for part in parts}
         if len(kinds) > 1:
             raise ConfigurationError(
@@ -73,7 +73,7 @@ class Pass:
     container : Container
         Whose children.
     inputs : mapping of str to array_like
-        The further inputs; every child gets those that it takes.
+        The further inputs; each child gets those that it takes.
     training : bool
         Whether there will be a backward pass.
     """
@@ -92,7 +92,7 @@ class Pass:
         self.sums: dict[str, Array] = {}  # the gradients of the further inputs
 
     def forward(self, place: int, x: Any) -> Any:
-        """Return what the child at this place makes of `x`."""
+        """Return the output of the child at this place for `x`."""
         given = {name: self.inputs[name] for name in self.wanted[place]}
         y = self.container._sharing.children[place].forward(x, self.training, **given)
         if self.training:
@@ -100,7 +100,7 @@ class Pass:
         return y
 
     def backward(self, place: int, dy: Any) -> Any:
-        """Return the gradient at the child's `x`; those of further inputs are added up."""
+        """Return the gradient at the child's `x`, and add up those of further inputs."""
         part = self.container._sharing.children[place]
         names = [name for name in self.wanted[place] if has_gradient(self.inputs[name])]
         returned = self._call(place, lambda: part.backward(dy))
@@ -129,7 +129,7 @@ class Pass:
 class Sequential(Container):
     """One module after the other: y = f_n(... f_2(f_1(x))).
 
-    By the chain rule, backward goes through them in the opposite order.
+    By the chain rule, dx = dy · f_n' · ... · f_2' · f_1': backward runs in the opposite order.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ class Sequential(Container):
         return forward_through(self.layers, x, training)
 
     def _forward_with(self, x: Any, training: bool, inputs: Mapping[str, Any]) -> Any:
-        """Do the same where there are further inputs, or a layer stands at several places."""
+        """Do the same with further inputs, or with layers that share something."""
         this = Pass(self, inputs, training)
         for place in range(len(self.layers)):
             x = this.forward(place, x)
@@ -194,6 +194,8 @@ class Sequential(Container):
 class Residual(Container):
     """y = shortcut(x) + body(x): the body learns what to add to its input.
 
+    dx = dy · shortcut' + dy · body'. Without a shortcut, the first term is dy itself.
+
     He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2016.
 
     Parameters
@@ -201,8 +203,8 @@ class Residual(Container):
     body : Module
         Without a shortcut it must keep the shape of its input.
     shortcut : Module, optional
-        What brings x to the shape of the body's output, where the body changes it: a `Linear`, or
-        a convolution with a kernel of 1. Without it x itself is added.
+        What turns x into the shape of the body's output, if the body changes it: a `Linear`, or a
+        convolution with a kernel of 1. Without it x itself is added.
     """
 
     def __init__(self, body: Module, shortcut: Module | None = None) -> None:
@@ -304,7 +306,7 @@ class Parallel(Container):
             this.backward_parameters(place, parts[place])
 
     def _from_the_last(self) -> Iterator[int]:
-        """Yield the branches' numbers in the order of the way back."""
+        """Yield the branches' numbers in the order of the backward pass."""
         return reversed(range(len(self.branches)))
 
     def __repr__(self) -> str:
@@ -358,12 +360,12 @@ def split_gradients(
 
 
 def unknown_input(name: str, there_are: Sequence[str]) -> str:
-    """Return what to say of a further input that nobody takes."""
+    """Return the message for a further input that no module takes."""
     known = ", ".join(there_are) or "none"
     return f"No module here takes a further input {name!r}. There are: {known}."
 
 
-# ---------------------------------------------------------------- at the door
+# ---------------------------------------------------------------- checks
 
 
 def checked_modules(container: Module, modules: Sequence[Module], what: str) -> tuple[Module, ...]:

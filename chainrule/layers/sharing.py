@@ -1,9 +1,9 @@
-"""Sharing: one module at several places of a container, or one parameter in several modules.
+"""Sharing: one module used several times in a container, or one parameter in several modules.
 
-The rule for a single use stays as it is: each forward pass saves for one backward pass, and
-backward sets gradients. A container that runs something twice makes up for it. What the first
-use saved is put aside before the second one, and back before its own backward pass; and the
-gradients of all uses are added up, since by the chain rule what is used twice has two ways to act.
+A module's contract is about a single use: a forward pass saves for one backward pass, and backward
+sets gradients. A container that runs a module twice keeps what the first use saved until the
+backward pass of that use, and adds up the gradients of all uses: by the chain rule, the gradient of
+something that is used twice is the sum over both uses.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from chainrule.module import Module, walk
 from chainrule.parameter import Array, Parameter
 
 Saved = list[Any]
-"""What a pass left in each of several modules."""
+"""What a forward pass saved in each of several modules."""
 
 
 class Sharing:
-    """What the children of a container have in common, told when the container is built.
+    """What the children of a container share, found when the container is built.
 
     Parameters
     ----------
@@ -38,13 +38,13 @@ class Sharing:
         self.any = any(common)
 
     def put_aside(self, place: int) -> Saved:
-        """Take what a training pass through this child saved, so that another may follow."""
+        """Remove and return what a forward pass through this child saved."""
         return [module.take_pass() for module in self.modules[place]]
 
     def backward(
         self, place: int, saved: Saved, gradients: Gradients, call: Callable[[], Any]
     ) -> Any:
-        """Return what `call`, the child's backward pass, returns, with what belongs to this use."""
+        """Restore what this use saved, and return what `call`, the backward pass, returns."""
         for module, kept in zip(self.modules[place], saved, strict=True):
             module.put_pass(kept)
         returned = call()
@@ -54,13 +54,13 @@ class Sharing:
 
 
 class Gradients:
-    """The gradients of shared parameters in one backward pass, added up use by use."""
+    """Sums of the gradients of shared parameters in one backward pass."""
 
     def __init__(self) -> None:
         self.sums: dict[int, Array] = {}
 
     def add(self, parameter: Parameter) -> None:
-        """Let the parameter's gradient be the sum over all uses so far, of which this is one."""
+        """Add the gradient of this use to those of the uses before."""
         before = self.sums.get(id(parameter))
         if before is not None:
             parameter.grad[...] += before

@@ -168,7 +168,7 @@ def two_and_two_in_float64():
         ({**INPUTS, "up": np.ones((5, 1))}, {}, "further input 'up'.*left, right"),
         (INPUTS["left"], {"up": np.ones((5, 1))}, "further input 'up'"),
         ((*INPUTS.values(), np.ones((5, 1))), {}, "got 3 of them"),
-        ({"left": [[np.nan] * 3], "right": [[1, 2]]}, {}, "The input 'left' holds 3 value"),
+        ({"left": [[np.nan] * 3], "right": [[1, 2]]}, {}, "The input 'left' holds NaN"),
     ],
 )
 def test_inputs_that_are_not_the_networks(x, further, message):

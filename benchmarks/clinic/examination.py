@@ -11,8 +11,7 @@ import numpy as np
 from benchmarks.clinic.patients import Patient, healthy, ill
 from benchmarks.clinic.setup import Setup, score, train
 from chainrule import ChainruleError, diagnose
-from chainrule.doctor.conditions.causes import ROOTS
-from chainrule.doctor.conditions.finding import NOTE, SEVERITIES
+from chainrule.doctor.conditions.condition import NOTE, SEVERITIES
 from chainrule.doctor.prescription import Prescription
 from chainrule.doctor.report import Report
 
@@ -79,7 +78,7 @@ def told_first(before: Report, watched: Report) -> Report:
         if not report.findings:
             return len(SEVERITIES), 0
         first = report.findings[0]
-        return SEVERITIES.index(first.severity), ROOTS.index(first.id)
+        return first.gravity, first.condition.order
 
     return min((before, watched), key=weight)
 

@@ -60,7 +60,7 @@ def command(table: str, html: str | None, as_json: bool, **options: Any) -> int:
     check_apart(html, "--html", table)
     restart_with_fastest()
 
-    from chainrule.command.cures import Treated, treated
+    from chainrule.command.cures import Treated
     from chainrule.command.learning import Options, make_estimator
     from chainrule.command.task import decide
     from chainrule.command.training_table import Wishes, read_training_table
@@ -87,7 +87,7 @@ def command(table: str, html: str | None, as_json: bool, **options: Any) -> int:
         for line in about.lines():
             click.echo(line)
     report = estimator.diagnose(data.X, task.y, row_numbers=data.rows, seed=wanted.seed)
-    report = treated(report, about)
+    report = report.for_shell(about)
     if html is not None:
         _write(html, report, about)
     if as_json:

@@ -1,4 +1,4 @@
-"""diagnose: the door. Gathers what the user gave, has it examined, and reports."""
+"""diagnose: checks what the user gave, has it examined, and reports."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from chainrule.checks import check_instance, check_range, check_whole
 from chainrule.data.samples import as_arrays
-from chainrule.doctor.conditions import every_finding
-from chainrule.doctor.conditions.case import Case
+from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.names import Names
-from chainrule.doctor.examination import MOST_SAMPLES, MOST_STEPS, examine_case
+from chainrule.doctor.conditions.search import all_findings
+from chainrule.doctor.examine import MOST_SAMPLES, MOST_STEPS, examine
 from chainrule.doctor.report import Report
 from chainrule.errors import InputError
 from chainrule.loss_functions import Loss
@@ -24,6 +24,7 @@ from chainrule.pytree import PyTree, concatenate, first_array, take, tree_leaves
 from chainrule.training.arguments import as_loss
 
 BATCHES_OF_AN_ITERABLE = 32
+"""Of an iterable, the first of its batches are examined."""
 
 
 def diagnose(
@@ -41,36 +42,45 @@ def diagnose(
     steps: int = MOST_STEPS,
     seed: int = 0,
 ) -> Report:
-    """Tell what is likely to keep a network from learning, and what to do.
+    """Report what is likely to keep a network from learning, why, and what to do.
 
-    The data, the labels, the network and the loss are looked at; then copies of the network and
-    the optimizer are trained for a few hundred steps, also with a tenth and with ten times the
-    learning rate, and on a single small batch. The network, the optimizer and their random
-    generators are left as they were, to the last bit.
+    The data, the labels, the network and the loss are checked. Then copies of the network and the
+    optimizer are trained for a few hundred steps, also with a tenth and with ten times the learning
+    rate, and on a single small batch. The network, the optimizer and their random generators are
+    left as they were, to the last bit.
 
     Parameters
     ----------
     network : Network
         What is to be trained.
     X, y : array_like, or an iterable of batches
-        The training data, as `Trainer.fit` takes it.
-    loss, optimizer : Loss and Optimizer
-        What it is to be trained with; without an optimizer, Adam.
+        The training data, as `Trainer.fit` takes them.
+    loss : Loss, or mapping of str to Loss
+        What is to be minimised.
+    optimizer : Optimizer, optional
+        What it is to be trained with; by default Adam.
     validation_data : tuple of arrays, optional
-        ``(X, y)``: looked at for rows that are training rows too.
+        ``(X, y)``: checked for rows that are training rows too.
     batch_size, epochs, clip_norm, class_weight
         What `Trainer` and its `fit` will be given: whether a learning rate is too low depends on
         how many steps there will be.
     steps : int
-        How long the trial run is; never longer than the training.
+        The length of the trial run; never longer than the training.
     seed : int
-        Where the order of the samples comes from. The same seed finds the same.
+        The order of the samples follows from it. The same seed finds the same.
 
     Returns
     -------
     Report
         What was found, the root first; ``print(report)``, ``report.save_html(path)``,
         ``report.prescribe()``.
+
+    Raises
+    ------
+    ConfigurationError
+        If an option is out of its range.
+    InputError
+        If X and y hold different numbers of samples.
 
     Examples
     --------
@@ -95,20 +105,20 @@ def diagnose(
     X, y = gathered(X, y)
     # one copy, from which all others are made: not a bit of the user's own is written to
     network, optimizer = copy.deepcopy((network, Adam() if optimizer is None else optimizer))
-    samples = len(first_array(X))
-    planned = epochs * -(-samples // batch_size)
-    X, y, rows = some(X, y, seed)
-    validation = None if validation_data is None else gathered(*tuple(validation_data)[:2])
-    case = Case(
-        network, whole, optimizer, X, y, validation, batch_size, planned, clip_norm, class_weight
+    planned = epochs * -(-len(first_array(X)) // batch_size)
+    X, y, rows = sampled(X, y, seed)
+    exam = Examination(
+        network, whole, optimizer, X, y, None, batch_size, planned, clip_norm, class_weight
     )
-    case.planned_epochs, case.names = epochs, Names(rows=rows)
-    examine_case(case, min(steps, planned), seed)
-    return Report(every_finding(case), case, rows)
+    if validation_data is not None:
+        exam.validation = gathered(*tuple(validation_data)[:2])
+    exam.planned_epochs, exam.names = epochs, Names(rows=rows)
+    examine(exam, min(steps, planned), seed)
+    return Report(all_findings(exam), exam, rows)
 
 
 def gathered(X: Any, y: Any) -> tuple[PyTree, PyTree]:
-    """Return arrays; of an iterable the first batches."""
+    """Return arrays; those of the first batches of an iterable."""
     if y is None:
         if not hasattr(X, "__iter__") or isinstance(X, np.ndarray | Mapping):
             raise InputError("Give X and y, or an iterable of batches (x, y).")
@@ -125,8 +135,8 @@ def gathered(X: Any, y: Any) -> tuple[PyTree, PyTree]:
     return X, y
 
 
-def some(X: PyTree, y: PyTree, seed: int) -> tuple[PyTree, PyTree, Array]:
-    """Return at most MOST_SAMPLES of the samples, and which they are."""
+def sampled(X: PyTree, y: PyTree, seed: int) -> tuple[PyTree, PyTree, Array]:
+    """Return at most MOST_SAMPLES of the samples, drawn at random, and which they are."""
     samples = len(first_array(X))
     rows = np.arange(samples)
     if samples > MOST_SAMPLES:

@@ -1,4 +1,4 @@
-"""The report as a page: one HTML file, its drawings inside, nothing fetched from anywhere."""
+"""The report as an HTML page: one file with its pictures, which fetches nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.doctor.conditions.finding import Finding
+from chainrule.doctor.conditions.condition import Finding
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
@@ -24,7 +24,7 @@ td { text-align: left; padding: .15rem .8rem .15rem 0; vertical-align: top; }
 
 
 def page_of(verdict: str, findings: Sequence[Finding], figure: Any, about: str = "") -> str:
-    """Return the whole page; `about` says what was looked at."""
+    """Return the page; `about` says what was examined."""
     told = f'<p class="where">{html.escape(about)}</p>\n' if about else ""
     sections = "\n".join(_section(finding) for finding in findings)
     return (
@@ -38,7 +38,7 @@ def page_of(verdict: str, findings: Sequence[Finding], figure: Any, about: str =
 
 def _section(finding: Finding) -> str:
     rows = "".join(
-        f"<tr><td>{html.escape(e.what)}</td><td><b>{html.escape(_value(e.value))}</b></td>"
+        f"<tr><td>{html.escape(e.what)}</td><td><b>{html.escape(e.text)}</b></td>"
         f"<td>healthy: {html.escape(e.healthy)}</td></tr>"
         for e in finding.evidence
     )
@@ -56,12 +56,8 @@ def _section(finding: Finding) -> str:
     )
 
 
-def _value(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.3g}"
-
-
 def as_svg(figure: Any) -> str:
-    """Return a figure as SVG to stand inside HTML."""
+    """Return a figure as SVG, for use inside HTML."""
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None})
     return file.getvalue()[file.getvalue().index("<svg") :]

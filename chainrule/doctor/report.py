@@ -1,38 +1,50 @@
-"""Report: what the doctor found, as text, as a table in a notebook, and as a page of its own."""
+"""Report: what the doctor found, as text, as a table in a notebook, and as an HTML page."""
 
 from __future__ import annotations
 
 import os
 import textwrap
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from chainrule.doctor.conditions.case import Case
-from chainrule.doctor.conditions.finding import PROBLEM, SEVERITIES, WARNING, WIDTH, Finding
+from chainrule.doctor.conditions.condition import (
+    NOTE,
+    PROBLEM,
+    SEVERITIES,
+    WIDTH,
+    Finding,
+    TrainCommand,
+)
+from chainrule.doctor.conditions.examination import Examination
+from chainrule.doctor.conditions.names import counted
 from chainrule.doctor.page import page_of
-from chainrule.doctor.prescribing import prescribe
-from chainrule.doctor.prescription import Prescription
+from chainrule.doctor.prescription import Prescription, prescribe
 from chainrule.parameter import Array
 from chainrule.summary.display import html_table
 
 
 class Report:
-    """What was found, the root first and what follows from it under it.
+    """What was found: the roots first, each with its consequences.
 
-    Attributes
+    A report is true if no problem was found.
+
+    Parameters
     ----------
     findings : list of Finding
         The roots; each has its `consequences`.
-    case : Case
+    examination : Examination
         What was measured.
     rows : ndarray or None
-        Which samples of the user's were looked at; None for all of them in their order.
+        Which of the user's samples were looked at; None for all of them in their order.
     """
 
-    def __init__(self, findings: list[Finding], case: Case, rows: Array | None = None) -> None:
+    def __init__(
+        self, findings: list[Finding], examination: Examination, rows: Array | None = None
+    ) -> None:
         self.findings = findings
-        self.case = case
+        self.examination = examination
         self.rows = rows
 
     @property
@@ -53,23 +65,30 @@ class Report:
         return [f for root in self.findings for f in (root, *root.consequences)]
 
     def ids(self) -> list[str]:
-        """Return the names of all findings, the roots first."""
-        return [f.id for f in self.findings] + [
-            f.id for root in self.findings for f in root.consequences
-        ]
+        """Return the ids of all findings, the roots first."""
+        consequences = [f for root in self.findings for f in root.consequences]
+        return [f.id for f in (*self.findings, *consequences)]
 
     def prescribe(self) -> Prescription:
         """Return a set-up with the remedies applied, ready to train."""
-        return prescribe(self.findings, self.case)
+        return prescribe(self.findings, self.examination)
+
+    def for_shell(self, command: TrainCommand) -> Report:
+        """Return the report with remedies to type in a shell, for `chainrule doctor`."""
+
+        def shown(finding: Finding) -> Finding:
+            finding = replace(finding, consequences=tuple(map(shown, finding.consequences)))
+            return finding.condition.for_shell(finding, command)
+
+        findings = sorted(map(shown, self.findings), key=lambda finding: finding.gravity)
+        return Report(findings, self.examination, self.rows)
 
     # ------------------------------------------------------------ showing
 
     def verdict(self) -> str:
-        """Return the whole in one line."""
+        """Return the report in one line."""
         counts = [sum(f.severity == s for f in self.findings) for s in SEVERITIES]
-        told = [
-            f"{n} {s}{'' if n == 1 else 's'}" for n, s in zip(counts, SEVERITIES, strict=True) if n
-        ]
+        told = [counted(n, s) for n, s in zip(counts, SEVERITIES, strict=True) if n]
         if not told:
             return "The doctor found nothing wrong."
         if counts[0] == counts[1] == 0:
@@ -81,16 +100,20 @@ class Report:
         return self.text()
 
     def text(self, width: int = WIDTH) -> str:
-        """Return it as lines for a terminal of so many columns."""
+        """Return the report as lines for a terminal.
+
+        Parameters
+        ----------
+        width : int
+            The longest line, but for code.
+        """
         parts = [textwrap.fill(self.verdict(), width)]
         for number, finding in enumerate(self.findings, start=1):
-            if finding.severity in (PROBLEM, WARNING):
-                parts.append(f"\n{number}. {finding.text(width)}")
-            else:
-                told = textwrap.fill(
-                    finding.summary, width, initial_indent="  ", subsequent_indent="  "
-                )
-                parts.append(f"\n{number}. note  {finding.id}  ({finding.where})\n{told}")
+            text = finding.text(width)
+            if finding.severity == NOTE:
+                summary = textwrap.indent(textwrap.fill(finding.summary, width - 2), "  ")
+                text = f"note  {finding.id}  ({finding.where})\n{summary}"
+            parts.append(f"\n{number}. {text}")
         return "\n".join(parts)
 
     def __repr__(self) -> str:
@@ -112,35 +135,45 @@ class Report:
         return html_table(head, rows, title=self.verdict(), bold=bold)
 
     def plot(self) -> Any:
-        """Draw the signal and the gradient by layer, the updates, and the loss.
+        """Draw the signal and the gradient of each layer, the updates, and the loss.
 
-        Needs matplotlib (the extra ``plots``). Returns the figure.
+        Needs matplotlib (the extra ``plots``).
+
+        Returns
+        -------
+        Figure
+            Matplotlib's.
         """
         from chainrule.plots.training_flow import draw_training_flow
 
-        case = self.case
-        snapshots = {"before the first step": case.start, "after the last": case.end}
+        exam = self.examination
+        snapshots = {"before the first step": exam.start, "after the last": exam.end}
         seen = {name: s for name, s in snapshots.items() if s is not None}
         signals = {n: {a.path: a.signal for a in s.layers} for n, s in seen.items()}
         gradients = {n: {a.path: a.gradient for a in s.layers} for n, s in seen.items()}
         updates: dict[str, tuple[list[int], list[float]]] = {}
-        for snapshot in case.measured:
+        for snapshot in exam.measured:
             for p in snapshot.parameters:
-                if p.weighs and np.isfinite(p.update_ratio) and p.update_ratio > 0:
+                if p.is_weight and np.isfinite(p.update_ratio) and p.update_ratio > 0:
                     steps, ratios = updates.setdefault(p.path, ([], []))
                     steps.append(snapshot.step)
                     ratios.append(p.update_ratio)
-        trials = {} if case.trial is None else {"as it is": case.trial}
-        for other in (case.slower, case.faster):
+        curves = {} if exam.trial is None else {"as it is": exam.trial}
+        for other in (exam.slower, exam.faster):
             if other is not None:
-                trials[f"rate × {other.factor:g}"] = other
-        losses = {name: t.losses for name, t in trials.items() if len(t.losses)}
+                curves[f"rate × {other.factor:g}"] = other
+        losses = {name: curve.losses for name, curve in curves.items() if len(curve.losses)}
         return draw_training_flow(signals, gradients, updates, losses)
 
     def save_html(self, path: str | os.PathLike[str]) -> None:
-        """Write the report as one HTML file that needs nothing else, drawings included.
+        """Write the report as one HTML file that needs nothing else, pictures included.
 
         Needs matplotlib (the extra ``plots``).
+
+        Parameters
+        ----------
+        path : path
+            The file to write.
         """
         with open(path, "w", encoding="utf-8") as file:
             file.write(page_of(self.verdict(), self.findings, self.plot()))

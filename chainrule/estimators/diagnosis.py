@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from chainrule.doctor.conditions import every_finding
-from chainrule.doctor.conditions.case import Case
+from chainrule.doctor.conditions import Examination, all_findings
 from chainrule.doctor.conditions.names import Name, Names
-from chainrule.doctor.diagnosis import some
-from chainrule.doctor.examination import MOST_STEPS, examine_case
+from chainrule.doctor.diagnosis import sampled
+from chainrule.doctor.examine import MOST_STEPS, examine
 from chainrule.doctor.report import Report
 from chainrule.errors import InputError
 from chainrule.estimators import options
@@ -40,12 +39,12 @@ def diagnose(estimator: Any, X: Any, y: Any, row_numbers: Any, seed: int) -> Rep
     table = None
     if state.preparation is not None:
         y = given.y if isinstance(targets, RegressionTargets) else rows.y
-        table = table_case(state.model, names, given.X, y)
-    X, y, examined = some(rows.X, rows.y, seed)
+        table = examined_table(state.model, names, given.X, y)
+    X, y, examined = sampled(rows.X, rows.y, seed)
     network, loss = state.model.first_network()
     make_optimizer = options.optimizer_factory(estimator.optimizer)
     batch_size = options.batch_size(estimator, len(rows.y))
-    case = Case(
+    exam = Examination(
         network,
         loss,
         make_optimizer(estimator.learning_rate, weight_decay=estimator.weight_decay),
@@ -57,9 +56,9 @@ def diagnose(estimator: Any, X: Any, y: Any, row_numbers: Any, seed: int) -> Rep
         names=names.at(examined),
     )
     if isinstance(targets, MulticlassTargets):
-        case.class_weight = encoded_class_weight(estimator.class_weight, targets.classes)
-    examine_case(case, min(MOST_STEPS, case.steps), seed)
-    return Report(every_finding(case, table), case, examined)
+        exam.class_weight = encoded_class_weight(estimator.class_weight, targets.classes)
+    examine(exam, min(MOST_STEPS, exam.steps), seed)
+    return Report(all_findings(exam, table), exam, examined)
 
 
 def source_columns(
@@ -71,13 +70,13 @@ def source_columns(
     return tuple(preparation.sources() or ())
 
 
-def table_case(model: Any, names: Names, X: Any, y: Array) -> Case | None:
-    """Return the case of the rows as they were given, or None if they are not a table.
+def examined_table(model: Any, names: Names, X: Any, y: Array) -> Examination | None:
+    """Return the rows as they were given, for an examination, or None if they are not a table.
 
     Parameters
     ----------
     model : Model
-        Whose network and loss the case has.
+        Whose network and loss the examination has.
     X : data frame or ndarray
         The rows before they were prepared.
     y : ndarray, shape (N,) or (N, outputs)
@@ -90,7 +89,7 @@ def table_case(model: Any, names: Names, X: Any, y: Array) -> Case | None:
     columns = [numeric_column(values_of(table.column(key), key), key) for key in keys]
     network, loss = model.first_network()
     names = dataclasses.replace(names, columns=tuple(keys))
-    return Case(network, loss, X=np.column_stack(columns), y=y, names=names, as_given=True)
+    return Examination(network, loss, X=np.column_stack(columns), y=y, names=names, as_given=True)
 
 
 def numeric_column(values: Array, key: Name) -> Array:

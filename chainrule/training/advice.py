@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.data.sources import Source
-from chainrule.doctor.conditions import Case, static_findings
-from chainrule.doctor.conditions.course import still_improving
-from chainrule.doctor.conditions.finding import NOTE
+from chainrule.doctor.conditions import Examination, static_findings
+from chainrule.doctor.conditions.condition import NOTE
+from chainrule.doctor.conditions.learning_curves import still_improving
 from chainrule.errors import ConfigurationError
 from chainrule.loss_functions import Loss
 from chainrule.loss_functions.cross_entropy import BinaryLoss
@@ -41,14 +41,14 @@ OF_CLASSES = (accuracy, balanced_accuracy_score, f1_score, precision_score, reca
 
 def advice(network: Network, loss: Loss, source: Source) -> list[str]:
     """Return the notes; raise ConfigurationError where training cannot work."""
-    case = Case(network, loss)
+    exam = Examination(network, loss)
     samples = source.samples
     if samples is not None:
         first = first_array(samples.X)
         count = max(2, min(ROWS, len(samples), MOST_BYTES // max(1, first[0].nbytes)))
         places = np.linspace(0, len(samples) - 1, count).astype(np.intp)
-        case.X, case.y = take(samples.X, samples.rows[places]), samples.y
-    findings = static_findings(case)
+        exam.X, exam.y = take(samples.X, samples.rows[places]), samples.y
+    findings = static_findings(exam)
     for finding in findings:
         if finding.impossible:
             raise ConfigurationError(finding.summary)

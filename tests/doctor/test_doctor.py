@@ -47,7 +47,8 @@ from chainrule import (
     diagnose,
     train_test_split,
 )
-from chainrule.doctor.conditions import MEASURED, STATIC, Evidence, Finding, causes
+from chainrule.doctor.conditions import CONDITIONS, Condition, by_cause
+from chainrule.doctor.report import Report
 from chainrule.module import named_generators
 
 RNG = np.random.default_rng(0)
@@ -65,9 +66,8 @@ def classifier():
     return Network([4, 16, 3], seed=0)
 
 
-def finding(id, severity="problem", **options):
-    given = {"where": "here", "summary": "s", "evidence": (), "cause": "c", "remedy": "r"} | options
-    return Finding(id, severity, **given)
+def finding(id, severity="problem", *evidence, summary="s", **options):
+    return CONDITIONS[id].finding(severity, "here", summary, *evidence, **options)
 
 
 # ---------------------------------------------------------------- nothing of the user's is touched
@@ -137,7 +137,7 @@ def test_the_callback_changes_no_bit_of_a_training(optimizer):
         k: v.tobytes() for k, v in watched.items()
     }
     assert one.steps == other.steps
-    assert [s.step for s in doctor.report.case.measured][:4] == [1, 3, 6, 9]
+    assert [s.step for s in doctor.report.examination.measured][:4] == [1, 3, 6, 9]
 
 
 def test_the_same_seed_finds_the_same():
@@ -411,15 +411,16 @@ def test_a_finding_tells_everything_in_words():
     told = str(
         finding(
             "dead-relu",
-            evidence=(Evidence("dead units", 0.97, "below 0.4"),),
+            "problem",
+            ("dead units", 0.97, "below 0.4"),
             summary="most units are dead",
-            cause="A ReLU is flat there.",
             remedy="network = ...\noptimizer = ...",
         )
     )
     assert "PROBLEM  dead-relu  (here)" in told
     assert "dead units: 0.97 (healthy: below 0.4)" in told
     assert "    optimizer = ..." in told
+    assert "why       A ReLU passes no gradient where it is 0." in told
     assert "docs/doctor/dead-relu.md" in told
 
 
@@ -431,24 +432,78 @@ def test_the_root_stands_first_and_its_consequences_under_it():
         finding("overfitting", "warning"),
         finding("constant-columns", "note"),
     ]
-    roots = causes.ordered(found)
+    roots = by_cause(found)
     assert [f.id for f in roots] == ["input-scale", "constant-columns"]
     under = [f.id for f in roots[0].consequences]
     assert under == ["dead-relu", "overfitting", "cannot-overfit-a-batch"]
 
 
 def test_a_warning_that_explains_a_problem_is_one():
-    (root,) = causes.ordered([finding("dead-relu"), finding("target-scale", "warning")])
+    (root,) = by_cause([finding("dead-relu"), finding("target-scale", "warning")])
     assert (root.id, root.severity) == ("target-scale", "problem")
-    problem, note = causes.ordered([finding("input-scale", "note"), finding("dead-relu")])
+    problem, note = by_cause([finding("input-scale", "note"), finding("dead-relu")])
     assert (problem.id, note.id) == ("dead-relu", "input-scale")  # a note explains nothing
 
 
-def test_every_condition_has_its_place_in_the_order():
-    named = {name for follows in causes.FOLLOWS.values() for name in follows}
-    assert named | set(causes.FOLLOWS) | causes.OF_EVERYTHING <= set(causes.ROOTS)
-    assert len(causes.ROOTS) == len(set(causes.ROOTS))
-    assert len(STATIC) + len(MEASURED) >= 25
+def test_conditions_name_each_other_by_ids_that_exist():
+    named = {name for c in CONDITIONS.values() for name in c.symptom_of if " " not in name}
+    assert named <= set(CONDITIONS)
+    orders = [condition.order for condition in CONDITIONS.values()]
+    assert len(orders) == len(set(orders)) == 40
+    assert all(condition.title and condition.cause for condition in CONDITIONS.values())
+
+
+@pytest.fixture
+def many_zeros():
+    """Define a condition as a user would, and forget it in the end."""
+
+    class ManyZeros(Condition):
+        """Inputs that are mostly 0.
+
+        Weights of inputs that are 0 get no gradient.
+        """
+
+        id = "many-zeros"
+        static = True
+        symptom_of = ("input-scale",)
+        remedy = "X = X[:, (X != 0).any(axis=0)]"
+
+        def find(self, exam):
+            share = float((exam.X == 0).mean())
+            if share > 0.5:
+                yield self.finding("problem", "X", "X is 0", ("zeros", share, "below 0.5"))
+
+        def treat(self, setup, finding):
+            setup.row_changes.append(lambda X, y: (X + 1, y))
+            return "1 is added to X"
+
+        def shell_remedy(self, finding, command):
+            return command.with_options(epochs=3)
+
+    yield ManyZeros
+    del CONDITIONS["many-zeros"]
+
+
+def test_a_condition_is_one_class(many_zeros):
+    x = X * (np.arange(4) == 0)
+    report = diagnose(classifier(), x, Y, loss=LOSS, optimizer=Adam(0.01), epochs=20)
+    (found,) = (f for f in report.every_finding() if f.id == "many-zeros")
+    told = str(report)
+    assert "PROBLEM  many-zeros  (X)" in told
+    assert "why       Weights of inputs that are 0 get no gradient." in told
+    assert "docs/doctor/many-zeros.md" in told
+    assert ("many-zeros", "1 is added to X") in report.prescribe().changes
+    history = Trainer(classifier(), LOSS, Adam(0.01), seed=0).fit(x, Y, epochs=1, progress=False)
+    assert "X is 0" in history.notes
+
+    class Command:
+        def with_options(self, epochs):
+            return f"train --epochs {epochs}"
+
+    (shown,) = Report([found], report.examination).for_shell(Command()).findings
+    assert shown.remedy == "train --epochs 3"
+    (root,) = by_cause([found, finding("input-scale")])
+    assert (root.id, [f.id for f in root.consequences]) == ("input-scale", ["many-zeros"])
 
 
 def test_a_report_shows_itself_on_a_terminal_and_in_a_notebook():
@@ -555,7 +610,7 @@ def test_an_error_outside_of_the_training_is_none_of_its_own():
         Trainer(classifier(), LOSS, Adam(0.01), seed=0).fit(
             X, Y, epochs=2, callbacks=[doctor], progress=False
         )
-    assert doctor.report.case.end is not None
+    assert doctor.report.examination.end is not None
 
 
 def test_remedies_are_code():
@@ -575,7 +630,7 @@ def test_what_no_setup_can_mend_is_said():
     report = diagnose(
         classifier(), X, Y, loss=LOSS, optimizer=Adam(0.01), epochs=20, validation_data=(X, Y)
     )
-    assert "What no set-up can mend" in report.prescribe().explain()
+    assert "What no change of the set-up can treat" in report.prescribe().explain()
 
 
 def test_a_callbacks_prescription_begins_with_the_weights_that_training_began_with():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chainrule.doctor.conditions import causes
+from chainrule.doctor.conditions import CONDITIONS
 from chainrule.plots.figures import figure_class
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -30,7 +30,7 @@ def test_the_sick_run_of_a_page_is_named_first(name):
 
 
 def test_there_is_a_page_for_each_condition():
-    assert set(PAGES) == set(causes.ROOTS) - {"refused"}
+    assert set(PAGES) == set(CONDITIONS) - {"refused"}
 
 
 def test_pages_hold_what_their_code_printed():

@@ -20,9 +20,9 @@ from chainrule import (
     Trainer,
     diagnose,
 )
-from chainrule.doctor.conditions import Evidence, Finding, course, gradients, mislabelled, targets
-from chainrule.doctor.conditions.case import Case, Trial
-from chainrule.doctor.conditions.finding import NOTE, PROBLEM, WARNING
+from chainrule.doctor.conditions import CONDITIONS, Examination
+from chainrule.doctor.conditions.condition import NOTE, PROBLEM, WARNING
+from chainrule.doctor.conditions.examination import LearningCurve
 from chainrule.doctor.conditions.names import Names
 from chainrule.doctor.conditions.snapshot import Snapshot
 from chainrule.doctor.report import Report
@@ -70,6 +70,7 @@ def test_right_labels_are_not_spoken_against():
 
 
 def test_a_sample_is_suspect_by_the_formula_of_confident_learning():
+    mislabelled = CONDITIONS["mislabelled-rows"]
     labels = np.repeat([0, 1], 30)
     given = np.array([[0.9, 0.1], [0.1, 0.9]])[labels]
     given[0] = 0.05, 0.95  # sure of the other class: its mean over its own is 0.9
@@ -83,6 +84,7 @@ def test_a_sample_is_suspect_by_the_formula_of_confident_learning():
 
 
 def test_where_most_is_hard_nothing_is_said_of_a_single_label():
+    mislabelled = CONDITIONS["mislabelled-rows"]
     labels = np.repeat([0, 1], 30)
     given = np.array([[0.9, 0.1], [0.1, 0.9]])[labels]
     given[10:20] = 0.45, 0.55  # wrong, and not sure: the task is hard
@@ -98,8 +100,8 @@ def test_a_nan_among_the_inputs_does_not_hide_what_else_there_is():
     report = diagnose(Network([3, 16, 3], seed=0), X, y, loss=LOSS, optimizer=Adam(0.01), epochs=9)
     assert report.ids()[0] == "not-finite-data"
     assert "refused" not in report.ids()
-    assert np.isnan(report.case.losses_of_samples[7])
-    assert np.isfinite(np.delete(report.case.losses_of_samples, 7)).all()
+    assert np.isnan(report.examination.sample_losses[7])
+    assert np.isfinite(np.delete(report.examination.sample_losses, 7)).all()
 
 
 def test_a_column_that_tells_a_class_of_a_handful_is_no_leak():
@@ -125,8 +127,8 @@ def test_targets_are_a_problem_where_they_leave_nothing_of_the_loss_to_the_other
     y = values.copy()
     middle, spread = np.median(y), np.subtract(*np.quantile(y, [0.75, 0.25]))
     y[5] = middle + 40 * spread
-    case = Case(Network([Linear(1, 1)]), MeanSquaredError(), X=y[:, None], y=y[:, None])
-    (named,) = targets.outlying_targets(case)
+    exam = Examination(Network([Linear(1, 1)]), MeanSquaredError(), X=y[:, None], y=y[:, None])
+    (named,) = CONDITIONS["dominating-samples"].find(exam)
     assert (named.rows, named.severity) == ((5,), severity)
     share = 40**2 / np.sum(((y - middle) / spread) ** 2)
     assert named.evidence[1].value == pytest.approx(share, rel=1e-2)
@@ -213,15 +215,14 @@ def test_a_usual_momentum_is_left_as_it_is():
     layers = [Linear(3, 8), BatchNorm(8), ReLU(), Linear(8, 3), Softmax()]
     X, y = clusters()
     report = diagnose(Network(layers, seed=0), X, y, loss=LOSS, optimizer=Adam(0.01), epochs=5)
-    plan = Report([blamed_for("train-predict-gap")], report.case).prescribe()
+    plan = Report([blamed_for("train-predict-gap")], report.examination).prescribe()
     assert plan.changes == []
     assert [name for name, _ in plan.untreated] == ["train-predict-gap"]
 
 
 def blamed_for(name):
     """Return a finding without a reason."""
-    nothing = (Evidence("nothing", 0.0, "0"),)
-    return Finding(name, WARNING, "somewhere", "it is not so", nothing, "no cause", "pass")
+    return CONDITIONS[name].finding(WARNING, "somewhere", "it is not so", remedy="pass")
 
 
 def test_a_layer_that_all_must_pass_and_nothing_can_is_named():
@@ -315,9 +316,9 @@ def test_a_rate_that_no_other_beats_is_kept_and_said_to_be_so():
     X, y = clusters()
     network = Network([3, 16, 3], seed=0)
     report = diagnose(network, X, y, loss=LOSS, optimizer=Adam(0.03), epochs=20)
-    plan = Report([blamed_for("learning-rate-too-high")], report.case).prescribe()
+    plan = Report([blamed_for("learning-rate-too-high")], report.examination).prescribe()
     assert (plan.changes, plan.optimizer.learning_rate) == ([], 0.03)
-    assert "none ended clearly lower" in dict(plan.untreated)["learning-rate-too-high"]
+    assert "none had a clearly lower final loss" in dict(plan.untreated)["learning-rate-too-high"]
 
 
 @pytest.mark.parametrize(("last", "blamed"), [(0.4, True), (5.0, False)])
@@ -325,13 +326,13 @@ def test_samples_dominate_only_where_training_went_well(last, blamed):
     sizes = np.full(100, 0.01)
     sizes[3] = 50.0
     network = Network([Linear(2, 1)])
-    case = Case(network, MeanSquaredError(), end=Snapshot(1, 1.0, output_gradients=sizes))
-    case.trial = Trial(np.array([1.0] * 10 + [last] * 10))
-    assert bool(list(gradients.dominating_samples(case))) == blamed
+    exam = Examination(network, MeanSquaredError(), end=Snapshot(1, 1.0, output_gradients=sizes))
+    exam.trial = LearningCurve(np.array([1.0] * 10 + [last] * 10))
+    assert bool(list(CONDITIONS["dominating-samples"].find(exam))) == blamed
 
 
 def test_a_loss_of_nothing_that_stays_there_has_converged():
-    case = Case(Network([Linear(1, 1)]), MeanSquaredError(), planned_epochs=12)
-    case.epochs = {"loss": [1.0, 0.1] + [0.0] * 10}
-    (named,) = course.convergence(case)
+    exam = Examination(Network([Linear(1, 1)]), MeanSquaredError(), planned_epochs=12)
+    exam.epochs = {"loss": [1.0, 0.1] + [0.0] * 10}
+    (named,) = CONDITIONS["converged"].find(exam)
     assert (named.id, named.evidence[0].value) == ("converged", 0.0)

@@ -46,7 +46,9 @@ def test_a_ready_network_is_asked_about_too():
 
 def test_the_same_seed_finds_the_same():
     """A member's dropout has masks of its own once it stands apart from the others."""
-    cases = [NetworkClassifier(epochs=20, random_state=0).diagnose(X, Y).case for _ in range(2)]
+    cases = [
+        NetworkClassifier(epochs=20, random_state=0).diagnose(X, Y).examination for _ in range(2)
+    ]
     first, second = (case.trial.losses for case in cases)
     np.testing.assert_array_equal(first, second)
 
@@ -73,14 +75,14 @@ def test_columns_are_those_of_the_frame_and_not_of_the_prepared_matrix():
     assert known["leaking-column"].columns == ("town",)
     assert known["leaking-column"].remedy.startswith("X = X.drop(columns=['town'])")
     assert known["duplicate-columns"].columns == ("e",)
-    assert "'e' is 'b' again" in known["duplicate-columns"].summary
+    assert "'e' repeats 'b'" in known["duplicate-columns"].summary
     assert known["constant-columns"].columns == ("same",)
     plan = report.prescribe()
-    width = report.case.X.shape[1]
+    width = report.examination.X.shape[1]
     assert width == 4 + 1 + 3 + 1  # the gap's indicator, the towns, e; what is constant is left out
-    assert plan.prepare(report.case.X, report.case.y)[0].shape[1] == width - 3 - 1
+    assert plan.prepare(report.examination.X, report.examination.y)[0].shape[1] == width - 3 - 1
     assert "['town']" in plan.explain()
-    plan.fit(report.case.X, report.case.y, epochs=1, progress=False)
+    plan.fit(report.examination.X, report.examination.y, epochs=1, progress=False)
 
 
 def test_gaps_in_the_same_rows_are_no_duplicate_columns():
@@ -94,7 +96,7 @@ def test_columns_of_an_array_are_called_by_their_places():
     x = np.column_stack([np.zeros(300), X, X[:, 2]])
     report = NetworkClassifier(members=1, epochs=20, random_state=0).diagnose(x, Y)
     assert found(report)["duplicate-columns"].columns == (5,)
-    assert "5 is 3 again" in found(report)["duplicate-columns"].summary
+    assert "5 repeats 3" in found(report)["duplicate-columns"].summary
     raw = NetworkClassifier(members=1, epochs=20, random_state=0, preparation=None)
     report = raw.diagnose(frame_of(X * [1, 1, 1, 1e5]), Y)
     assert found(report)["input-scale"].columns == ("d",)
@@ -103,7 +105,7 @@ def test_columns_of_an_array_are_called_by_their_places():
 def test_codes_of_categories_are_no_numbers_of_a_wild_size():
     frame = frame_of(X, town=[f"town {n % 150}" for n in range(300)])
     report = NetworkClassifier(members=2, epochs=20, random_state=0).diagnose(frame, Y)
-    assert code_columns(report.case.network) == 1
+    assert code_columns(report.examination.network) == 1
     assert "input-scale" not in report.ids()
 
 
@@ -135,7 +137,7 @@ def test_classes_are_called_by_their_labels():
     assert found(report)["class-imbalance"].where == "y, class 'rare'"
     weights = {"rare": 20.0}
     report = NetworkClassifier(**options, class_weight=weights).diagnose(X[keep], labels[keep])
-    assert report.case.class_weight == {0: 20.0}  # the first of the sorted labels
+    assert report.examination.class_weight == {0: 20.0}  # the first of the sorted labels
     assert "class-imbalance" not in report.ids()
 
 
@@ -166,7 +168,7 @@ def test_rows_that_stand_there_twice():
     first = report.findings[0]
     assert (first.id, first.severity) == ("duplicate-rows", "problem")
     assert first.rows == tuple(range(300, 400))
-    assert "300 is 0 again" in first.summary
+    assert "300 repeats 0" in first.summary
     y[300:] = (y[300:] + 1) % 3  # the same inputs with another target are no copies
     report = NetworkClassifier(members=1, epochs=20, random_state=0).diagnose(x, y)
     assert "duplicate-rows" not in report.ids()

@@ -120,7 +120,7 @@ def test_each_output_of_a_graph_is_looked_at():
 
 def test_inputs_of_wild_scale_are_noted_once():
     note, *_ = notes([Linear(4, 2)], LOGITS, x=X * 1000, epochs=2)
-    assert note.startswith(f"X holds numbers up to {np.abs(X).max() * 1000:.4g}")
+    assert note.startswith(f"X holds values up to {np.abs(X).max() * 1000:.4g}")
     assert "Standardizer().fit(X_train)" in note
     (note,) = notes([Linear(4, 2)], LOGITS, x=X * [1, 1e-4, 1, 10])
     assert "column 3 has the standard deviation" in note

@@ -456,7 +456,7 @@ def test_the_doctor_watches_and_changes_no_bit():
     net = dropped()
     assert equal(learned(dropped(), 2), learned(net, 2, callbacks=[doctor]))
     assert doctor.report is not None
-    assert [step.step for step in doctor.report.case.measured][:3] == [1, 2, 4]
+    assert [step.step for step in doctor.report.examination.measured][:3] == [1, 2, 4]
     assert all(type(rng) is np.random.Generator for rng in named_generators(net).values())
 
 

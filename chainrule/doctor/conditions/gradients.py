@@ -1,140 +1,219 @@
-"""Conditions of the gradients on their way back: vanishing, exploding, owned by a few samples."""
+"""Conditions of the gradients: vanishing, exploding, or exactly 0."""
 
 from __future__ import annotations
 
+import fnmatch
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from chainrule.doctor.conditions import thresholds as t
-from chainrule.doctor.conditions.case import Case
-from chainrule.doctor.conditions.endings import REGRESSION
-from chainrule.doctor.conditions.finding import PROBLEM, WARNING, Evidence, Finding
-from chainrule.doctor.conditions.snapshot import LayerNumbers
-from chainrule.doctor.conditions.start import cut_off
+from chainrule.doctor.conditions.condition import (
+    NOTE,
+    PROBLEM,
+    SETUP_FAULTS,
+    WARNING,
+    Condition,
+    Finding,
+)
+from chainrule.doctor.conditions.examination import Examination
+from chainrule.doctor.conditions.setup import TrainingSetup
+from chainrule.doctor.conditions.snapshot import LayerStatistics
+from chainrule.doctor.conditions.weights import INITIALIZE, cut_off, squashing_to_relu
+from chainrule.optimizers import Optimizer
+
+CLIP_NORM = 1.0
 
 
-def flow(case: Case) -> tuple[float, list[LayerNumbers]]:
-    """Return the gradient at the first weighing layer by that at the last, and these layers."""
-    start = case.start
-    layers = [] if start is None else [a for a in start.weighing if math.isfinite(a.gradient)]
+def gradient_flow(exam: Examination) -> tuple[float, list[LayerStatistics]]:
+    """Return the gradient at the first weighted layer relative to that at the last, and all."""
+    start = exam.start
+    layers = [] if start is None else [a for a in start.weighted if math.isfinite(a.gradient)]
     if len(layers) < 2 or layers[-1].gradient <= 0:
         return float("nan"), layers
     return layers[0].gradient / layers[-1].gradient, layers
 
 
-def vanishing_gradients(case: Case) -> Iterator[Finding]:
-    """Find gradients that are as good as 0 when they come to the first layers."""
-    ratio, layers = flow(case)
-    if case.start is None or not 0 < ratio < t.VANISHING or cut_off(case.start):
-        return
-    squashing = sum(layer.kind in ("Sigmoid", "Tanh") for layer in case.start.layers)
-    yield Finding(
-        "vanishing-gradients",
-        PROBLEM if ratio < t.VANISHED else WARNING,
-        layers[0].path,
-        f"the gradient at {layers[0].path} is {ratio:.2g} times that at {layers[-1].path}: the "
-        "first layers hardly learn",
-        (
-            Evidence("gradient at the first layer by the last's", ratio, f"above {t.VANISHING:g}"),
-            Evidence("layers between", float(len(layers)), "fewer, or with ReLU and normalisation"),
-        ),
-        "On its way back the gradient is multiplied by each layer's slope and weights; a sigmoid's "
-        "slope is a quarter at most. Many factors below 1 leave nothing for the first layers, so "
-        "they stay as they were drawn.",
-        ("network = Network([ReLU() if isinstance(layer, (Sigmoid, Tanh)) else layer\n"
-         "                   for layer in network.layers[:-1]] + [network.layers[-1]],\n"
-         '                  initialization="kaiming", seed=0)'
-         if squashing else
-         'network = Network(network.layers, initialization="kaiming", seed=0)\n'
-         "# or Residual blocks, or a LayerNorm behind each Linear"),
-        layers=tuple(layer.path for layer in layers),
-    )  # fmt: skip
+class VanishingGradients(Condition):
+    """Vanishing gradients.
 
+    In the backward pass the gradient is multiplied by each layer's slope and weights; a sigmoid's
+    slope is a quarter at most. Many factors below 1 leave nothing for the first layers, so they
+    stay as they were initialised.
+    """
 
-def exploding_gradients(case: Case) -> Iterator[Finding]:
-    """Find gradients that grow on their way back, or from step to step."""
-    ratio, layers = flow(case)
-    norms = np.asarray(case.gradient_norms, dtype=np.float64)
-    median = float(np.median(norms)) if len(norms) else float("nan")
-    highest = float(norms.max()) if len(norms) else float("nan")
-    if ratio > t.EXPLODED or (math.isinf(ratio) and layers):
-        yield _exploding(
+    id = "vanishing-gradients"
+    order = 180
+    symptom_of = (SETUP_FAULTS, "dead-relu", "saturated-activation")
+
+    def find(self, exam: Examination) -> Iterator[Finding]:
+        ratio, layers = gradient_flow(exam)
+        if exam.start is None or not 0 < ratio < t.VANISHING or cut_off(exam.start):
+            return
+        remedy = f"{INITIALIZE}\n# or Residual blocks, or a LayerNorm behind each Linear"
+        if any(layer.kind in ("Sigmoid", "Tanh") for layer in exam.start.layers):
+            remedy = """network = Network([ReLU() if isinstance(layer, (Sigmoid, Tanh)) else layer
+                   for layer in network.layers[:-1]] + [network.layers[-1]],
+                  initialization="kaiming", seed=0)"""
+        yield self.finding(
+            PROBLEM if ratio < t.VANISHED else WARNING,
             layers[0].path,
-            f"the gradient at {layers[0].path} is {ratio:.2g} times that at {layers[-1].path}",
-            Evidence("gradient at the first layer by the last's", ratio, f"below {t.EXPLODED:g}"),
-            PROBLEM,
-        )
-    elif len(norms) and (median > t.EXPLODED or not math.isfinite(highest)):
-        yield _exploding(
-            "all parameters",
-            f"the gradient's norm is {median:.3g} in the middle of the steps, at most "
-            f"{highest:.3g}",
-            Evidence("gradient norm, the steps' median", median, f"below {t.EXPLODED:g}"),
-            PROBLEM,
-        )
-    elif (
-        len(norms) >= 20 and highest > t.SPIKE * median and highest > 10 and case.clip_norm is None
-    ):
-        yield _exploding(
-            "all parameters",
-            f"the gradient's norm jumps to {highest:.3g}; in most steps it is {median:.3g}",
-            Evidence("largest gradient norm by the median", highest / median, f"below {t.SPIKE:g}"),
-            WARNING,
+            f"the gradient at {layers[0].path} is {ratio:.2g} times that at {layers[-1].path}: the "
+            "first layers hardly learn",
+            ("gradient at the first layer by the last's", ratio, f"above {t.VANISHING:g}"),
+            ("layers between", len(layers), "fewer, or with ReLU and normalisation"),
+            remedy=remedy,
+            layers=tuple(layer.path for layer in layers),
         )
 
+    def treat(self, setup: TrainingSetup, finding: Finding) -> str:
+        return squashing_to_relu(setup)
 
-def exploded_at_the_start(case: Case) -> bool:
-    """Whether gradients are huge before a single step was taken."""
-    ratio, _ = flow(case)
-    first = case.gradient_norms[0] if len(case.gradient_norms) else 0.0
+
+class ExplodingGradients(Condition):
+    """Exploding gradients.
+
+    In the backward pass the gradient is multiplied by each layer's weights; factors above 1
+    multiply up to huge ones with depth or with the length of a sequence. One such step throws the
+    weights far away from all they had learned.
+    """
+
+    id = "exploding-gradients"
+    order = 210
+    symptom_of = (SETUP_FAULTS, "small-batches-for-batch-norm", "learning-rate-too-high")
+    remedy = "trainer = Trainer(network, loss, optimizer, clip_norm=1.0)"
+
+    def find(self, exam: Examination) -> Iterator[Finding]:
+        ratio, layers = gradient_flow(exam)
+        norms = np.asarray(exam.gradient_norms, dtype=np.float64)
+        median = float(np.median(norms)) if len(norms) else float("nan")
+        highest = float(norms.max()) if len(norms) else float("nan")
+        where, severity = "all parameters", PROBLEM
+        spiky = highest > t.SPIKE * median and highest > 10 and exam.clip_norm is None
+        if ratio > t.EXPLODED or (math.isinf(ratio) and layers):
+            where, told = layers[0].path, f"is {ratio:.2g} times that at {layers[-1].path}"
+            told = f"the gradient at {where} {told}"
+            evidence = "gradient at the first layer by the last's", ratio, f"below {t.EXPLODED:g}"
+        elif len(norms) and (median > t.EXPLODED or not math.isfinite(highest)):
+            told = f"the gradient norm has the median {median:.3g} and the maximum {highest:.3g}"
+            evidence = "gradient norm, median of the steps", median, f"below {t.EXPLODED:g}"
+        elif len(norms) >= 20 and spiky:
+            told = f"the gradient norm jumps to {highest:.3g}; in most steps it is {median:.3g}"
+            evidence = "largest gradient norm by the median", highest / median, f"below {t.SPIKE:g}"
+            severity = WARNING
+        else:
+            return
+        summary = f"{told}: clip it, and look at the initial weights"
+        yield self.finding(severity, where, summary, evidence)
+
+    def treat(self, setup: TrainingSetup, finding: Finding) -> str:
+        return clip(setup)
+
+
+def clip(setup: TrainingSetup) -> str:
+    """Clip the gradient, and have lower learning rates tried."""
+    setup.clip_norm = CLIP_NORM
+    setup.try_rates("lower")
+    return f"gradients are clipped to the norm {CLIP_NORM:g}"
+
+
+def exploded_at_start(exam: Examination) -> bool:
+    """Whether gradients are huge before the first step."""
+    ratio, _ = gradient_flow(exam)
+    first = exam.gradient_norms[0] if len(exam.gradient_norms) else 0.0
     return ratio > t.EXPLODED or not first <= t.EXPLODED
 
 
-def _exploding(where: str, told: str, evidence: Evidence, severity: str) -> Finding:
-    return Finding(
-        "exploding-gradients",
-        severity,
-        where,
-        f"{told}: clip it, and look at the weights' first size",
-        (evidence,),
-        "On its way back the gradient is multiplied by each layer's weights; factors above 1 add "
-        "up to huge ones with depth or with the length of a sequence. One such step throws the "
-        "weights far away from all they had learned.",
-        "trainer = Trainer(network, loss, optimizer, clip_norm=1.0)",
+class UnchangedLayer(Condition):
+    """A layer that never changes.
+
+    A parameter whose gradient is exactly 0 has no influence on the loss. Either nothing that it
+    computes is used, its backward does not set the gradient, or everything behind it is dead.
+    """
+
+    id = "unchanged-layer"
+    order = 240
+    symptom_of = (
+        SETUP_FAULTS,
+        "vanishing-gradients",
+        "learning-rate-too-high",
+        "dead-relu",
+        "saturated-activation",
     )
 
+    def find(self, exam: Examination) -> Iterator[Finding]:
+        if exam.optimizer is None:
+            return
+        frozen = frozen_parameters(exam)
+        if frozen:
+            yield self._about_frozen(exam, exam.optimizer, frozen)
+        still = [path for path in without_gradient(exam) if path not in frozen]
+        if still:
+            others = " and others" if still[1:] else ""
+            yield self.finding(
+                PROBLEM,
+                ", ".join(still[:6]),
+                f"{still[0]}{others} got no gradient in any step: the layer never changes",
+                ("gradient in every step measured", 0.0, "above 0"),
+                remedy="print(check_module(network, X[:4]))  # is the backward of "
+                f"{still[0].rpartition('.')[0]} right?",
+                layers=tuple(still),
+            )
 
-def dominating_samples(case: Case) -> Iterator[Finding]:
-    """Find gradients that come from a handful of samples."""
-    end = case.end or case.start
-    if end is None or end.output_gradients is None or not isinstance(case.loss, REGRESSION):
-        return
-    if case.learned is not None and case.learned < 0:
-        return  # where training went astray, a few samples are always the worst off
-    sizes = np.sort(end.output_gradients)[::-1]
-    count = max(1, int(t.TOP * len(sizes)))
-    if len(sizes) < 50 or not sizes.sum() > 0:
-        return
-    share = float(sizes[:count].sum() / sizes.sum())
-    if share >= t.DOMINATED:
-        yield Finding(
-            "dominating-samples",
-            WARNING,
-            f"{count} of {len(sizes)} samples",
-            f"{count} of {len(sizes)} samples make {share:.0%} of the gradient: look at them, or "
-            "take Huber's loss",
-            (
-                Evidence(
-                    f"share of the gradient of {count} samples", share, f"below {t.DOMINATED:g}"
-                ),
-            ),
-            "The squared error's gradient grows with the error, so a few samples that are far off "
-            "pull harder than all others together. Mostly their targets are wrong.",
-            "loss = Huber()  # whose pull is bounded",
+    def _about_frozen(self, exam: Examination, optimizer: Optimizer, frozen: list[str]) -> Finding:
+        """Return the finding about frozen parameters: a note, unless they do harm."""
+        evidence: list[tuple[str, float | str, str]] = [
+            ("their learning rate", 0.0, "above 0, if they are to learn")
+        ]
+        severity, told = NOTE, ""
+        if exam.trial is not None and exam.unfrozen is not None:
+            here, there = exam.remaining(exam.trial, exam.unfrozen)
+            if there < t.CLEARLY_BETTER * here and here - there > t.WORTH:
+                grave = here > t.MUCH_LEFT and there < t.MUCH_BETTER * here
+                severity = PROBLEM if grave else WARNING
+                frozen_loss, loss = exam.trial.last, exam.unfrozen.last
+                told = (
+                    f": the loss stays at {frozen_loss:.3g}, and reaches {loss:.3g} when they learn"
+                )
+                evidence.append(("loss with nothing frozen", loss, f"{frozen_loss:.3g}"))
+        return self.finding(
+            severity,
+            ", ".join(frozen[:6]),
+            f"{len(frozen)} parameters are frozen by lr_multipliers{told}",
+            *evidence,
+            cause="A multiplier of 0 keeps a parameter as it is. That is right for layers that are "
+            "trained already, and wrong for new ones.",
+            remedy=f"optimizer.lr_multipliers = {unfrozen(optimizer)}",
+            layers=tuple(frozen),
         )
 
+    def treat(self, setup: TrainingSetup, finding: Finding) -> str | None:
+        multipliers = unfrozen(setup.optimizer)
+        if len(multipliers) == len(setup.optimizer.lr_multipliers):
+            return setup.initialize()
+        setup.optimizer.lr_multipliers = multipliers
+        return "no layer is frozen: lr_multipliers of 0 are left out"
 
-CONDITIONS = ()
-MEASURED = (vanishing_gradients, exploding_gradients, dominating_samples)
+
+def frozen_parameters(exam: Examination) -> list[str]:
+    """Return the paths of parameters whose learning rate is multiplied by 0."""
+    multipliers = {} if exam.optimizer is None else exam.optimizer.lr_multipliers
+    patterns = [pattern for pattern, multiplier in multipliers.items() if multiplier == 0]
+    paths = exam.network.named_parameters()
+    return [path for path in paths if any(fnmatch.fnmatchcase(path, p) for p in patterns)]
+
+
+def without_gradient(exam: Examination) -> list[str]:
+    """Return the parameters whose gradient was 0 in every step measured, of at least two."""
+    if len(exam.measured) < 2:
+        return []
+    seen = [p for snapshot in exam.measured for p in snapshot.parameters]
+    moved = {p.path for p in seen if p.gradient > 0 or not math.isfinite(p.gradient)}
+    return [p.path for p in exam.measured[-1].parameters if p.path not in moved]
+
+
+def unfrozen(optimizer: Optimizer) -> dict[str, Any]:
+    """Return the optimizer's `lr_multipliers` without those of 0."""
+    return {p: factor for p, factor in optimizer.lr_multipliers.items() if factor != 0}

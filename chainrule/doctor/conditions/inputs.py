@@ -1,289 +1,271 @@
-"""Conditions of the inputs: their size, columns, what is no number, what knows too much."""
+"""Conditions of the inputs: NaN, scale, constant and duplicate columns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from chainrule.doctor.conditions import thresholds as t
-from chainrule.doctor.conditions.case import Case
-from chainrule.doctor.conditions.endings import NORMALIZATIONS, first_layer
-from chainrule.doctor.conditions.finding import NOTE, PROBLEM, WARNING, Evidence, Finding
-from chainrule.doctor.conditions.names import Name, listed, without_columns
+from chainrule.doctor.conditions.condition import (
+    NOTE,
+    PROBLEM,
+    WARNING,
+    Condition,
+    Finding,
+    TrainCommand,
+)
+from chainrule.doctor.conditions.examination import Examination
+from chainrule.doctor.conditions.names import Name, counted, listed
+from chainrule.doctor.conditions.output_layer import NORMALIZATIONS
+from chainrule.doctor.conditions.setup import TrainingSetup
+from chainrule.layers.graph import Graph
+from chainrule.network import in_a_row
 from chainrule.parameter import Array
-from chainrule.pytree import first_array, named_arrays
+from chainrule.preparation import Standardizer
+from chainrule.pytree import PyTree, first_array, named_arrays, tree_leaves
+
+
+class NotFiniteData(Condition):
+    """NaN or infinity in the data.
+
+    One NaN in a batch makes the loss NaN, and with it every gradient and every weight. Fill in
+    missing values, or leave their rows out, before training.
+    """
+
+    id = "not-finite-data"
+    order = 10
+    static = True
+    setup_fault = True
+
+    def find(self, exam: Examination) -> Iterator[Finding]:
+        for name, array in (named_arrays(exam.X, "X") | named_arrays(exam.y, "y")).items():
+            if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+                continue
+            bad = ~np.isfinite(array)
+            if not bad.any():
+                continue
+            flat = bad.reshape(len(bad), -1)
+            rows = exam.names.of_rows(np.flatnonzero(flat.any(axis=1)))
+            columns: tuple[Name, ...] = ()
+            if bad.ndim == 2:
+                positions = np.flatnonzero(flat.any(axis=0)).tolist()
+                columns = exam.names.of_columns(positions) if name == "X" else tuple(positions)
+            where = f", columns {listed(columns)}" if columns else ""
+            yield self.finding(
+                PROBLEM,
+                f"{name}, rows {listed(rows)}{where}",
+                f"{name} holds NaN or infinity in {counted(len(rows), 'row')}: fill or drop them",
+                (f"values of {name} that are not finite", float(bad.sum()), "0"),
+                remedy=f"good = np.isfinite({name.partition('[')[0]}).reshape(len(X), -1)"
+                ".all(axis=1)\nX, y = X[good], y[good]",
+                rows=rows,
+                columns=columns,
+            )
+
+    def treat(self, setup: TrainingSetup, finding: Finding) -> str:
+        def finite(X: PyTree, y: PyTree) -> Array:
+            good = np.ones(len(first_array(X)), bool)
+            for array in [*tree_leaves(X), *tree_leaves(y)]:
+                if array.dtype.kind == "f":
+                    good &= np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+            return good
+
+        setup.keep_rows(finite)
+        return "rows with NaN or infinity are left out"
+
+
+class InputScale(Condition):
+    """Inputs that are not standardised.
+
+    Initial weights are drawn for inputs of about 1: larger ones make the first outputs, and so the
+    gradients, as much too large. Where columns differ in scale, one learning rate is too high for
+    the large ones and too low for the small ones.
+    """
+
+    id = "input-scale"
+    order = 120
+    static = True
+    setup_fault = True
+
+    def find(self, exam: Examination) -> Iterator[Finding]:
+        x = exam.x
+        if x is None or len(x) < 2 or starts_with_normalization(exam):
+            return
+        x = x.astype(np.float64)
+        if np.isfinite(x).all():  # else `NotFiniteData`
+            yield from itertools.islice(self._all(exam, x), 1)
+
+    def _all(self, exam: Examination, x: Array) -> Iterator[Finding]:
+        """Yield everything that is wrong with the scale, the worst first."""
+        largest = float(np.abs(x).max())
+        size = float(np.sqrt((x**2).mean())) if largest < 1e100 else largest
+        columns = x.reshape(-1, x.shape[1] if x.ndim == 2 else 1)
+        with np.errstate(all="ignore"):  # overflow, where values are huge
+            mean, std = columns.mean(axis=0), columns.std(axis=0)
+        varying = np.flatnonzero((columns != columns[:1]).any(axis=0))
+        if largest > t.WILD:
+            yield self._about(
+                exam,
+                PROBLEM if size > t.LARGE else WARNING,
+                f"X holds values up to {largest:.4g}; networks learn best from values of about 1",
+                ("largest |x|", largest, f"below {t.LARGE:g}"),
+                np.flatnonzero(np.abs(mean) + 3 * std > t.WILD) if x.ndim == 2 else (),
+            )
+        if not len(varying):
+            return
+        wide, narrow = varying[std[varying].argmax()], varying[std[varying].argmin()]
+        if std[wide] > t.WILD_RATIO * std[narrow]:
+            first, second = (listed(exam.names.of_columns([c])) for c in (wide, narrow))
+            ratio = float(std[wide] / std[narrow])
+            yield self._about(
+                exam,
+                WARNING,
+                f"X's columns differ in scale: column {first} has the standard deviation "
+                f"{std[wide]:.3g}, column {second} {std[narrow]:.3g}",
+                ("largest standard deviation by the smallest", ratio, f"below {t.WILD_RATIO:g}"),
+                (wide, narrow),
+            )
+        rms = f"X has the root mean square {size:.3g}"
+        if size > t.LARGE:
+            evidence = ("root mean square of X", size, f"below {t.LARGE:g}")
+            told = f"{rms}; networks learn best from values of about 1"
+            yield self._about(exam, WARNING, told, evidence)
+        if size < t.TINY:
+            evidence = ("root mean square of X", size, f"above {t.TINY:g}")
+            yield self._about(exam, PROBLEM, f"{rms}, too small next to the biases", evidence)
+        offset = float(np.median(np.abs(mean[varying]) / std[varying]))
+        if x.ndim == 2 and offset > t.OFFSET:
+            told = f"half of X's columns lie at least {offset:.3g} standard deviations from 0"
+            what = "|mean| by standard deviation, median of the columns"
+            yield self._about(exam, WARNING, told, (what, offset, "below 3"))
+
+    def _about(
+        self,
+        exam: Examination,
+        severity: str,
+        summary: str,
+        evidence: tuple[str, float, str],
+        columns: Iterable[int] = (),
+    ) -> Finding:
+        remedy, what = STANDARDIZE, "Standardizer().fit(X_train) brings all columns to scale 1"
+        if exam.X.ndim > 2:
+            largest = np.abs(exam.X).max()
+            remedy, what = f"X_train = X_train / {largest:g}", f"divide them by {largest:g}"
+        names = exam.names.of_columns(columns)
+        where = f"X, columns {listed(names)}" if names else "X"
+        summary = f"{summary}: {what}"
+        return self.finding(severity, where, summary, evidence, remedy=remedy, columns=names)
+
+    def treat(self, setup: TrainingSetup, finding: Finding) -> str | None:
+        x = setup.examination.x
+        if x is None:
+            return None
+        if x.ndim == 2:
+            setup.network.preparation = Standardizer().fit(setup.raw_data()[0])
+            return "X is standardised: every column gets mean 0 and standard deviation 1"
+        finite = x[np.isfinite(x)] if x.dtype.kind == "f" else x
+        setup.input_divisor = float(np.abs(finite).max()) or 1.0
+        return f"X is divided by {setup.input_divisor:g}, its largest value"
+
 
 STANDARDIZE = """scaler = Standardizer().fit(X_train)
 network.preparation = scaler
 trainer.fit(scaler.transform(X_train), y_train)"""
 
-SCALE_CAUSE = (
-    "Weights are drawn for inputs of about 1: larger ones make the first outputs, and so the "
-    "gradients, as much too large. Where columns differ in size, one learning rate is too high for "
-    "the large ones and too low for the small ones."
-)
+
+def starts_with_normalization(exam: Examination) -> bool:
+    """Whether the first layer brings its inputs to scale 1 itself."""
+    body = exam.network.body
+    return not isinstance(body, Graph) and isinstance(in_a_row(body)[0], NORMALIZATIONS)
 
 
-def input_scale(case: Case) -> Iterator[Finding]:
-    """Find inputs that are far from standardised."""
-    x = case.x
-    if x is None or isinstance(first_layer(case.network), NORMALIZATIONS) or len(x) < 2:
-        return
-    x = x.astype(np.float64)
-    if not np.isfinite(x).all():
-        return  # told by `not_finite_data`
-    largest = float(np.abs(x).max())
-    with np.errstate(all="ignore"):  # of huge numbers, which are told below
-        std = x.std(axis=0) if x.ndim == 2 else np.full(1, x.std())
-        mean = x.mean(axis=0) if x.ndim == 2 else np.full(1, x.mean())
-    varies = (x != x[:1]).any(axis=0) if x.ndim == 2 else std > 0
-    varying, names = np.flatnonzero(varies), case.names
-    cure = "Standardizer().fit(X_train) brings all columns to size 1"
-    remedy = STANDARDIZE
-    if x.ndim > 2:
-        cure, remedy = f"divide them by {largest:g}", f"X_train = X_train / {largest:g}"
-    said: tuple[str, str, Evidence, tuple[int, ...]] | None = None
-    size = float(np.sqrt((x**2).mean())) if largest < 1e100 else largest
-    if largest > t.WILD:
-        columns = tuple(int(c) for c in np.flatnonzero(np.abs(mean) + 3 * std > t.WILD))
-        said = (
-            PROBLEM if size > t.LARGE else WARNING,
-            f"X holds numbers up to {largest:.4g}; networks learn best from about 1: {cure}",
-            Evidence("largest |x|", largest, f"below {t.LARGE:g}"),
-            columns if x.ndim == 2 else (),
-        )
-    elif len(varying) and std[varying].max() > t.WILD_RATIO * std[varying].min():
-        wide, narrow = varying[std[varying].argmax()], varying[std[varying].argmin()]
-        said = (
-            WARNING,
-            f"X's columns differ in size: column {listed(names.of_columns([wide]))} has the "
-            f"standard deviation {std[wide]:.3g}, column {listed(names.of_columns([narrow]))} "
-            f"{std[narrow]:.3g}: {cure}",
-            Evidence(
-                "largest standard deviation by the smallest",
-                float(std[wide] / std[narrow]),
-                f"below {t.WILD_RATIO:g}",
-            ),
-            (int(wide), int(narrow)),
-        )
-    elif size > t.LARGE:
-        said = (
-            WARNING,
-            f"X has the root mean square {size:.3g}; networks learn best from about 1: {cure}",
-            Evidence("root mean square of X", size, f"below {t.LARGE:g}"),
-            (),
-        )
-    elif len(varying) and size < t.TINY:
-        said = (
-            PROBLEM,
-            f"X has the root mean square {size:.3g}, too small to be told from nothing: {cure}",
-            Evidence("root mean square of X", size, f"above {t.TINY:g}"),
-            (),
-        )
-    elif x.ndim == 2 and len(varying) and _offset(mean[varying], std[varying]) > t.OFFSET:
-        offset = _offset(mean[varying], std[varying])
-        said = (
-            WARNING,
-            f"X's columns lie {offset:.3g} standard deviations from 0 (half of them at least): "
-            f"{cure}",
-            Evidence("|mean| by standard deviation, the median of columns", offset, "below 3"),
-            (),
-        )
-    if said is not None:
-        severity, summary, evidence, columns = said
-        called = names.of_columns(columns)
-        where = f"X, columns {listed(called)}" if columns else "X"
-        yield Finding(
-            "input-scale", severity, where, summary, (evidence,), SCALE_CAUSE, remedy,
-            columns=called,
-        )  # fmt: skip
+class DuplicateColumns(Condition):
+    """Columns that repeat another one.
 
+    A column that is given twice counts twice: its weights get the same gradient, so that together
+    they learn at twice the rate. Often it means that tables were joined wrongly.
+    """
 
-def _offset(mean: Array, std: Array) -> float:
-    """Return how many standard deviations the columns lie from 0: their median."""
-    return float(np.median(np.abs(mean) / std))
+    id = "duplicate-columns"
+    order = 320
+    static = True
+    of_table = True
 
-
-def constant_columns(case: Case) -> Iterator[Finding]:
-    """Find columns that never change."""
-    x = case.x
-    if x is None or x.ndim != 2 or len(x) < 2:
-        return
-    columns = case.names.of_columns(np.flatnonzero((x == x[:1]).all(axis=0)))
-    if columns:
-        yield Finding(
-            "constant-columns",
-            NOTE,
-            f"X, columns {listed(columns)}",
-            f"{_count(columns, 'column')} of X never "
-            f"{'changes' if len(columns) == 1 else 'change'}",
-            (Evidence("columns that never change", float(len(columns)), "0"),),
-            "A column that is the same for every sample tells nothing about any of them. It acts "
-            "as a second bias: harmless, but of no use.",
-            without_columns(columns),
-            columns=columns,
-        )
-
-
-def duplicate_columns(case: Case) -> Iterator[Finding]:
-    """Find columns that are another one again."""
-    x = case.x
-    if x is None or x.ndim != 2 or x.shape[1] > t.MOST_COLUMNS or len(x) < 3:
-        return
-    first: dict[bytes, int] = {}
-    again: list[tuple[int, int]] = []
-    for c in range(x.shape[1]):
-        column = np.ascontiguousarray(x[:, c])
-        if (column == column[0]).all():
-            continue
-        seen = first.setdefault(column.tobytes(), c)
-        if seen != c:
-            again.append((c, seen))
-    if again:
-        called = [case.names.of_columns(pair) for pair in again]
-        told = ", ".join(f"{c!r} is {seen!r} again" for c, seen in called[:5])
-        columns = tuple(c for c, _ in called)
-        yield Finding(
-            "duplicate-columns",
-            WARNING,
-            f"X, columns {listed(columns)}",
-            f"columns of X stand there twice: {told}",
-            (Evidence("columns that repeat another", float(len(again)), "0"),),
-            "A column that is given twice counts twice: its weights get the same gradient, so that "
-            "together they learn at twice the rate. Often it means that tables were joined "
-            "wrongly.",
-            without_columns(columns),
-            columns=columns,
-        )
-
-
-def not_finite_data(case: Case) -> Iterator[Finding]:
-    """Find NaN and infinity, by row and column."""
-    for name, array in (named_arrays(case.X, "X") | named_arrays(case.y, "y")).items():
-        if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
-            continue
-        bad = ~np.isfinite(array)
-        if not bad.any():
-            continue
-        flat = bad.reshape(len(bad), -1)
-        rows = case.names.of_rows(np.flatnonzero(flat.any(axis=1)))
-        columns: tuple[Name, ...] = ()
-        if bad.ndim == 2:
-            places = np.flatnonzero(flat.any(axis=0)).tolist()
-            columns = case.names.of_columns(places) if name == "X" else tuple(places)
-        where = f"{name}, rows {listed(rows)}" + (f", columns {listed(columns)}" if columns else "")
-        yield Finding(
-            "not-finite-data",
-            PROBLEM,
-            where,
-            f"{name} holds NaN or infinity in {_count(rows, 'row')}: fill or drop them",
-            (Evidence(f"values of {name} that are not finite", float(bad.sum()), "0"),),
-            "One NaN in a batch makes the loss NaN, and with it every gradient and every weight. "
-            "What is missing has to be filled, or its row left out, before training.",
-            f"good = np.isfinite({name.partition('[')[0]}).reshape(len(X), -1).all(axis=1)\n"
-            "X, y = X[good], y[good]",
-            rows=rows,
-            columns=columns,
-        )
-
-
-def leaking_column(case: Case) -> Iterator[Finding]:
-    """Find a column that is the target in other words."""
-    x, y = case.x, case.y
-    if x is None or x.ndim != 2 or not isinstance(y, np.ndarray) or len(x) < 20:
-        return
-    labels = case.labels
-    if labels is None and (y.size != len(y) or y.dtype.kind not in "fiu"):
-        return
-    for c in range(min(x.shape[1], t.MOST_COLUMNS)):
-        there = np.isfinite(x[:, c])
-        if there.sum() < 20:
-            continue
-        column = x[there, c].astype(np.float64)
-        known = (
-            _correlation(column, y.reshape(len(y))[there])
-            if labels is None
-            else _coded(column, labels[there])
-        )
-        if known >= t.LEAK:
-            columns = case.names.of_columns([c])
-            yield Finding(
-                "leaking-column",
-                PROBLEM if x.shape[1] > 1 else WARNING,
-                f"X, column {listed(columns)}",
-                f"column {listed(columns)} of X gives the target away: it may not be known when "
-                "predicting",
-                (Evidence("how far it tells the target alone", known, f"below {t.LEAK:g}"),),
-                "A column that follows from the target makes every other one needless, and the "
-                "network learns to copy it. With new data, where it is not known yet, nothing is "
-                "left.",
-                f"{without_columns(columns)}  # unless it is known before the target is",
+    def find(self, exam: Examination) -> Iterator[Finding]:
+        x = exam.table
+        if x is None or x.shape[1] > t.MOST_COLUMNS or len(x) < 3:
+            return
+        first: dict[bytes, int] = {}
+        pairs: list[tuple[Name, ...]] = []
+        for c in range(x.shape[1]):
+            column = np.ascontiguousarray(x[:, c])
+            if (column == column[0]).all():
+                continue
+            original = first.setdefault(column.tobytes(), c)
+            if original != c:
+                pairs.append(exam.names.of_columns((c, original)))
+        if pairs:
+            repeated = ", ".join(f"{c!r} repeats {original!r}" for c, original in pairs[:5])
+            columns = tuple(c for c, _ in pairs)
+            yield self.finding(
+                WARNING,
+                f"X, columns {listed(columns)}",
+                f"columns of X are there twice: {repeated}",
+                ("columns that repeat another", float(len(pairs)), "0"),
+                remedy=without_columns(columns),
                 columns=columns,
             )
 
+    def treat(self, setup: TrainingSetup, finding: Finding) -> str | None:
+        return setup.drop_columns(finding.columns)
 
-def _correlation(a: Array, b: Array) -> float:
-    a, b = a - a.mean(), b.astype(np.float64) - b.mean()
-    size = float(np.sqrt((a @ a) * (b @ b)))
-    return abs(float(a @ b)) / size if size > 0 else 0.0
+    def shell_remedy(self, finding: Finding, command: TrainCommand) -> str:
+        return command.with_options(drop=tuple(map(str, finding.columns)))
 
 
-def _coded(column: Array, labels: Array) -> float:
-    """Return how purely a column that is as good as a code, a value a class, tells the class.
+class ConstantColumns(Condition):
+    """Columns that never change.
 
-    That it tells a class of a handful of samples may well be chance.
+    A column that is the same for every sample says nothing about any of them. It acts as a second
+    bias: harmless, but useless.
     """
-    classes, sizes = np.unique(labels, return_counts=True)
-    if sizes.min() < t.FEW:
-        return 0.0
-    if len(np.unique(column[:200])) > 2 * len(classes):  # most columns: no code at a glance
-        return 0.0
-    values, places = np.unique(np.round(column, 9), return_inverse=True)
-    if not 2 <= len(values) <= 2 * len(classes):
-        return 0.0
-    counts = np.zeros((len(values), int(labels.max()) + 1))
-    np.add.at(counts, (places.reshape(-1), labels), 1)
-    return float(counts.max(axis=1).sum() / len(labels)) if len(classes) > 1 else 0.0
+
+    id = "constant-columns"
+    order = 370
+    static = True
+    of_table = True
+
+    def find(self, exam: Examination) -> Iterator[Finding]:
+        x = exam.table
+        if x is None or len(x) < 2:
+            return
+        columns = exam.names.of_columns(np.flatnonzero((x == x[:1]).all(axis=0)))
+        if columns:
+            yield self.finding(
+                NOTE,
+                f"X, columns {listed(columns)}",
+                f"{counted(len(columns), 'column')} of X never "
+                f"{'changes' if len(columns) == 1 else 'change'}",
+                ("columns that never change", float(len(columns)), "0"),
+                remedy=without_columns(columns),
+                columns=columns,
+            )
+
+    def shell_remedy(self, finding: Finding, command: TrainCommand) -> str:
+        return command.with_options(drop=tuple(map(str, finding.columns)))
+
+    def for_shell(self, finding: Finding, command: TrainCommand) -> Finding:
+        """Warn: networks do not mind such columns, but `chainrule train` refuses the table."""
+        summary = f"{finding.summary}, so `chainrule train` refuses the table"
+        return replace(super().for_shell(finding, command), severity=WARNING, summary=summary)
 
 
-def validation_overlap(case: Case) -> Iterator[Finding]:
-    """Find rows of the validation data that are training rows too."""
-    if case.validation is None:
-        return
-    known, held = first_array(case.X), first_array(case.validation[0])
-    if not isinstance(known, np.ndarray) or known.shape[1:] != held.shape[1:] or not len(held):
-        return
-    there = {row.tobytes() for row in _comparable(known)}
-    rows = tuple(i for i, row in enumerate(_comparable(held)) if row.tobytes() in there)
-    share = len(rows) / len(held)
-    if share >= t.OVERLAP:
-        yield Finding(
-            "validation-overlap",
-            PROBLEM if share >= t.MUCH_OVERLAP else WARNING,
-            f"validation data, rows {listed(rows)}",
-            f"{share:.0%} of the validation rows are training rows too: what is measured on them "
-            "says nothing about new data",
-            (Evidence("share of validation rows among the training rows", share, "0"),),
-            "A network can know rows by heart that it was trained on. Measured on those it looks "
-            "better than it is, and early stopping waits for an overfitting that it cannot see.",
-            "from chainrule import train_test_split\n"
-            "X, first = np.unique(X, axis=0, return_index=True)  # each row once, before the "
-            "split\n"
-            "X_train, X_val, y_train, y_val = train_test_split(X, y[first], test_size=0.2, seed=0)",
-            rows=rows,
-        )
-
-
-def _comparable(array: Array) -> Any:
-    return np.ascontiguousarray(array.reshape(len(array), -1).astype(np.float64))
-
-
-def _count(things: Sequence[object], what: str) -> str:
-    return f"{len(things)} {what}{'' if len(things) == 1 else 's'}"
-
-
-CONDITIONS = (input_scale, constant_columns, duplicate_columns, not_finite_data)
-COSTLY = (leaking_column, validation_overlap)
-"""Those that the trainer leaves out: they look at every pair of rows or columns."""
+def without_columns(names: tuple[Name, ...], most: int = 20) -> str:
+    """Return the code that drops columns: of a data frame, or of an array."""
+    few = list(names[:most])
+    if any(isinstance(name, str) for name in few):
+        return f"X = X.drop(columns={few})"
+    return f"X = np.delete(X, {few[0] if len(names) == 1 else few}, axis=1)"

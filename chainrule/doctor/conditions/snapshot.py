@@ -1,10 +1,11 @@
-"""Snapshot: what one pass forward and back looked like, layer by layer, as a few numbers each.
+"""Snapshot: one forward and backward pass as a few numbers for each layer and parameter.
 
-`Recorder` keeps the arrays of a pass while it is watched, and makes the numbers of them afterwards.
+`Recorder` keeps the arrays of a pass while it is watched, and computes the numbers afterwards.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,23 +31,24 @@ from chainrule.network import Network
 from chainrule.parameter import Array
 from chainrule.watching import Watcher
 
-WEIGHING = (Linear, Conv2d, ConvTranspose2d)
-"""Layers that multiply by weights: between these, signals and gradients are compared."""
+WEIGHTED = (Linear, Conv2d, ConvTranspose2d)
+"""Layers that multiply by weights: signals and gradients are compared between these."""
 
 ACTIVATIONS = (ReLU, LeakyReLU, PReLU, ELU, GELU, SiLU, Sigmoid, Tanh)
 
-MOST_NUMBERS = 200_000
-"""Of larger arrays every k-th sample is looked at."""
+MOST_VALUES = 200_000
+"""Of larger outputs only every k-th sample is looked at."""
 
 
 @dataclass
-class LayerNumbers:
-    """What one module's output and the gradient at it looked like.
+class LayerStatistics:
+    """What one module's output was like, and the gradient at it.
 
     Attributes
     ----------
     path, kind : str
-    weighs, activates : bool
+        Where the module is, and its class.
+    weighted, activation : bool
         Whether it multiplies by weights; whether it is an activation.
     rms : float
         Root mean square of the output.
@@ -54,18 +56,18 @@ class LayerNumbers:
         How much the output depends on the sample: the standard deviation over the samples, root
         mean square over the units.
     dead : ndarray of bool, or None
-        Which units of a ReLU, or of an activation of the user's own, are 0 for every sample.
+        Which units of a ReLU, or of a user's own activation, are 0 for every sample.
     saturated : float
-        The share of a tanh's or sigmoid's outputs near its ends; NaN for others.
+        The share of a tanh's or sigmoid's outputs close to its limits; NaN for others.
     gradient : float
-        Root mean square of the loss's gradient at the output, times the batch's size; NaN where
-        there was no way back.
+        Root mean square of the loss's gradient at the output, times the batch size; NaN without a
+        backward pass.
     """
 
     path: str
     kind: str
-    weighs: bool
-    activates: bool
+    weighted: bool
+    activation: bool
     rms: float
     signal: float
     dead: Array | None = None
@@ -79,46 +81,60 @@ class LayerNumbers:
 
 
 @dataclass
-class ParameterNumbers:
-    """Root mean squares of a parameter's value, its gradient, and its move in one step.
+class ParameterStatistics:
+    """Root mean squares of a parameter's value, of its gradient, and of its update in one step.
 
-    `weighs` is False for biases and gains, which begin at 0 or move by more than their size.
+    `is_weight` is False for biases and gains, which start at 0 or change by more than their size.
     """
 
     path: str
-    weighs: bool
+    is_weight: bool
     value: float
     gradient: float
     update: float = float("nan")
 
     @property
     def update_ratio(self) -> float:
-        """The move as a part of the value."""
+        """The update relative to the value."""
         return self.update / self.value if self.value > 0 else float("nan")
 
 
 @dataclass
 class Snapshot:
-    """One pass: its step, its loss, its layers in their order, its parameters."""
+    """One pass: its step, its loss, its layers in order, its parameters.
+
+    Attributes
+    ----------
+    input_signal : float
+        The signal of the network's input.
+    output_gradients : ndarray of shape (N,), or None
+        The size of each sample's gradient at the network's output.
+    """
 
     step: int
     loss: float
     input_signal: float = float("nan")
-    layers: list[LayerNumbers] = field(default_factory=list)
-    parameters: list[ParameterNumbers] = field(default_factory=list)
+    layers: list[LayerStatistics] = field(default_factory=list)
+    parameters: list[ParameterStatistics] = field(default_factory=list)
     output_gradients: Array | None = None
-    """The size of each sample's gradient at the network's output, (N,)."""
 
     @property
-    def weighing(self) -> list[LayerNumbers]:
+    def weighted(self) -> list[LayerStatistics]:
         """The layers that multiply by weights."""
-        return [layer for layer in self.layers if layer.weighs]
+        return [layer for layer in self.layers if layer.weighted]
+
+    @property
+    def hidden_activations(self) -> list[LayerStatistics]:
+        """The activations before the last layer with weights."""
+        positions = [i for i, layer in enumerate(self.layers) if layer.weighted]
+        last = positions[-1] if positions else 0
+        return [layer for layer in self.layers[:last] if layer.activation]
 
 
 class Recorder(Watcher):
-    """Keeps the arrays of the last pass; nothing is computed until `snapshot`.
+    """Keeps the arrays of the last pass; nothing is computed before `snapshot`.
 
-    A pass in prediction, which has no way back, is forgotten when the next one begins.
+    A prediction, which has no backward pass, is forgotten when the next pass starts.
     """
 
     def __init__(self) -> None:
@@ -133,7 +149,7 @@ class Recorder(Watcher):
     def on_forward(self, path: str, module: Module, x: Any, y: Any) -> None:
         if self._done and not self.gradients:
             self.clear()
-        if self.gradients:  # the pass that was wanted is complete
+        if self.gradients:  # the wanted pass is complete
             return
         self.outputs[path] = (module, x, y)
         self._done = path == ""
@@ -142,29 +158,32 @@ class Recorder(Watcher):
         self.gradients[path] = dy
 
     def snapshot(self, network: Network, step: int, loss: float, before: Array | None) -> Snapshot:
-        """Return the numbers of the pass; `before` are the flat values before the step."""
+        """Return the pass as numbers; `before` are the flat values before the step."""
         found = Snapshot(step, loss)
         with np.errstate(all="ignore"):
             for path, (module, x, y) in self.outputs.items():
-                if path == "" or not isinstance(y, np.ndarray) or y.dtype.kind != "f":
-                    continue
-                if isinstance(module, WEIGHING + ACTIVATIONS + (Softmax,)) or not has_children(
-                    module
+                if (
+                    path
+                    and is_floats(y)
+                    and (
+                        isinstance(module, (*WEIGHTED, *ACTIVATIONS, Softmax))
+                        or not has_children(module)
+                    )
                 ):
                     dy = self.gradients.get(path)
-                    found.layers.append(numbers_of(path, module, x, y, dy))
-            whole = self.outputs.get("")
-            if (
-                whole is not None
-                and isinstance(whole[1], np.ndarray)
-                and whole[1].dtype.kind == "f"
-            ):
-                found.input_signal = signal(whole[1])
+                    found.layers.append(layer_statistics(path, module, x, y, dy))
+            if "" in self.outputs and is_floats(self.outputs[""][1]):
+                found.input_signal = signal(self.outputs[""][1])
             dy = self.gradients.get("")
             if isinstance(dy, np.ndarray):
                 found.output_gradients = np.abs(dy).reshape(len(dy), -1).sum(axis=1) * len(dy)
-            found.parameters = list(parameters_of(network, before))
+            found.parameters = list(parameter_statistics(network, before))
         return found
+
+
+def is_floats(value: Any) -> bool:
+    """Whether a value is an array of floating-point numbers."""
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
 def has_children(module: Module) -> bool:
@@ -176,36 +195,35 @@ def has_children(module: Module) -> bool:
     return False
 
 
-def of_the_library(module: Module) -> bool:
+def is_builtin(module: Module) -> bool:
     """Whether a module is chainrule's own, and not the user's."""
     return type(module).__module__.startswith("chainrule.")
 
 
-def own_activation(module: Module, x: Any, y: Array) -> bool:
-    """Whether a module is one of the user's own that has no weights and keeps the shape."""
-    alike = isinstance(x, np.ndarray) and x.shape == y.shape
-    return alike and not of_the_library(module) and not module.parameters()
-
-
-def numbers_of(path: str, module: Module, x: Any, y: Array, dy: Any) -> LayerNumbers:
-    """Return what a module's output looked like."""
-    own = own_activation(module, x, y)
-    if y.size > MOST_NUMBERS:
-        y = y[:: -(-y.size // MOST_NUMBERS)]
-    dead, saturated = None, float("nan")
-    if (own or isinstance(module, ReLU)) and len(y):
+def layer_statistics(path: str, module: Module, x: Any, y: Array, dy: Any) -> LayerStatistics:
+    """Return what a module's output was like."""
+    same_shape = isinstance(x, np.ndarray) and x.shape == y.shape
+    users_activation = same_shape and not is_builtin(module) and not module.parameters()
+    if y.size > MOST_VALUES:
+        y = y[:: -(-y.size // MOST_VALUES)]
+    found = LayerStatistics(
+        path,
+        type(module).__name__,
+        isinstance(module, WEIGHTED),
+        users_activation or isinstance(module, ACTIVATIONS),
+        rms(y),
+        signal(y),
+    )
+    if (users_activation or isinstance(module, ReLU)) and len(y):
         axes = tuple(a for a in range(y.ndim) if a != (1 if y.ndim == 4 else y.ndim - 1))
-        dead = (y == 0).all(axis=axes)
+        found.dead = (y == 0).all(axis=axes)
     elif isinstance(module, Tanh):
-        saturated = float((np.abs(y) > NEAR_THE_END).mean())
+        found.saturated = float((np.abs(y) > NEAR_THE_END).mean())
     elif isinstance(module, Sigmoid):
-        saturated = float((np.abs(2 * y - 1) > NEAR_THE_END).mean())
-    gradient = float("nan")
-    if isinstance(dy, np.ndarray) and dy.dtype.kind == "f":
-        gradient = rms(dy) * len(dy)
-    kinds = (isinstance(module, WEIGHING), own or isinstance(module, ACTIVATIONS))
-    name = type(module).__name__
-    return LayerNumbers(path, name, *kinds, rms(y), signal(y), dead, saturated, gradient)
+        found.saturated = float((np.abs(2 * y - 1) > NEAR_THE_END).mean())
+    if is_floats(dy):
+        found.gradient = rms(dy) * len(dy)
+    return found
 
 
 def rms(array: Array) -> float:
@@ -215,17 +233,17 @@ def rms(array: Array) -> float:
 
 
 def signal(y: Array) -> float:
-    """Return how much numbers depend on the sample: their deviation over the samples."""
+    """Return how much values depend on the sample: their deviation from the samples' mean."""
     if len(y) < 2:
         return float("nan")
     return rms(y - y.mean(axis=0))
 
 
-def parameters_of(network: Network, before: Array | None) -> Any:
-    """Yield the numbers of each parameter, with its move since `before`."""
+def parameter_statistics(network: Network, before: Array | None) -> Iterator[ParameterStatistics]:
+    """Yield the numbers of each parameter, with its change since `before`."""
     flat = network.flat
     for path, place in flat.slices.items():
         values = flat.values[place]
-        moved = float("nan") if before is None else rms(values - before[place])
-        weighs = bool(flat.decay[place][:1].all())
-        yield ParameterNumbers(path, weighs, rms(values), rms(flat.grads[place]), moved)
+        update = float("nan") if before is None else rms(values - before[place])
+        is_weight = bool(flat.decay[place][:1].all())
+        yield ParameterStatistics(path, is_weight, rms(values), rms(flat.grads[place]), update)

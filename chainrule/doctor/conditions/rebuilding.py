@@ -1,6 +1,6 @@
-"""The same network with something changed: other activations, more neurons, fewer inputs.
+"""The same network with something changed: other activations, more units, fewer inputs.
 
-Chains of layers can be rebuilt; of other bodies (graphs, a user's own) None is returned.
+Chains of layers can be rebuilt. Of other networks (graphs, a user's own modules) None is returned.
 """
 
 from __future__ import annotations
@@ -29,60 +29,59 @@ from chainrule.layers import (
 from chainrule.module import Module
 from chainrule.network import Network
 
-PASSES_SIZES_ON = (ReLU, LeakyReLU, Sigmoid, Tanh, Softmax, Dropout, Flatten)
+KEEPS_SIZE = (ReLU, LeakyReLU, Sigmoid, Tanh, Softmax, Dropout, Flatten)
 NORMS = (BatchNorm, LayerNorm)
 
 
-def layers_of(network: Network) -> list[Module] | None:
-    """Return copies of the layers that stand one after the other, or None."""
+def copied_layers(network: Network) -> list[Module] | None:
+    """Return copies of the network's layers, or None if it is no chain."""
     if not isinstance(network.body, Sequential):
         return None
     return list(copy.deepcopy(network).layers)
 
 
-def draw(network: Network, name: str, seed: int = 0) -> None:
-    """Draw every weight anew."""
-    tree.initialize(network, np.random.default_rng(seed), get_initializer(name))
-
-
-def _built(layers: Sequence[Module], like: Network) -> Network:
-    return Network(list(layers), dtype=like.dtype)
+def initialize(network: Network, name: str) -> None:
+    """Draw new weights for the whole network."""
+    tree.initialize(network, np.random.default_rng(0), get_initializer(name))
 
 
 def with_activations(
     network: Network, old: tuple[type[Module], ...], new: type[Module]
 ) -> Network | None:
-    """Return it with the hidden activations of these kinds in another one's place."""
-    layers = layers_of(network)
+    """Return the network with other hidden activations in place of those of some kinds."""
+    layers = copied_layers(network)
     if layers is None or not any(isinstance(layer, old) for layer in layers[:-1]):
         return None
     last = max((i for i, layer in enumerate(layers) if layer.parameters()), default=0)
     changed = [new() if isinstance(a, old) and i < last else a for i, a in enumerate(layers)]
-    return _built(changed, network)
+    return Network(changed, dtype=network.dtype)
+
+
+def last_linear(layers: Sequence[Module] | None) -> int | None:
+    """Return the position of the last Linear."""
+    return max((i for i, a in enumerate(layers or []) if isinstance(a, Linear)), default=None)
 
 
 def number_of_outputs(network: Network) -> int | None:
-    """Return the size of the last Linear."""
-    linears = [a for a in layers_of(network) or [] if isinstance(a, Linear)]
-    return linears[-1].out_features if linears else None
+    """Return the number of outputs of the last Linear."""
+    layers: Any = copied_layers(network)
+    place = last_linear(layers)
+    return None if place is None else layers[place].out_features
 
 
 def with_outputs(network: Network, outputs: int) -> Network | None:
-    """Return it with a last Linear of so many outputs, drawn anew."""
-    layers = layers_of(network)
-    if layers is None:
-        return None
-    place = max((i for i, a in enumerate(layers) if isinstance(a, Linear)), default=None)
+    """Return the network with so many outputs: a new last Linear."""
+    layers: Any = copied_layers(network)
+    place = last_linear(layers)
     if place is None:
         return None
-    last: Any = layers[place]
-    layers[place] = Linear(last.in_features, outputs, seed=0)
-    return _built(layers, network)
+    layers[place] = Linear(layers[place].in_features, outputs, seed=0)
+    return Network(layers, dtype=network.dtype)
 
 
 def without_columns(network: Network, columns: Sequence[int]) -> Network | None:
-    """Return it without these inputs: rows of the first Linear's weights."""
-    layers = layers_of(network)
+    """Return the network without these inputs: without these rows of the first Linear's weights."""
+    layers = copied_layers(network)
     if layers is None or not isinstance(layers[0], Linear):
         return None
     first: Any = layers[0]
@@ -94,16 +93,16 @@ def without_columns(network: Network, columns: Sequence[int]) -> Network | None:
     new.weight.value = first.weight.value[kept]
     if new.bias is not None:
         new.bias.value = first.bias.value
-    return _built([new, *layers[1:]], network)
+    return Network([new, *layers[1:]], dtype=network.dtype)
 
 
 def widened(network: Network, width: int) -> Network | None:
-    """Return it with at least `width` neurons in each hidden Linear, all drawn anew."""
-    layers = layers_of(network)
-    if layers is None or not all(isinstance(a, (Linear, *PASSES_SIZES_ON, *NORMS)) for a in layers):
+    """Return the network with at least `width` units in each hidden Linear, all weights new."""
+    layers = copied_layers(network)
+    if layers is None or not all(isinstance(a, (Linear, *KEEPS_SIZE, *NORMS)) for a in layers):
         return None
     linears = [i for i, a in enumerate(layers) if isinstance(a, Linear)]
-    if len(linears) == 1:  # nothing hidden: give it a hidden layer
+    if len(linears) == 1:  # there is no hidden layer yet
         only: Any = layers[linears[0]]
         hidden = [Linear(only.in_features, width), ReLU(), Linear(width, only.out_features)]
         layers[linears[0] : linears[0] + 1] = hidden
@@ -116,6 +115,6 @@ def widened(network: Network, width: int) -> Network | None:
                 size = out
             elif isinstance(layer, NORMS) and size is not None:
                 layers[i] = type(layer)(size)
-    built = _built(layers, network)
-    draw(built, "kaiming")
+    built = Network(layers, dtype=network.dtype)
+    initialize(built, "kaiming")
     return built

@@ -115,7 +115,7 @@ def test_columns_that_are_of_no_use(iris, tmp_path):
     assert found["constant-columns"]["severity"] == "warning"  # `train` refuses such a table
     assert "--drop batch --drop nothing" in found["constant-columns"]["remedy"]
     assert found["duplicate-columns"]["columns"] == ["again", "text too"]
-    assert "'again' is 'sepal width (cm)' again" in found["duplicate-columns"]["summary"]
+    assert "'again' repeats 'sepal width (cm)'" in found["duplicate-columns"]["summary"]
     frame.to_csv(tmp_path / "t.csv", index=False)
     arguments = ("doctor", "t.csv", "--target", "species", "--drop", "batch", "--drop", "nothing")
     done = called(*arguments, "--drop", "again", "--drop", "text too", cwd=tmp_path)
@@ -147,7 +147,7 @@ def test_rows_that_stand_there_twice_by_their_numbers(iris, tmp_path):
     assert (first["id"], first["severity"]) == ("duplicate-rows", "problem")
     itself = iris.duplicated().to_numpy()
     assert first["rows"] == [*(np.flatnonzero(itself) + 1), *range(151, 211)]
-    assert "151 is 1 again" in first["summary"]
+    assert "151 repeats 1" in first["summary"]
     assert "duplicate-rows" not in by_id(told(tmp_path, iris))  # it has a pair of its own
 
 

@@ -89,7 +89,7 @@ def test_targets_of_which_some_cannot_be_reached_are_noted():
 def test_a_softmax_and_from_logits_are_noted(layers, loss, name):
     (note,) = notes(layers, loss)
     assert note.startswith(f"the network ends in {name}")
-    assert "taken twice" in note
+    assert "applied twice" in note
 
 
 def test_two_softmax_are_noted_and_one_is_not():

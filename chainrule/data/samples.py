@@ -61,7 +61,7 @@ class Samples:
         self, X: PyTree, y: PyTree = None, weight: Array | None = None, rows: Array | None = None
     ) -> None:
         self.X = tree_map(np.asarray, X)  # of a memory-mapped array: a view, still mapped
-        self.y = None if y is None else tree_map(np.asarray, y)
+        self.y: Any = None if y is None else tree_map(np.asarray, y)
         self.weight = weight
         self.rows = np.arange(len(first_array(self.X))) if rows is None else rows
         self._mappings = Mappings(self.X, self.y)

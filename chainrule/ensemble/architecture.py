@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from chainrule import layers
 from chainrule.checks import (
     check_bool,
     check_choice,
@@ -18,46 +19,26 @@ from chainrule.checks import (
 from chainrule.ensemble.members import Member
 from chainrule.errors import ConfigurationError
 from chainrule.initializers import Zero
-from chainrule.layers import (
-    ELU,
-    GELU,
-    SELU,
-    BatchNorm,
-    CategoryEmbedding,
-    Dropout,
-    LeakyReLU,
-    Linear,
-    Mish,
-    Module,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    StackedBatchNorm,
-    StackedCategoryEmbedding,
-    StackedDropout,
-    StackedLinear,
-    Tanh,
-)
 from chainrule.layers.category_embedding import check_categories
+from chainrule.module import Module
 from chainrule.network import Network
 from chainrule.parameter import Initializer
 
 ACTIVATIONS: dict[str, type[Module]] = {
-    "elu": ELU,
-    "gelu": GELU,
-    "leaky_relu": LeakyReLU,
-    "mish": Mish,
-    "relu": ReLU,
-    "selu": SELU,
-    "sigmoid": Sigmoid,
-    "silu": SiLU,
-    "tanh": Tanh,
+    "elu": layers.ELU,
+    "gelu": layers.GELU,
+    "leaky_relu": layers.LeakyReLU,
+    "mish": layers.Mish,
+    "relu": layers.ReLU,
+    "selu": layers.SELU,
+    "sigmoid": layers.Sigmoid,
+    "silu": layers.SiLU,
+    "tanh": layers.Tanh,
 }
 
 OUTPUTS: dict[str, type[Module] | None] = {
-    "softmax": Softmax,
-    "sigmoid": Sigmoid,
+    "softmax": layers.Softmax,
+    "sigmoid": layers.Sigmoid,
     "linear": None,
 }
 
@@ -103,14 +84,14 @@ class Architecture:
 
     def network(self, member: Member, initialization: str | Initializer | None = None) -> Network:
         """Return a network for one member; without `initialization` its weights are all 0."""
-        layers = self._layers(
-            partial(Linear, initialization=Zero()),
-            BatchNorm,
-            partial(Dropout, member.dropout),
-            CategoryEmbedding,
+        chain = self._chain(
+            partial(layers.Linear, initialization=Zero()),
+            layers.BatchNorm,
+            partial(layers.Dropout, member.dropout),
+            layers.CategoryEmbedding,
         )
         seed = None if initialization is None else member.seed
-        return Network(layers, initialization=initialization, seed=seed, dtype=self.dtype)
+        return Network(chain, initialization=initialization, seed=seed, dtype=self.dtype)
 
     def stack(self, members: Sequence[Member], output: bool = True) -> Network:
         """Return a stack for these members, its values still to be set.
@@ -118,41 +99,42 @@ class Architecture:
         Without `output` it ends before the output's activation.
         """
         count = len(members)
-        layers = self._layers(
-            partial(StackedLinear, count, initialization=Zero()),
-            partial(StackedBatchNorm, count),
-            partial(StackedDropout, [member.dropout for member in members]),
-            partial(StackedCategoryEmbedding, count),
+        chain = self._chain(
+            partial(layers.StackedLinear, count, initialization=Zero()),
+            partial(layers.StackedBatchNorm, count),
+            partial(layers.StackedDropout, [member.dropout for member in members]),
+            partial(layers.StackedCategoryEmbedding, count),
         )
         if not output and OUTPUTS[self.output] is not None:
-            layers.pop()
-        return Network(layers, dtype=self.dtype)
+            chain.pop()
+        return Network(chain, dtype=self.dtype)
 
     def output_activation(self) -> Module | None:
         """Return what turns the last linear layer's output into predictions, or None."""
         kind = OUTPUTS[self.output]
         return None if kind is None else kind()
 
-    def _layers(
+    def _chain(
         self,
         linear: Callable[..., Module],
         batch_norm: Callable[[int], Module],
         dropout: Callable[[], Module],
-        embedding: Callable[..., CategoryEmbedding],
+        embedding: Callable[..., layers.CategoryEmbedding],
     ) -> list[Module]:
-        layers: list[Module] = []
+        """Return the layers in a row, each built by one of these functions."""
+        chain: list[Module] = []
         features, *sizes = self.sizes
         if self.categories:
             first = embedding(features, self.categories, embedding_dim=self.embedding_dim)
-            layers, features = [first], first.out_features
+            chain, features = [first], first.out_features
         *hidden, output = itertools.pairwise([features, *sizes])
         for in_features, out_features in hidden:
-            layers.append(linear(in_features, out_features))
+            chain.append(linear(in_features, out_features))
             if self.batch_norm:
-                layers.append(batch_norm(out_features))
-            layers.append(ACTIVATIONS[self.activation]())
+                chain.append(batch_norm(out_features))
+            chain.append(ACTIVATIONS[self.activation]())
             if self.dropout:
-                layers.append(dropout())
-        layers.append(linear(*output))
+                chain.append(dropout())
+        chain.append(linear(*output))
         last = self.output_activation()
-        return layers if last is None else [*layers, last]
+        return chain if last is None else [*chain, last]

@@ -11,8 +11,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from chainrule.checks import check_array, check_bool, check_range, check_seed
-from chainrule.data.samples import check_samples
+from chainrule.checks import check_bool, check_finite, check_numbers, check_range, check_seed
+from chainrule.data.samples import Samples, check_samples
 from chainrule.ensemble.architecture import Architecture
 from chainrule.ensemble.folds import Fold, as_columns, member_folds
 from chainrule.ensemble.members import Member, members_from
@@ -25,7 +25,6 @@ from chainrule.ensemble.training import (
     EnsembleTrainer,
     EpochEnd,
     FitOptions,
-    Samples,
     predict_in_batches,
 )
 from chainrule.errors import ConfigurationError, FileFormatError, InputError, NotFiniteError
@@ -301,7 +300,7 @@ class Ensemble:
                     "cv holds row numbers, and some samples have the weight 0 and are left out: "
                     "remove them from X, y and cv."
                 )
-            folds = member_folds(cv, samples.y, len(self), self._rng)
+            folds = member_folds(cv, samples.y[0], len(self), self._rng)
         self._partial_trainer = None
         self._run(self._trainer(options), samples, validation, folds)
         return self
@@ -416,10 +415,10 @@ class Ensemble:
         """Return the weights of these members, chosen on the validation samples."""
         outputs = self.predict_members(validation.X)[:, trained]
 
-        scorer, y, targets = options.scorer, validation.y, validation.targets
+        scorer = options.scorer
 
         def cost(outputs: Array) -> Array:
-            return scorer.cost(scorer(y, targets, outputs, validation.weight))
+            return scorer.cost(scorer(validation.y, outputs, validation.weight))
 
         return greedy_selection(outputs, cost, options.selection_rounds)
 
@@ -452,42 +451,32 @@ class Ensemble:
         class_weight: ClassWeight | str | None = None,
         called: str = "",
     ) -> Samples:
-        """Return samples and targets, checked and cast."""
+        """Return checked samples; their y is a pair, as given and as rows for the loss."""
         if y is None:
             raise InputError("An ensemble learns from arrays: give X and y.")
-        source = check_samples(X, y, sample_weight, class_weight, called)
-        if not (isinstance(source.X, np.ndarray) and isinstance(source.y, np.ndarray)):
+        given = check_samples(X, y, sample_weight, class_weight, called)
+        if not (isinstance(given.X, np.ndarray) and isinstance(given.y, np.ndarray)):
             raise InputError(f"An ensemble learns from one array X{called}, and one array y.")
-        features = self._features(source.X, "X" + called)
+        if given.weight is not None and given.weight.ndim != 1:
+            raise InputError(f"Give one weight for each sample, got shape {given.weight.shape}.")
+        features = self._features(given.X, "X" + called)
         outputs = np.zeros((len(features), self.architecture.sizes[-1]), self.network.dtype)
         with np.errstate(over="ignore"):  # refused below
-            targets = loss.rows(source.y, outputs)[0]
-        if not np.isfinite(targets).all():
-            raise InputError(f"y{called} holds numbers too large for {self.architecture.dtype}.")
-        weight = source.weight
-        if weight is not None and weight.ndim != 1:
-            raise InputError(f"Give one weight for each sample, got the shape {weight.shape}.")
-        samples = Samples(features, source.y, targets, weight)
-        return samples if len(source.rows) == len(samples) else samples.take(source.rows)
+            targets = loss.rows(given.y, outputs)[0]
+        too_large = f"a number too large for {self.architecture.dtype}"
+        check_finite(f"y{called}", targets, wrong=too_large)
+        samples = Samples(features, (given.y, targets), given.weight)
+        return samples if len(given) == len(samples) else Samples(*samples.take(given.rows))
 
     def _features(self, X: Any, name: str = "X") -> Array:
         """Return samples (N, features) in the ensemble's type, checked."""
-        array = check_array(name, X)
-        architecture = self.architecture
-        features = architecture.sizes[0]
+        array = check_numbers(name, X, dtype=self.network.dtype, empty=True)
+        features = self.architecture.sizes[0]
         if array.ndim != 2 or array.shape[1] != features:
             raise InputError(f"{name} must be (N, {features}), got the shape {array.shape}.")
-        with np.errstate(over="ignore"):  # too large becomes infinity, refused below
-            array = np.ascontiguousarray(array, self.network.dtype)
-        if not np.isfinite(array).all():
-            row = int(np.argwhere(~np.isfinite(array))[0][0])
-            raise InputError(
-                f"{name} holds NaN, infinity or numbers too large for {architecture.dtype}, first "
-                f"in row {row}. Fill or drop those rows."
-            )
-        if architecture.categories:
-            codes_of(array, architecture.categories)  # refuses invalid codes
-        return array
+        if self.architecture.categories:
+            codes_of(array, self.architecture.categories)  # refuses invalid codes
+        return np.ascontiguousarray(array)
 
     def _validation_samples(self, loss: Loss, given: Any) -> Samples:
         if not isinstance(given, tuple) or len(given) not in (2, 3):
@@ -497,9 +486,9 @@ class Ensemble:
 
     def _split(self, samples: Samples, share: float) -> tuple[Samples, Samples]:
         """Return the training samples and the validation samples."""
-        rows = np.arange(len(samples))
-        held_out, _ = check_samples(samples.X, samples.y).split(share, self._rng)
-        return samples.take(np.setdiff1d(rows, held_out)), samples.take(held_out)
+        held_out, _ = Samples(samples.X, samples.y[0]).split(share, self._rng)
+        training = np.setdiff1d(samples.rows, held_out)
+        return Samples(*samples.take(training)), Samples(*samples.take(held_out))
 
     # ------------------------------------------------------------ predicting
 

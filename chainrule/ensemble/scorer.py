@@ -59,27 +59,26 @@ class Scorer:
         self.loss = loss
         self.flat = multilabel and metric == "accuracy"
 
-    def __call__(self, y: Array, y_true: Array, y_pred: Array, weight: Array | None) -> Array:
+    def __call__(self, y: tuple[Array, Array], y_pred: Array, weight: Array | None) -> Array:
         """Return each member's score, (K,); NaN if its predictions are not finite.
 
         Parameters
         ----------
-        y : ndarray
-            The targets as they were given, for a metric.
-        y_true : ndarray, shape (N, outputs)
-            The targets as rows, for the loss.
+        y : tuple of two ndarrays
+            The targets as they were given, for a metric, and as rows (N, outputs), for the loss.
         y_pred : ndarray, shape (N, K, outputs)
             The predictions of K members.
         weight : ndarray, shape (N,), or None
             How much each sample counts in the loss.
         """
+        given, rows = y
         if self.function is None:
-            return losses_of_members(self.loss, y_true, y_pred, weight)
+            return losses_of_members(self.loss, rows, y_pred, weight)
         scores = np.full(y_pred.shape[1], np.nan)
         for k in range(len(scores)):
             own = y_pred[:, k]
             if np.isfinite(own).all():
-                pair = (y.reshape(-1), own.reshape(-1)) if self.flat else (y, own)
+                pair = (given.reshape(-1), own.reshape(-1)) if self.flat else (given, own)
                 scores[k] = self.function(*pair)
         return scores
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import all_finite, check_function, check_range, check_whole
-from chainrule.data.samples import batch_bounds
+from chainrule.data.samples import Samples, batch_bounds
 from chainrule.ensemble.folds import Fold, as_columns
 from chainrule.ensemble.members import Member
 from chainrule.ensemble.objective import losses_and_gradient
@@ -32,24 +32,6 @@ from chainrule.training.allocator import keep_freed_memory
 from chainrule.training.monitor import Monitor
 
 EpochEnd = Callable[[int, Mapping[str, Array]], Any]
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Checked samples of an ensemble."""
-
-    X: Array  # (N, features)
-    y: Array  # as it was given
-    targets: Array  # (N, outputs), as the loss takes rows
-    weight: Array | None  # (N,)
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    def take(self, rows: Array) -> Samples:
-        """Return some of the samples."""
-        weight = None if self.weight is None else self.weight[rows]
-        return Samples(self.X[rows], self.y[rows], self.targets[rows], weight)
 
 
 @dataclass
@@ -178,7 +160,7 @@ class EnsembleTrainer:
         """Train until all epochs are done, or until no member learns any more.
 
         Each member is validated on `validation`, or on the part of `samples` that its fold leaves
-        out.
+        out. The `y` of both is a pair: the targets as they were given, and as rows for the loss.
         """
         everything = np.arange(len(samples))
         rows = [everything] * len(self.orders) if folds is None else [train for train, _ in folds]
@@ -211,7 +193,7 @@ class EnsembleTrainer:
         count = min(len(rows_of[k]) for k in self.running)
         orders = [self.orders[k].permutation(rows_of[k])[:count] for k in self.running]
         order = np.stack(orders, axis=1)
-        targets = np.ascontiguousarray(samples.targets.T)  # (outputs, N), as `as_rows` wants them
+        targets = np.ascontiguousarray(samples.y[1].T)  # (outputs, N), as `as_rows` wants them
         total, seen = np.full(len(self.orders), np.nan), 0
         total[self.running] = 0
         bounds = batch_bounds(count, self.options.batch_size).tolist()
@@ -244,17 +226,14 @@ class EnsembleTrainer:
         activation = self.stack.architecture.output_activation()
         if validation is not None:
             outputs = predict_in_batches(network, activation, validation.X)
-            scores[self.running] = score(
-                validation.y, validation.targets, outputs, validation.weight
-            )
+            scores[self.running] = score(validation.y, outputs, validation.weight)
         elif folds is not None:
             left_out = [folds[k][1] for k in self.running]
             x = samples.X.take(as_columns(left_out), axis=0)  # (n, members, features)
             outputs = predict_in_batches(network, activation, x)
             for place, (k, rows) in enumerate(zip(self.running, left_out, strict=True)):
-                own = samples.take(rows)
-                predicted = outputs[: len(rows), [place]]
-                scores[k] = score(own.y, own.targets, predicted, own.weight)[0]
+                _, y, weight = samples.take(rows)
+                scores[k] = score(y, outputs[: len(rows), [place]], weight)[0]
         return scores
 
     def _judge(self, scores: Array, epoch: int) -> None:

@@ -10,9 +10,9 @@ validation.py                 checks of X, of weights and of row numbers
 splitting.py                  which rows are held out
 samples.py                    rows with their targets and weights
 targets.py                    y: classes, several labels, numbers
-model.py                      what learns, an ensemble or a network of the user's own:
-ensemble_model.py             built from the options,
-network_model.py              or given
+ensemble_model.py             an ensemble that is built from the options and trained
+network_model.py              a network of the user's own
+model.py                      what both tell, and how they predict
 calibration.py                calibrated probabilities and intervals
 diagnosis.py                  what the doctor is asked
 

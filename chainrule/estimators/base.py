@@ -10,9 +10,9 @@ import contextlib
 import copy
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -25,7 +25,7 @@ from chainrule.errors import ConfigurationError, InputError
 from chainrule.estimators import defaults, options
 from chainrule.estimators.diagnosis import diagnose
 from chainrule.estimators.ensemble_model import EnsembleModel
-from chainrule.estimators.model import Model, TrainingResult, member_outputs, member_weights
+from chainrule.estimators.model import TrainingResult, member_outputs, member_weights
 from chainrule.estimators.network_model import NetworkModel
 from chainrule.estimators.samples import LabeledRows, take_rows
 from chainrule.estimators.splitting import member_folds
@@ -71,7 +71,7 @@ class TrainingState:
     rng: np.random.Generator
     targets: Any
     preparation: Preparation | None
-    model: Model
+    model: EnsembleModel | NetworkModel
     options: dict[str, Any]
 
     def prepare(self, X: Any) -> Array:
@@ -110,31 +110,18 @@ class NetworkEstimator(BaseEstimator):
     random_state: Any = None
     verbose: Any = False
 
-    # ------------------------------------------------------------ what the children define
+    # What each child defines:
+    _check_y: ClassVar[Callable[..., Array]]  # y as an array, checked
+    _make_targets: ClassVar[Callable[..., Any]]  # the kind of targets
+    _calibrate: ClassVar[Callable[..., None]]  # what predicts, with held-out rows if there are any
 
-    def _check_y(self, y: Any) -> Array:
-        """Return y as an array, checked."""
-        raise NotImplementedError
-
-    def _make_targets(self, y: Array, classes: Any, before: Any, incremental: bool) -> Targets:
-        """Return the kind of targets; `before` are those of the training that continues, if any."""
-        raise NotImplementedError
-
-    def _targets_to_diagnose(self, y: Array) -> Targets:
+    def _targets_to_diagnose(self, y: Array) -> Any:
         """Return the kind of targets, for `diagnose`."""
         return self._make_targets(y, None, None, False)
 
     def _weigh(self, rows: LabeledRows, targets: Any, incremental: bool) -> Array | None:
         """Return the final weights of the rows."""
         return rows.sample_weight
-
-    def _set_target_attributes(self, targets: Any) -> None:
-        """Set the attributes that describe the targets."""
-        raise NotImplementedError
-
-    def _calibrate(self, held_out: HeldOutPredictions | None) -> None:
-        """Calibrate what predicts, if there are held-out rows."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------ training
 
@@ -201,7 +188,7 @@ class NetworkEstimator(BaseEstimator):
         preparation = self._fitted_preparation(rows.X, incremental)
         x = take_rows(rows.X, np.arange(1))
         x = x if preparation is None else preparation.transform(x)
-        model: Model
+        model: EnsembleModel | NetworkModel
         if self.network is not None:
             model = NetworkModel(self, x, targets, rng)
         else:
@@ -292,7 +279,6 @@ class NetworkEstimator(BaseEstimator):
         self.network_ = state.model.predictor()
         self.network_.preparation = state.preparation
         self.n_outputs_ = state.targets.n_outputs
-        self._set_target_attributes(state.targets)
         held_out = None if validation is None else self._predict_held_out(validation)
         if out_of_fold is not None:
             kept = np.flatnonzero(np.isfinite(out_of_fold).all(axis=1))

@@ -322,11 +322,9 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
             )
         return multiply_class_weight(self.class_weight, targets, rows.y, rows.sample_weight)
 
-    def _set_target_attributes(self, targets: Any) -> None:
-        self.classes_ = targets.classes
-        self.network_.metadata["class_names"] = [str(label) for label in targets.classes]
-
     def _calibrate(self, held_out: HeldOutPredictions | None) -> None:
+        self.classes_ = self._state.targets.classes
+        self.network_.metadata["class_names"] = [str(label) for label in self.classes_]
         self.temperature_ = 1.0
         wanted = self.temperature_scaling and has_logits(self.network_)
         if wanted and held_out is not None and held_out.by_all:

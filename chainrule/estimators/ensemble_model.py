@@ -1,12 +1,15 @@
-"""EnsembleModel: networks built from an estimator's options; one of them is an ensemble of one."""
+"""EnsembleModel: networks built from an estimator's options; one of them is an ensemble of one.
+
+It learns in the type that was asked for. What predicts is a copy in float64: a product in float32
+is rounded differently beside other rows, so that a row's prediction would depend on them.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -69,7 +72,19 @@ class EnsembleModel:
         held_out: LabeledRows | list[Fold] | None,
         incremental: bool,
     ) -> TrainingResult:
-        """Train and return what happened; see `Model`."""
+        """Train by the estimator's options, and return what happened.
+
+        Parameters
+        ----------
+        estimator : NetworkEstimator
+            Whose options count.
+        rows : LabeledRows
+            Prepared rows and encoded targets.
+        held_out : LabeledRows, list of Fold, or None
+            What training is validated on: other rows, or for each member a part of these.
+        incremental : bool
+            Whether this is one more epoch of a longer training: the optimizer keeps its state.
+        """
         arguments: dict[str, Any] = {
             "batch_size": options.batch_size(estimator, len(rows.y)),
             "loss": self.loss,
@@ -84,12 +99,12 @@ class EnsembleModel:
             reporter(len(history["loss"]) - 1, {"loss": history["loss"][-1]})
         else:
             validation = held_out if isinstance(held_out, LabeledRows) else None
-            with reporter.stopping_on_interrupt():
+            with reporter:
                 history = ensemble.fit(
                     rows.X,
                     rows.y,
                     epochs=estimator.epochs,
-                    validation_data=None if validation is None else validation.as_tuple(),
+                    validation_data=validation,
                     cv=None if validation is not None else held_out,
                     patience=None if held_out is None else options.patience(estimator),
                     on_epoch_end=reporter,
@@ -137,6 +152,7 @@ class Reporter:
     def __init__(self, verbose: Any, epochs: int) -> None:
         self.verbose, self.epochs = verbose, epochs
         self.interrupted = False
+        self._handler = StopOnInterrupt()
 
     def __call__(self, epoch: int, row: Mapping[str, Array]) -> bool:
         if callable(self.verbose):
@@ -152,16 +168,14 @@ class Reporter:
         """Let the present epoch be the last."""
         self.interrupted = True
 
-    @contextlib.contextmanager
-    def stopping_on_interrupt(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Let Ctrl-C stop training after the epoch, for the length of a `with` block."""
-        handler = StopOnInterrupt()
         run: Any = self  # all that is asked of it is `stop`
-        handler.on_fit_begin(run)
-        try:
-            yield
-        finally:
-            handler.on_fit_end(run)
+        self._handler.on_fit_begin(run)
+
+    def __exit__(self, *error: object) -> None:
+        run: Any = self
+        self._handler.on_fit_end(run)
 
 
 def mean_of_running(row: Array) -> float:

@@ -1,21 +1,14 @@
-"""Model: what learns behind an estimator, an ensemble built from its options or a ready network.
-
-Both learn in the type that was asked for. What predicts is a copy in float64: a product in float32
-is rounded differently beside other rows, so that a row's prediction would depend on them.
-"""
+"""What training tells an estimator, and what predicts after it: an ensemble or a network."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from chainrule.ensemble import Ensemble
-from chainrule.ensemble.folds import Fold
-from chainrule.estimators.samples import LabeledRows
 from chainrule.layers import Linear, Sigmoid, Softmax
-from chainrule.loss_functions import Loss
 from chainrule.network import Network, in_a_row
 from chainrule.parameter import Array
 
@@ -50,37 +43,6 @@ class TrainingResult:
     kept_epoch: int
     interrupted: bool
     out_of_fold: Array | None
-
-
-class Model(Protocol):
-    """What an estimator asks of it."""
-
-    def first_network(self) -> tuple[Network, Loss]:
-        """Return a single network before training, and its loss."""
-
-    def train(
-        self,
-        estimator: Any,
-        rows: LabeledRows,
-        held_out: LabeledRows | list[Fold] | None,
-        incremental: bool,
-    ) -> TrainingResult:
-        """Train by the estimator's options, and return what happened.
-
-        Parameters
-        ----------
-        estimator : NetworkEstimator
-            Whose options count.
-        rows : LabeledRows
-            Prepared rows and encoded targets.
-        held_out : LabeledRows, list of Fold, or None
-            What training is validated on: other rows, or for each member a part of these.
-        incremental : bool
-            Whether this is one more epoch of a longer training: the optimizer keeps its state.
-        """
-
-    def predictor(self) -> Predictor:
-        """Return a copy of what was learned, which predicts in float64."""
 
 
 # ---------------------------------------------------------------- what predicts

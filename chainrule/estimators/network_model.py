@@ -59,7 +59,19 @@ class NetworkModel:
         held_out: LabeledRows | list[Fold] | None,
         incremental: bool,
     ) -> TrainingResult:
-        """Train and return what happened; see `Model`."""
+        """Train by the estimator's options, and return what happened.
+
+        Parameters
+        ----------
+        estimator : NetworkEstimator
+            Whose options count.
+        rows : LabeledRows
+            Prepared rows and encoded targets.
+        held_out : LabeledRows, list of Fold, or None
+            What training is validated on: other rows, or for each member a part of these.
+        incremental : bool
+            Whether this is one more epoch of a longer training: the optimizer keeps its state.
+        """
         everything, left_out = rows, None
         if isinstance(held_out, list):  # of the only member
             learned, left_out = held_out[0]
@@ -83,7 +95,7 @@ class NetworkModel:
             sample_weight=rows.sample_weight,
             epochs=1 if incremental else estimator.epochs,
             batch_size=options.batch_size(estimator, len(everything.y)),
-            validation_data=None if held_out is None else held_out.as_tuple(),
+            validation_data=held_out,
             callbacks=stopping,
             progress="auto" if estimator.verbose else False,
         )

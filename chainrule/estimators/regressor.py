@@ -277,11 +277,9 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
         before.encode(y)  # refuses another number of columns
         return before
 
-    def _set_target_attributes(self, targets: Any) -> None:
-        self.network_.target_preparation = targets.scaler
-
     def _calibrate(self, held_out: HeldOutPredictions | None) -> None:
         """Keep how far predictions are from the truth on rows that were not learned from."""
+        self.network_.target_preparation = self._state.targets.scaler
         self._residuals = None
         if held_out is not None:
             predictions = np.einsum("k,kno->no", held_out.member_weights, held_out.outputs)

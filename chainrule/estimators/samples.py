@@ -30,10 +30,6 @@ class LabeledRows(NamedTuple):
         weight = None if self.sample_weight is None else self.sample_weight[rows]
         return LabeledRows(take_rows(self.X, rows), self.y[rows], weight)
 
-    def as_tuple(self) -> tuple[Any, ...]:
-        """Return (X, y) or (X, y, weight), as `validation_data` takes them."""
-        return self[:2] if self.sample_weight is None else tuple(self)
-
 
 def take_rows(X: Any, rows: Array) -> Any:
     """Return some rows of an array or a data frame."""

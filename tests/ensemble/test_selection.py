@@ -31,7 +31,7 @@ def test_against_a_choice_by_hand(seed):
     outputs = y[:, np.newaxis] + noise
     loss = MeanSquaredError()
     rule = Scorer("loss", None, loss, False)
-    found = greedy_selection(outputs, lambda p: rule.cost(rule(y, y, p, None)), 20)
+    found = greedy_selection(outputs, lambda p: rule.cost(rule((y, y), p, None)), 20)
     expected, best = by_hand(outputs, lambda p: loss.forward(y, p), 20)
     np.testing.assert_allclose(found, expected)
     mean = np.einsum("nkc,k->nc", outputs, found)
@@ -45,17 +45,17 @@ def test_a_metric_that_grows_and_one_member():
     y = rng.integers(0, 3, 60)
     outputs = rng.dirichlet(np.ones(3), (60, 5)) + 0.3 * np.eye(3)[y][:, np.newaxis]
     rule = Scorer("accuracy", None, CategoricalCrossEntropy(), False)
-    found = greedy_selection(outputs, lambda p: rule.cost(rule(y, y, p, None)), 15)
+    found = greedy_selection(outputs, lambda p: rule.cost(rule((y, y), p, None)), 15)
     expected, _ = by_hand(outputs, lambda p: -accuracy(y, p), 15)
     np.testing.assert_allclose(found, expected)
-    assert greedy_selection(outputs[:, :1], lambda p: rule.cost(rule(y, y, p, None)), 9) == [1.0]
+    assert greedy_selection(outputs[:, :1], lambda p: rule.cost(rule((y, y), p, None)), 9) == [1.0]
 
 
 def test_a_member_that_is_not_finite_is_never_chosen():
     y = np.zeros((10, 1))
     outputs = np.stack([np.full((10, 1), np.nan), np.ones((10, 1)), np.full((10, 1), 0.5)], axis=1)
     rule = Scorer("rmse", None, MeanSquaredError(), False)
-    found = greedy_selection(outputs, lambda p: rule.cost(rule(y, y, p, None)), 3)
+    found = greedy_selection(outputs, lambda p: rule.cost(rule((y, y), p, None)), 3)
     assert found.tolist() == [0, 0, 1]
 
 
@@ -82,9 +82,9 @@ def test_weights_of_the_validation_part_count():
     outputs = np.stack([np.where(np.arange(30)[:, None] < 15, y, 5.0), y + 1], axis=1)
     loss = MeanSquaredError()
     rule = Scorer("loss", None, loss, False)
-    scores = rule(y, y, outputs, np.r_[np.ones(15), np.zeros(15)])
+    scores = rule((y, y), outputs, np.r_[np.ones(15), np.zeros(15)])
     assert scores == pytest.approx([0, 1])
     expected = [
         loss.forward(y, outputs[:, k], np.r_[np.ones(15), np.full(15, 2.0)]) for k in (0, 1)
     ]
-    assert rule(y, y, outputs, np.r_[np.ones(15), np.full(15, 2.0)]) == pytest.approx(expected)
+    assert rule((y, y), outputs, np.r_[np.ones(15), np.full(15, 2.0)]) == pytest.approx(expected)

@@ -10,6 +10,7 @@ import importlib
 import inspect
 import textwrap
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,15 @@ class Fault:
         """Return the file that it is in, and the text of that file with the fault."""
         file, path = self._place()
         source = file.read_text("utf-8")
-        function = definition(ast.parse(source), path)
+        function = definition(parsed(source), path)
         if function is None:
             raise DoesNotApply(f"{self.name}: {file} has no {'.'.join(path)}")
         piece = ast.parse(textwrap.dedent(self.right)).body
         if len(piece) != 1:
             raise DoesNotApply(f"{self.name}: give one expression or one statement")
-        wanted = piece[0].value if isinstance(piece[0], ast.Expr) else piece[0]
+        wanted: ast.AST = piece[0]
+        if isinstance(wanted, ast.Expr) and is_expression(self.wrong):
+            wanted = wanted.value
         found = [node for node in ast.walk(function) if same_code(node, wanted)]
         if len(found) != 1:
             times = "is not there" if not found else f"is there {len(found)} times"
@@ -74,6 +77,11 @@ class Fault:
         return Path(module.__file__), thing.__qualname__.split(".")
 
 
+@lru_cache(maxsize=8)
+def parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
 def imported(where: str) -> Any:
     """Return what a dotted name stands for."""
     parts = where.split(".")
@@ -84,21 +92,13 @@ def imported(where: str) -> Any:
             continue
         try:
             for part in parts[end:]:
-                thing = (
-                    inspect.getattr_static(thing, part) if is_class(thing) else attr(thing, part)
-                )
+                # of a package getattr, so that what it loads late is loaded
+                look_up = inspect.getattr_static if isinstance(thing, type) else getattr
+                thing = look_up(thing, part)
         except AttributeError:
             break
         return thing
     raise DoesNotApply(f"there is no {where}")
-
-
-def is_class(thing: Any) -> bool:
-    return isinstance(thing, type)
-
-
-def attr(thing: Any, name: str) -> Any:
-    return getattr(thing, name)  # of a package, so that what it loads later is loaded
 
 
 def definition(tree: ast.AST, path: list[str]) -> ast.AST | None:
@@ -111,6 +111,14 @@ def definition(tree: ast.AST, path: list[str]) -> ast.AST | None:
             return None
         tree = found[0]
     return tree
+
+
+def is_expression(code: str) -> bool:
+    try:
+        ast.parse(code, mode="eval")
+    except SyntaxError:
+        return False
+    return True
 
 
 def same_code(node: ast.AST, wanted: ast.AST) -> bool:

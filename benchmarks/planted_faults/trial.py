@@ -15,6 +15,7 @@ import chainrule
 from benchmarks.planted_faults.fault import Fault
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(chainrule.__file__).resolve().parent
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", "*.egg-info", "build")
 LIMIT = 1800
 """Seconds after which a run of tests counts as one that hangs."""
@@ -50,8 +51,7 @@ class Copy:
     def with_fault(self, fault: Fault) -> Iterator[None]:
         """Have a fault in the copy for so long."""
         original, text = fault.plant()
-        inside = original.relative_to(Path(chainrule.__file__).resolve().parents[1])
-        file = self.root / inside
+        file = self.root / "chainrule" / original.relative_to(PACKAGE)
         file.write_text(text, "utf-8")
         try:
             yield

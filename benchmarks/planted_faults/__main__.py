@@ -104,18 +104,23 @@ def chosen(arguments: argparse.Namespace) -> list[tuple[str, Fault]]:
     ]
 
 
+def why_not(fault: Fault) -> str:
+    """Return why a fault cannot be planted any more; nothing where it can."""
+    try:
+        fault.plant()
+    except DoesNotApply as error:
+        return str(error)
+    return ""
+
+
 def list_faults(faults: list[tuple[str, Fault]]) -> int:
-    """Print each fault and whether it applies; return 1 where one does not."""
-    broken = 0
-    for room, fault in faults:
-        try:
-            fault.plant()
-            print(f"{room:<12} {fault.name}")
-        except DoesNotApply as error:
-            broken += 1
-            print(f"{room:<12} DOES NOT APPLY: {error}")
+    """Print each fault and whether it applies; return how many do not."""
+    reasons = [why_not(fault) for _, fault in faults]
+    for (room, fault), reason in zip(faults, reasons, strict=True):
+        print(f"{room:<12} {f'DOES NOT APPLY: {reason}' if reason else fault.name}")
+    broken = len(reasons) - reasons.count("")
     print(f"{len(faults)} faults, {broken} of which do not apply")
-    return int(broken > 0)
+    return broken
 
 
 def run_all(
@@ -154,8 +159,9 @@ def main() -> int:
     """Do what the command line asks for."""
     arguments = parse_arguments()
     faults = chosen(arguments)
-    if arguments.list:
-        return list_faults(faults)
+    broken = [fault for fault in faults if why_not(fault[1])]
+    if arguments.list or broken:
+        return int(list_faults(faults if arguments.list else broken) > 0)
     outcomes = run_all(faults, arguments.jobs, arguments.record, arguments.quick)
     print("\n" + as_table(outcomes) + "\n\n" + in_short(outcomes))
     return int(any(outcome.by in ("the long run", "nobody") for outcome in outcomes))

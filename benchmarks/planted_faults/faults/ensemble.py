@@ -14,15 +14,15 @@ ROOM = Room(
         ),
         Fault(
             "the worst member is chosen",
-            "chainrule.ensemble.scorer.Scorer.best",
-            "1 if self.mode == 'min' else -1",
-            "-1 if self.mode == 'min' else 1",
+            "chainrule.ensemble.scorer.Scorer.cost",
+            "scores if self.mode == 'min' else -scores",
+            "-scores if self.mode == 'min' else scores",
         ),
         Fault(
             "sum for mean in the selection",
             "chainrule.ensemble.selection.greedy_selection",
-            "score((total + outputs) / added)",
-            "score(total + outputs)",
+            "(total + outputs) / added",
+            "total + outputs",
         ),
         Fault(
             "sample weights of members summed over members",

@@ -1,8 +1,9 @@
-"""The README's Python runs, all of it, as it stands there.
+"""The Python of the README and of the tour runs, all of it, as it stands there.
 
-The blocks run in their order and share their names, as a reader would type them: in a fresh
-interpreter, at the root of a checkout, with warnings as errors. A block that quotes the package's
-source must be there word for word, and runs among the names of the file that it quotes.
+The blocks run in their order, the tour's after the README's, and share their names, as a reader
+would type them: in a fresh interpreter, at the root of a checkout, with warnings as errors. A block
+that quotes the package's source must be there word for word, and runs among the names of the file
+that it quotes.
 """
 
 import re
@@ -12,7 +13,8 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "tour.md")
+TEXT = "\n".join(page.read_text("utf-8") for page in PAGES)
 FENCE = re.compile(r"^```python[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 RUN = """
@@ -25,10 +27,9 @@ for code, quoted in %r:
 
 
 def blocks() -> list[str]:
-    """Return the Python blocks, each on the lines on which it stands in the README."""
-    text = README.read_text("utf-8")
-    starts = [(match.start(1), match.group(1)) for match in FENCE.finditer(text)]
-    return ["\n" * text.count("\n", 0, start) + code for start, code in starts]
+    """Return the Python blocks, each on the lines on which it stands in both pages together."""
+    starts = [(match.start(1), match.group(1)) for match in FENCE.finditer(TEXT)]
+    return ["\n" * TEXT.count("\n", 0, start) + code for start, code in starts]
 
 
 def quoted_file(code: str) -> str:
@@ -59,14 +60,13 @@ def without_rounding(verdict: str) -> str:
 
 
 def test_there_are_blocks_and_none_is_overlooked():
-    text = README.read_text("utf-8")
     assert len(blocks()) >= 1
-    assert len(blocks()) == len(re.findall(r"^\s*(?:```|~~~)\s*(?:python|py)\b", text, re.M))
+    assert len(blocks()) == len(re.findall(r"^\s*(?:```|~~~)\s*(?:python|py)\b", TEXT, re.M))
 
 
 def test_every_block_runs_and_prints_what_stands_below_it():
     printed = printed_by_all()
-    shown = re.findall(r"^```\n\n```text\n(.*?)^```", README.read_text("utf-8"), re.M | re.S)
+    shown = re.findall(r"^```\n\n```text\n(.*?)^```", TEXT, re.M | re.S)
     assert len(shown) >= 1
     for text in shown:
         assert without_rounding(text) in without_rounding(printed), printed
@@ -106,7 +106,7 @@ def test_the_others_learn_what_is_there_to_be_learned():
 
 def test_the_sick_network_is_told_as_the_readme_shows():
     printed = printed_by_all()
-    for line in re.findall(r"^(?:The doctor found|1\. PROBLEM).*", README.read_text("utf-8"), re.M):
+    for line in re.findall(r"^(?:The doctor found|1\. PROBLEM).*", TEXT, re.M):
         assert line in printed
 
 

@@ -1,88 +1,113 @@
-"""`chainrule evaluate`: a model measured on a table whose target is known."""
+"""`chainrule evaluate`: how good a model is on a table with a known target."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any
 
 import click
+import numpy as np
 
-from chainrule.command.options import json_option, on_unknown_option, quiet_option, table_options
+from chainrule.command.models.inputs import InputIssues, parse_number
+from chainrule.command.models.metadata import TableMetadata
+from chainrule.command.models.scores import evaluate
+from chainrule.command.models.table_model import TableModel
+from chainrule.command.progress import FileBar
+from chainrule.command.reports.text import evaluation_report
+from chainrule.command.tables.csv_format import CsvFormat
+from chainrule.command.tables.reader import TableReader
+from chainrule.errors import InputError
+from chainrule.parameter import Array
 
-HELP = """Measure a model on a table whose target is known.
 
-\b
-  chainrule evaluate penguins.npz holdout.csv
-  chainrule evaluate penguins.npz holdout.csv --json | jq .scores.accuracy
-
-The table needs the columns of the training table and the target, in any order. It should hold
-rows that the model has not learned from; otherwise the scores say little.
-"""
-
-
-@click.command(name="evaluate", help=HELP)
-@click.argument("model")
-@click.argument("table")
-@on_unknown_option
-@table_options
-@json_option
-@quiet_option
-def command(
-    model: str, table: str, on_unknown: str, as_json: bool, quiet: bool, **options: Any
-) -> None:
-    """Predict every row, compare, and report."""
-    from chainrule.command import report
-    from chainrule.command.intervals import COVERAGE
-    from chainrule.command.model import load_model
-    from chainrule.command.rows import Findings
-    from chainrule.command.scores import measure
-    from chainrule.command.tables import Source
-
-    loaded = load_model(model)
-    form = loaded.schema.form.updated(**options)
-    findings = Findings()
-    with Source(table, form) as source:
-        true, outputs, unknown = _compared(loaded, source, on_unknown, findings, quiet)
-    for line in findings.lines():
+def evaluate_table(model: str, table: str, *, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Predict every row, compare, and report; the parameters are the command's options."""
+    loaded = TableModel.load(model)
+    metadata = loaded.metadata
+    csv_format = metadata.csv_format.updated(options)
+    issues = InputIssues(options["on_unknown"] == "refuse")
+    targets, outputs = TargetReader(metadata, csv_format), []
+    with TableReader(table, csv_format) as reader, FileBar(reader.size, quiet=quiet) as bar:
+        for batch in loaded.predict_batches(reader, issues, bar.show, [metadata.target]):
+            targets.read(batch.table.column(metadata.target))
+            outputs.append(batch.outputs)
+    for line in issues.lines():
         click.echo(f"chainrule: warning: {line}", err=True)
-    width = loaded.schema.half_widths.get(str(COVERAGE))
+    true = np.concatenate(targets.values)
     found = {
         "rows": len(true),
-        "unknown_classes": unknown,
-        **measure(loaded.schema.task, true, outputs, width),
+        "unknown_classes": targets.unknown_classes,
+        **evaluate(metadata.task, true, np.concatenate(outputs), metadata.interval_width),
     }
     if as_json:
-        plain = {"model": model, "table": table, "classes": loaded.schema.classes, **found}
-        click.echo(json.dumps({**plain, "findings": findings.as_list()}, indent=1))
-        return
-    for line in report.of_evaluation(loaded.schema, found):
-        click.echo(line)
+        values = {"model": model, "table": table, "classes": metadata.classes, **found}
+        click.echo(json.dumps({**values, "findings": issues.as_list()}, indent=1))
+    else:
+        click.echo("\n".join(evaluation_report(metadata, found)))
 
 
-def _compared(
-    loaded: Any, source: Any, on_unknown: str, findings: Any, quiet: bool
-) -> tuple[Any, Any, dict[str, int]]:
-    """Return truth and outputs of all rows, and how many rows each unknown class has."""
-    import numpy as np
+class TargetReader:
+    """Reads the true values of the target batch by batch.
 
-    from chainrule.command.model import predicted_pieces
-    from chainrule.command.progress import FileBar
-    from chainrule.command.targets import known_targets
+    Attributes
+    ----------
+    values : list of ndarray
+        For each batch, class numbers (-1 for a class the model does not know), or numbers.
+    unknown_classes : dict of str to int
+        The number of rows of each class that the model does not know.
+    """
 
-    true: list[Any] = []
-    outputs: list[Any] = []
-    unknown: dict[str, int] = {}
-    with FileBar(source.size, quiet=quiet) as bar:
-        for piece in predicted_pieces(
-            loaded,
-            source,
-            refuse=on_unknown == "refuse",
-            also=(loaded.schema.target,),
-            findings=findings,
-            progress=bar.update,
-        ):
-            before = sum(len(rows) for rows in true)
-            values = piece.table.column(loaded.schema.target)
-            true.append(known_targets(values, loaded.schema, source.form, before, unknown))
-            outputs.append(piece.outputs)
-    return np.concatenate(true), np.concatenate(outputs), unknown
+    def __init__(self, metadata: TableMetadata, csv_format: CsvFormat) -> None:
+        self.metadata, self.format = metadata, csv_format
+        self.values: list[Array] = []
+        self.unknown_classes: Counter[str] = Counter()
+        classes = metadata.classes
+        self._by_text = {_label_text(label): number for number, label in enumerate(classes)}
+        self._by_number: dict[float, int] = {}
+        if not any(isinstance(label, str) for label in classes):  # "3.0" is the class 3
+            self._by_number = {float(label): number for number, label in enumerate(classes)}
+
+    def read(self, column: Any) -> None:
+        """Read the target of a batch.
+
+        Raises
+        ------
+        InputError
+            A value is missing, or is not a number where one is expected.
+        """
+        convert = self._number if self.metadata.task == "regression" else self._class_number
+        row = sum(map(len, self.values))
+        numbers = []
+        for row, value in enumerate(column.to_pylist(), row + 1):
+            missing = value in self.format.missing_values if isinstance(value, str) else value != value
+            if missing or value is None:
+                raise InputError(
+                    f"The target {self.metadata.target!r} is missing in row {row}; evaluation "
+                    "needs it in every row."
+                )
+            numbers.append(convert(value, row))
+        self.values.append(np.array(numbers))
+
+    def _class_number(self, value: Any, row: int) -> int:
+        number = self._by_text.get(_label_text(value))
+        if number is None:
+            number = self._by_number.get(parse_number(str(value)), -1)
+        if number < 0:
+            self.unknown_classes[str(value)[:60]] += 1
+        return number
+
+    def _number(self, value: Any, row: int) -> float:
+        if isinstance(value, str):
+            value = parse_number(value.replace(",", ".") if self.format.decimal == "," else value)
+        number = float(value)
+        if not np.isfinite(number):
+            raise InputError(f"The target {self.metadata.target!r} is not a number in row {row}.")
+        return number
+
+
+def _label_text(label: Any) -> str:
+    """Return a label as text, the same for 3 and 3.0."""
+    if isinstance(label, float) and label.is_integer():
+        return str(int(label))
+    return str(label)

@@ -1,149 +1,204 @@
-"""`chainrule train`: from a table to a model in one file, and what it is worth."""
+"""`chainrule train`: train on most rows of a table, evaluate on the others, save the model."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import click
+import numpy as np
 
-from chainrule.command.options import (
-    form_of,
-    hidden_sizes,
-    json_option,
-    network_options,
-    quiet_option,
-    table_options,
-    target_options,
+from chainrule.command.models.baselines import (
+    LabelledRows,
+    baseline_scores,
+    permutation_importance,
 )
-
-HELP = """Learn from a table, say what was learned, and write the model into one file.
-
-\b
-  chainrule train penguins.csv --target species --output penguins.npz
-  chainrule train houses.parquet --target price --output houses.npz --report houses.html
-  zcat log.csv.gz | chainrule train - --target failed --output failed.npz
-
-TABLE is a file of comma- or tab-separated values or Parquet, compressed or not, or - for standard
-input. Its first line names the columns. Numbers, text, truth values and gaps are taken as they
-are; dates are not: make columns of what matters in them.
-
-Whether the target is a class or a number is decided by what is in it, and said. A fifth of the
-rows is held out; on these the model is measured, beside a linear model and one that always says
-the same (the most frequent class, or the mean), so that its scores mean something. Several small
-networks are trained and predict together; each leaves out a part of its rows, to stop in time.
-
-The same table, options and seed give the same model, to the last bit, on the same machine.
-"""
-
-
-@click.command(name="train", help=HELP)
-@click.argument("table")
-@target_options
-@click.option("--output", "-o", required=True, metavar="MODEL.npz", help="The model's file.")
-@click.option(
-    "--report", metavar="PAGE.html", help="Write the report as a page with pictures, too."
+from chainrule.command.models.metadata import (
+    INTERVAL_PERCENT,
+    KEY,
+    TableMetadata,
+    describe_columns,
+    unit_of,
 )
-@click.option(
-    "--skip-unusable",
-    is_flag=True,
-    help="Leave out columns that nothing can be learned from, and rows without a target, instead "
-    "of refusing the table.",
-)
-@click.option(
-    "--holdout",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.2,
-    show_default=True,
-    help="The share of rows to measure on.",
-)
-@network_options
-@click.option("--members", type=click.IntRange(1), help="How many networks predict together.")
-@click.option(
-    "--importance/--no-importance",
-    default=True,
-    help="Whether to measure which columns matter.  [default: importance]",
-)
-@table_options
-@json_option
-@quiet_option
-def command(table: str, output: str, as_json: bool, quiet: bool, **options: Any) -> None:
-    """Check what is given, learn, write, and report."""
-    sizes = hidden_sizes(options["hidden"])
-    if "-" in (output, options["report"]):
-        raise click.UsageError(
-            "--output and --report are files; standard output is for the report."
-        )
+from chainrule.command.models.scores import evaluate
+from chainrule.command.progress import EpochBar
+from chainrule.command.tables.task import Task, infer_task
+from chainrule.command.tables.training_table import TrainingTable, read_training_table
+from chainrule.command.tables.writer import check_output, write_text
+from chainrule.errors import ConfigurationError, InputError
+from chainrule.estimators import NetworkClassifier, NetworkRegressor, defaults
+from chainrule.estimators.rows import held_out_rows
+from chainrule.parameter import Array
 
-    from chainrule.command.kernels import restart_with_fastest
-    from chainrule.command.writing import check_apart, check_output
+MOST_IMPORTANCE_COLUMNS = 300
+"""With more columns, measuring their importance would take longer than the training."""
 
-    check_output(output, "--output")
-    check_output(options["report"], "--report")
-    check_apart(output, "--output", table)
-    check_apart(options["report"], "--report", table)
-    restart_with_fastest()
 
-    from chainrule.command.learning import Options
-    from chainrule.command.task import decide
-    from chainrule.command.training_table import Wishes, read_training_table
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained estimator, and how good it is on the held-out rows.
 
-    form = form_of(options)
-    wishes = Wishes(
-        options["target"], options["drop"], options["categories"], options["skip_unusable"]
-    )
-    data = read_training_table(table, form, wishes)
-    task = decide(data.target, options["task"])
+    Attributes
+    ----------
+    estimator : NetworkClassifier or NetworkRegressor
+        Fitted.
+    metadata : TableMetadata
+        What the model's file says about the table.
+    true : ndarray, shape (N,)
+        The held-out rows' class numbers, or numbers.
+    outputs : ndarray, shape (N, outputs)
+        Their predicted probabilities, or numbers.
+    evaluation : dict
+        What `evaluate` returned for them.
+    """
+
+    estimator: Any
+    metadata: TableMetadata
+    true: Array
+    outputs: Array
+    evaluation: dict[str, Any]
+
+    def save(self, path: str) -> None:
+        """Write the model, its preparation and metadata into one file, atomically."""
+        self.estimator.network_.metadata[KEY] = self.metadata.as_dict()
+        self.estimator.network_.metadata["metrics"] = self.evaluation["scores"]
+        self.estimator.save(path)
+
+
+def train(
+    table: str, *, output: str, report: str | None, as_json: bool, quiet: bool, **options: Any
+) -> None:
+    """Train, evaluate, save and report; the parameters are the command's options."""
+    if "-" in (output, report):
+        raise click.UsageError("--output and --report are files; the report is printed.")
+    check_output(output, "--output", table)
+    check_output(report, "--report", table)
+    data = read_training_table(table, options)
+    task = infer_task(data.target, options["task"])
     if not as_json:
-        click.echo(task.why)
-    wanted = Options(
-        seed=options["seed"],
-        holdout=options["holdout"],
-        epochs=options["epochs"],
-        members=options["members"],
-        hidden_layers=sizes,
-        categories=options["categories"],
-        balanced=options["balanced"],
-        importance=options["importance"],
-    )
-    trained = _learn(data, task, form, wanted, quiet=quiet)
-    _write(trained, output, options["report"], table)
-    _tell(trained, output, options["report"], as_json=as_json)
+        click.echo(task.reason)
+    with EpochBar(options["epochs"] or defaults.EPOCHS, quiet=quiet) as bar:
+        trained = fit(data, task, options, bar)
+    if report is not None:
+        from chainrule.command.reports.page import training_page
 
-
-def _learn(data: Any, task: Any, form: Any, options: Any, *, quiet: bool) -> Any:
-    from chainrule.command.learning import learn
-    from chainrule.command.progress import EpochBar
-    from chainrule.estimators import defaults
-
-    with EpochBar(options.epochs or defaults.EPOCHS, quiet=quiet) as bar:
-        return learn(data, task, form, options, bar.on_epoch, bar.on_stage)
-
-
-def _write(trained: Any, output: str, page: str | None, table: str) -> None:
-    """Write the model, and the page where one is wanted; all that is slow comes before."""
-    from chainrule.command.interruption import cleaned_up_if_interrupted
-    from chainrule.command.writing import write_text
-
-    text = None
-    if page is not None:
-        from chainrule.command.page import page_of
-
-        text = page_of(trained, table)
-    with cleaned_up_if_interrupted():
-        trained.save(output)
-        if page is not None and text is not None:
-            write_text(page, text)
-
-
-def _tell(trained: Any, output: str, page: str | None, *, as_json: bool) -> None:
+        page = training_page(trained, table)
+    trained.save(output)
+    if report is not None:
+        write_text(report, page)
     if as_json:
-        plain = {"model": output, **trained.schema.as_dict(), **trained.found}
-        plain["scores"] = trained.schema.scores
-        click.echo(json.dumps(plain, indent=1))
+        values = {"model": output, **trained.metadata.as_dict(), **trained.evaluation}
+        values["scores"] = trained.metadata.scores
+        click.echo(json.dumps(values, indent=1))
         return
-    from chainrule.command import report
+    from chainrule.command.reports.text import training_report
 
-    for line in report.of_training(trained):
-        click.echo(line)
-    click.echo(f"\nThe model is in {output}" + (f", the report in {page}" if page else ""))
+    click.echo("\n".join(training_report(trained)))
+    click.echo(f"\nThe model is in {output}" + (f", the report in {report}" if report else ""))
+
+
+def make_estimator(
+    task: Task, X: Any, options: Mapping[str, Any], on_epoch: Callable[[int, Any], Any] | None = None
+) -> Any:
+    """Return the estimator for these rows, not fitted, with the command's options."""
+    given = {"epochs": options["epochs"], "hidden_layers": options["hidden"]}
+    given["members"] = options.get("members")
+    if options["balanced"] and task.kind == "classification":
+        given["class_weight"] = "balanced"
+    kind = NetworkClassifier if task.kind == "classification" else NetworkRegressor
+    categories = options["categories"]
+    return kind(
+        preparation=defaults.table_preparation(*X.shape, categorical_features=categories),
+        random_state=options["seed"],
+        verbose=on_epoch or False,
+        **{name: value for name, value in given.items() if value is not None},
+    )
+
+
+def fit(
+    table: TrainingTable, task: Task, options: Mapping[str, Any], bar: EpochBar
+) -> TrainedModel:
+    """Fit an estimator to most rows of a table, and evaluate it on the others."""
+    seed = options["seed"]
+    train, held_out = _split(table, task, options["holdout"], seed)
+    estimator = make_estimator(task, train.X, options, bar.on_epoch)
+    bar.set_description("training")
+    estimator.fit(train.X, train.y)
+    bar.set_description("evaluating")
+    widths, classes = {}, []
+    low = high = None
+    if task.kind == "regression":
+        widths = _interval_half_widths(estimator)
+        low, high = float(train.y.min()), float(train.y.max())
+        true, outputs = held_out.y, estimator.predict(held_out.X)[:, np.newaxis]
+    else:
+        classes = estimator.classes_
+        places = np.searchsorted(classes, held_out.y).clip(max=len(classes) - 1)
+        true = np.where(classes[places] == held_out.y, places, -1)
+        outputs, classes = estimator.predict_proba(held_out.X), classes.tolist()
+    evaluation = evaluate(task.kind, true, outputs, widths.get(str(INTERVAL_PERCENT)))
+    scores = {"network": evaluation["scores"]}
+    scores |= baseline_scores(estimator, task, train, held_out, true, seed)
+    preparation = estimator.network_.preparation
+    columns = describe_columns(train.X, [column.width > 0 for column in preparation.columns_])
+    if options["importance"] and len(columns) <= MOST_IMPORTANCE_COLUMNS:
+        bar.set_description("importance of columns")
+        losses = permutation_importance(estimator, held_out, seed)
+        pairs = zip(columns, losses, strict=True)
+        columns = [replace(column, importance=float(loss)) for column, loss in pairs]
+    metadata = TableMetadata(
+        task=task.kind,
+        target=task.name,
+        target_unit=unit_of(task.name),
+        why=task.reason,
+        columns=columns,
+        classes=classes,
+        target_low=low,
+        target_high=high,
+        rows=len(train.y),
+        held_out=len(held_out.y),
+        scores=scores,
+        half_widths=widths,
+        seed=seed,
+        format=asdict(table.csv_format),
+        notes=[*table.notes, *preparation.notes_],
+    )
+    return TrainedModel(estimator, metadata, true, outputs, evaluation)
+
+
+def _split(
+    table: TrainingTable, task: Task, holdout: float, seed: int
+) -> tuple[LabelledRows, LabelledRows]:
+    """Return the rows to train on and those held out, the same share of each class."""
+    count, labels = len(task.y), None
+    if task.kind == "classification":
+        labels = np.unique(task.y, return_inverse=True)[1]
+    held_out = held_out_rows(count, holdout, labels, np.random.default_rng(seed))
+    if held_out is None:
+        raise InputError(
+            f"{count} rows are too few to hold out {holdout:g} of them; give more rows, or a "
+            "larger --holdout."
+        )
+    train = np.setdiff1d(np.arange(count), held_out)
+    if labels is not None and len(np.unique(labels[train])) < 2:
+        raise InputError("Too few rows are left to learn two classes from.")
+    rows = LabelledRows(table.X, task.y)
+    return rows.take(train), rows.take(held_out)
+
+
+def _interval_half_widths(regressor: Any) -> dict[str, float]:
+    """Return a prediction interval's half-width for each percentage that can be promised.
+
+    It is measured on predictions that each network makes for the rows it left out. With few rows,
+    only low percentages can be promised, or none.
+    """
+    widths = {}
+    for percent in range(1, 100):
+        try:
+            width = regressor.interval_half_width(percent / 100)
+        except (InputError, ConfigurationError):
+            break
+        widths[str(percent)] = float(width[0])
+    return widths

@@ -1,0 +1,137 @@
+"""A model loaded from its file: rows of a table in, predictions out, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.command.models.inputs import InputConverter, InputIssues
+from chainrule.command.models.metadata import TableMetadata, read_metadata
+from chainrule.command.tables.reader import TableReader
+from chainrule.ensemble import Ensemble
+from chainrule.errors import FileFormatError, InputError
+from chainrule.network import Network
+from chainrule.parameter import Array
+from chainrule.preparation import TablePreparation
+
+ROWS_AT_ONCE = 2048
+"""The rows that go through the network at a time, so that its outputs take a few megabytes."""
+
+
+@dataclass(frozen=True)
+class PredictedBatch:
+    """Some rows and their predictions.
+
+    Attributes
+    ----------
+    table : pyarrow.RecordBatch
+        The rows, with the columns that were read.
+    outputs : ndarray, shape (rows, outputs)
+        The probabilities of the classes, or one number.
+    spread : ndarray, shape (rows, outputs)
+        The standard deviation between the networks.
+    """
+
+    table: Any
+    outputs: Array
+    spread: Array
+
+
+@dataclass(frozen=True)
+class TableModel:
+    """An ensemble that predicts the rows of a table.
+
+    Attributes
+    ----------
+    ensemble : Ensemble
+        The networks, with the preparation of their inputs.
+    metadata : TableMetadata
+        What is known of the table.
+    version : str
+        The version of chainrule that wrote the file.
+    """
+
+    ensemble: Ensemble
+    metadata: TableMetadata
+    version: str
+
+    @classmethod
+    def load(cls, path: str) -> TableModel:
+        """Load a model.
+
+        Raises
+        ------
+        InputError
+            There is no such file.
+        FileFormatError
+            `chainrule train` did not write it.
+        """
+        try:
+            network = Network.load(path)
+        except FileNotFoundError:
+            raise InputError(f"There is no file {path}.") from None
+        except IsADirectoryError:
+            raise InputError(f"{path} is a folder; a model's file is expected.") from None
+        metadata = read_metadata(network.metadata, path)
+        ensemble = Ensemble.load(path)
+        names = [column.name for column in metadata.columns]
+        preparation = ensemble.preparation
+        if not isinstance(preparation, TablePreparation) or preparation.feature_names_in_ != names:
+            raise FileFormatError(f"{path} does not prepare the columns that it describes.")
+        return cls(ensemble, metadata, str(network.metadata.get("version", "unknown")))
+
+    def predict_batches(
+        self,
+        reader: TableReader,
+        issues: InputIssues,
+        on_progress: Callable[[int, int], None],
+        also: Sequence[str] = (),
+    ) -> Iterator[PredictedBatch]:
+        """Yield all rows of a table with their predictions.
+
+        Parameters
+        ----------
+        reader : TableReader
+            The table.
+        issues : InputIssues
+            Collects what the training table did not have, or refuses it.
+        on_progress : callable
+            Called after each batch with the bytes read and the rows predicted.
+        also : sequence of str
+            Further columns that the batches should have.
+
+        Raises
+        ------
+        InputError
+            A column or all rows are missing, or a value cannot be used.
+        """
+        for name in also:
+            if name not in reader.names:
+                raise InputError(f"{reader.label} has no column {name!r}.")
+        converter = InputConverter(self.metadata, reader.format, issues)
+        converter.note_missing_columns(reader.names)
+        issues.check(reader.label)
+        wanted = {column.name for column in self.metadata.used} | set(also)
+        columns = [name for name in reader.names if name in wanted]
+        if not columns:
+            raise InputError(f"{reader.label} has none of the columns that the model needs.")
+        for table in reader.batches(columns):
+            rows = converter.convert(table)
+            converter.finish_batch(self.ensemble.preparation.report(rows), table.num_rows)  # type: ignore[union-attr]
+            issues.check(reader.label)
+            yield PredictedBatch(table, *self.predict(rows, table.num_rows))
+            on_progress(reader.position, converter.rows)
+        if not converter.rows:
+            raise InputError(f"{reader.label} has no rows below the column names.")
+
+    def predict(self, columns: dict[str, Array], rows: int) -> tuple[Array, Array]:
+        """Return the outputs and their spread for so many rows."""
+        means, spreads = [np.empty((0, 1))], [np.empty((0, 1))]
+        for start in range(0, rows, ROWS_AT_ONCE):
+            part = {name: values[start : start + ROWS_AT_ONCE] for name, values in columns.items()}
+            mean, spread = self.ensemble.predict_raw(part, return_std=True)
+            means, spreads = [*means[start == 0 :], mean], [*spreads[start == 0 :], spread]
+        return np.concatenate(means), np.concatenate(spreads)

@@ -1,0 +1,78 @@
+"""How a file of separated values is written: separator, decimal point, encoding, missing values."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.errors import ConfigurationError
+
+MISSING_VALUES = (
+    *("", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "null", "NULL", "None", "<NA>"),
+    *("#N/A", "#NA", "#N/A N/A", "1.#QNAN", "-1.#QNAN", "1.#IND", "-1.#IND"),
+)
+"""Text that always means a missing value: the same as in pandas."""
+
+
+@dataclass(frozen=True)
+class CsvFormat:
+    """The format of a file of separated values.
+
+    Attributes
+    ----------
+    separator : str or None
+        The character between values; None to detect it in the first line.
+    decimal : str
+        The decimal point, ``"."`` or ``","``.
+    encoding : str
+        The text encoding, such as ``"utf-8"`` or ``"latin-1"``.
+    missing : tuple of str
+        Further text that means a missing value, such as ``"?"``.
+
+    Raises
+    ------
+    ConfigurationError
+        The separator is not one character, is the decimal point too, or the encoding is unknown.
+    """
+
+    separator: str | None = None
+    decimal: str = "."
+    encoding: str = "utf-8"
+    missing: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        separator = self.separator
+        if separator is not None and (len(separator.encode()) != 1 or separator in '"\r\n'):
+            raise ConfigurationError(f"The separator must be one character; got {separator!r}.")
+        if separator == self.decimal:
+            raise ConfigurationError(
+                f"{separator!r} cannot be both the separator and the decimal point."
+            )
+        try:
+            codecs.lookup(self.encoding)
+        except LookupError:
+            raise ConfigurationError(
+                f"There is no encoding {self.encoding!r}; the usual ones are utf-8, latin-1, "
+                "cp1252 and utf-16."
+            ) from None
+
+    def updated(self, options: Mapping[str, Any]) -> CsvFormat:
+        """Return a copy changed by the command's options of the same names.
+
+        >>> CsvFormat().updated({"separator": ";", "decimal": None, "encoding": None, "missing": ()})
+        CsvFormat(separator=';', decimal='.', encoding='utf-8', missing=())
+        """
+        separator = "\t" if options["separator"] == "\\t" else options["separator"]
+        return CsvFormat(
+            separator or self.separator,
+            options["decimal"] or self.decimal,
+            options["encoding"] or self.encoding,
+            tuple(dict.fromkeys([*self.missing, *options["missing"]])),
+        )
+
+    @property
+    def missing_values(self) -> tuple[str, ...]:
+        """All text that means a missing value."""
+        return (*MISSING_VALUES, *self.missing)

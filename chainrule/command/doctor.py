@@ -3,110 +3,144 @@
 from __future__ import annotations
 
 import json
+import math
+import shlex
 import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from chainrule.command.options import (
-    form_of,
-    hidden_sizes,
-    json_option,
-    network_options,
-    table_options,
-    target_options,
-)
+from chainrule.command.reports.phrases import counted
+from chainrule.command.shell_remedies import with_shell_remedies
+from chainrule.command.tables.task import infer_task
+from chainrule.command.tables.training_table import read_training_table
+from chainrule.command.tables.writer import check_output, write_text
+from chainrule.command.train import make_estimator
+from chainrule.doctor.page import page_of
 
-HELP = """Tell what keeps a network from learning a table, why, and what to do.
-
-\b
-  chainrule doctor penguins.csv --target species
-  chainrule doctor houses.csv --target price --html houses-doctor.html
-  chainrule doctor log.csv --target failed --json | jq '.findings[].id'
-
-The table is looked at as it is: columns that give the target away, never change or repeat another,
-rows that stand there twice or whose label is doubtful, classes that are rare. Then one of the
-networks that `chainrule train` would learn with is tried on it for some seconds, with its rate
-and others. What the preparation mends by itself (gaps, text, numbers of any size) is no matter.
-
-The first finding is the root; what merely follows from another stands under it. Rows are counted
-from 1, below the names of the columns. Nothing is written but the page of --html.
-
-Ends with the code 1 where there is a problem, and 0 where there are warnings and notes at most, so
-that a check of new data can stop at it. --json says "healthy" and lists all findings.
-"""
-
-WIDEST, NARROWEST = 100, 40
-"""Columns that a report takes of a terminal, at most and at least."""
+NARROWEST, WIDEST = 40, 100
+"""The columns of a terminal that a report uses, at least and at most."""
 
 
-@click.command(name="doctor", help=HELP)
-@click.argument("table")
-@target_options
-@click.option("--html", metavar="PAGE.html", help="Write the report as a page with pictures, too.")
-@network_options
-@table_options
-@json_option
-def command(table: str, html: str | None, as_json: bool, **options: Any) -> int:
-    """Look at the table, try a network, and report; return the exit code."""
-    sizes = hidden_sizes(options["hidden"])
+def diagnose_table(table: str, *, html: str | None, as_json: bool, **options: Any) -> int:
+    """Examine the table, try a network, report, and return the exit code.
+
+    The parameters are the command's options.
+    """
     if html == "-":
-        raise click.UsageError("--html is a file; standard output is for the report.")
-
-    from chainrule.command.kernels import restart_with_fastest
-    from chainrule.command.writing import check_apart, check_output
-
-    check_output(html, "--html")
-    check_apart(html, "--html", table)
-    restart_with_fastest()
-
-    from chainrule.command.cures import Treated
-    from chainrule.command.learning import Options, make_estimator
-    from chainrule.command.task import decide
-    from chainrule.command.training_table import Wishes, read_training_table
-
-    wishes = Wishes(
-        options["target"],
-        options["drop"],
-        options["categories"],
-        skip_unusable=True,
-        keep_constant=True,
-    )
-    data = read_training_table(table, form_of(options), wishes)
-    task = decide(data.target, options["task"], constant=True)
-    wanted = Options(
-        seed=options["seed"],
-        epochs=options["epochs"],
-        hidden_layers=sizes,
-        categories=options["categories"],
-        balanced=options["balanced"],
-    )
-    estimator = make_estimator(task, wanted, data.X)
-    about = Treated(table, task, data, estimator, options)
+        raise click.UsageError("--html is a file; the report is printed.")
+    check_output(html, "--html", table)
+    data = read_training_table(table, {**options, "skip_unusable": True}, keep_constant=True)
+    task = infer_task(data.target, options["task"], allow_constant=True)
+    estimator = make_estimator(task, data.X, options)
+    rows, columns = data.X.shape
+    label = "standard input" if table == "-" else table
+    intro = [
+        task.reason,
+        f"X is {label} without its target, y is the target {task.name!r}: "
+        f"{counted(rows, 'row')}, {counted(columns, 'column')}.",
+        *(f"Note: {note}" for note in data.notes),
+    ]
     if not as_json:
-        for line in about.lines():
-            click.echo(line)
-    report = estimator.diagnose(data.X, task.y, row_numbers=data.rows, seed=wanted.seed)
-    report = report.for_shell(about)
+        click.echo("\n".join(intro))
+    seed = options["seed"]
+    report = estimator.diagnose(data.X, task.y, row_numbers=data.rows, seed=seed)
+    # `train` leaves nothing out unless it is told to
+    given = {**options, "skip_unusable": True} if data.notes else options
+    report = with_shell_remedies(report, TrainCommand(table, list(data.X), estimator, given))
     if html is not None:
-        _write(html, report, about)
+        write_text(html, page_of(report.verdict(), report.findings, report.plot(), " ".join(intro)))
     if as_json:
-        click.echo(json.dumps({**about.as_dict(report), "seed": wanted.seed}, indent=1))
+        found = {
+            "table": table,
+            "task": task.kind,
+            "target": task.name,
+            "why": task.reason,
+            "rows": rows,
+            "columns": list(data.X.columns),
+            "notes": data.notes,
+            "healthy": report.healthy,
+            "verdict": report.verdict(),
+            "findings": [finding_as_dict(finding) for finding in report.findings],
+            "seed": seed,
+        }
+        click.echo(json.dumps(found, indent=1))
     else:
-        width = min(WIDEST, max(NARROWEST, shutil.get_terminal_size((WIDEST, 24)).columns))
-        click.echo("\n" + report.text(width))
+        width = shutil.get_terminal_size((WIDEST, 24)).columns
+        click.echo("\n" + report.text(min(WIDEST, max(NARROWEST, width))))
         if html is not None:
-            click.echo(f"\nThe report is in {html}, too")
+            click.echo(f"\nThe report is also in {html}")
     return 0 if report.healthy else 1
 
 
-def _write(path: str, report: Any, about: Any) -> None:
-    """Write the page, whole or not at all."""
-    from chainrule.command.interruption import cleaned_up_if_interrupted
-    from chainrule.command.writing import write_text
-    from chainrule.doctor.page import page_of
+@dataclass(frozen=True)
+class TrainCommand:
+    """The call of `chainrule train` that a remedy adds options to.
 
-    lines = about.lines()
-    text = page_of(report.verdict(), report.findings, report.plot(), " ".join(lines))
-    with cleaned_up_if_interrupted():
-        write_text(path, text)
+    Attributes
+    ----------
+    table : str
+        The table's file.
+    columns : sequence of str
+        The table's columns without the target.
+    estimator : NetworkClassifier or NetworkRegressor
+        What `train` would fit.
+    options : dict
+        The options given to `chainrule doctor`.
+    """
+
+    table: str
+    columns: Sequence[str]
+    estimator: Any
+    options: Mapping[str, Any]
+
+    @property
+    def target(self) -> str:
+        """The column to predict."""
+        return str(self.options["target"])
+
+    def with_options(self, **added: Any) -> str:
+        """Return the command line with these options added."""
+        options: dict[str, Any] = {"target": self.target, "output": "model.npz", **self.options}
+        for name, value in added.items():
+            options[name] = (*options["drop"], *value) if name == "drop" else value
+        return shlex.join(["chainrule", "train", self.table, *option_words(options)])
+
+
+def option_words(options: Mapping[str, Any]) -> list[str]:
+    """Return options as words of a command line, without those that have no value.
+
+    >>> option_words({"drop": ("id",), "hidden": (64, 32), "balanced": True, "task": None})
+    ['--drop', 'id', '--hidden', '64,32', '--balanced']
+    """
+    words = []
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        if name == "hidden" and isinstance(value, tuple):
+            value = ",".join(map(str, value))
+        if value is True:
+            words.append(option)
+        elif value:
+            for text in map(str, value if isinstance(value, tuple) else (value,)):
+                words += [f"{option}={text}"] if text.startswith("-") else [option, text]
+    return words
+
+
+def finding_as_dict(finding: Any) -> dict[str, Any]:
+    """Return a finding as JSON holds it; NaN and infinity become null."""
+    names = ("id", "severity", "where", "summary", "cause", "remedy", "page")
+    return {
+        **{name: getattr(finding, name) for name in names},
+        "evidence": [
+            {
+                "what": e.what,
+                "value": e.value if isinstance(e.value, str) or math.isfinite(e.value) else None,
+                "healthy": e.healthy,
+            }
+            for e in finding.evidence
+        ],
+        **{name: list(getattr(finding, name)) for name in ("rows", "columns", "layers")},
+        "consequences": [finding_as_dict(f) for f in finding.consequences],
+    }

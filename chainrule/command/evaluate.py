@@ -77,11 +77,10 @@ class TargetReader:
             A value is missing, or is not a number where one is expected.
         """
         convert = self._number if self.metadata.task == "regression" else self._class_number
-        row = sum(map(len, self.values))
+        rows_before = sum(map(len, self.values))
         numbers = []
-        for row, value in enumerate(column.to_pylist(), row + 1):
-            missing = value in self.format.missing_values if isinstance(value, str) else value != value
-            if missing or value is None:
+        for row, value in enumerate(column.to_pylist(), rows_before + 1):
+            if value is None or value != value or value in self.format.missing_values:
                 raise InputError(
                     f"The target {self.metadata.target!r} is missing in row {row}; evaluation "
                     "needs it in every row."

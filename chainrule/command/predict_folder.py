@@ -141,12 +141,11 @@ def plan_jobs(folder: str, tables: Sequence[str], output: str, model: str) -> li
     InputError
         The output is not another folder, or two tables or an input would be overwritten.
     """
-    if output == "-" or os.path.isfile(output) or os.path.realpath(output) == os.path.realpath(folder):
-        raise InputError(
-            f"{folder} is a folder, so --output must be another folder; got {output}."
-        )
+    source, destination = os.path.realpath(folder), os.path.realpath(output)
+    if output == "-" or os.path.isfile(output) or source == destination:
+        raise InputError(f"{folder} is a folder, so --output must be another one; got {output}.")
     jobs: dict[str, Job] = {}
-    inputs = {os.path.realpath(path) for path in (model, *(os.path.join(folder, t) for t in tables))}
+    inputs = {os.path.realpath(model), *(os.path.realpath(f"{folder}/{name}") for name in tables)}
     for name in tables:
         table, path = os.path.join(folder, name), os.path.join(output, output_name(name))
         if path in jobs:
@@ -196,19 +195,22 @@ def run_jobs(predictor: Predictor, jobs: Sequence[Job], processes: int) -> Itera
             except TerminatedWorkerError:
                 yield JobResult(job, error=KILLED)
     finally:
-        get_reusable_executor().shutdown()
+        if processes != 1:
+            get_reusable_executor().shutdown()
         for job in waiting:
             remove_leftovers(job.output)  # the temporary files of processes that were killed
 
 
-def _in_parallel(
-    predictor: Predictor, jobs: Sequence[Job], processes: int
-) -> Iterator[JobResult]:
+def _in_parallel(predictor: Predictor, jobs: Sequence[Job], processes: int) -> Iterator[JobResult]:
     parent = os.getpid()
     # Other processes compute too, so each has a single BLAS thread.
     with parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=5):
-        # max_nbytes=None: no arrays in temporary files
-        parallel = Parallel(processes, return_as="generator_unordered", max_nbytes=None, batch_size=1)
+        parallel = Parallel(
+            processes,
+            return_as="generator_unordered",
+            batch_size=1,
+            max_nbytes=None,  # no arrays in temporary files
+        )
         with _ctrl_c_blocked():
             results = parallel(delayed(_run)(predictor, job, parent) for job in jobs)
         yield from results

@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 
-class EpochBar(tqdm):
+class EpochBar(tqdm):  # type: ignore[misc]  # tqdm has no types
     """A bar over the epochs of a training, with the loss so far."""
 
     def __init__(self, epochs: int, *, quiet: bool) -> None:
@@ -25,7 +25,7 @@ class EpochBar(tqdm):
         self.update()
 
 
-class FileBar(tqdm):
+class FileBar(tqdm):  # type: ignore[misc]
     """A bar over the bytes of files, or over the rows of a pipe, whose size is unknown."""
 
     def __init__(self, size: int | None, *, quiet: bool) -> None:

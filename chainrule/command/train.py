@@ -100,7 +100,7 @@ def train(
 
 
 def make_estimator(
-    task: Task, X: Any, options: Mapping[str, Any], on_epoch: Callable[[int, Any], Any] | None = None
+    task: Task, X: Any, options: Mapping[str, Any], on_epoch: Callable[..., Any] | None = None
 ) -> Any:
     """Return the estimator for these rows, not fitted, with the command's options."""
     given = {"epochs": options["epochs"], "hidden_layers": options["hidden"]}

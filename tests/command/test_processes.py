@@ -4,9 +4,8 @@ import multiprocessing
 import os
 
 import pytest
-from command import tasks
-
 from chainrule.command.processes import Processes
+from command import tasks
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL there")
 

@@ -5,10 +5,10 @@ import re
 
 import numpy as np
 import pytest
+from chainrule.command.task import decide
 from command.running import HEADER, QUICK, called, chainrule, fruit, write_csv
 
 from chainrule import Ensemble
-from chainrule.command.task import decide
 
 
 def train(folder, table, *options, target="kind", output="model.npz", **given):

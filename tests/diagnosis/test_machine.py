@@ -1,4 +1,4 @@
-"""What environment() says, and that it measures only on request and changes nothing."""
+"""What environment() finds, and what it advises."""
 
 import importlib.util
 import os
@@ -11,7 +11,7 @@ import pytest
 
 import chainrule
 from chainrule import environment as environment_of
-from chainrule.diagnosis.machine import Environment, may_gain
+from chainrule.diagnosis.machine import Environment
 
 AMD = Environment(
     python="3.11.7",
@@ -35,8 +35,6 @@ def test_it_tells_what_is_here():
     assert sys.version.startswith(found.python)
     assert 1 <= found.cores <= os.cpu_count()
     assert found.features
-    assert found.wide_kernel_gain is None
-    assert found.advice == ""
     for value in (found.blas, found.numpy, *found.features):
         assert value in str(found)
 
@@ -82,50 +80,23 @@ def test_threads_are_as_many_as_the_environment_asks_for():
     [
         ({}, True),
         ({"kernel": "Zen"}, True),
-        ({"kernel": None}, True),
         ({"features": ("SSE", "AVX512_SKX")}, True),
+        ({"kernel": None}, False),  # nothing is known
         ({"kernel": "SkylakeX"}, False),
         ({"features": ("X86_V2", "X86_V3")}, False),
         ({"blas": "accelerate unknown"}, False),
     ],
 )
-def test_another_kernel_is_tried_only_where_it_could_gain(changed, expected):
-    assert may_gain(replace(AMD, **changed)) is expected
+def test_another_kernel_is_advised_only_if_it_may_be_faster(changed, expected):
+    advice = replace(AMD, threads=1, **changed).advice
+    assert [text.startswith("OPENBLAS_CORETYPE=SKYLAKEX,") for text in advice] == [True] * expected
 
 
-@pytest.mark.parametrize(("gain", "said"), [(None, False), (1.0, False), (0.5, False), (1.7, True)])
-def test_advice_is_given_only_where_it_was_measured(gain, said):
-    found = replace(AMD, wide_kernel_gain=gain)
-    assert ("OPENBLAS_CORETYPE=SKYLAKEX" in found.advice) is said
-    assert ("1.7 times" in str(found)) is said
-    assert found.advice.count(".") == (2 if said else 0)  # one sentence, with one number in it
-
-
-def test_it_measures_on_request_alone(monkeypatch):
-    asked = []
-    monkeypatch.setattr(module(), "may_gain", lambda found: True)
-
-    def seconds(settings):
-        asked.append(settings)
-        return 1.0 if settings else 1.6
-
-    monkeypatch.setattr(module(), "seconds_of_a_product", seconds)
-    assert environment_of().wide_kernel_gain is None
-    assert not asked
-    assert environment_of(measure=True).wide_kernel_gain == pytest.approx(1.6)
-    assert asked == [{}, {"OPENBLAS_CORETYPE": "SKYLAKEX"}] * 3
-    monkeypatch.setattr(module(), "may_gain", lambda found: False)
-    assert environment_of(measure=True).wide_kernel_gain is None
-
-
-def test_the_product_is_timed_elsewhere_and_the_environment_stays(monkeypatch):
-    before = dict(os.environ)
-    code = "import os; print(float(os.environ['SETTING']))"
-    monkeypatch.setattr(module(), "TIMED_PRODUCT", code)
-    assert module().seconds_of_a_product({"SETTING": "0.25"}) == 0.25
-    assert dict(os.environ) == before
-    monkeypatch.undo()
-    assert module().seconds_of_a_product({}) > 0
+@pytest.mark.parametrize(("threads", "expected"), [(1, 0), (2, 1), (None, 0)])
+def test_one_thread_is_advised_if_there_are_several(threads, expected):
+    found = replace(AMD, kernel="SkylakeX", threads=threads)
+    assert str(found).count("OPENBLAS_NUM_THREADS=1, ") == len(found.advice) == expected
+    assert replace(found, blas="accelerate unknown").advice == []
 
 
 @pytest.mark.parametrize("call", [lambda: None, lambda: 8])

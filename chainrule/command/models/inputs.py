@@ -89,9 +89,7 @@ class InputConverter:
         The number of rows so far.
     """
 
-    def __init__(
-        self, metadata: TableMetadata, csv_format: CsvFormat, issues: InputIssues
-    ) -> None:
+    def __init__(self, metadata: TableMetadata, csv_format: CsvFormat, issues: InputIssues) -> None:
         self.metadata, self.format, self.issues = metadata, csv_format, issues
         self.rows = 0
         self._absent: set[str] = set()

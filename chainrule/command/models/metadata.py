@@ -141,7 +141,7 @@ def read_metadata(metadata: Any, path: str) -> TableMetadata:
     """
     if KEY not in metadata:
         raise FileFormatError(
-            f"{path} is a chainrule file, but not a model of a table: `chainrule train` makes those."
+            f"{path} is a chainrule file, but not a model of a table, as `chainrule train` makes."
         )
     try:
         values = dict(metadata[KEY])

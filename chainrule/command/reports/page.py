@@ -70,10 +70,10 @@ def scores_table(scores: dict[str, dict[str, float]]) -> Html:
 
 def columns_table(columns: Any) -> Html:
     """Return a table of the columns, the most important first."""
-    rows = [
-        (c.name, c.kind, phrases.describe_column(c), "" if c.importance is None else phrases.signed(c.importance))
-        for c in sorted(columns, key=lambda column: -(column.importance or 0))
-    ]
+    rows = []
+    for column in sorted(columns, key=lambda column: -(column.importance or 0)):
+        importance = "" if column.importance is None else phrases.signed(column.importance)
+        rows.append([column.name, column.kind, phrases.describe_column(column), importance])
     return table(rows, ["column", "kind", "values", "importance"], numbers=[3])
 
 

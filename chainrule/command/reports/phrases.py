@@ -81,6 +81,12 @@ def describe_target(metadata: TableMetadata) -> str:
     return f"{target}, one of {len(metadata.classes)} classes: {shown}{more}"
 
 
+def describe_rows(metadata: TableMetadata) -> str:
+    """Return on how many rows a model was trained and evaluated."""
+    rows, held_out = counted(metadata.rows, "row"), counted(metadata.held_out, "held-out row")
+    return f"Trained on {rows}, evaluated on {held_out}"
+
+
 def score_name(metadata: TableMetadata) -> str:
     """Return the name of the score that sums up a model."""
     return "accuracy" if metadata.task == "classification" else "R²"

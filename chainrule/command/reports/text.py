@@ -18,10 +18,10 @@ MOST_COLUMNS = 60
 def training_report(trained: Any) -> list[str]:
     """Return what was learned, and how good it is; `trained` is a TrainedModel."""
     metadata = trained.metadata
+    columns = phrases.counted(len(metadata.used), "column")
     lines = [
         f"Target: {phrases.describe_target(metadata)}",
-        f"Trained on {phrases.counted(metadata.rows, 'row')} and {phrases.counted(len(metadata.used), 'column')}; "
-        f"evaluated on {phrases.counted(metadata.held_out, 'held-out row')}.",
+        f"{phrases.describe_rows(metadata)}; {columns}.",
         *(f"Note: {note}" for note in metadata.notes),
         f"Model: {phrases.describe_network(trained.estimator.network_)}",
         "",
@@ -31,16 +31,19 @@ def training_report(trained: Any) -> list[str]:
         *_details(metadata, trained.evaluation),
     ]
     if phrases.by_importance(metadata.columns):
-        lines += ["", f"Importance of columns ({phrases.score_name(metadata)} lost if one is shuffled):"]
+        lines += [
+            "",
+            f"Importance of columns ({phrases.score_name(metadata)} lost if one is shuffled):",
+        ]
         lines += importance_table(metadata.columns)
     return lines
 
 
 def evaluation_report(metadata: TableMetadata, evaluation: dict[str, Any]) -> list[str]:
     """Return how good a model is on a table, and how good it was when it was trained."""
-    scores = {"here": evaluation["scores"], "when trained": metadata.scores["network"]}
+    scores = {"here": evaluation["scores"], "in training": metadata.scores["network"]}
     lines = [
-        f"{phrases.counted(evaluation['rows'], 'row')}, next to the rows held out when it was trained:",
+        f"{phrases.counted(evaluation['rows'], 'row')}, compared with the rows held out in training:",
         "",
         *scores_table(scores),
     ]
@@ -66,8 +69,7 @@ def model_report(path: str, model: TableModel) -> list[str]:
     return [
         f"{path}: a model of a table, for {metadata.task}, by chainrule {model.version}",
         f"Predicts {phrases.describe_target(metadata)}.",
-        f"Trained on {phrases.counted(metadata.rows, 'row')}; evaluated on "
-        f"{phrases.counted(metadata.held_out, 'held-out row')}; seed {metadata.seed}.",
+        f"{phrases.describe_rows(metadata)}; seed {metadata.seed}.",
         f"Model: {phrases.describe_network(model.ensemble)}",
         *(f"Note: {note}" for note in metadata.notes),
         "",
@@ -142,16 +144,16 @@ def confusion_table(counts: Sequence[Sequence[int]], classes: Sequence[Any]) -> 
 def calibration_table(bins: Sequence[dict[str, float]]) -> list[str]:
     """Return how often predictions of each confidence are right."""
     rows = [[f"{b['confidence']:.0%}", f"{b['accuracy']:.0%}", f"{b['rows']:,}"] for b in bins]
-    return grid([["confidence", "accuracy", "rows"], *rows])
+    return grid([["confidence", "accuracy", "rows"], *rows], left=0)
 
 
 def importance_table(columns: Sequence[ColumnInfo]) -> list[str]:
     """Return the most important columns, with bars."""
     ranked = phrases.by_importance(columns)
     most = max(ranked[0][1], 1e-9)
-    rows = [
-        [phrases.shorten(column.name), phrases.signed(value), ("█" * round(20 * max(value, 0) / most)).ljust(20)]
-        for column, value in ranked[:phrases.MOST_SHOWN]
-    ]
+    rows = []
+    for column, value in ranked[: phrases.MOST_SHOWN]:
+        bar = "█" * round(20 * max(value, 0) / most)
+        rows.append([phrases.shorten(column.name), phrases.signed(value), bar.ljust(20)])
     more = len(ranked) - phrases.MOST_SHOWN
     return grid(rows) + [f"  and {more} more"] * (more > 0)

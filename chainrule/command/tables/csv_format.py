@@ -61,7 +61,8 @@ class CsvFormat:
     def updated(self, options: Mapping[str, Any]) -> CsvFormat:
         """Return a copy changed by the command's options of the same names.
 
-        >>> CsvFormat().updated({"separator": ";", "decimal": None, "encoding": None, "missing": ()})
+        >>> options = {"separator": ";", "decimal": None, "encoding": None, "missing": ()}
+        >>> CsvFormat().updated(options)
         CsvFormat(separator=';', decimal='.', encoding='utf-8', missing=())
         """
         separator = "\t" if options["separator"] == "\\t" else options["separator"]

@@ -145,16 +145,12 @@ def _rows_with_target(frame: Any, target: str, skip: bool, label: str, notes: li
     what = f"the target {target!r} is missing in {count:,} of {len(frame):,} rows"
     if not skip:
         first = int(np.flatnonzero(missing.to_numpy())[0]) + 1
-        raise InputError(
-            f"In {label} {what}, first in row {first}: fill them in or remove these rows, or {SKIP}."
-        )
+        raise InputError(f"In {label} {what}, first in row {first}: fill them in, or {SKIP}.")
     notes.append(f"{what}: left out")
     return frame[~missing].reset_index(drop=True)
 
 
-def _usable_columns(
-    X: Any, skip: bool, keep_constant: bool, label: str, notes: list[str]
-) -> Any:
+def _usable_columns(X: Any, skip: bool, keep_constant: bool, label: str, notes: list[str]) -> Any:
     unusable = {name: why for name in X.columns if (why := _why_unusable(X[name]))}
     if len(unusable) == X.shape[1]:
         name, why = next(iter(unusable.items()))

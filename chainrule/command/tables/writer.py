@@ -53,7 +53,11 @@ def check_writable(folder: str | Path, option: str) -> None:
 
 def write_text(path: str, text: str) -> None:
     """Write a text file, complete or not at all."""
-    write_atomically(path, lambda file: file.write(text.encode()))
+
+    def write(file: BinaryIO) -> None:
+        file.write(text.encode())
+
+    write_atomically(path, write)
 
 
 class PredictionWriter:

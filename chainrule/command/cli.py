@@ -104,7 +104,9 @@ target_options = option_group(
 
 network_options = option_group(
     click.option("--balanced", is_flag=True, help="Give all classes the same weight."),
-    click.option("--epochs", type=click.IntRange(1), help="The most passes through the rows."),
+    click.option(
+        "--epochs", type=click.IntRange(1), help="The largest number of passes through the rows."
+    ),
     click.option(
         "--hidden",
         metavar="SIZES",
@@ -256,7 +258,7 @@ def train(**options: Any) -> None:
 @csv_options
 @json_option
 def doctor(**options: Any) -> int:
-    """Find out what keeps a network from learning a table, and what to do.
+    """Find what keeps a network from learning a table.
 
     \b
       chainrule doctor penguins.csv --target species
@@ -267,7 +269,7 @@ def doctor(**options: Any) -> int:
     another column; duplicate rows, doubtful labels and rare classes. Then one of the networks
     that `chainrule train` would use is tried on it for a few seconds, at several learning rates.
     What the preparation takes care of (missing values, text, the scale of numbers) is not
-    reported.
+    reported. Each finding comes with its cause and a remedy.
 
     The first finding is the root cause; findings that only follow from another are listed under
     it. Rows are counted from 1, below the column names. Only the page of --html is written.
@@ -318,8 +320,8 @@ def evaluate(**options: Any) -> None:
     "-j",
     type=int,
     metavar="N",
-    help="The number of a folder's tables to predict in parallel, each in its own process; -1 "
-    "for one per processor.  [default: 1]",
+    help="The number of processes that predict a folder's tables in parallel; -1 for one per "
+    "processor.  [default: 1]",
 )
 @click.option("--keep", multiple=True, metavar="COLUMN", help="A column to copy, such as an id.")
 @click.option("--keep-all", is_flag=True, help="Copy all columns.")

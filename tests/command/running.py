@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 
@@ -17,22 +16,13 @@ ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--epochs", "8", "--members", "2", "--hidden", "16", "--quiet", "--no-importance")
 
 
-def as_it_is(**more):
-    """Return variables for the command: nothing measured, nothing started anew.
-
-    One that is given as None is not set.
-    """
-    variables = {
-        **{k: v for k, v in os.environ.items() if not k.startswith(("OPENBLAS", "CHAINRULE"))},
-        "PYTHONPATH": str(ROOT),
-        "CHAINRULE_AS_IT_IS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        **more,
-    }
-    return {name: value for name, value in variables.items() if value is not None}
+def variables(**more):
+    """Return the environment variables of the command."""
+    given = {name: value for name, value in os.environ.items() if not name.startswith("CHAINRULE")}
+    return {**given, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", **more}
 
 
-def chainrule(*arguments, cwd=None, given=None, **variables):
+def chainrule(*arguments, cwd=None, given=None, **more):
     """Run the command as a user does; return what it printed, and its exit code."""
     return subprocess.run(
         [sys.executable, "-m", "chainrule_command", *map(str, arguments)],
@@ -40,20 +30,19 @@ def chainrule(*arguments, cwd=None, given=None, **variables):
         input=given,
         capture_output=True,
         encoding=None if isinstance(given, bytes) else "utf-8",
-        env=as_it_is(**variables),
+        env=variables(**more),
         timeout=300,
         check=False,
     )
 
 
 def called(*arguments, cwd=None):
-    """Run the command in this process, which saves the second in which packages are loaded.
+    """Run the command in this process, which saves the second that imports take.
 
-    What is told of a failure, and signals, are put to the real command: `chainrule` above.
+    Messages about failures, and signals, are tested with the real command: `chainrule` above.
     """
     told, error = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
     with (
-        mock.patch.dict(os.environ, {"CHAINRULE_AS_IT_IS": "1"}),
         contextlib.chdir(cwd or "."),
         contextlib.redirect_stdout(told),
         contextlib.redirect_stderr(error),

@@ -15,7 +15,7 @@ def refused(done, *words, code=1):
     error = done.stderr if isinstance(done.stderr, str) else done.stderr.decode()
     assert done.returncode == code, error
     assert "Traceback" not in error
-    assert "should not have happened" not in error
+    assert "bug in chainrule" not in error
     lines = error.strip().splitlines()
     assert len(lines) == 1, error
     assert lines[0].startswith("chainrule: ")
@@ -205,7 +205,7 @@ def test_infinity(tmp_path):
 
 def test_one_class_only(tmp_path):
     write_csv(tmp_path / "t.csv", "aby", [[a, b, "no"] for a, b, _ in numbers()])
-    refused(train(tmp_path, "t.csv"), "target 'y' has one value only, 'no'")
+    refused(train(tmp_path, "t.csv"), "target 'y' has only one value, 'no'")
 
 
 def test_a_target_with_missing_values(tmp_path):
@@ -226,7 +226,7 @@ def test_a_name_as_the_target(tmp_path):
 def test_numbers_asked_of_text(tmp_path):
     write_csv(tmp_path / "t.csv", "aby", numbers())
     done = train(tmp_path, "t.csv", "--task", "regression")
-    refused(done, "target 'y' holds text such as 'no'", "a regression needs numbers")
+    refused(done, "target 'y' holds text such as 'no'", "regression needs numbers")
 
 
 # ---------------------------------------------------------------- where to
@@ -253,7 +253,7 @@ def test_an_output_that_cannot_be_written(folder):
 def test_what_is_read_is_not_written_over(folder):
     before = (folder / "fruit.csv").read_bytes()
     done = train(folder, "fruit.csv", target="kind", output="fruit.csv")
-    refused(done, "fruit.csv is the file that is read")
+    refused(done, "fruit.csv is also an input")
     assert (folder / "fruit.csv").read_bytes() == before
 
 
@@ -267,12 +267,12 @@ def test_no_model(folder, subcommand):
     refused(done, "fruit.csv", "not a chainrule file")
     Network([3, 2], seed=0).save(folder / "network.npz")
     done = chainrule(subcommand, "network.npz", "holdout.csv", cwd=folder)
-    refused(done, "no model of a table")
+    refused(done, "not a model of a table")
 
 
 def test_inspecting_what_is_no_model(folder):
     Network([3, 2], seed=0).save(folder / "network.npz")
-    refused(chainrule("inspect", "network.npz", cwd=folder), "no model of a table")
+    refused(chainrule("inspect", "network.npz", cwd=folder), "not a model of a table")
     np.savez(folder / "arrays.npz", a=np.ones(3))
     refused(chainrule("inspect", "arrays.npz", cwd=folder), "not a chainrule file")
     whole = (folder / "kind.npz").read_bytes()
@@ -303,10 +303,6 @@ def test_a_kept_column_that_has_the_name_of_a_prediction(folder, tmp_path):
     refused(done, "'predicted_kind'", "rename it")
 
 
-def test_no_such_script(tmp_path):
-    refused(chainrule("run", "nothing.py", cwd=tmp_path), "no script nothing.py")
-
-
 # ---------------------------------------------------------------- how it is written
 
 
@@ -319,7 +315,6 @@ def test_no_such_script(tmp_path):
         ("train", "t.csv", "--target", "y", "-o", "-"),
         ("learn", "t.csv"),
         ("predict", "m.npz"),
-        ("run",),
     ],
     ids=" ".join,
 )

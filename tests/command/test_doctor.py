@@ -236,7 +236,7 @@ def test_the_page_needs_nothing_else(iris, tmp_path):
     iris.assign(code=iris.species).to_csv(tmp_path / "t.csv", index=False)
     done = called("doctor", "t.csv", "--target", "species", "--html", "page.html", cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stdout.rstrip().endswith("The report is in page.html, too")
+    assert done.stdout.rstrip().endswith("The report is also in page.html")
     page = (tmp_path / "page.html").read_text("utf-8")
     assert page.startswith("<!DOCTYPE html>")
     assert "leaking-column" in page
@@ -268,9 +268,9 @@ def test_the_table_is_left_alone(iris, tmp_path):
         (["nothing.csv", "--target", "kind"], "There is no file nothing.csv.", 1),
         (["fruit.csv", "--target", "king"], "did you mean 'kind'?", 1),
         (["fruit.csv", "--target", "id"], "too many for classes", 1),
-        (["fruit.csv", "--target", "kind", "--drop", "kind"], "cannot be dropped as well", 1),
+        (["fruit.csv", "--target", "kind", "--drop", "kind"], "so it cannot be dropped", 1),
         (["fruit.csv", "--target", "kind", "--html", "no/p.html"], "does not exist", 1),
-        (["fruit.csv", "--target", "kind", "--html", "fruit.csv"], "is the file that is read", 1),
+        (["fruit.csv", "--target", "kind", "--html", "fruit.csv"], "is also an input", 1),
         (["fruit.csv", "--target", "kind", "--html", "-"], "--html is a file", 2),
         (["fruit.csv", "--target", "kind", "--hidden", "0"], "--hidden must be whole", 2),
         (["fruit.csv"], "Missing option '--target'", 2),
@@ -292,7 +292,7 @@ def test_too_few_rows_and_no_column_of_use(tmp_path):
     assert "at least 10" in called("doctor", "t.csv", "--target", "y", cwd=tmp_path).stderr
     write_csv(tmp_path / "t.csv", ("a", "y"), [[1, n % 2] for n in range(30)])
     done = called("doctor", "t.csv", "--target", "y", cwd=tmp_path)
-    assert "no column to learn from: column 'a' holds the same value" in done.stderr
+    assert "no column to learn from: column 'a' has the same value" in done.stderr
     assert done.returncode == 1
 
 
@@ -313,4 +313,4 @@ def test_what_is_said_is_what_training_would_use(folder):
 
 def test_help_tells_the_exit_codes(capsys):
     assert main(["doctor", "--help"]) == 0
-    assert "code 1 where there is a problem" in " ".join(capsys.readouterr().out.split())
+    assert "The exit code is 1 if there is a problem" in " ".join(capsys.readouterr().out.split())

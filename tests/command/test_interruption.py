@@ -7,16 +7,20 @@ import sys
 import time
 
 import pytest
-from command.running import HEADER, ROOT, as_it_is, chainrule, fruit
-
-from chainrule.command import kernels
+from command.running import HEADER, ROOT, chainrule, fruit, variables
 
 pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there"),
     pytest.mark.usefixtures("ctrl_c"),
 ]
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has none
-TOLD = "chainrule: Interrupted; nothing half-done is left behind.\n"
+TOLD = "chainrule: Interrupted; nothing incomplete is left behind.\n"
+
+
+def interrupted(stderr):
+    """Whether nothing else was printed; click ends the terminal's line, in which ^C stands."""
+    return stderr.removeprefix("\n") == TOLD
+
 
 KILLS_ITS_OWN_PROCESS = """
 import os, signal, time
@@ -37,7 +41,7 @@ time.sleep(60)
         ("tqdm", ["predict", "kind.npz", "holdout.csv", "-o", "p.csv"]),
         ("click", ["inspect", "kind.npz"]),
         ("threadpoolctl", ["environment"]),
-        ("click", ["run", "script.py"]),
+        ("joblib", ["predict", "kind.npz", ".", "-o", "predictions"]),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
 )
@@ -47,27 +51,9 @@ def test_while_a_package_is_being_loaded(folder, tmp_path, package, arguments):
     before = sorted(os.listdir(folder))
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     done = chainrule(*arguments, cwd=folder, PYTHONPATH=path)
-    assert done.stderr == TOLD
+    assert interrupted(done.stderr)
     assert done.returncode == 130
     assert sorted(os.listdir(folder)) == before
-
-
-def test_while_training_starts_itself_anew(folder, tmp_path, monkeypatch):
-    """Python itself, while it starts, would show a traceback; so the signal waits until then."""
-    (tmp_path / "sitecustomize.py").write_text(
-        "import os, signal\n"
-        "if 'OPENBLAS_NUM_THREADS' in os.environ: os.kill(os.getpid(), signal.SIGINT)"
-    )
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    kernels._remember(kernels.Fastest(1.0, 3.0, 0.5))
-    path = os.pathsep.join([str(tmp_path), str(ROOT)])
-    arguments = ["train", "fruit.csv", "--target", "kind", "-o", "m.npz"]
-    given = dict.fromkeys(("CHAINRULE_AS_IT_IS", "OPENBLAS_NUM_THREADS"))
-    done = chainrule(*arguments, cwd=folder, PYTHONPATH=path, **given)
-    assert done.returncode == 130
-    told, interrupted = done.stderr.splitlines(keepends=True)
-    assert "OPENBLAS_NUM_THREADS=1" in told
-    assert interrupted == TOLD
 
 
 def test_a_job_that_ignores_it_goes_on_ignoring_it(tmp_path):
@@ -81,7 +67,7 @@ def test_a_job_that_ignores_it_goes_on_ignoring_it(tmp_path):
 
 def test_while_it_waits_for_a_table_to_learn_from(tmp_path):
     command = [sys.executable, "-m", "chainrule_command", "train", "-", "--target", "y"]
-    pipe = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "env": as_it_is()}
+    pipe = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, "env": variables()}
     with subprocess.Popen([*command, "-o", "m.npz"], cwd=tmp_path, **pipe) as running:
         running.stdin.write(
             b"x,y\n" + b"1,a\n2,b\n" * 2_000_000
@@ -89,7 +75,7 @@ def test_while_it_waits_for_a_table_to_learn_from(tmp_path):
         running.stdin.flush()
         running.send_signal(signal.SIGINT)
         assert running.wait(60) == 130
-        assert running.stderr.read().decode() == TOLD
+        assert interrupted(running.stderr.read().decode())
     assert os.listdir(tmp_path) == []
 
 
@@ -103,7 +89,7 @@ def test_while_the_doctor_tries_a_network(folder, tmp_path, number):
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=as_it_is(),
+        env=variables(),
     )
     with running:
         assert running.stdout.readline().startswith(b"Classification: ")
@@ -111,7 +97,7 @@ def test_while_the_doctor_tries_a_network(folder, tmp_path, number):
         time.sleep(0.5)  # what comes now takes minutes
         running.send_signal(number)
         assert running.wait(60) == 130
-        assert running.stderr.read().decode() == TOLD
+        assert interrupted(running.stderr.read().decode())
         assert running.stdout.read() == b""
     assert os.listdir(tmp_path) == ["page.html"]
     assert (tmp_path / "page.html").read_text() == "from before\n"
@@ -125,7 +111,7 @@ def predicting(folder, tmp_path):
         cwd=tmp_path,
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=as_it_is(),
+        env=variables(),
     )
 
 
@@ -147,7 +133,7 @@ def test_while_predictions_are_being_written(folder, tmp_path, number):
         wait_until(lambda: len(os.listdir(tmp_path)) == 2 or running.poll() is not None)
         running.send_signal(number)
         assert running.wait(60) == 130
-        assert running.stderr.read().decode() == TOLD
+        assert interrupted(running.stderr.read().decode())
     assert os.listdir(tmp_path) == ["p.csv"]
     assert (tmp_path / "p.csv").read_text() == "from before\n"
 
@@ -161,7 +147,7 @@ def test_a_job_in_the_background_is_ended_by_sigterm(folder, tmp_path):
         wait_until(lambda: os.listdir(tmp_path) or running.poll() is not None)
         running.send_signal(signal.SIGTERM)
         assert running.wait(60) == 130
-        assert running.stderr.read().decode() == TOLD
+        assert interrupted(running.stderr.read().decode())
     assert os.listdir(tmp_path) == []
 
 
@@ -182,7 +168,7 @@ def test_while_a_folder_is_predicted(folder, tmp_path, number, to_all, when):
     running = subprocess.Popen(
         [*map(str, command), "-o", out, "--jobs", "2"],
         stderr=subprocess.PIPE,
-        env=as_it_is(),
+        env=variables(),
         start_new_session=True,
     )
     with running:
@@ -194,7 +180,7 @@ def test_while_a_folder_is_predicted(folder, tmp_path, number, to_all, when):
         wait_until(lambda: not group_exists(running.pid))
         if number != KILL:
             assert running.returncode == 130
-            assert running.stderr.read().decode() == TOLD
+            assert interrupted(running.stderr.read().decode())
     assert not out.exists() or os.listdir(out) == []
     assert out.exists() == (number == KILL)
 

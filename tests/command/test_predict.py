@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from command.running import HEADER, as_it_is, called, fruit, read_csv, write_csv
+from command.running import HEADER, called, fruit, read_csv, variables, write_csv
 
 from chainrule import Ensemble
 
@@ -173,7 +173,7 @@ def test_a_terminal_sees_a_bar_and_a_file_does_not(folder, new):
             [*map(str, command)],
             stdout=subprocess.PIPE,
             stderr=terminal,
-            env=as_it_is(),
+            env=variables(),
             check=True,
         )
         drawn = os.read(master, 10_000).decode()

@@ -1,11 +1,15 @@
 """Predicting every table of a folder: side by side the same as each by itself, or named."""
 
 import gzip
+import multiprocessing
 import os
 import shutil
 
 import pytest
 from command.running import HEADER, called, chainrule, fruit, read_csv, write_csv
+from command.stand_ins import CannotBeLoaded, KilledAtSome
+
+from chainrule.command.predict_folder import Job, run_jobs
 
 OPTIONS = ("--keep", "id", "--probabilities")
 
@@ -35,7 +39,7 @@ def test_each_is_predicted_as_by_itself(folder, tables, tmp_path, jobs):
     (tables / "e.TSV").write_bytes(text.replace(b",", b"\t").replace(b'"yellow\t', b'"yellow,'))
     pd.read_csv(tables / "a.csv").to_parquet(tables / "f.parquet")
     done = predict(folder, tables, tmp_path / "out", *OPTIONS, *jobs)
-    assert done.stderr == f"127 rows are predicted, of 6 tables, in {tmp_path / 'out'}\n"
+    assert done.stderr == f"Predicted 127 rows of 6 tables in {tmp_path / 'out'}\n"
     assert sorted(os.listdir(tmp_path / "out")) == sorted(os.listdir(tables))
     for name in os.listdir(tables):
         predict(folder, tables / name, tmp_path / name, *OPTIONS)
@@ -71,7 +75,7 @@ def test_one_that_cannot_be_predicted_is_named_and_the_others_are(folder, tables
     told = done.stderr.splitlines()
     assert len(told) == 3
     first, second = sorted(told[:2])
-    assert first.startswith(f"chainrule: {tables / 'a.csv'} has what the training table had not")
+    assert first.startswith(f"chainrule: {tables / 'a.csv'} differs from the training table")
     assert second.startswith(f"chainrule: {tables / 'c.csv'} has a row of 2 values")
     assert told[2] == (
         "chainrule: 2 of 3 tables could not be predicted: a.csv, c.csv; the others, 21 rows, are "
@@ -99,7 +103,7 @@ def test_what_is_no_table_is_left_out(folder, tables, tmp_path):
     (tables / "gone.csv").symlink_to(tmp_path / "nothing.csv")
     done = predict(folder, tables, tmp_path / "out", "--quiet")
     told = f"gone.csv, notes.md, older{os.sep}"
-    assert done.stderr == f"chainrule: left out, being no tables by name: {told}\n"
+    assert done.stderr == f"chainrule: skipped, not tables by name: {told}\n"
     assert sorted(os.listdir(tmp_path / "out")) == ["a.csv", "b.csv", "c.csv"]
 
 
@@ -107,7 +111,7 @@ def test_a_folder_within_the_one_that_is_read(folder, tables):
     predict(folder, tables, tables / "out")
     again = predict(folder, tables, tables / "out")  # what is there is replaced, and no table
     assert sorted(os.listdir(tables / "out")) == ["a.csv", "b.csv", "c.csv"]
-    assert "left out" in again.stderr
+    assert "skipped" in again.stderr
 
 
 def test_kinds_that_can_be_read_and_not_written(folder, tables, tmp_path):
@@ -128,9 +132,9 @@ def test_kinds_that_can_be_read_and_not_written(folder, tables, tmp_path):
 def test_the_output_is_another_folder(folder, tables, tmp_path):
     before = (tables / "a.csv").read_bytes()
     for output, words in {
-        tables: "is the folder that is read",
-        tables / "a.csv": "is a file",
-        "-": "give a second one with --output",
+        tables: "--output must be another one",
+        tables / "a.csv": "--output must be another one",
+        "-": "--output must be another one",
         tmp_path / "no" / "such": f"The folder {tmp_path / 'no'} for --output does not exist",
     }.items():
         done = predict(folder, tables, output, code=1)
@@ -145,13 +149,13 @@ def test_nothing_that_is_read_is_written_over(folder, tables, tmp_path):
     out.mkdir()
     before = (tables / "a.csv").read_bytes()
     (out / "b.csv").symlink_to(tables / "a.csv")
-    assert "b.csv is a file that is read" in predict(folder, tables, out, code=1).stderr
+    assert "b.csv is also an input" in predict(folder, tables, out, code=1).stderr
     assert (tables / "a.csv").read_bytes() == before
     (out / "b.csv").unlink()
     shutil.copy(folder / "kind.npz", tmp_path / "model.npz")
     (out / "c.csv").symlink_to(tmp_path / "model.npz")
     done = predict(tmp_path, tables, out, model="model.npz", code=1)
-    assert "c.csv is a file that is read" in done.stderr
+    assert "c.csv is also an input" in done.stderr
     assert os.listdir(out) == ["c.csv"]
 
 
@@ -159,25 +163,57 @@ def test_a_folder_without_tables(folder, tmp_path):
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "notes.md").write_text("# Notes\n")
     done = predict(folder, tmp_path / "new", tmp_path / "out", code=1)
-    assert "new holds no table, whose name would end in .csv, .tsv" in done.stderr
+    assert "new has no table; its name would end in .csv, .tsv" in done.stderr
     assert os.listdir(tmp_path) == ["new"]
 
 
 def test_jobs_are_for_a_folder(folder, tables, tmp_path):
     done = predict(folder, tables / "a.csv", tmp_path / "p.csv", "--jobs", 2, code=2)
-    assert "--jobs is for the tables of a folder, and" in done.stderr
-    done = predict(folder, tmp_path / "old", tmp_path / "out", "--jobs", 2, code=1)
-    assert done.stderr == f"chainrule: There is no folder {tmp_path / 'old'}.\n"
+    assert "--jobs is for a folder of tables, and" in done.stderr
+    done = predict(folder, tmp_path / "old", tmp_path / "out", "--jobs", 2, code=2)
+    assert "old is not a folder" in done.stderr
     for jobs in (0, -2):
         done = predict(folder, tables, tmp_path / "out", "--jobs", jobs, code=2)
-        assert f"-1 for as many as there are processors; got {jobs}." in done.stderr
+        assert f"-1 for one per processor; got {jobs}." in done.stderr
     assert os.listdir(tmp_path) == ["new"]
+
+
+def jobs_for(folder, names):
+    return [Job(f"tables/{name}", str(folder / name), 1) for name in names]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_each_table_is_predicted_once(tmp_path, processes):
+    names = [f"{n}.csv" for n in range(5)]
+    results = list(run_jobs(KilledAtSome(), jobs_for(tmp_path, names), processes))
+    assert sorted(result.job.output for result in results) == [str(tmp_path / n) for n in names]
+    workers = {result.rows for result in results}
+    assert len(workers) <= processes
+    assert (os.getpid() in workers) == (processes == 1)
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL there")
+def test_a_process_that_is_killed_takes_no_other_table_with_it(tmp_path):
+    names = ["a.csv", "kill.csv", "b.csv", "kill_too.csv", "c.csv"]
+    results = list(run_jobs(KilledAtSome(), jobs_for(tmp_path, names), 2))
+    errors = {os.path.basename(result.job.output): result.error for result in results}
+    assert sorted(errors) == sorted(names)
+    assert {name for name, error in errors.items() if error} == {"kill.csv", "kill_too.csv"}
+    assert "its process was killed; if memory is short, give fewer --jobs." in errors["kill.csv"]
+    assert sorted(os.listdir(tmp_path)) == ["a.csv", "b.csv", "c.csv"]
+
+
+def test_processes_that_cannot_start_are_not_started_for_ever(tmp_path):
+    results = list(run_jobs(CannotBeLoaded(), jobs_for(tmp_path, ["a.csv", "b.csv"]), 2))
+    assert [bool(result.error) for result in results] == [True, True]
+    assert os.listdir(tmp_path) == []
 
 
 def test_the_real_command_says_no_more(folder, tables, tmp_path):
     """Whatever its processes leave to the system would be told when it ends."""
     done = chainrule("predict", folder / "kind.npz", "new", "-o", "out", "-j", 2, cwd=tmp_path)
     assert done.returncode == 0
-    assert done.stderr == "63 rows are predicted, of 3 tables, in out\n"
+    assert done.stderr == "Predicted 63 rows of 3 tables in out\n"
     assert done.stdout == ""
     assert sorted(os.listdir(tmp_path / "out")) == ["a.csv", "b.csv", "c.csv"]

@@ -5,10 +5,10 @@ import re
 
 import numpy as np
 import pytest
-from chainrule.command.task import decide
 from command.running import HEADER, QUICK, called, chainrule, fruit, write_csv
 
 from chainrule import Ensemble
+from chainrule.command.tables.task import infer_task
 
 
 def train(folder, table, *options, target="kind", output="model.npz", **given):
@@ -26,22 +26,22 @@ def test_the_report_of_classes_stands_beside_simple_models(folder):
     told = (folder / "kind.txt").read_text("utf-8")
     assert told.startswith("Classification: the target holds text, 3 different values.\n")
     assert "Target: kind, one of 3 classes: apple, pear, plum" in told
-    assert "Learned from 240 rows, 3 columns; measured on 60 rows" in told
+    assert "Trained on 240 rows, evaluated on 60 held-out rows; 3 columns." in told
     assert re.search(r"network +linear model +majority", told)
     for score in ("accuracy", "balanced_accuracy", "roc_auc", "log_loss", "brier", "ece"):
         assert re.search(rf"^  {score} +\d\.\d+ +\d\.\d+ +\d\.\d+", told, re.MULTILINE)
-    assert re.search(r"is \\ taken for +apple +pear +plum", told)
-    assert re.search(r"sure +right +rows", told)
+    assert re.search(r"true \\ predicted +apple +pear +plum", told)
+    assert re.search(r"confidence +accuracy +rows", told)
     assert told.endswith("The model is in kind.npz\n")
 
 
 def test_the_report_of_numbers(folder):
     told = (folder / "price.txt").read_text("utf-8")
-    assert told.startswith("Regression: the target holds numbers with fractions, ")
+    assert told.startswith("Regression: the target holds fractional numbers, ")
     for score in ("r2", "rmse", "mae"):
         assert re.search(rf"^  {score} +-?\d+\.\d+ +-?\d+\.\d+ +-?\d+\.\d+", told, re.MULTILINE)
     assert re.search(r"^  coverage +[01]\.\d+ +- +- ", told, re.MULTILINE)
-    assert re.search(r"The 90 % interval reaches \d+\.\d+ to each side", told)
+    assert re.search(r"The 90 % interval is the prediction ± \d+\.\d+\.", told)
 
 
 def test_very_many_categories_are_embedded(tmp_path):
@@ -57,7 +57,7 @@ def test_very_many_categories_are_embedded(tmp_path):
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
-    assert "which learn a vector of 8 for each category of a column, relu behind" in done.stdout
+    assert "with 1 column embedded in vectors of 8; the prediction" in done.stdout
     assert "categories, each with a code for embedding" in done.stdout
     r2 = re.search(r"^  r2 +(\S+) +(\S+)", done.stdout, re.MULTILINE).groups()
     assert min(map(float, r2)) > 0.8, "the linear model has a column for each category"
@@ -81,8 +81,8 @@ def test_the_most_important_column_is_found(tmp_path):
     noise, cause = json.loads(done.stdout)["columns"]
     assert cause["importance"] > 0.5 > abs(noise["importance"])
     page = (tmp_path / "r.html").read_text("utf-8")
-    assert page.count("data:image/svg+xml;base64,") == 4
-    assert "http" not in re.sub(r"base64,[^\"]*", "", page)
+    assert page.count("<svg") == 4
+    assert re.findall(r'(?:src|href)="(?!#)', page) == []
     assert "Predicting y" in page
 
 
@@ -93,7 +93,7 @@ def test_json_is_one_object_and_nothing_else(folder, tmp_path):
     assert told["classes"] == ["apple", "pear", "plum"]
     assert set(told["scores"]) == {"network", "linear model", "majority"}
     assert np.array(told["confusion"]).sum() == told["held_out"] == 60
-    assert sum(tenth["rows"] for tenth in told["reliability"]) == 60
+    assert sum(bin["rows"] for bin in told["reliability"]) == 60
     length, colour, ripe, price = told["columns"]
     assert (length["kind"], length["unit"]) == ("number", "cm")
     assert length["missing"] > 0
@@ -220,9 +220,9 @@ def test_training_takes_them_too(folder, tmp_path, kind):
 def test_classes_or_numbers(values, wanted, kind):
     import pandas as pd
 
-    task = decide(pd.Series(values, name="y").dropna(), wanted)
+    task = infer_task(pd.Series(values, name="y").dropna(), wanted)
     assert task.kind == kind
-    assert task.why.lower().startswith(f"{kind}: ")
+    assert task.reason.lower().startswith(f"{kind}: ")
     assert task.y.dtype.kind == ("f" if kind == "regression" else task.y.dtype.kind)
 
 
@@ -264,4 +264,4 @@ def test_text_that_means_missing_and_numbers_that_are_names(tmp_path):
 def test_rows_are_counted_right_where_few_are_held_out(tmp_path):
     write_csv(tmp_path / "t.csv", HEADER, fruit(30, 3))
     done = train(tmp_path, "t.csv", "--balanced", "--holdout", "0.4")
-    assert "measured on 12 rows" in done.stdout
+    assert "evaluated on 12 held-out rows" in done.stdout

@@ -42,8 +42,9 @@ def training_report(trained: Any) -> list[str]:
 def evaluation_report(metadata: TableMetadata, evaluation: dict[str, Any]) -> list[str]:
     """Return how good a model is on a table, and how good it was when it was trained."""
     scores = {"here": evaluation["scores"], "in training": metadata.scores["network"]}
+    rows = phrases.counted(evaluation["rows"], "row")
     lines = [
-        f"{phrases.counted(evaluation['rows'], 'row')}, compared with the rows held out in training:",
+        f"{rows}, compared with the rows held out in training:",
         "",
         *scores_table(scores),
     ]

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 INTERRUPTED = 130  # the exit code that shells use for Ctrl-C
 
 
@@ -17,7 +18,9 @@ def main() -> None:
     """Run the command, then end the process with its exit code."""
     code = 1
     atexit.register(lambda: _exit(code))  # registered first, so it runs last
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as it is for background jobs
+            signal.signal(number, _interrupt)
     try:
         from chainrule.command import main
 
@@ -25,6 +28,13 @@ def main() -> None:
     except KeyboardInterrupt:
         print("chainrule: Interrupted; nothing incomplete is left behind.", file=sys.stderr)
         code = INTERRUPTED
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """Raise KeyboardInterrupt, once: a second Ctrl-C must not interrupt the cleaning up."""
+    for each in SIGNALS:
+        signal.signal(each, lambda number, frame: None)
+    raise KeyboardInterrupt
 
 
 def _exit(code: int) -> None:

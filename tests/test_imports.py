@@ -192,10 +192,10 @@ def test_optional_packages_are_imported_when_they_are_needed(name):
             node.body = [ast.Pass()]
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
             node.body = [ast.Pass()]
-    # The estimators are classes of scikit-learn's kind, and the subcommands functions of click's.
+    # The estimators are classes of scikit-learn's kind. The command's extra is loaded as a whole.
     of_its_extra = {
         "estimators": {"sklearn"},
-        "command": {"click"},
+        "command": {"click", "joblib", "pyarrow", "tqdm"},
         "__main__": {"chainrule_command"},
     }
     assert foreign(name, tree) <= {"numpy"} | of_its_extra.get(name.split(".")[0], set())

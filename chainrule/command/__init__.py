@@ -3,7 +3,8 @@
 It needs the extra ``cli``. Each subcommand's module is imported when the subcommand runs, so
 that ``chainrule --help`` is quick.
 
-cli.py             the subcommands with their options and help, error messages and exit codes
+cli.py             the subcommands with their options and help, and the exit codes
+error_message.py   what went wrong, in a sentence
 train.py doctor.py evaluate.py predict.py predict_folder.py inspect.py   what they do
 shell_remedies.py  the doctor's remedies as commands for the shell
 progress.py        progress bars

@@ -15,12 +15,12 @@ from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from chainrule.command.cli import error_message
-from chainrule.command.predict import Predictor
+from chainrule.command.error_message import error_message
+from chainrule.command.models.predictor import Predictor
 from chainrule.command.progress import FileBar
 from chainrule.command.tables.writer import COMPRESSIONS, SEPARATORS, check_output, check_writable
 from chainrule.errors import InputError
-from chainrule.storage.archive import remove_leftovers
+from chainrule.storage.atomic import remove_leftovers
 
 COMPRESSED = (*COMPRESSIONS, ".zst", ".zip")
 """The extensions of compressed tables; the last two are only read, never written."""

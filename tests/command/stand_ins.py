@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from chainrule.storage.archive import write_atomically
+from chainrule.storage.atomic import write_atomically
 
 
 class KilledAtSome:

@@ -26,7 +26,7 @@ def test_the_report_of_classes_stands_beside_simple_models(folder):
     told = (folder / "kind.txt").read_text("utf-8")
     assert told.startswith("Classification: the target holds text, 3 different values.\n")
     assert "Target: kind, one of 3 classes: apple, pear, plum" in told
-    assert "Trained on 240 rows, evaluated on 60 held-out rows; 3 columns." in told
+    assert "Trained on 240 rows and 3 columns, evaluated on 60 held-out rows." in told
     assert re.search(r"network +linear model +majority", told)
     for score in ("accuracy", "balanced_accuracy", "roc_auc", "log_loss", "brier", "ece"):
         assert re.search(rf"^  {score} +\d\.\d+ +\d\.\d+ +\d\.\d+", told, re.MULTILINE)

@@ -3,6 +3,7 @@
 metadata.py     what a model's file says about its table, its target and its scores
 table_model.py  a model loaded from its file, and its predictions batch by batch
 inputs.py       batches converted to the model's columns, and the issues found in them
+predictor.py    the columns of predictions, written for whole tables
 scores.py       how good predictions are
 baselines.py    simple models to compare with, and the importance of columns
 """

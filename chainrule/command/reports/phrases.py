@@ -82,9 +82,12 @@ def describe_target(metadata: TableMetadata) -> str:
 
 
 def describe_rows(metadata: TableMetadata) -> str:
-    """Return on how many rows a model was trained and evaluated."""
-    rows, held_out = counted(metadata.rows, "row"), counted(metadata.held_out, "held-out row")
-    return f"Trained on {rows}, evaluated on {held_out}"
+    """Return on how many rows and columns a model was trained and evaluated."""
+    return (
+        f"Trained on {counted(metadata.rows, 'row')} and "
+        f"{counted(len(metadata.used), 'column')}, evaluated on "
+        f"{counted(metadata.held_out, 'held-out row')}"
+    )
 
 
 def score_name(metadata: TableMetadata) -> str:
@@ -111,7 +114,7 @@ def verdict(metadata: TableMetadata) -> str:
         return f"{summary}; a linear model is better here ({linear}), and simpler."
     if scores[0] == scores[1]:
         return f"{summary}; a linear model is just as good here, and simpler."
-    return f"{summary}; a linear model reaches {linear}, always predicting the same {constant}."
+    return f"{summary}, that of a linear model {linear}, of always predicting the same {constant}."
 
 
 def describe_network(ensemble: Any) -> str:

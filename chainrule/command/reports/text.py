@@ -18,10 +18,9 @@ MOST_COLUMNS = 60
 def training_report(trained: Any) -> list[str]:
     """Return what was learned, and how good it is; `trained` is a TrainedModel."""
     metadata = trained.metadata
-    columns = phrases.counted(len(metadata.used), "column")
     lines = [
         f"Target: {phrases.describe_target(metadata)}",
-        f"{phrases.describe_rows(metadata)}; {columns}.",
+        f"{phrases.describe_rows(metadata)}.",
         *(f"Note: {note}" for note in metadata.notes),
         f"Model: {phrases.describe_network(trained.estimator.network_)}",
         "",

@@ -18,7 +18,7 @@ from pyarrow import compute, parquet
 from pyarrow import csv as arrow_csv
 
 from chainrule.errors import InputError
-from chainrule.storage.archive import write_atomically
+from chainrule.storage.atomic import write_atomically
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
 """By a file's extension, Python's module that compresses it."""

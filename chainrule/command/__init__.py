@@ -6,7 +6,6 @@ that ``chainrule --help`` is quick.
 cli.py             the subcommands with their options and help, and the exit codes
 error_message.py   what went wrong, in a sentence
 train.py doctor.py evaluate.py predict.py predict_folder.py inspect.py   what they do
-shell_remedies.py  the doctor's remedies as commands for the shell
 progress.py        progress bars
 
 tables/            tables in, predictions out

@@ -13,7 +13,6 @@ from typing import Any
 import click
 
 from chainrule.command.reports.phrases import counted
-from chainrule.command.shell_remedies import with_shell_remedies
 from chainrule.command.tables.task import infer_task
 from chainrule.command.tables.training_table import read_training_table
 from chainrule.command.tables.writer import check_output, write_text
@@ -49,7 +48,7 @@ def diagnose_table(table: str, *, html: str | None, as_json: bool, **options: An
     report = estimator.diagnose(data.X, task.y, row_numbers=data.rows, seed=seed)
     # `train` leaves nothing out unless it is told to
     given = {**options, "skip_unusable": True} if data.notes else options
-    report = with_shell_remedies(report, TrainCommand(table, list(data.X), estimator, given))
+    report = report.for_shell(TrainCommand(table, list(data.X), estimator, given))
     if html is not None:
         write_text(html, page_of(report.verdict(), report.findings, report.plot(), " ".join(intro)))
     if as_json:

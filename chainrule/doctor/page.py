@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.doctor.conditions.finding import Finding
+from chainrule.doctor.conditions.condition import Finding
 from chainrule.summary.page import Html, element, page, svg, table
 
 
@@ -33,7 +33,7 @@ def page_of(verdict: str, findings: Sequence[Finding], figure: Any, about: str =
 
 
 def _section(finding: Finding) -> Html:
-    measured = [(e.what, _value(e.value), f"healthy: {e.healthy}") for e in finding.evidence]
+    measured = [(e.what, e.text, f"healthy: {e.healthy}") for e in finding.evidence]
     follows = [
         element("li", element("b", f.id), f" ({f.where}): {f.summary}")
         for f in finding.consequences
@@ -53,7 +53,3 @@ def _section(finding: Finding) -> Html:
         *[element("p", "What follows from it:"), element("ul", *follows)] * bool(follows),
         kind=finding.severity,
     )
-
-
-def _value(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.3g}"

@@ -210,18 +210,11 @@ class Optimizer(GivesAdvice):
         self.check_network(network)
         flat = network.flat
         self.state_vectors = self._fitting(self.state_vectors, flat.values)
-        state = [self.state_vectors[name] for name in self.state_names]
-        self._blocks = [
-            Block(
-                place,
-                flat.values[place],
-                flat.grads[place],
-                tuple(vector[place] for vector in state),
-                multiplier,
-                flat.decay[place],
-            )
-            for place, multiplier in places_of(flat, self.lr_multipliers)
-        ]
+        self._blocks = []
+        for place, multiplier in places_of(flat, self.lr_multipliers):
+            w, g, decay = flat.values[place], flat.grads[place], flat.decay[place]
+            state = tuple(self.state_vectors[name][place] for name in self.state_names)
+            self._blocks.append(Block(place, w, g, state, multiplier, decay))
         self._network, self._flat = network, flat
         self._multipliers = dict(self.lr_multipliers)
         return self._blocks

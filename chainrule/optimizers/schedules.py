@@ -1,15 +1,17 @@
 """Schedules: the learning rate as a function of the step, counted from 0.
 
-Each is called by the optimizer, ``Adam(CosineDecay(0.01, steps=1000))``, and remembers nothing;
-where a schedule has an end it stays there. Any function from a step to a number is one too.
+A schedule is given to the optimizer, ``Adam(CosineDecay(0.01, steps=1000))``, and has no state.
+One that has an end stays there. Any other function from a step to a number is a schedule, too.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
+from typing import Any
 
 from chainrule.checks import check_range, check_whole, check_whole_numbers
 from chainrule.errors import ConfigurationError
@@ -26,28 +28,76 @@ __all__ = [
     "StepDecay",
 ]
 
+check_positive = partial(check_range, inclusive=False)
+
+CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    **dict.fromkeys(["initial", "highest", "power"], check_positive),
+    **dict.fromkeys(["start_divisor", "final_divisor"], check_positive),
+    **dict.fromkeys(["factor", "final", "start"], check_range),
+    **dict.fromkeys(["steps", "every", "growth"], check_whole),
+    "milestones": check_whole_numbers,
+    "then": check_learning_rate,
+    "warmup": partial(check_range, high=1),
+}
+"""How each option is checked, by its name."""
+
+
+class Schedule:
+    """The base class of the schedules here: checks every option by its name."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            CHECKS[name](name, value)
+
 
 @dataclass(frozen=True)
-class StepDecay:
-    """initial · factor ^ ⌊step / every⌋: a fall every so many steps."""
+class StepDecay(Schedule):
+    """initial · factor ^ ⌊step / every⌋: a drop every so many steps.
+
+    Parameters
+    ----------
+    initial : float
+        The learning rate at step 0.
+    every : int
+        The number of steps between two drops.
+    factor : float
+        What the learning rate is multiplied by at each drop.
+
+    Examples
+    --------
+    >>> schedule = StepDecay(8.0, every=2, factor=0.5)
+    >>> [schedule(step) for step in range(6)]
+    [8.0, 8.0, 4.0, 4.0, 2.0, 2.0]
+    """
 
     initial: float
     every: int
     _: KW_ONLY
     factor: float = 0.1
 
-    def __post_init__(self) -> None:
-        check_range("initial", self.initial, inclusive=False)
-        check_whole("every", self.every)
-        check_range("factor", self.factor)
-
     def __call__(self, step: int) -> float:
         return self.initial * self.factor ** (step // self.every)
 
 
 @dataclass(frozen=True)
-class MultiStepDecay:
-    """initial · factor ^ (how many milestones have been reached): a fall at each of these steps."""
+class MultiStepDecay(Schedule):
+    """initial · factor ^ (the number of milestones reached): a drop at each of these steps.
+
+    Parameters
+    ----------
+    initial : float
+        The learning rate at step 0.
+    milestones : sequence of int
+        The steps of the drops, rising.
+    factor : float
+        What the learning rate is multiplied by at each drop.
+
+    Examples
+    --------
+    >>> schedule = MultiStepDecay(8.0, [1, 4], factor=0.5)
+    >>> [schedule(step) for step in range(6)]
+    [8.0, 4.0, 4.0, 4.0, 2.0, 2.0]
+    """
 
     initial: float
     milestones: Sequence[int]
@@ -55,34 +105,62 @@ class MultiStepDecay:
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        check_range("initial", self.initial, inclusive=False)
-        check_whole_numbers("milestones", self.milestones)
+        super().__post_init__()
         if any(later <= step for step, later in itertools.pairwise(self.milestones)):
             raise ConfigurationError(f"milestones must rise, got {self.milestones!r}.")
-        check_range("factor", self.factor)
 
     def __call__(self, step: int) -> float:
         return self.initial * self.factor ** sum(step >= reached for reached in self.milestones)
 
 
 @dataclass(frozen=True)
-class ExponentialDecay:
-    """initial · factor ^ step."""
+class ExponentialDecay(Schedule):
+    """initial · factor ^ step.
+
+    Parameters
+    ----------
+    initial : float
+        The learning rate at step 0.
+    factor : float
+        What the learning rate is multiplied by at each step.
+
+    Examples
+    --------
+    >>> schedule = ExponentialDecay(8.0, 0.5)
+    >>> [schedule(step) for step in range(4)]
+    [8.0, 4.0, 2.0, 1.0]
+    """
 
     initial: float
     factor: float
 
     def __post_init__(self) -> None:
-        check_range("initial", self.initial, inclusive=False)
-        check_range("factor", self.factor, inclusive=False)
+        super().__post_init__()
+        check_positive("factor", self.factor)
 
     def __call__(self, step: int) -> float:
         return self.initial * self.factor**step
 
 
 @dataclass(frozen=True)
-class PolynomialDecay:
-    """final + (initial - final) · (1 - step / steps) ^ power; a straight line for power 1."""
+class PolynomialDecay(Schedule):
+    """final + (initial - final) · (1 - step / steps) ^ power; a straight line for power 1.
+
+    Parameters
+    ----------
+    initial, final : float
+        The learning rate at step 0, and from step `steps` on.
+    steps : int
+        The length of the decay.
+    power : float
+        The exponent.
+
+    Examples
+    --------
+    >>> schedule = PolynomialDecay(1.0, steps=4)
+    >>> [schedule(step) for step in range(6)]
+    [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+    """
 
     initial: float
     steps: int
@@ -90,22 +168,29 @@ class PolynomialDecay:
     power: float = 1.0
     final: float = 0.0
 
-    def __post_init__(self) -> None:
-        check_range("initial", self.initial, inclusive=False)
-        check_whole("steps", self.steps)
-        check_range("power", self.power, inclusive=False)
-        check_range("final", self.final)
-
     def __call__(self, step: int) -> float:
         left = 1 - min(step, self.steps) / self.steps
         return self.final + (self.initial - self.final) * left**self.power
 
 
 @dataclass(frozen=True)
-class CosineDecay:
+class CosineDecay(Schedule):
     """final + (initial - final) · (1 + cos(π · step / steps)) / 2: half a wave, from top to bottom.
 
     Loshchilov, Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017.
+
+    Parameters
+    ----------
+    initial, final : float
+        The learning rate at step 0, and from step `steps` on.
+    steps : int
+        The length of the decay.
+
+    Examples
+    --------
+    >>> schedule = CosineDecay(3.0, steps=2, final=1.0)
+    >>> [schedule(step) for step in range(4)]
+    [3.0, 2.0, 1.0, 1.0]
     """
 
     initial: float
@@ -113,20 +198,30 @@ class CosineDecay:
     _: KW_ONLY
     final: float = 0.0
 
-    def __post_init__(self) -> None:
-        check_range("initial", self.initial, inclusive=False)
-        check_whole("steps", self.steps)
-        check_range("final", self.final)
-
     def __call__(self, step: int) -> float:
         return cosine(self.initial, self.final, min(step, self.steps) / self.steps)
 
 
 @dataclass(frozen=True)
-class CosineRestarts:
+class CosineRestarts(Schedule):
     """CosineDecay again and again, each `growth` times as long as the one before.
 
     Loshchilov, Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017.
+
+    Parameters
+    ----------
+    initial, final : float
+        The learning rate at the start of each decay, and what it approaches.
+    steps : int
+        The length of the first decay.
+    growth : int
+        The ratio of the lengths of two successive decays.
+
+    Examples
+    --------
+    >>> schedule = CosineRestarts(1.0, steps=2)
+    >>> [schedule(step) for step in range(5)]
+    [1.0, 0.5, 1.0, 0.5, 1.0]
     """
 
     initial: float
@@ -134,12 +229,6 @@ class CosineRestarts:
     _: KW_ONLY
     growth: int = 1
     final: float = 0.0
-
-    def __post_init__(self) -> None:
-        check_range("initial", self.initial, inclusive=False)
-        check_whole("steps", self.steps)
-        check_whole("growth", self.growth)
-        check_range("final", self.final)
 
     def __call__(self, step: int) -> float:
         length = self.steps
@@ -152,32 +241,33 @@ class CosineRestarts:
 
 
 @dataclass(frozen=True)
-class LinearWarmup:
-    """A straight line up to where another schedule begins, in `steps` steps; then that one.
+class LinearWarmup(Schedule):
+    """A straight line of `steps` steps up to where another schedule starts; then that one.
 
-    start · r(0) + (1 - start) · r(0) · step / steps, then r(step - steps).
+    With r for `then`: (start + (1 - start) · step / steps) · r(0), then r(step - steps).
 
     Goyal et al., "Accurate, Large Minibatch SGD", 2017, section 2.2.
 
     Parameters
     ----------
     steps : int
-        How long it lasts.
+        The length of the warm-up.
     then : float or callable
-        r, the learning rate afterwards: a number or a schedule, which begins at its own step 0.
+        The learning rate afterwards: a number, or a schedule, which starts at its own step 0.
     start : float
-        Which part of r(0) it begins with.
+        The fraction of r(0) to start with.
+
+    Examples
+    --------
+    >>> schedule = LinearWarmup(2, StepDecay(8.0, 2, factor=0.5), start=0.5)
+    >>> [schedule(step) for step in range(6)]
+    [4.0, 6.0, 8.0, 8.0, 4.0, 4.0]
     """
 
     steps: int
     then: LearningRate
     _: KW_ONLY
     start: float = 0.1
-
-    def __post_init__(self) -> None:
-        check_whole("steps", self.steps)
-        check_learning_rate("then", self.then)
-        check_range("start", self.start)
 
     def __call__(self, step: int) -> float:
         if step >= self.steps:
@@ -187,13 +277,31 @@ class LinearWarmup:
 
 
 @dataclass(frozen=True)
-class OneCycle:
-    """Half a wave up to `highest`, half a wave down to almost nothing.
+class OneCycle(Schedule):
+    """Half a wave up to `highest`, then half a wave down to almost nothing.
 
-    From highest / start_divisor up during the `warmup` share of the steps, then down to
+    It rises from highest / start_divisor during the `warmup` fraction of the steps, then falls to
     highest / (start_divisor · final_divisor) at the last step.
 
-    Smith, Topin, "Super-Convergence", 2018, in PyTorch's form.
+    Smith, Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning
+    Rates", 2018, in PyTorch's form.
+
+    Parameters
+    ----------
+    highest : float
+        The highest learning rate.
+    steps : int
+        The length of the whole cycle.
+    warmup : float
+        The fraction of the steps in which it rises.
+    start_divisor, final_divisor : float
+        `highest` over the first learning rate, and the first over the last.
+
+    Examples
+    --------
+    >>> schedule = OneCycle(1.0, steps=10)
+    >>> [round(schedule(step), 3) for step in (0, 1, 2, 5, 9)]
+    [0.04, 0.52, 1.0, 0.611, 0.0]
     """
 
     highest: float
@@ -204,26 +312,22 @@ class OneCycle:
     final_divisor: float = 1e4
 
     def __post_init__(self) -> None:
-        check_range("highest", self.highest, inclusive=False)
-        check_whole("steps", self.steps)
-        check_range("warmup", self.warmup, high=1)
+        super().__post_init__()
         if self.warmup * self.steps < 1:
             raise ConfigurationError(
                 f"OneCycle needs at least one step of warm-up, got {self.warmup!r} of "
                 f"{self.steps!r} steps."
             )
-        check_range("start_divisor", self.start_divisor, inclusive=False)
-        check_range("final_divisor", self.final_divisor, inclusive=False)
 
     def __call__(self, step: int) -> float:
         start = self.highest / self.start_divisor
         top, last = self.warmup * self.steps - 1, self.steps - 1
         if step < top:
             return cosine(start, self.highest, step / top)
-        share = (min(step, last) - top) / (last - top)
-        return cosine(self.highest, start / self.final_divisor, share)
+        fraction = (min(step, last) - top) / (last - top)
+        return cosine(self.highest, start / self.final_divisor, fraction)
 
 
-def cosine(begin: float, end: float, share: float) -> float:
-    """Return where half a cosine wave from `begin` to `end` is after this share of its way."""
-    return end + (begin - end) * (1 + math.cos(math.pi * share)) / 2
+def cosine(start: float, end: float, fraction: float) -> float:
+    """Return the value of half a cosine wave from `start` to `end`, at this fraction of it."""
+    return end + (start - end) * (1 + math.cos(math.pi * fraction)) / 2

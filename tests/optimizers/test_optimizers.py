@@ -1,6 +1,8 @@
 """Optimizers: their formulas, their state, and what they refuse."""
 
+import copy
 import fnmatch
+import inspect
 import math
 
 import numpy as np
@@ -315,6 +317,43 @@ def test_a_state_that_does_not_fit():
     np.testing.assert_array_equal(at_once.state_vectors["mean"], before["mean"])
 
 
+@every_optimizer
+def test_a_copy_continues_by_itself(optimizer):
+    network, original = small_network(), fresh(optimizer)
+    train(network, original, 3)
+    twin, its_optimizer = copy.deepcopy((network, original))
+    before = network.flat.values.copy(), original.state()
+    train(twin, its_optimizer, 3, start=3)
+    np.testing.assert_array_equal(network.flat.values, before[0])
+    for name, vector in original.state().items():
+        np.testing.assert_array_equal(vector, before[1][name])
+    train(network, original, 3, start=3)
+    np.testing.assert_array_equal(network.flat.values, twin.flat.values)
+
+
+def test_a_network_that_is_cast_between_two_steps_keeps_its_state():
+    network, adam = small_network(), Adam()
+    train(network, adam, 3)
+    mean = adam.state_vectors["mean"].astype("float32")
+    chainrule.module.cast(network, "float32")
+    network.backward(np.zeros_like(network.forward(X)))
+    before = network.flat.values.copy()
+    adam.step(network)
+    assert adam.state_vectors["mean"].dtype == np.float32
+    np.testing.assert_allclose(adam.state_vectors["mean"], 0.9 * mean, rtol=1e-6)
+    assert (network.flat.values != before).any()
+
+
+def test_an_optimizer_that_is_reset_starts_again():
+    network, adam = small_network(), Adam(0.02)
+    train(network, adam, 3)
+    adam.reset()
+    assert adam.state() == {"steps": 0}
+    again = small_network()
+    train(again, adam, 3)
+    np.testing.assert_array_equal(again.flat.values, network.flat.values)
+
+
 # ---------------------------------------------------------------- learning rates
 
 
@@ -445,6 +484,21 @@ def test_a_pattern_that_fits_nothing():
     for _ in range(2):
         with pytest.raises(ConfigurationError, match=message):
             train(small_network(), optimizer, 1)
+
+
+# ---------------------------------------------------------------- signatures
+
+
+@every_optimizer
+def test_the_signature_shows_every_option(optimizer):
+    """Constructors are generated: their options are those that the repr shows, and documented."""
+    options = inspect.signature(type(optimizer)).parameters
+    assert next(iter(options)) == "learning_rate"
+    assert {"weight_decay", "lr_multipliers"} < set(options)
+    for name, option in options.items():
+        assert option.default is not option.empty, name
+        assert (option.kind is option.KEYWORD_ONLY) == (name != "learning_rate")
+        assert name in type(optimizer).__doc__
 
 
 # ---------------------------------------------------------------- what is refused

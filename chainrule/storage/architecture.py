@@ -297,7 +297,7 @@ def _resolved(value: Any, built: list[Any]) -> Any:
     if isinstance(value, Result):
         return built[value.call]
     if isinstance(value, list | tuple):
-        return type(value)(_resolved(item, built) for item in value)
+        return type(value)([_resolved(item, built) for item in value])
     if isinstance(value, dict):
         return {name: _resolved(item, built) for name, item in value.items()}
     return value

@@ -196,5 +196,5 @@ def _check_members(members: list[ZipInfo], size: int) -> None:
             raise FileFormatError(f"it holds {name}, which is not an array.")
         if member.compress_type != 0 or member.file_size != member.compress_size:
             raise FileFormatError(f"{name} is compressed; chainrule never does that.")
-    if sum(member.file_size for member in members) > size:
+    if sum([member.file_size for member in members]) > size:
         raise FileFormatError("its members claim to be larger than the file.")

@@ -109,7 +109,7 @@ def dict_of(item: Schema) -> Schema:
         if not isinstance(value, dict):
             refuse(where, "a dict", value)
         for name, entry in value.items():
-            item(entry, f"{where}: {shortly(name)}")
+            item(entry, f"{where}: {name!r:.60}")
 
     return schema
 

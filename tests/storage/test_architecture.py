@@ -165,6 +165,7 @@ def test_what_cannot_be_saved_is_told_and_leaves_the_old_file(path):
         (Network([Scale(4, options={1: 2})]), "Scale's options is a dict"),
         (deep_modules(120), "nested more than 100 deep"),
         (Network([Scale(4, options=deep_list(120))]), "nested more than 100 deep"),
+        (Network([Scale(4, options=endless_list())]), "nested more than 100 deep"),
         (Network([Scale(4, options=10**12)]), "an integer beyond 10,000,000"),
         (Network([Scale(4, options=np.dtype("int64"))]), "which chainrule never writes"),
     ]
@@ -188,6 +189,12 @@ def deep_list(depth):
     value = 1
     for _ in range(depth):
         value = [value]
+    return value
+
+
+def endless_list():
+    value = []
+    value.append(value)
     return value
 
 

@@ -67,7 +67,7 @@ def source_columns(
     """Return for each input of the network the user's column that it was made from."""
     if preparation is None:
         return () if names is None else tuple(map(str, names))
-    return tuple(preparation.sources() or ())
+    return tuple(preparation.input_columns() or ())
 
 
 def examined_table(model: Any, names: Names, X: Any, y: Array) -> Examination | None:

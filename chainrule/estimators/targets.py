@@ -16,7 +16,7 @@ from chainrule.errors import ConfigurationError, InputError
 from chainrule.layers.activations import tiny
 from chainrule.parameter import Array
 from chainrule.preparation import Standardizer
-from chainrule.preparation.standardizer import or_one
+from chainrule.preparation.standardizer import handle_zeros_in_scale
 
 
 class Targets:
@@ -201,7 +201,7 @@ class RegressionTargets(Targets):
             return
         mean = np.average(y, axis=0, weights=weight)
         std = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weight))
-        self.scaler = Standardizer(mean, or_one(std, mean, np.ptp(y, axis=0)))
+        self.scaler = Standardizer(mean, handle_zeros_in_scale(std, mean, np.ptp(y, axis=0)))
 
     def encode(self, y: Array) -> Array:
         """Return standardized numbers, (N, outputs)."""

@@ -1,16 +1,17 @@
-"""What turns rows as they are into the numbers that a network takes, and is saved with it.
+"""What turns raw rows into the numbers that a network takes, and is saved with the network.
 
 base.py              Preparation: fit, transform, and how one is written into a file and read again
 frames.py            tables of every kind as columns; pandas and polars are never imported
 values.py            what single values are: missing, numbers, categories, or refused
 standardizer.py      Standardizer: mean 0 and standard deviation 1
+piecewise_linear.py  the piecewise linear encoding of a number
 number_column.py     a column of numbers, robustly scaled and smoothly clipped
 category_column.py   a column of categories, one-hot
 code_column.py       a column of very many categories, as codes for an embedding
-report.py            what is odd in new rows
 table.py             TablePreparation: all columns of a table at once
-table_file.py        its columns as arrays, for a file, and back
-texts.py             text as arrays of bytes, for a file, and back
+report.py            TableReport: what is unusual in new rows
+table_file.py        a table's fitted columns as arrays, for a file, and back
+packing.py           text and lists as arrays, for a file, and back
 """
 
 from chainrule.preparation.base import Preparation

@@ -1,17 +1,16 @@
-"""Preparation: fit on the training rows, then the same change to every row; in a file and back.
+"""Preparation: fit on the training rows, then apply the same change to every row.
 
-What is in a file is a description that JSON can say and named arrays. Only the classes below, by
-their names in a table, are built from it; a file never causes an import.
+In a file it is a description that JSON can represent, and named arrays. Only chainrule's own
+preparations are built from it, found by name; a file never causes an import.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from inspect import signature
 from typing import Any, ClassVar, Self
 
 from chainrule.checks import check_instance
-from chainrule.checks.constructor import arguments
+from chainrule.checks.constructor import arguments, constructor_arguments
 from chainrule.errors import (
     ChainruleError,
     ConfigurationError,
@@ -23,94 +22,158 @@ from chainrule.parameter import Array
 
 
 class Preparation:
-    """The parent of what turns raw rows into the numbers that a network takes.
+    """Base class of what turns raw rows into the numbers that a network takes.
 
-    A subclass writes `fit`, `transform` and, where there is a way back, `inverse_transform`;
-    `describe` and `from_description` are what it needs to be saved with a network. Constructor
-    arguments are kept as attributes of the same name, as modules do it. It can stand in a pipeline
-    of scikit-learn's.
+    A subclass writes `fitted`, `fit`, `transform` and, if the change can be undone,
+    `inverse_transform`::
+
+        class Logarithm(Preparation):
+            fitted = True
+
+            def transform(self, X):
+                return np.log(X)
+
+    Keep every constructor argument as an attribute of the same name, as in a `Module`. A
+    preparation can be a step of a scikit-learn pipeline. chainrule's own preparations also have
+    `describe` and `from_description`, and can be saved with a network.
 
     Attributes
     ----------
-    feature_names_in_ : list
-        The names of the columns, where it was fitted on a data frame; otherwise None.
+    feature_names_in_ : list or None
+        The names of the columns, if it was fitted on a data frame.
     code_categories_ : tuple of int
-        Where the last columns that come out hold codes of categories: how many codes each has. A
-        network begins with a `CategoryEmbedding` of these then.
+        If the last output columns hold codes of categories: how many codes each of them has. A
+        network for these rows starts with a `CategoryEmbedding`.
+
+    Examples
+    --------
+    >>> network = Network([Linear(2, 1)], initialization="zero")
+    >>> network.preparation = Standardizer()
+    >>> X = network.preparation.fit_transform([[1.0, 10.0], [3.0, 30.0]])
+    >>> network.predict(X[:1]) == network.predict_raw([[1.0, 10.0]])
+    array([[ True]])
     """
 
     library_classes: ClassVar[dict[str, type[Preparation]]] = {}
-    """chainrule's own preparations by name: what a file may ask for."""
+    """chainrule's own preparations by name: a file may ask for these."""
 
     feature_names_in_: list[Any] | None = None
 
     code_categories_: tuple[int, ...] = ()
 
     def __init_subclass__(cls) -> None:
-        """Note a preparation of chainrule's own, for reading files."""
+        """Register a preparation of chainrule's own, for reading files."""
         if cls.__module__.startswith("chainrule."):
             Preparation.library_classes[cls.__name__] = cls
 
     @property
     def fitted(self) -> bool:
-        """Whether `fit` was called, so that rows can be transformed."""
+        """Whether rows can be transformed, usually because `fit` was called."""
         raise NotImplementedError(f"{type(self).__name__} does not say whether it is fitted.")
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Measure what `transform` needs on the training rows, and return itself.
+        """Measure on the training rows what `transform` needs, and return itself.
 
-        `y` is there for scikit-learn's pipelines, and is not looked at.
+        Parameters
+        ----------
+        X : array_like or data frame
+            The training rows. Leave test rows out: their figures must not leak into training.
+        y : ignored
+            For scikit-learn's pipelines.
+
+        Raises
+        ------
+        InputError
+            The rows cannot be prepared; the message says where and why.
         """
         raise NotImplementedError(f"{type(self).__name__} has no fit(X).")
 
     def transform(self, X: Any) -> Array:
-        """Return rows as the numbers that a network takes."""
+        """Return rows as the numbers that a network takes, (N, output columns).
+
+        Parameters
+        ----------
+        X : array_like or data frame
+            Rows like those it was fitted on.
+
+        Raises
+        ------
+        InputError
+            `fit` has not been called, or the rows are not like those it was fitted on.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no transform(X).")
 
     def fit_transform(self, X: Any, y: Any = None) -> Array:
-        """Fit on X, and return it transformed."""
+        """Fit on X and return it transformed; see `fit` and `transform`."""
         return self.fit(X).transform(X)
 
     def inverse_transform(self, X: Any) -> Array:
-        """Return transformed numbers in their original units."""
+        """Return transformed numbers in their original units.
+
+        Parameters
+        ----------
+        X : array_like
+            What `transform` returned.
+
+        Raises
+        ------
+        ConfigurationError
+            This preparation cannot be undone.
+        """
         raise ConfigurationError(
             f"What {type(self).__name__} does cannot be undone; as target_preparation give one "
             "that has an inverse_transform, such as Standardizer()."
         )
 
-    def sources(self) -> list[Any] | None:
-        """Return of each column that comes out, the name or the place of the one that went in.
+    def input_columns(self) -> list[Any] | None:
+        """Return, for each output column, the name or number of the input column it comes from.
 
-        None where that is not known.
+        Returns None if that is unknown.
         """
         return None
 
     def describe(self) -> tuple[dict[str, Any], dict[str, Array]]:
-        """Return all that was measured, as what JSON can say and as named arrays of numbers."""
+        """Return all that was measured, as values that JSON can represent and arrays of numbers."""
         raise NotImplementedError(f"{type(self).__name__} has no describe().")
 
     @classmethod
     def from_description(cls, description: dict[str, Any], arrays: Mapping[str, Array]) -> Self:
-        """Return the preparation that `describe` described; refuse what it never describes."""
+        """Return the preparation that `describe` described; refuse what it never returns."""
         raise NotImplementedError(f"{cls.__name__} has no from_description(...).")
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the constructor's arguments by name, as scikit-learn asks for them."""
-        return {name: getattr(self, name, None) for name in signature(type(self)).parameters}
+        """Return the constructor's arguments by name, as in scikit-learn.
+
+        Parameters
+        ----------
+        deep : ignored
+            For scikit-learn.
+        """
+        return {name: getattr(self, name, None) for name in constructor_arguments(type(self))}
 
     def set_params(self, **params: Any) -> Self:
-        """Set constructor's arguments, as scikit-learn does; what was fitted stays as it is."""
+        """Set constructor arguments, as in scikit-learn; what was fitted stays as it is.
+
+        Parameters
+        ----------
+        **params
+            The arguments and their new values.
+
+        Raises
+        ------
+        ConfigurationError
+            There is no such argument, or it cannot have this value.
+        """
         unknown = sorted(set(params) - set(self.get_params()))
         if unknown:
             raise ConfigurationError(
                 f"{type(self).__name__} has no arguments {unknown}; it has "
                 f"{sorted(self.get_params())}."
             )
-        for name, value in type(self)(**{**self.get_params(), **params}).get_params().items():
-            setattr(self, name, value)
+        vars(self).update(type(self)(**self.get_params() | params).get_params())
         return self
 
-    def require_fit(self) -> None:
+    def check_fitted(self) -> None:
         """Raise InputError before the first `fit`."""
         if not self.fitted:
             raise InputError(
@@ -122,10 +185,9 @@ class Preparation:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def check_preparations(preparation: Any, target_preparation: Any) -> None:
-    """Raise ConfigurationError for what is neither a Preparation nor None."""
-    given = {"preparation": preparation, "target_preparation": target_preparation}
-    for name, value in given.items():
+def check_preparations(**preparations: Any) -> None:
+    """Raise ConfigurationError, with the name, for what is neither a Preparation nor None."""
+    for name, value in preparations.items():
         if value is not None:
             expected = f"{name} must be a Preparation, such as Standardizer()"
             check_instance(value, Preparation, expected)
@@ -135,7 +197,7 @@ def check_preparations(preparation: Any, target_preparation: Any) -> None:
 
 
 def write_preparation(preparation: Preparation) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Return what a file holds of a preparation: its description, and its arrays by name."""
+    """Return a preparation as a description and arrays by name, for a file."""
     kind = type(preparation)
     if Preparation.library_classes.get(kind.__name__) is not kind:
         raise ConfigurationError(
@@ -143,13 +205,13 @@ def write_preparation(preparation: Preparation) -> tuple[dict[str, Any], dict[st
             f"{sorted(Preparation.library_classes)}, can. Set network.preparation = None to save "
             "the network alone."
         )
-    preparation.require_fit()
+    preparation.check_fitted()
     description, arrays = preparation.describe()
     return {"class": kind.__name__, **description}, arrays
 
 
 def read_preparation(description: Any, arrays: Mapping[str, Array]) -> Preparation:
-    """Return the preparation that `write_preparation` wrote; nothing in the file is trusted."""
+    """Return the preparation that `write_preparation` was given; nothing in a file is trusted."""
     name = description.get("class") if isinstance(description, dict) else None
     kind = Preparation.library_classes.get(name) if isinstance(name, str) else None
     if kind is None:
@@ -161,7 +223,6 @@ def read_preparation(description: Any, arrays: Mapping[str, Array]) -> Preparati
     try:
         return kind.from_description(rest, arrays)
     except (ChainruleError, KeyError, TypeError, ValueError, OverflowError) as error:
-        # A constructor may show all that it was given.
         raise FileFormatError(f"The {name} in the file cannot be built: {error!s:.300}") from error
 
 
@@ -174,7 +235,7 @@ def predict_raw(network: Any, X: Any, inputs: Mapping[str, Any]) -> Any:
             "= Standardizer().fit(X_train), or what else its training rows went through, "
             "before network.save(path); or give prepared rows to network.predict."
         )
-    check_preparations(rows, targets)
+    check_preparations(preparation=rows, target_preparation=targets)
     try:
         y = network.predict(X if rows is None else rows.transform(X), **inputs)
     except ShapeError as error:

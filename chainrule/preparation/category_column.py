@@ -1,4 +1,4 @@
-"""A column of categories: one-hot, rare ones in a group, two as -1 and 1."""
+"""A column of categories: one-hot, rare ones in one group, two categories as -1 and 1."""
 
 from __future__ import annotations
 
@@ -11,58 +11,56 @@ import numpy as np
 from chainrule.errors import InputError
 from chainrule.parameter import Array
 from chainrule.preparation.frames import Name
-from chainrule.preparation.report import Finding
+from chainrule.preparation.report import ColumnIssue
 from chainrule.preparation.values import category_of
 
 MOST_RARE = 10_000
-"""So many categories of the rare group are remembered by name; of more, none is."""
+"""If no more categories than this are rare, they are remembered by name; otherwise none is."""
 
 UNKNOWN, MISSING, RARE = -1, -2, -3
-"""In the place of a category's number."""
+"""Take the place of a category's number."""
 
 EXAMPLES = 5
 
 
 @dataclass(frozen=True)
-class Counted:
+class CategoryCounts:
     """How often each category of a column occurs, and whether there are missing values."""
 
     categories: Counter[str]
     missing: bool
 
     @classmethod
-    def of(cls, array: Array, name: Name) -> Counted:
+    def of(cls, array: Array, name: Name) -> CategoryCounts:
         """Count the categories of a column."""
-        counts: Counter[str] = Counter()
-        missing = False
+        counts: Counter[Any] = Counter()
         for value, count in count_values(array.tolist(), name).items():
-            text = category_of(value)
-            if text is None:
-                missing = True
-            else:
-                counts[text] += count
+            counts[category_of(value)] += count
+        missing = counts.pop(None, 0) > 0
         return cls(counts, missing)
 
     def at_least(self, frequency: int) -> int:
-        """Return how many categories occur so often."""
+        """Return the number of categories that occur at least so often."""
         return sum(count >= frequency for count in self.categories.values())
 
 
 @dataclass
 class CategoryColumn:
-    """One column for each category, 1 where it is and 0 elsewhere; of two a single one, -1 or 1.
+    """A one-hot encoding: 1 in a category's own column and 0 elsewhere.
+
+    Two categories become a single column of -1 and 1.
 
     Parameters
     ----------
     categories : list of str
         Those with a column of their own, in the order of their columns.
     rare : list of str
-        Those that share a column; empty where there are too many to remember.
+        Those that share a column; empty if there are too many to remember.
     grouped : bool
-        Whether there is a group of rare ones. Unknown categories count among them, otherwise they
-        are all zeros.
+        Whether there is a group of rare categories. Unknown ones count among them; without such a
+        group they are all zeros.
     missing : bool
-        Whether the training part had missing values, which then have a column of their own.
+        Whether the training rows had missing values, which then have a column of their own.
     """
 
     categories: list[str]
@@ -71,31 +69,32 @@ class CategoryColumn:
     missing: bool
 
     @classmethod
-    def fit(cls, counted: Counted, max_categories: int, min_frequency: int) -> Self:
-        """Choose which of the categories are told apart."""
-        counts, missing = counted.categories, counted.missing
-        kept = {text: count for text, count in counts.items() if count >= min_frequency}
-        if len(kept) + (len(kept) < len(counts)) > max_categories:
+    def fit(cls, counts: CategoryCounts, max_categories: int, min_frequency: int) -> Self:
+        """Choose which categories get a column of their own."""
+        frequencies = counts.categories
+        kept = {text: count for text, count in frequencies.items() if count >= min_frequency}
+        if len(kept) + (len(kept) < len(frequencies)) > max_categories:
             # What occurs once says nothing about other rows.
             order = sorted((-count, text) for text, count in kept.items() if count > 1)
             kept = {text: -negative for negative, text in order[: max_categories - 1]}
-        rare = [text for text in counts if text not in kept]
+        rare = [text for text in frequencies if text not in kept]
         remembered = sorted(rare) if len(rare) <= MOST_RARE else []
-        sometimes = missing and bool(counts)  # always missing is no more than never
+        sometimes = counts.missing and bool(frequencies)  # always missing tells no more than never
         return cls(sorted(kept), remembered, bool(rare), sometimes)
 
     @property
     def groups(self) -> int:
-        """How many categories are told apart."""
+        """The number of categories that are told apart."""
         return len(self.categories) + self.grouped
 
     @property
     def own_width(self) -> int:
-        """How many columns come out, but for that of missing values."""
+        """The number of output columns, without that of missing values."""
         return {0: 0, 1: 0, 2: 1}.get(self.groups, self.groups)
 
     @property
     def width(self) -> int:
+        """The number of output columns."""
         return self.own_width + self.missing
 
     def names_out(self, name: str) -> list[str]:
@@ -109,7 +108,7 @@ class CategoryColumn:
         numbers: dict[str | None, int] = {text: n for n, text in enumerate(self.categories)}
         numbers |= dict.fromkeys(self.rare, RARE)
         numbers[None] = MISSING
-        # A look at each distinct value, then one in a dict for each row.
+        # Each distinct value is read once; then each row is one lookup.
         places = {v: numbers.get(category_of(v), UNKNOWN) for v in count_values(values, name)}
         return np.fromiter(map(places.__getitem__, values), np.int32, len(values))
 
@@ -127,29 +126,28 @@ class CategoryColumn:
         else:
             out[known, codes[known]] = 1
 
-    def report(self, array: Array, name: Name) -> list[Finding]:
-        """Return what these categories have that the training part had not."""
+    def report(self, array: Array, name: Name) -> list[ColumnIssue]:
+        """Return what these values have that the training rows did not."""
         found = []
         codes = self.read(array, name)
         absent = codes == MISSING
         if absent.any() and not self.missing:
-            found.append(Finding.of_rows(name, "missing value", absent))
+            found.append(ColumnIssue.of_rows(name, "missing value", absent))
         unknown = codes == UNKNOWN
         if unknown.any() and (self.rare or not self.grouped):
-            # The first few, in their order and each once.
+            # the first few, in their order and each once
             rows = np.flatnonzero(unknown)[:1000]
             texts = list(dict.fromkeys(map(category_of, array[rows].tolist())))
             examples = tuple(repr(text)[:60] for text in texts[:EXAMPLES])
-            found.append(Finding.of_rows(name, "unknown category", unknown, examples))
+            found.append(ColumnIssue.of_rows(name, "unknown category", unknown, examples))
         return found
 
 
 def count_values(values: list[Any], name: Name) -> Counter[Any]:
-    """Count a column's values as they are; refuse those that are containers."""
+    """Count the distinct values of a column; refuse containers."""
     try:
         return Counter(values)
     except TypeError as error:
         raise InputError(
-            f"Column {name!r} holds lists or other containers ({error}); it held categories in "
-            "the rows it was fitted on."
+            f"Column {name!r} holds lists or other containers, not categories ({error})."
         ) from error

@@ -10,19 +10,19 @@ from chainrule.parameter import Array
 from chainrule.preparation.category_column import MISSING, CategoryColumn
 
 MOST_CODES = 10_000
-"""So many categories at most, the most frequent, have a code of their own."""
+"""At most so many categories, the most frequent, have a code of their own."""
 
 
 @dataclass
 class CodeColumn(CategoryColumn):
-    """One column of whole numbers: 0 for rare and unknown categories, then one for each other.
+    """One column of codes: 0 for rare and unknown categories, then one for each other category.
 
-    Missing values are 1 where the training part had some, and unknown otherwise.
+    A missing value has the code 1 if the training rows had missing values, and otherwise 0.
     """
 
     @property
     def codes(self) -> int:
-        """How many codes there are."""
+        """The number of codes."""
         return 1 + self.missing + len(self.categories)
 
     @property

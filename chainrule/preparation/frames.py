@@ -16,7 +16,7 @@ from chainrule.errors import InputError
 from chainrule.parameter import Array
 
 Name = str | int
-"""What a column may be called."""
+"""The name of a column."""
 
 # ---------------------------------------------------------------- columns by name
 
@@ -28,7 +28,7 @@ def is_frame(X: Any) -> bool:
 
 
 def column_names(X: Any) -> list[Name] | None:
-    """Return a data frame's names of columns; None for what has none, such as an array."""
+    """Return the names of a data frame's columns; None for an array or anything else."""
     return _checked_names(X.columns) if is_frame(X) else None
 
 
@@ -48,21 +48,19 @@ def _checked_names(names: Any) -> list[Name]:
 
 
 def check_columns(names: Sequence[Name], wanted: Sequence[Name]) -> None:
-    """Raise InputError unless every column that is wanted is there."""
-    there = set(names)
-    missing = [name for name in wanted if name not in there]
+    """Raise InputError unless every wanted column is among `names`."""
+    available = set(names)
+    missing = [name for name in wanted if name not in available]
     if missing:
-        told = ", ".join(repr(name) for name in missing[:10])
-        more = f" and {len(missing) - 10} more" if len(missing) > 10 else ""
-        few = len(missing) == 1
-        raise InputError(
-            f"The column{'' if few else 's'} {told}{more} {'is' if few else 'are'} missing; there "
-            f"are {list(names)!r:.300}."
-        )
+        shown = ", ".join(map(repr, missing[:10]))
+        if len(missing) > 10:
+            shown += f" and {len(missing) - 10} more"
+        subject = f"column {shown} is" if len(missing) == 1 else f"columns {shown} are"
+        raise InputError(f"The {subject} missing; there are {list(names)!r:.300}.")
 
 
 def in_order(X: Any, wanted: Sequence[Name] | None) -> Any:
-    """Return a data frame's columns in this order; what has no names is returned as it is."""
+    """Return a data frame with its columns in this order; anything without names unchanged."""
     names = column_names(X)
     if names is None or wanted is None or names == list(wanted):
         return X
@@ -75,9 +73,9 @@ def in_order(X: Any, wanted: Sequence[Name] | None) -> Any:
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose columns are handed out one at a time.
+    """A table whose columns are read one at a time.
 
-    `names` is None where the columns have none; a column is then asked for by its place.
+    `names` is None if the columns have none; a column is then read by its number.
     """
 
     names: list[Name] | None
@@ -95,7 +93,7 @@ def as_table(X: Any) -> Table:
         return _table_of_dict(X)
     array = check_array("X", X)
     if array.dtype.kind in "US" and not isinstance(X, np.ndarray):
-        array = np.array(X, object)  # else the numbers beside a text would have become text
+        array = np.array(X, object)  # NumPy made text of the numbers beside the text
     if array.dtype.names is not None and array.ndim == 1:
         names = _checked_names(array.dtype.names)
         return Table(names, len(array), len(names), array.__getitem__)
@@ -106,7 +104,7 @@ def as_table(X: Any) -> Table:
             + (f" of the shape {array.shape}." if array.ndim else ".")
             + (" A lazy frame is collected first: frame.collect()." * hasattr(X, "collect"))
         )
-    return Table(None, array.shape[0], array.shape[1], lambda place: array[:, place])
+    return Table(None, array.shape[0], array.shape[1], lambda number: array[:, number])
 
 
 def _table_of_dict(X: Mapping[Any, Any]) -> Table:
@@ -122,12 +120,12 @@ def _table_of_dict(X: Mapping[Any, Any]) -> Table:
 
 
 def is_categorical(column: Any) -> bool:
-    """Whether a data frame says of a column that its values are categories."""
+    """Whether a data frame's column declares its values to be categories."""
     return str(getattr(column, "dtype", "")).startswith(("category", "Categorical", "Enum"))
 
 
 def values_of(column: Any, name: Name) -> Array:
-    """Return a column as an array (N,): of numbers, text, dates or Python objects."""
+    """Return a column as an array (N,) of numbers, text, dates or Python objects."""
     if isinstance(column, list | tuple):  # asarray would turn numbers beside a text into text
         return np.fromiter(column, object, len(column))
     array = check_array(f"column {name!r}", column)

@@ -1,6 +1,6 @@
-"""A column of numbers: scaled robustly, clipped smoothly, what is missing filled and marked.
+"""A column of numbers: robustly scaled, smoothly clipped, missing values filled and marked.
 
-Where it is wished, its piecewise linear encoding stands beside it.
+If it is asked for, the piecewise linear encoding stands beside it.
 """
 
 from __future__ import annotations
@@ -12,21 +12,32 @@ import numpy as np
 from chainrule.parameter import Array
 from chainrule.preparation.frames import Name
 from chainrule.preparation.piecewise_linear import piecewise_linear, quantile_knots
-from chainrule.preparation.report import Finding
+from chainrule.preparation.report import ColumnIssue
 from chainrule.preparation.values import numbers_in
 
 LIMIT = 3.0
-"""What no number exceeds, as far away as it may be."""
+"""No transformed number exceeds this, however far out it is."""
 
 
 @dataclass
 class NumberColumn:
     """z = (x - center) / scale, then z / √(1 + (z/3)²), which is z near 0 and never exceeds ±3.
 
-    The center is the median and the scale the distance between the quartiles, or where these are
-    equal half the range, as in RealMLP (Holzmüller et al., "Better by Default", 2024). A missing
-    value becomes 0, the median, and nothing in the encoding, 0; where the training part had some,
-    a last column says where.
+    The center is the median and the scale the interquartile range (or half the range where that is
+    0), as in RealMLP (Holzmüller et al., "Better by Default", 2024). A missing value becomes 0,
+    which is the median, and 0 in the encoding. If the training rows had missing values, a last
+    column marks them.
+
+    Parameters
+    ----------
+    center, scale : float
+        See above.
+    low, high : float
+        The smallest and the largest training value; NaN if every value was missing.
+    missing : bool
+        Whether the training rows had missing values.
+    knots : tuple of float
+        The limits of the bins of the encoding; empty if there is none.
     """
 
     center: float
@@ -38,12 +49,12 @@ class NumberColumn:
 
     @classmethod
     def fit(cls, array: Array, name: Name, n_bins: int = 0) -> NumberColumn:
-        """Measure a column; without bins there is no encoding."""
+        """Measure a column of the training rows; with ``n_bins=0`` there is no encoding."""
         x = numbers_in(array, name)
         given = x[~np.isnan(x)]
         missing = len(given) < len(x)
         if not len(given):
-            return cls(0.0, 1.0, np.nan, np.nan, False)  # nothing was ever there: no marks either
+            return cls(0.0, 1.0, np.nan, np.nan, False)  # always missing: no column marks it
         low, high = given.min(), given.max()
         unit = 16.0 if max(-low, high) > 1e300 else 1.0  # so that no difference overflows
         first, center, third = np.quantile(given / unit, [0.25, 0.5, 0.75])
@@ -54,17 +65,17 @@ class NumberColumn:
 
     @property
     def varies(self) -> bool:
-        """Whether there was more than one number."""
+        """Whether the training rows had more than one value."""
         return self.low < self.high
 
     @property
     def width(self) -> int:
-        """How many columns come out."""
+        """The number of output columns."""
         return self.varies + self.bins + self.missing
 
     @property
     def bins(self) -> int:
-        """How many of them are the encoding."""
+        """The number of bins: as many output columns are the encoding."""
         return max(len(self.knots) - 1, 0)
 
     def names_out(self, name: str) -> list[str]:
@@ -72,7 +83,7 @@ class NumberColumn:
         return [name] * self.varies + bins + [f"missingindicator_{name}"] * self.missing
 
     def read(self, array: Array, name: Name) -> Array:
-        """Return a column's numbers, (N,), NaN for what is missing."""
+        """Return a column's numbers, (N,), with NaN for missing values."""
         return numbers_in(array, name)
 
     def write(self, x: Array, out: Array) -> None:
@@ -92,18 +103,18 @@ class NumberColumn:
         if self.missing:
             out[:, -1] = absent
 
-    def report(self, array: Array, name: Name) -> list[Finding]:
-        """Return what these numbers have that the training part had not."""
+    def report(self, array: Array, name: Name) -> list[ColumnIssue]:
+        """Return what these values have that the training rows did not."""
         found = []
         x = self.read(array, name)
         absent = np.isnan(x)
         if absent.any() and not self.missing:
-            found.append(Finding.of_rows(name, "missing value", absent))
+            found.append(ColumnIssue.of_rows(name, "missing value", absent))
         with np.errstate(over="ignore", invalid="ignore"):
             beyond = np.maximum(self.low - x, x - self.high)
             far = beyond > max(self.high - self.low, abs(self.center) * 1e-9)
         if far.any():
             worst = x[np.where(far, beyond, -1).argmax()]
             examples = (f"{worst:g}", f"trained on {self.low:g} to {self.high:g}")
-            found.append(Finding.of_rows(name, "far outside the training range", far, examples))
+            found.append(ColumnIssue.of_rows(name, "far outside the training range", far, examples))
         return found

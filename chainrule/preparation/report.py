@@ -1,4 +1,4 @@
-"""What is odd in new rows, for programs and for people."""
+"""What is unusual in new rows, for programs and for people."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from chainrule.preparation.frames import Name
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One oddity of one column.
+class ColumnIssue:
+    """Something in one column that the training rows did not have.
 
     Attributes
     ----------
     column : str or int
-        The column's name, or its place where columns have no names.
+        The column's name, or its number where columns have no names.
     kind : str
         ``"unknown category"``, ``"missing value"`` (in a column that had none in training),
         ``"far outside the training range"`` (by more than the range's own length) or ``"unused
         column"``.
     rows : int
-        In how many rows; 0 for an unused column.
+        The number of rows; 0 for an unused column.
     first_row : int or None
         The first of them.
     examples : tuple of str
@@ -40,31 +40,50 @@ class Finding:
     @classmethod
     def of_rows(
         cls, column: Name, kind: str, where: Array, examples: tuple[str, ...] = ()
-    ) -> Finding:
-        """Return a finding about the rows in which `where` is true."""
+    ) -> ColumnIssue:
+        """Return an issue with the rows in which `where`, an array of booleans, is true."""
         return cls(column, kind, int(np.count_nonzero(where)), int(where.argmax()), examples)
 
     def __str__(self) -> str:
-        told = f"column {self.column!r}: {self.kind}"
+        text = f"column {self.column!r}: {self.kind}"
         if self.rows:
             plural = "" if self.rows == 1 else "s"
-            told += f" in {self.rows} row{plural}, the first is row {self.first_row}"
-        return told + (f" ({', '.join(self.examples)})" if self.examples else "")
+            text += f" in {self.rows} row{plural}, the first is row {self.first_row}"
+        return text + (f" ({', '.join(self.examples)})" if self.examples else "")
 
 
 @dataclass(frozen=True)
 class TableReport:
-    """All that is odd in new rows; true where there is anything, and a list of its findings."""
+    """What new rows have that the training rows did not: a sequence of issues, false if empty.
 
-    findings: tuple[Finding, ...] = ()
+    `TablePreparation.report` returns it.
+
+    Parameters
+    ----------
+    issues : tuple of ColumnIssue
+        Each is about one column.
+
+    Examples
+    --------
+    >>> preparation = TablePreparation().fit({"size": [1, 2, 3], "colour": ["red", "blue", "red"]})
+    >>> report = preparation.report({"size": [2, 90], "colour": ["green", "red"]})
+    >>> print(report)
+    column 'size': far outside the training range in 1 row, the first is row 1 (90, trained on 1 \
+to 3)
+    column 'colour': unknown category in 1 row, the first is row 0 ('green')
+    >>> [issue.column for issue in report if issue.rows]
+    ['size', 'colour']
+    """
+
+    issues: tuple[ColumnIssue, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.findings)
+        return len(self.issues)
 
-    def __iter__(self) -> Iterator[Finding]:
-        return iter(self.findings)
+    def __iter__(self) -> Iterator[ColumnIssue]:
+        return iter(self.issues)
 
     def __str__(self) -> str:
-        if not self.findings:
+        if not self.issues:
             return "These rows hold nothing that the training rows did not."
-        return "\n".join(str(finding) for finding in self.findings)
+        return "\n".join(str(issue) for issue in self.issues)

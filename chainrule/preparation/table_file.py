@@ -1,4 +1,4 @@
-"""What was measured of a table's columns as arrays, for a file, and back."""
+"""The fitted columns of a table as arrays, for a file, and back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chainrule.parameter import Array
 from chainrule.preparation.category_column import CategoryColumn
 from chainrule.preparation.code_column import CodeColumn
 from chainrule.preparation.number_column import NumberColumn
-from chainrule.preparation.texts import are_counts, expect, pack, unpack
+from chainrule.preparation.packing import expect, pack, split, unpack
 
 Column: TypeAlias = NumberColumn | CategoryColumn
 
@@ -20,11 +20,13 @@ Column: TypeAlias = NumberColumn | CategoryColumn
 def columns_to_arrays(columns: Sequence[Column]) -> dict[str, Array]:
     """Return all columns as arrays.
 
-    ``is_category`` and ``missing`` say of each column what it is, and ``numbers`` holds center,
-    scale, low and high of those that are numbers; their knots stand one behind the other, and
-    ``knots/counts`` says how many are whose. Of the others ``grouped`` says whether they have
-    a group of rare ones, and ``codes`` whether they come out as codes; their categories stand one
-    behind the other, as do the rare ones, and ``.../counts`` says how many are whose.
+    ==================================  =========================================================
+    of every column                     ``is_category``, ``missing``
+    of every column of numbers          ``numbers`` (center, scale, low, high), ``knots/counts``
+    of every column of categories       ``grouped``, ``codes`` (whether it is a `CodeColumn`),
+                                        ``categories/counts``, ``rare/counts``
+    of all columns, one after another   ``knots``, ``categories``, ``rare``
+    ==================================  =========================================================
     """
     numbers = [column for column in columns if isinstance(column, NumberColumn)]
     categories = [column for column in columns if isinstance(column, CategoryColumn)]
@@ -45,74 +47,59 @@ def columns_to_arrays(columns: Sequence[Column]) -> dict[str, Array]:
     return arrays
 
 
-ARRAYS = (
-    *("is_category", "missing", "numbers", "knots", "knots/counts", "grouped", "codes"),
-    *(f"{part}/{half}" for part in ("categories", "rare") for half in ("bytes", "lengths")),
-    *("categories/counts", "rare/counts"),
-)
+ARRAYS = frozenset(columns_to_arrays([]))
+"""The names of the arrays in a file."""
 
 
 def columns_from_arrays(arrays: Mapping[str, Array]) -> list[Column]:
-    """Return the columns that `columns_to_arrays` told; refuse what it never tells."""
-    is_category, missing, grouped, codes = (
-        arrays[name] for name in ("is_category", "missing", "grouped", "codes")
-    )
-    for flags in (is_category, missing, grouped, codes):
-        expect(flags.dtype == np.bool_ and flags.ndim == 1)
-    expect(len(missing) == len(is_category))
-    expect(len(grouped) == len(codes) == np.count_nonzero(is_category))
-    figures = arrays["numbers"]
-    _check_figures(figures, int(np.count_nonzero(~is_category)))
-    rows = iter(figures.tolist())
-    knots = iter(_knots(arrays["knots"], arrays["knots/counts"], len(figures)))
-    parts = zip(
-        _lists("categories", arrays, len(grouped)),
-        _lists("rare", arrays, len(grouped)),
-        grouped.tolist(),
-        codes.tolist(),
-        strict=True,
-    )
-    columns: list[Column] = []
-    for category, gaps in zip(is_category.tolist(), missing.tolist(), strict=True):
-        if category:
-            texts, rare, has_group, has_codes = next(parts)
-            expect(len({*texts, *rare}) == len(texts) + len(rare) and (has_group or not rare))
-            expect(len(texts) > 1 or not has_codes)
-            kind = CodeColumn if has_codes else CategoryColumn
-            columns.append(kind(texts, rare, has_group, gaps))
-        else:
-            center, scale, low, high = next(rows)
-            number = NumberColumn(center, scale, low, high, gaps, next(knots))
-            expect(number.varies or not number.bins)
-            columns.append(number)
+    """Return the columns that `columns_to_arrays` was given; refuse what it never returns."""
+    is_category, missing = (_flags(arrays[name]) for name in ("is_category", "missing"))
+    numbers, categories = _number_columns(arrays), _category_columns(arrays)
+    expect(len(missing) == len(is_category) == len(numbers) + len(categories))
+    expect(sum(is_category) == len(categories))
+    kinds: tuple[Iterator[Column], ...] = (iter(numbers), iter(categories))
+    columns = [next(kinds[flag]) for flag in is_category]
+    for column, gaps in zip(columns, missing, strict=True):
+        column.missing = gaps
     expect(any(column.width for column in columns))
     return columns
 
 
-def _lists(part: str, arrays: Mapping[str, Array], columns: int) -> Iterator[list[str]]:
-    """Yield each column's own texts."""
-    texts, counts = unpack(part, arrays), arrays[f"{part}/counts"]
-    expect(are_counts(counts, len(texts)) and len(counts) == columns)
-    remaining = iter(texts)
-    return (list(itertools.islice(remaining, count)) for count in counts.tolist())
+def _flags(array: Array) -> list[bool]:
+    expect(array.dtype == np.bool_ and array.ndim == 1)
+    return array.tolist()
 
 
-def _knots(knots: Array, counts: Array, columns: int) -> list[tuple[float, ...]]:
-    """Return each column's own knots, which rise; there are none, or at least three."""
-    expect(knots.ndim == 1 and knots.dtype == np.float64 and bool(np.isfinite(knots).all()))
-    expect(are_counts(counts, len(knots)) and len(counts) == columns)
-    remaining = iter(knots.tolist())
-    lists = [tuple(itertools.islice(remaining, count)) for count in counts.tolist()]
-    for own in lists:
-        expect(not own or len(own) > 2)
-        expect(all(one < next_one for one, next_one in itertools.pairwise(own)))
-    return lists
-
-
-def _check_figures(numbers: Array, columns: int) -> None:
-    """Refuse figures that no column has; low and high are NaN where nothing was ever there."""
-    expect(numbers.shape == (columns, 4) and numbers.dtype == np.float64)
+def _number_columns(arrays: Mapping[str, Array]) -> list[NumberColumn]:
+    """Return the columns of numbers, with no missing values yet."""
+    numbers, knots = arrays["numbers"], arrays["knots"]
+    expect(numbers.ndim == 2 and numbers.shape[1] == 4 and numbers.dtype == np.float64)
     center, scale, low, high = numbers.T
     expect(bool((np.isfinite(center) & np.isfinite(scale) & (scale > 0)).all()))
-    never = np.isnan(low) & np.isnan(high)
+    never = np.isnan(low) & np.isnan(high)  # no number was ever there
     expect(bool((never | (np.isfinite(low) & np.isfinite(high) & (low <= high))).all()))
+    expect(knots.ndim == 1 and knots.dtype == np.float64 and bool(np.isfinite(knots).all()))
+    of_each = split(knots.tolist(), arrays["knots/counts"])
+    columns = []
+    for (center, scale, low, high), own in zip(numbers.tolist(), of_each, strict=True):
+        column = NumberColumn(center, scale, low, high, False, tuple(own))
+        expect(not own or (len(own) > 2 and column.varies))
+        expect(all(one < following for one, following in itertools.pairwise(own)))
+        columns.append(column)
+    return columns
+
+
+def _category_columns(arrays: Mapping[str, Array]) -> list[CategoryColumn]:
+    """Return the columns of categories, with no missing values yet."""
+    parts = zip(
+        *(split(unpack(part, arrays), arrays[f"{part}/counts"]) for part in ("categories", "rare")),
+        *(_flags(arrays[name]) for name in ("grouped", "codes")),
+        strict=True,
+    )
+    columns = []
+    for categories, rare, grouped, codes in parts:
+        expect(len({*categories, *rare}) == len(categories) + len(rare) and (grouped or not rare))
+        expect(len(categories) > 1 or not codes)
+        kind = CodeColumn if codes else CategoryColumn
+        columns.append(kind(categories, rare, grouped, False))
+    return columns

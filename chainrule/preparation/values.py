@@ -1,4 +1,4 @@
-"""What single values of a column are: missing, numbers, categories, or nothing to learn from."""
+"""What the single values of a column are: missing, numbers, categories, or refused."""
 
 from __future__ import annotations
 
@@ -14,27 +14,24 @@ from chainrule.parameter import Array
 from chainrule.preparation.frames import Name
 
 MISSING_TYPES = ("NoneType", "NAType", "NaTType")
-"""By their names, since pandas, which has the latter two, is not imported."""
+"""By name, since pandas, which has the last two, is not imported."""
 
 NUMBER_TYPES = (bool, int, float, decimal.Decimal, np.number, np.bool_)
-DATE_TYPES = (
-    *(datetime.date, datetime.time, datetime.timedelta),
-    *(np.datetime64, np.timedelta64),
-)
+DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 
 
 def is_missing_type(kind: type) -> bool:
-    """Whether values of this type say that there is none."""
+    """Whether a value of this type says that the value is missing."""
     return kind.__name__ in MISSING_TYPES
 
 
 def is_number_type(kind: type) -> bool:
-    """Whether values of this type are numbers that a float can hold, truth values among them."""
+    """Whether values of this type are numbers that a float can hold, or booleans."""
     return issubclass(kind, NUMBER_TYPES) and not issubclass(kind, np.complexfloating)
 
 
 def holds_numbers(array: Array, name: Name) -> bool:
-    """Whether a column holds numbers; False for categories. Anything else is refused."""
+    """Return True if a column holds numbers, False for categories; refuse anything else."""
     if array.dtype.kind in "fiub":
         return True
     if array.dtype.kind in "US":
@@ -45,26 +42,26 @@ def holds_numbers(array: Array, name: Name) -> bool:
         raise InputError(f"Column {name!r} holds {array.dtype}; numbers and categories are taken.")
     types = {kind for kind in set(map(type, array.tolist())) if not is_missing_type(kind)}
     for kind in types:
-        if issubclass(kind, DATE_TYPES) or kind.__name__ == "Period":
+        if issubclass(kind, DATES) or kind.__name__ == "Period":
             raise InputError(_advice_on_dates(name))
         if not (issubclass(kind, str | bytes) or is_number_type(kind)):
             raise InputError(
                 f"Column {name!r} holds values of the type {kind.__name__}; numbers, text and "
-                "truth values are taken. Make columns of numbers or text out of it first."
+                "truth values are taken. Turn it into columns of numbers or text first."
             )
     return all(map(is_number_type, types))
 
 
 def _advice_on_dates(name: Name) -> str:
     return (
-        f"Column {name!r} holds dates or times, which are no numbers to learn from. Leave it out, "
-        "or make columns of what matters in it: the year, the month, the day of the week, the "
+        f"Column {name!r} holds dates or times, which are not numbers to learn from. Leave it "
+        "out, or make columns of what matters in it: the year, the month, the day of the week, the "
         "hour, or the days since an event."
     )
 
 
 def numbers_in(array: Array, name: Name) -> Array:
-    """Return a column's numbers in float64, NaN for what is missing; refuse anything else."""
+    """Return a column's numbers in float64, NaN for missing values; refuse anything else."""
     if array.dtype.kind in "fiub":
         numbers = array.astype(np.float64)
     elif array.dtype.kind in "Mm":
@@ -84,12 +81,12 @@ def _from_objects(values: list[Any], name: Name) -> Array:
     types = set(map(type, values))
     absent = {kind for kind in types if is_missing_type(kind)}
     if not all(map(is_number_type, types - absent)):
-        raise InputError(_no_number(values, name))
+        _refuse_first(values, name)
     if absent:
         values = [math.nan if type(value) in absent else value for value in values]
     try:
         return np.array(values, np.float64)
-    except OverflowError:  # a whole number that no float can hold
+    except OverflowError:  # an integer that no float can hold
         return np.array([_as_float(value) for value in values])
 
 
@@ -100,21 +97,20 @@ def _as_float(value: Any) -> float:
         return math.inf
 
 
-def _no_number(values: list[Any], name: Name) -> str:
-    row, value = next(
-        (row, value)
-        for row, value in enumerate(values)
-        if not is_number_type(type(value)) and not is_missing_type(type(value))
-    )
-    told = f"the text {str(value)[:40]!r}" if isinstance(value, str | bytes) else f"{value!r:.60}"
-    return (
-        f"Column {name!r} held numbers in the rows it was fitted on; now it holds {told} in row "
-        f"{row}. Turn it into numbers, and write what is missing as NaN or None."
-    )
+def _refuse_first(values: list[Any], name: Name) -> None:
+    """Raise InputError with the first value that is neither a number nor missing."""
+    for row, value in enumerate(values):
+        if not is_number_type(type(value)) and not is_missing_type(type(value)):
+            text = isinstance(value, str | bytes)
+            shown = f"the text {str(value)[:40]!r}" if text else f"{value!r:.60}"
+            raise InputError(
+                f"Column {name!r} held numbers in the rows it was fitted on; now it holds {shown} "
+                f"in row {row}. Turn it into numbers, and write missing values as NaN or None."
+            )
 
 
 def category_of(value: Any) -> str | None:
-    """Return a category as text, the same for 3, 3.0 and "3"; None for what is missing."""
+    """Return a category as text, the same for 3, 3.0 and "3"; None for a missing value."""
     if isinstance(value, str):
         return str(value)
     if is_missing_type(type(value)):

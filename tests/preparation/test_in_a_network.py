@@ -20,7 +20,7 @@ from chainrule import (
     Standardizer,
     Trainer,
 )
-from chainrule.preparation.texts import pack_names
+from chainrule.preparation.packing import pack_names
 from chainrule.storage.archive import read_archive, write_archive
 
 rng = np.random.default_rng(0)

@@ -200,5 +200,5 @@ def test_figures_that_make_no_sense(mean, std, told):
 def test_every_column_comes_out_as_itself():
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"u": [1.0, 2.0], "v": [3.0, 5.0]})
-    assert Standardizer().fit(frame).sources() == ["u", "v"]
-    assert Standardizer().fit(frame.to_numpy()).sources() == [0, 1]
+    assert Standardizer().fit(frame).input_columns() == ["u", "v"]
+    assert Standardizer().fit(frame.to_numpy()).input_columns() == [0, 1]

@@ -23,7 +23,7 @@ from chainrule import (
 )
 from chainrule.preparation import table
 from chainrule.preparation.base import read_preparation, write_preparation
-from chainrule.preparation.texts import pack
+from chainrule.preparation.packing import pack
 from chainrule.storage.archive import read_archive, write_archive
 
 LIBRARIES = ["pandas", "polars"]
@@ -98,11 +98,11 @@ def test_of_every_column_that_comes_out_it_is_known_of_which_it_was_made():
     preparation = fitted(X)
     names = preparation.get_feature_names_out()
     assert names == ["a", "missingindicator_a", "kind_x", "kind_y", "kind_z", "7", "many_q"]
-    assert preparation.sources() == ["a", "a", "kind", "kind", "kind", 7, "many"]
+    assert preparation.input_columns() == ["a", "a", "kind", "kind", "kind", 7, "many"]
     embedded = TablePreparation(embed_from=1).fit({"many": X["many"], "size": X[7]})
-    assert embedded.sources() == ["size", "many"]  # codes come last
+    assert embedded.input_columns() == ["size", "many"]  # codes come last
     array = np.array([[1.0, 5.0, 2.0], [2.0, 5.0, 3.0], [NAN, 5.0, 4.0]])
-    assert fitted(array).sources() == [0, 0, 2]
+    assert fitted(array).input_columns() == [0, 0, 2]
 
 
 def test_missing_numbers_become_the_median_and_are_marked_where_there_were_some():

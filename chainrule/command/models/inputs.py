@@ -18,7 +18,7 @@ from chainrule.command.tables.csv_format import CsvFormat
 from chainrule.command.tables.training_table import suggest
 from chainrule.errors import InputError
 from chainrule.parameter import Array
-from chainrule.preparation.report import Finding
+from chainrule.preparation.report import ColumnIssue
 
 MOST_EXAMPLES = 5
 MOST_SHOWN = 10
@@ -35,7 +35,7 @@ class InputIssues:
 
     def __init__(self, refuse: bool) -> None:
         self.refuse = refuse
-        self._found: dict[tuple[Any, str], Finding] = {}
+        self._found: dict[tuple[Any, str], ColumnIssue] = {}
 
     def check(self, label: str) -> None:
         """Raise InputError about the table `label` if there are issues that are to be refused."""
@@ -45,19 +45,19 @@ class InputIssues:
                 "it, or go on with a warning: --on-unknown warn."
             )
 
-    def add(self, issue: Finding, rows_before: int) -> None:
+    def add(self, issue: ColumnIssue, rows_before: int) -> None:
         """Add an issue of a batch that has this many rows before it; rows are counted from 1."""
         key = issue.column, issue.kind
         earlier = self._found.get(key)
         if earlier is None:
             first = None if issue.first_row is None else issue.first_row + rows_before + 1
-            self._found[key] = Finding(*key, issue.rows, first, issue.examples)
+            self._found[key] = ColumnIssue(*key, issue.rows, first, issue.examples)
             return
         examples = earlier.examples
         if issue.kind in ("unknown category", "text in a column of numbers"):
             examples = tuple(dict.fromkeys((*examples, *issue.examples)))[:MOST_EXAMPLES]
         rows = earlier.rows + issue.rows
-        self._found[key] = Finding(*key, rows, earlier.first_row, examples)
+        self._found[key] = ColumnIssue(*key, rows, earlier.first_row, examples)
 
     def lines(self) -> list[str]:
         """Return a line for each issue, and a final one for those beyond the limit."""
@@ -102,7 +102,7 @@ class InputConverter:
                 advice = suggest(column.name, names)
                 if column.unit:
                     advice = f"trained on values in {column.unit}; {advice}"
-                self.issues.add(Finding(column.name, "missing column", examples=(advice,)), 0)
+                self.issues.add(ColumnIssue(column.name, "missing column", examples=(advice,)), 0)
 
     def convert(self, batch: pa.RecordBatch) -> dict[str, Array]:
         """Return the model's columns by name; a missing column is filled with missing values."""
@@ -117,7 +117,7 @@ class InputConverter:
                 columns[column.name] = np.full(batch.num_rows, np.nan)
         return columns
 
-    def finish_batch(self, found: Iterable[Finding], rows: int) -> None:
+    def finish_batch(self, found: Iterable[ColumnIssue], rows: int) -> None:
         """Add what the preparation found in a batch of so many rows."""
         for issue in found:
             if issue.kind != "unused column" and issue.column not in self._absent:
@@ -172,7 +172,7 @@ class InputConverter:
     def _note(
         self, column: ColumnInfo, kind: str, where: Array, examples: tuple[str, ...] = ()
     ) -> None:
-        self.issues.add(Finding.of_rows(column.name, kind, where, examples), self.rows)
+        self.issues.add(ColumnIssue.of_rows(column.name, kind, where, examples), self.rows)
 
 
 def parse_number(text: str | None) -> float:

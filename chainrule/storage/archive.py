@@ -153,7 +153,8 @@ def read_archive(
 
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        arrays = read_npz(file, path, partial(_check_members, size=size))
+        check = partial(_check_members, size=size)
+        arrays = read_npz(file, path, check, "a chainrule file")
     if DESCRIPTION not in arrays:
         raise FileFormatError(f"{path} is not a chainrule file: it holds no {DESCRIPTION!r}.")
     try:

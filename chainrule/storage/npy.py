@@ -67,7 +67,10 @@ def read_npy(data: bytes) -> Array:
 
 
 def read_npz(
-    file: BinaryIO, path: str | os.PathLike[str], check: Callable[[list[ZipInfo]], None]
+    file: BinaryIO,
+    path: str | os.PathLike[str],
+    check: Callable[[list[ZipInfo]], None],
+    expected: str = "an .npz file",
 ) -> dict[str, Array]:
     """Return the arrays in a zip archive by name.
 
@@ -80,6 +83,8 @@ def read_npz(
     check : callable
         ``check(members)`` is called with the table of contents, and raises FileFormatError if it
         refuses it.
+    expected : str
+        What the file should be, for messages.
 
     Raises
     ------
@@ -96,7 +101,7 @@ def read_npz(
         raise FileFormatError(f"{path}: {error}") from None
     except Exception as error:  # zipfile and what decompresses raise errors of many kinds
         raise FileFormatError(
-            f"{path} is truncated, damaged or not an .npz file "
+            f"{path} is truncated, damaged or not {expected} "
             f"({type(error).__name__}: {str(error)[:200]})."
         ) from error
 

@@ -1,16 +1,17 @@
-"""Pictures: how a network hangs together, what it predicts, and where it is wrong.
+"""Plots of a network, its predictions and its mistakes.
 
 Each needs matplotlib (the extra ``plots``) and returns a figure. A notebook shows it; elsewhere,
-``figure.savefig("name.png")``. No window is opened. Learning curves are `History.plot`.
+use ``figure.savefig("name.png")``. No window is opened. Learning curves are `History.plot`.
 
-architecture.py        layers or nodes as boxes, and the arrows between them
-confusion.py           which classes are taken for which
-mistakes.py            the worst single cases
-roc.py                 true positives over false ones, at every threshold
-decision_boundary.py   what a classifier of two features says where
-regression.py          predicted against true, and residuals
-learning_curves.py     what `History.plot` draws
-inputs.py figures.py   what they are made of, checked; what they are drawn on
+architecture.py        a network's layers or nodes as boxes and arrows
+confusion.py           the confusion matrix
+mistakes.py            the images of the worst mistakes
+roc.py                 the ROC curve
+decision_boundary.py   what a classifier of two features predicts where
+regression.py          predictions over targets, and residuals
+learning_curves.py     what `History.plot` shows
+training_flow.py       what the doctor's report shows
+inputs.py figures.py   input validation; how figures are made
 """
 
 from chainrule.plots.architecture import plot_network

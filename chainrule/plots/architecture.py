@@ -1,4 +1,4 @@
-"""A picture of how a network hangs together: boxes in their order, and arrows between them."""
+"""A network's architecture as boxes and arrows."""
 
 from __future__ import annotations
 
@@ -13,39 +13,45 @@ from chainrule.plots.figures import new_figure
 from chainrule.summary.table import one_line, output_shapes
 
 ROW, COLUMN = 0.8, 3.1
-"""Inches from one box to the next, down and across."""
+"""Inches from one box to the next, vertically and horizontally."""
 
 WORDS = 36
-"""Characters that a box has room for."""
+"""Characters that fit into a box."""
 
 
 def plot_network(network: Network, sample_shape: Any = None) -> Any:
-    """Draw a network's layers, or the nodes of its graph, with what goes from where to where.
+    """Plot a network's layers, or the nodes of its graph, and the connections between them.
 
-    A module at several places has the same colour at each. Dashed arrows are further inputs, such
-    as a mask, with the name under which the module takes them.
+    A module that is used several times has the same color each time. Dashed arrows are further
+    inputs, such as a mask, labelled with the name of the argument.
 
     Parameters
     ----------
     network : Network
-        What to draw.
+        What to plot.
     sample_shape : sequence of int, or mapping of str to sequence of int, optional
-        As in `Network.summary`; with it the arrows tell the shapes.
+        As in `Network.summary`; with it each box shows the shape of its output.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from chainrule import Network
+    >>> from chainrule.plots import plot_network
+    >>> plot_network(Network([4, 10, 3]), (4,)).savefig("network.png")  # doctest: +SKIP
     """
     inputs, nodes = wiring(network)
     shapes = output_shapes(network, sample_shape)
-    places = arranged(inputs, nodes)
+    places = arrange(inputs, nodes)
     rows = 1 + max(row for row, _ in places.values())
     columns = 1 + 2 * max(abs(column) for _, column in places.values())
     figure = new_figure("Drawing a network", COLUMN * columns, ROW * rows + 0.4)
     panel = figure.subplots()
     panel.set(xlim=(-columns / 2, columns / 2), ylim=(0.6 - rows, 0.6))
     panel.axis("off")
-    colours = _colours(nodes)
+    colors = _colors(nodes)
     boxes: dict[str, Any] = {}
     used: dict[int, int] = defaultdict(int)
     for name in inputs:
@@ -54,18 +60,18 @@ def plot_network(network: Network, sample_shape: Any = None) -> Any:
         found = shapes.get(id(node.module), [])
         use = used[id(node.module)]
         used[id(node.module)] += 1
-        text = f"{name}: {in_short(node.module)}"
+        text = f"{name}: {describe(node.module)}"
         text += f"\n{found[use]}" if use < len(found) else ""
-        boxes[name] = _draw_box(panel, places[name], text, colours[id(node.module)])
-    figure.draw_without_rendering()  # boxes get their sizes, so that arrows end at them
+        boxes[name] = _draw_box(panel, places[name], text, colors[id(node.module)])
+    figure.draw_without_rendering()  # boxes get their sizes, at which arrows end
     for name, node in nodes.items():
         for source, key in _arrows(node):
             _draw_arrow(panel, places[source], places[name], key, boxes[source], boxes[name])
     return figure
 
 
-def in_short(module: Module) -> str:
-    """Return what a module is in a few words: of several in a row, their classes."""
+def describe(module: Module) -> str:
+    """Return a module in a few words; for a sequence, the classes of its layers."""
     if isinstance(module, Sequential):
         text = ", ".join(type(layer).__name__ for layer in module.layers)
     else:
@@ -74,7 +80,7 @@ def in_short(module: Module) -> str:
 
 
 def wiring(network: Network) -> tuple[list[str], dict[str, Node]]:
-    """Return a network's inputs and nodes; layers in a row are nodes called by their numbers."""
+    """Return a network's inputs and nodes; layers in a row are nodes with numbers as names."""
     body = network.body
     if isinstance(body, Graph):
         return list(network.input_kinds()), {name: body.nodes[name] for name in body.order}
@@ -83,8 +89,8 @@ def wiring(network: Network) -> tuple[list[str], dict[str, Node]]:
     return ["x"], {names[i + 1]: Node(layer, names[i]) for i, layer in enumerate(layers)}
 
 
-def arranged(inputs: Sequence[str], nodes: Mapping[str, Node]) -> dict[str, tuple[int, float]]:
-    """Return (row, column) of every name: below all that it takes, its row being centred."""
+def arrange(inputs: Sequence[str], nodes: Mapping[str, Node]) -> dict[str, tuple[int, float]]:
+    """Return (row, column) of every name: below all its inputs, and its row centered."""
     rows = dict.fromkeys(inputs, 0)
     for name, node in nodes.items():
         rows[name] = 1 + max(rows[source] for source in node.sources)
@@ -99,12 +105,12 @@ def arranged(inputs: Sequence[str], nodes: Mapping[str, Node]) -> dict[str, tupl
 
 
 def _arrows(node: Node) -> list[tuple[str, str]]:
-    """Return (source, name under which it is taken) for all that goes into a node."""
+    """Return (source, name of the argument) for every input of a node."""
     return [(source, "") for source in node.inputs] + [(s, key) for key, s in node.further.items()]
 
 
-def _colours(nodes: Mapping[str, Node]) -> dict[int, str]:
-    """Return a colour for each module: its own where it is shared, the common one elsewhere."""
+def _colors(nodes: Mapping[str, Node]) -> dict[int, str]:
+    """Return a color for each module: one of its own if it is shared, else the common one."""
     count: dict[int, int] = defaultdict(int)
     for node in nodes.values():
         count[id(node.module)] += 1
@@ -114,10 +120,10 @@ def _colours(nodes: Mapping[str, Node]) -> dict[int, str]:
     return {module: own.get(module, "#d6e6f5") for module in count}
 
 
-def _draw_box(panel: Any, place: tuple[int, float], text: str, colour: str) -> Any:
+def _draw_box(panel: Any, place: tuple[int, float], text: str, color: str) -> Any:
     """Draw a box with text in it, and return the box."""
     row, column = place
-    box = {"boxstyle": "round,pad=0.4", "facecolor": colour, "edgecolor": "0.5"}
+    box = {"boxstyle": "round,pad=0.4", "facecolor": color, "edgecolor": "0.5"}
     drawn = panel.text(column, -row, text, ha="center", va="center", fontsize=8, bbox=box, zorder=2)
     return drawn.get_bbox_patch()
 
@@ -125,7 +131,7 @@ def _draw_box(panel: Any, place: tuple[int, float], text: str, colour: str) -> A
 def _draw_arrow(
     panel: Any, start: tuple[int, float], end: tuple[int, float], key: str, source: Any, target: Any
 ) -> None:
-    """Draw an arrow from box to box; one that passes over rows goes around what stands there."""
+    """Draw an arrow from box to box; one that passes rows is bent around the boxes there."""
     (row, column), (to_row, to_column) = start, end
     passes = to_row - row > 1 and column == to_column
     style = {

@@ -1,4 +1,4 @@
-"""The confusion matrix: which classes a classifier takes for which."""
+"""The confusion matrix: which classes a classifier confuses."""
 
 from __future__ import annotations
 
@@ -11,38 +11,50 @@ from numpy.typing import ArrayLike
 from chainrule.metrics import accuracy, confusion_matrix
 from chainrule.parameter import Array
 from chainrule.plots.figures import new_figure, resize_to_fit
-from chainrule.plots.inputs import class_labels
+from chainrule.plots.inputs import check_class_names
 
 CELL, SMALLEST, LARGEST = 0.45, 2.4, 16.0
-"""Inches: a cell; and a whole matrix, however few or many cells it has."""
+"""Inches: the size of a cell, and the limits for a whole matrix."""
 
 ROOM_FOR_A_COUNT = 0.25
+"""Inches that a cell needs to have its count written in it."""
 
 
 def plot_confusion(
     y_true: ArrayLike, y_pred: ArrayLike, *, class_names: Sequence[str] | None = None
 ) -> Any:
-    """Draw how often each class (a row) is taken for each other one (a column).
+    """Plot the confusion matrix: a row for each true class, a column for each predicted one.
 
-    The colour is the share of the row, so that rare classes are seen as well as common ones; the
-    numbers are counts, none where it is zero. A perfect classifier has all of them on the
+    The color is the share of the row, so that rare classes are as visible as common ones; the
+    numbers are counts, left out where they are zero. A perfect classifier has all of them on the
     diagonal. The figure grows with the number of classes and with their names, so that a cell
     keeps its size.
 
     Parameters
     ----------
     y_true, y_pred : array_like
-        Classes as indices (N,), or as rows of scores (N, C), where the largest counts.
+        Classes as indices (N,), or as rows of scores (N, C), of which the largest counts.
     class_names : sequence of str, optional
-        What to call the classes; otherwise their numbers.
+        The names of the classes; by default their numbers.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError, ConfigurationError
+        The classes or their names do not fit together.
+
+    Examples
+    --------
+    >>> from chainrule.plots import plot_confusion
+    >>> figure = plot_confusion([0, 1, 1, 0], [0, 1, 0, 0], class_names=["cat", "dog"])
+    >>> figure.savefig("confusion.png")  # doctest: +SKIP
     """
     classes = None if class_names is None else max(len(class_names), 1)
     counts = confusion_matrix(y_true, y_pred, classes=classes)
-    names = class_labels(class_names, len(counts))
+    names = check_class_names(class_names, len(counts))
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = min(max(CELL * len(names), SMALLEST), LARGEST)
     cell = size / len(names)
@@ -63,19 +75,19 @@ def _write_counts(panel: Any, counts: Array, shares: Array, cell: float) -> None
     digits = len(str(counts.max()))
     points = min(9.0, 72 * 0.9 * cell / (0.62 * max(digits, 2)))  # a digit is 0.62 points wide
     for row, column in zip(*counts.nonzero(), strict=True):
-        colour = "white" if shares[row, column] > 0.5 else "black"
+        color = "white" if shares[row, column] > 0.5 else "black"
         count = f"{counts[row, column]}"
-        text = panel.text(column, row, count, ha="center", va="center", color=colour)
-        text.set(fontsize=points, in_layout=False)  # what is inside needs no room beside it
+        text = panel.text(column, row, count, ha="center", va="center", color=color)
+        text.set(fontsize=points, in_layout=False)  # it needs no room outside the cell
 
 
 def _name_ticks(panel: Any, names: Sequence[str], cell: float) -> None:
-    """Write the classes' names, of very many only every second one, third one ..."""
+    """Write the classes' names; if there are very many, only every second, third ... one."""
     points = min(10.0, max(6.0, 72 * 0.7 * cell))
-    every = int(np.ceil(1.5 * points / 72 / cell))  # what is turned by 45° is √2 times as wide
+    every = int(np.ceil(1.5 * points / 72 / cell))  # rotated by 45° it is √2 times as wide
     places = range(0, len(names), every)
     shown = [names[place] for place in places]
     short = max(map(len, shown)) <= 2
-    turned = {} if short else {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
-    panel.set_xticks(places, shown, fontsize=points, **turned)
+    rotated = {} if short else {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    panel.set_xticks(places, shown, fontsize=points, **rotated)
     panel.set_yticks(places, shown, fontsize=points)

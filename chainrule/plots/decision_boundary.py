@@ -1,4 +1,4 @@
-"""What a classifier of two features says at every point of the plane."""
+"""What a classifier of two features predicts at every point of the plane."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.checks import check_range, check_whole
+from chainrule.checks import check_bool, check_range, check_whole
 from chainrule.checks.extras import require
 from chainrule.errors import ConfigurationError, InputError, ShapeError
 from chainrule.metrics import class_indices
 from chainrule.network import Network
 from chainrule.parameter import Array
 from chainrule.plots.figures import new_figure, resize_to_fit
-from chainrule.plots.inputs import class_labels, finite_numbers, names_of
+from chainrule.plots.inputs import check_class_names, check_names, finite_numbers
 
 ROWS_AT_ONCE = 8192
 
@@ -31,36 +31,49 @@ def plot_decision_boundary(
     grid_resolution: int = 200,
     eps: float | None = None,
 ) -> Any:
-    """Draw which class is predicted where, and the samples on it.
+    """Plot the predicted class at every point of the plane, and the samples.
 
-    The paler the colour, the less certain the network is. Lines stand where the predicted class
+    The paler the color, the less certain the network is. Lines show where the predicted class
     changes.
 
     Parameters
     ----------
-    network : Network, or a function
-        A classifier that takes two features; or anything else with `predict_proba` or `predict`
-        that returns probabilities. Where it was trained on prepared rows, give
+    network : Network, or callable
+        A classifier that takes two features, or anything else with `predict_proba` or `predict`
+        that returns probabilities. If it was trained on prepared rows, give
         ``network.predict_raw``, which takes X as it is.
     X : array_like, shape (N, 2)
-        The samples; the plane around them is drawn.
+        The samples; the plane around them is plotted.
     y : array_like, optional
-        Their true classes, which their colours tell.
-    class_names, feature_names : sequence of str, optional
-        What to call the classes and the two features.
+        Their true classes, which determine their colors.
+    class_names : sequence of str, optional
+        The names of the classes.
+    feature_names : sequence of str, optional
+        The names of the two features.
     from_logits : bool
         Whether the network ends without Softmax or Sigmoid.
     grid_resolution : int
-        How many points are asked for in each direction.
+        How many points to predict in each direction.
     eps : float, optional
-        How far the plane goes on around the samples, in the units of X; 10 % without it.
+        How far the plane extends beyond the samples, in the units of X; by default 10 %.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError, ConfigurationError
+        The network does not return probabilities for two features, or labels or names do not fit.
+
+    Examples
+    --------
+    >>> from chainrule.plots import plot_decision_boundary
+    >>> figure = plot_decision_boundary(network, X, y)  # doctest: +SKIP
     """
     points, resolution = _two_features(X), check_whole("grid_resolution", grid_resolution, least=2)
-    feature_labels = names_of("feature_names", feature_names, 2) or ["feature 0", "feature 1"]
+    from_logits = check_bool("from_logits", from_logits)
+    feature_labels = check_names("feature_names", feature_names, 2) or ["feature 0", "feature 1"]
     low, high = points.min(axis=0), points.max(axis=0)
     around = 0.1 * (high - low) if eps is None else np.full(2, check_range("eps", eps))
     around[(low == high) & (around == 0)] = 1.0
@@ -69,19 +82,19 @@ def plot_decision_boundary(
     plane = np.stack(np.meshgrid(across, up), axis=-1)  # (up, across, 2)
     p = class_probabilities(network, plane.reshape(-1, 2), from_logits)
     p = p.reshape(resolution, resolution, -1)  # (up, across, C)
-    names = class_labels(class_names, p.shape[-1])
-    colours = _colours(len(names))
+    names = check_class_names(class_names, p.shape[-1])
+    colors = _colors(len(names))
     labels = None if y is None else _labels(y, len(points), len(names))
 
     figure = new_figure("Drawing a decision boundary", 6.4, 4.6)
     panel = figure.subplots()
     extent = (low[0], high[0], low[1], high[1])
-    panel.imshow(_shaded(p, colours), extent=extent, origin="lower", aspect="auto")
+    panel.imshow(_shaded(p, colors), extent=extent, origin="lower", aspect="auto")
     for k in np.unique(p.argmax(axis=-1)):
         ahead = p[..., k] - np.delete(p, k, axis=-1).max(axis=-1)
         if ahead.min() < 0 < ahead.max():
             panel.contour(across, up, ahead, levels=[0.0], colors="0.25", linewidths=1)
-    _draw_samples(panel, points, labels, names, colours)
+    _draw_samples(panel, points, labels, names, colors)
     panel.set(xlim=extent[:2], ylim=extent[2:], xlabel=feature_labels[0], ylabel=feature_labels[1])
     panel.set_title("predicted class; pale: uncertain", fontsize=10)
     resize_to_fit(figure, panel, 4.4, 3.8)
@@ -89,7 +102,7 @@ def plot_decision_boundary(
 
 
 def class_probabilities(network: Any, rows: Array, from_logits: bool) -> Array:
-    """Return the probability of each class (N, C); one output is that of class 1 of two."""
+    """Return the probability of each class (N, C); a single output is that of class 1 of two."""
     predict = getattr(network, "predict_proba", getattr(network, "predict", network))
     if not callable(predict):
         raise ConfigurationError(f"Expected a Network or a function, got {network!r}.")
@@ -97,7 +110,7 @@ def class_probabilities(network: Any, rows: Array, from_logits: bool) -> Array:
         parts = [predict(rows[i : i + ROWS_AT_ONCE]) for i in range(0, len(rows), ROWS_AT_ONCE)]
     except ShapeError as error:
         raise InputError(
-            f"A decision boundary is drawn for networks that take two features; {error}"
+            f"A decision boundary can be plotted for networks that take two features; {error}"
         ) from error
     p = finite_numbers("what the network returns", np.concatenate(parts)).astype(np.float64)
     if p.ndim == 1:
@@ -135,32 +148,32 @@ def _labels(y: ArrayLike, count: int, classes: int) -> Array:
     return labels
 
 
-def _colours(count: int) -> Array:
-    """Return a colour (red, green, blue) for each class."""
+def _colors(count: int) -> Array:
+    """Return a color (red, green, blue) for each class."""
     maps = require("matplotlib", "plots", "Drawing a decision boundary").colormaps
     if count <= 10:
         return np.array(maps["tab10"].colors[:count])
     return maps["turbo"](np.linspace(0.05, 0.95, count))[:, :3]
 
 
-def _shaded(p: Array, colours: Array) -> Array:
-    """Return a picture: the colour of the likeliest class, paler where it is less likely."""
+def _shaded(p: Array, colors: Array) -> Array:
+    """Return an image: the color of the most probable class, paler where it is less probable."""
     even = 1 / p.shape[-1]
     certain = (p.max(axis=-1, keepdims=True) - even) / (1 - even)
     strength = np.clip(0.12 + 0.48 * certain, 0, 1)
-    return 1 - strength * (1 - colours[p.argmax(axis=-1)])
+    return 1 - strength * (1 - colors[p.argmax(axis=-1)])
 
 
 def _draw_samples(
-    panel: Any, points: Array, labels: Array | None, names: Sequence[str], colours: Array
+    panel: Any, points: Array, labels: Array | None, names: Sequence[str], colors: Array
 ) -> None:
     style = {"s": 22, "edgecolors": "white", "linewidths": 0.6, "zorder": 3}
     if labels is None:
         panel.scatter(*points.T, color="0.2", **style)
     for k, name in enumerate(names):
         chosen = points[:0] if labels is None else points[labels == k]
-        marker = "s" if labels is None else "o"  # the colour of a region, or of samples
-        panel.scatter(*chosen.T, color=colours[k], label=name, marker=marker, **style)
+        marker = "s" if labels is None else "o"  # the color of a region, or of samples
+        panel.scatter(*chosen.T, color=colors[k], label=name, marker=marker, **style)
     columns = -(-len(names) // 20)
     panel.legend(
         title="predicted" if labels is None else "true class",

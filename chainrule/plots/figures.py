@@ -1,9 +1,9 @@
-"""The figures that everything here is drawn on: no window is opened, and a notebook shows them."""
+"""Figures: no window is opened, and a notebook shows them."""
 
 from __future__ import annotations
 
-import functools
 import io
+from functools import partial
 from typing import Any
 
 from chainrule.checks.extras import require
@@ -11,23 +11,35 @@ from chainrule.checks.extras import require
 MOST_PANELS_IN_A_ROW = 3
 
 MARGIN = 0.1
-"""Inches around a panel and what is written beside it."""
-
+"""Inches around a panel and its labels."""
 
 AMPLE = 8.0
 """Inches that are more than labels and legends ever take."""
 
 
 def new_figure(purpose: str, width: float, height: float | None = None) -> Any:
-    """Return an empty figure, in inches; a square one without a height."""
-    require("matplotlib.figure", "plots", purpose)
-    figure = figure_class()(figsize=(width, height or width), layout="constrained")
+    """Return an empty figure of this size in inches; it is square without a height.
+
+    A notebook shows matplotlib's figures only after pyplot was imported, which may open windows
+    elsewhere. So the figure is given a picture of its own to show.
+    """
+    figure = require("matplotlib.figure", "plots", purpose).Figure(
+        figsize=(width, height or width), layout="constrained"
+    )
     figure.get_layout_engine().set(w_pad=MARGIN, h_pad=MARGIN)
+    figure._repr_png_ = partial(as_png, figure)
     return figure
 
 
+def as_png(figure: Any) -> bytes:
+    """Return a figure as the bytes of a PNG file."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
+
+
 def new_panels(purpose: str, count: int, width: float, height: float) -> tuple[Any, list[Any]]:
-    """Return a figure and so many panels of this size in it, in rows of at most three."""
+    """Return a figure and its panels, each of this size in inches, at most three in a row."""
     columns = min(count, MOST_PANELS_IN_A_ROW)
     rows = -(-count // columns)
     figure = new_figure(purpose, width * columns, height * rows)
@@ -38,13 +50,13 @@ def new_panels(purpose: str, count: int, width: float, height: float) -> tuple[A
 
 
 def resize_to_fit(figure: Any, panel: Any, width: float, height: float) -> None:
-    """Make the figure as large as it has to be for each of its panels to have this size, in inches.
+    """Resize the figure so that each of its panels has this size, in inches.
 
-    Labels and legends take the room that they need, so it is measured how much that is.
+    How much room labels and legends take is measured.
     """
     grid = panel.get_subplotspec().get_gridspec()
     figure.set_size_inches(grid.ncols * (width + AMPLE), grid.nrows * (height + AMPLE))
-    for _ in range(2):  # in another figure, ticks may be set otherwise
+    for _ in range(2):  # in a figure of another size the ticks may differ
         figure.get_layout_engine().execute(figure)
         place = panel.get_position(original=True)
         whole_width, whole_height = figure.get_size_inches()
@@ -52,27 +64,3 @@ def resize_to_fit(figure: Any, panel: Any, width: float, height: float) -> None:
             whole_width + grid.ncols * (width - place.width * whole_width),
             whole_height + grid.nrows * (height - place.height * whole_height),
         )
-
-
-@functools.cache
-def figure_class() -> type[Any]:
-    """Return matplotlib's Figure with a picture for notebooks.
-
-    A notebook shows matplotlib's own figures only after pyplot was imported, which may open
-    windows elsewhere.
-    """
-    parent = require("matplotlib.figure", "plots", "A figure").Figure
-    return type("Figure", (parent,), {"__module__": __name__, "_repr_png_": _as_png})
-
-
-def _as_png(figure: Any) -> bytes:
-    file = io.BytesIO()
-    figure.savefig(file, format="png")
-    return file.getvalue()
-
-
-def __getattr__(name: str) -> Any:
-    """Return the class of the figures: by its name here a pickled one finds it."""
-    if name == "Figure":
-        return figure_class()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""What pictures are made of, checked at the door."""
+"""Input validation of plots."""
 
 from __future__ import annotations
 
@@ -16,35 +16,33 @@ LONGEST_NAME = 40
 
 def finite_numbers(name: str, values: ArrayLike) -> Array:
     """Return an array of finite numbers; refuse text, NaN, infinity and an empty one."""
-    return check_numbers(name, values, advice="numbers are what is drawn")
+    return check_numbers(name, values, advice="only numbers can be drawn")
 
 
-def class_labels(
-    class_names: Sequence[str] | None, count: int, before_number: str = ""
-) -> list[str]:
-    """Return what to call so many classes, long names cut; their numbers without names."""
-    numbers = [f"{before_number}{number}" for number in range(count)]
-    return names_of("class_names", class_names, count) or numbers
+def check_class_names(class_names: Sequence[str] | None, count: int, prefix: str = "") -> list[str]:
+    """Return the names of so many classes, as `check_names` does; without names their numbers."""
+    numbers = [f"{prefix}{number}" for number in range(count)]
+    return check_names("class_names", class_names, count) or numbers
 
 
-def names_of(option: str, names: Sequence[str] | None, count: int) -> list[str]:
-    """Return so many names, long ones cut, with numbers where that makes two the same."""
+def check_names(option: str, names: Sequence[str] | None, count: int) -> list[str]:
+    """Return so many names, long ones shortened, and numbered if that makes two the same."""
     if names is None:
         return []
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise ConfigurationError(f"{option} must be a sequence of str, got {names!r}.")
     if len(names) != count:
         raise ConfigurationError(f"Expected {count} {option}, got {len(names)}: {list(names)}.")
-    cut = [shortened(name) for name in names]
-    if len(set(cut)) < len(set(names)):
-        cut = [f"{number}: {name}" for number, name in enumerate(cut)]
-    return cut
+    short = [shorten(name) for name in names]
+    if len(set(short)) < len(set(names)):
+        short = [f"{number}: {name}" for number, name in enumerate(short)]
+    return short
 
 
-def shortened(name: str) -> str:
-    """Return a name of at most 40 characters; of a longer one the middle is left out.
+def shorten(name: str) -> str:
+    """Return a name of at most 40 characters; a longer one loses its middle.
 
-    Long names of classes often begin or end alike, so both ends are kept.
+    Long names of classes often start or end alike, so both ends are kept.
     """
     if len(name) <= LONGEST_NAME:
         return name
@@ -52,20 +50,20 @@ def shortened(name: str) -> str:
     return f"{name[: LONGEST_NAME - end - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}{name[-end:].lstrip()}"
 
 
-def outputs_beside_each_other(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-    """Return the truth and the predictions of a regression, each as (N, outputs)."""
+def check_regression(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+    """Return the targets and the predictions of a regression, each as (N, outputs)."""
     true, pred = finite_numbers("y_true", y_true), finite_numbers("y_pred", y_pred)
     true, pred = (a[:, np.newaxis] if a.ndim == 1 else a for a in (true, pred))
     if true.ndim != 2 or true.shape != pred.shape:
         raise InputError(
-            "Expected numbers (N,) or (N, outputs), as many predicted as true ones; got "
+            "Expected numbers (N,) or (N, outputs), as many predictions as targets; got "
             f"{np.shape(y_true)} and {np.shape(y_pred)}."
         )
     return true.astype(np.float64), pred.astype(np.float64)
 
 
-def half_widths_of(half_width: ArrayLike | None, outputs: int) -> Array | None:
-    """Return how far the interval of each output reaches to each side; None where there is none."""
+def check_half_width(half_width: ArrayLike | None, outputs: int) -> Array | None:
+    """Return half the width of each output's interval, (outputs,), or None."""
     if half_width is None:
         return None
     widths = finite_numbers("half_width", half_width)

@@ -1,4 +1,4 @@
-"""Learning curves: the loss and every metric over the epochs. `History.plot` is the door."""
+"""Learning curves: the loss and every metric over the epochs, for `History.plot`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.plots.figures import new_panels
 
 LOGARITHMIC_FROM = 100.0
-"""A loss whose largest value is so many times its smallest one gets a logarithmic axis."""
+"""A loss whose largest value is this many times its smallest has a logarithmic axis."""
 
 Curves = Mapping[str, Sequence[float]]
 
@@ -18,16 +18,16 @@ Curves = Mapping[str, Sequence[float]]
 def draw_learning_curves(
     metrics: Mapping[str, Curves], losses: Collection[str], marks: Mapping[int, str]
 ) -> Any:
-    """Draw a panel for each metric.
+    """Plot each metric in a panel of its own.
 
     Parameters
     ----------
     metrics : mapping of str to mapping of str to sequence of float
-        For each metric its curves by name, such as ``"training"``; a number for each epoch.
+        The curves of each metric by name, such as ``"training"``: a number for each epoch.
     losses : collection of str
-        Those that become small: a loss that spans decades gets a logarithmic axis.
+        The metrics that are losses: one that spans decades has a logarithmic axis.
     marks : mapping of int to str
-        Epochs, counted from 0, to mark in every panel, and what the legend says of each.
+        Epochs, counted from 0, to mark in every panel, with their text in the legend.
 
     Returns
     -------
@@ -36,8 +36,8 @@ def draw_learning_curves(
     figure, panels = new_panels("Drawing a history", len(metrics), 5.2, 4.2)
     for (name, curves), panel in zip(metrics.items(), panels, strict=True):
         _draw(panel, curves)
-        for (epoch, says), style in zip(marks.items(), (":", "--"), strict=False):
-            panel.axvline(epoch + 1, color="0.5", linestyle=style, label=says, zorder=1)
+        for (epoch, label), style in zip(marks.items(), (":", "--"), strict=False):
+            panel.axvline(epoch + 1, color="0.5", linestyle=style, label=label, zorder=1)
         panel.set(xlabel="epoch", ylabel=name, title=name)
         if name in losses and spans_decades(curves):
             panel.set(yscale="log", ylabel=f"{name} (logarithmic)")
@@ -54,7 +54,7 @@ def _draw(panel: Any, curves: Curves) -> None:
 
 
 def _draw_legend(figure: Any, lines: Mapping[str, Any]) -> None:
-    """Draw one legend for all panels, below them, in as many columns as there is room for."""
+    """Draw one legend for all panels below them, in as many columns as fit."""
     for columns in range(len(lines), 0, -1):
         legend = figure.legend(
             lines.values(), lines, loc="outside lower center", ncols=columns, frameon=False
@@ -65,7 +65,7 @@ def _draw_legend(figure: Any, lines: Mapping[str, Any]) -> None:
 
 
 def spans_decades(curves: Curves) -> bool:
-    """Whether all numbers are positive and the largest is a hundred times the smallest."""
+    """Whether all numbers are positive, and the largest is at least 100 times the smallest."""
     numbers = np.concatenate([np.asarray(values, dtype=np.float64) for values in curves.values()])
     numbers = numbers[np.isfinite(numbers)]
     return numbers.size > 0 and 0 < LOGARITHMIC_FROM * numbers.min() <= numbers.max()

@@ -1,4 +1,4 @@
-"""Pictures of a classifier's mistakes: the worst single cases."""
+"""A classifier's worst mistakes, as pictures."""
 
 from __future__ import annotations
 
@@ -15,18 +15,38 @@ from chainrule.errors import InputError
 from chainrule.metrics import class_indices
 from chainrule.parameter import Array
 from chainrule.plots.figures import new_figure
-from chainrule.plots.inputs import class_labels, finite_numbers
+from chainrule.plots.inputs import check_class_names, finite_numbers
 
 
-def worst_mistakes(y_true: ArrayLike, probabilities: ArrayLike, *, count: int = 25) -> Array:
-    """Return the rows of the samples that were wrong with the most certainty, the worst first.
+def worst_mistakes(y_true: ArrayLike, y_proba: ArrayLike, *, count: int = 25) -> Array:
+    """Return the rows of the most confident wrong predictions, the worst first.
 
-    How wrong is told by -log p, for the probability p that the true class was given: the sample's
-    part of the cross-entropy. Samples that were right are no mistakes, however unsure. So there
-    may be fewer than `count`.
+    Mistakes are ranked by -log p, where p is the probability of the true class: the sample's part
+    of the cross-entropy. A correct prediction is no mistake, however unsure, so there may be fewer
+    than `count`.
+
+    Parameters
+    ----------
+    y_true : array_like
+        The true classes (N,).
+    y_proba : array_like
+        Their probabilities (N, C): the output of a network that ends in Softmax.
+    count : int
+        How many rows to return, at most.
+
+    Raises
+    ------
+    InputError
+        There is not one row of probabilities for each label.
+
+    Examples
+    --------
+    >>> from chainrule.plots import worst_mistakes
+    >>> worst_mistakes([0, 1, 0], [[0.4, 0.6], [0.2, 0.8], [0.1, 0.9]])
+    array([2, 0])
     """
     count = check_whole("count", count)
-    true, p = class_indices(y_true), finite_numbers("probabilities", probabilities)
+    true, p = class_indices(y_true), finite_numbers("y_proba", y_proba)
     if p.ndim != 2 or len(p) != len(true) or not 0 <= true.min() <= true.max() < p.shape[1]:
         raise InputError(
             f"Expected a row of probabilities (N, C) for each of the {len(true)} labels, got an "
@@ -39,14 +59,14 @@ def worst_mistakes(y_true: ArrayLike, probabilities: ArrayLike, *, count: int = 
 def plot_mistakes(
     images: ArrayLike,
     y_true: ArrayLike,
-    probabilities: ArrayLike,
+    y_proba: ArrayLike,
     *,
     class_names: Sequence[str] | None = None,
     count: int = 25,
 ) -> Any:
-    """Draw the pictures that were wrong with the most certainty; see `worst_mistakes`.
+    """Plot the images of the most confident wrong predictions; see `worst_mistakes`.
 
-    Above each stands what was predicted, with that probability, and what is true.
+    Above each are the predicted class with its probability, and the true class.
 
     Parameters
     ----------
@@ -54,21 +74,31 @@ def plot_mistakes(
         (N, H, W), or (N, C, H, W) with one channel or three, in any range.
     y_true : array_like
         The true classes (N,).
-    probabilities : array_like
-        (N, C); the output of a network that ends in Softmax.
+    y_proba : array_like
+        Their probabilities (N, C): the output of a network that ends in Softmax.
     class_names : sequence of str, optional
-        What to call the classes; otherwise their numbers.
+        The names of the classes; by default their numbers.
     count : int
-        How many to draw, at most.
+        How many images to plot, at most.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError, ConfigurationError
+        Images, labels, probabilities or names do not fit together.
+
+    Examples
+    --------
+    >>> from chainrule.plots import plot_mistakes
+    >>> figure = plot_mistakes(images, y, network.predict(images))  # doctest: +SKIP
     """
-    true, p = class_indices(y_true), finite_numbers("probabilities", probabilities)
+    true, p = class_indices(y_true), finite_numbers("y_proba", y_proba)
     rows = worst_mistakes(true, p, count=count)
-    pictures = [as_picture(image) for image in same_length(images, true)[rows]]
-    names = class_labels(class_names, p.shape[1])
+    pictures = [as_picture(image) for image in check_images(images, true)[rows]]
+    names = check_class_names(class_names, p.shape[1])
     titles = [
         wrapped(f"predicted: {names[p[row].argmax()]} ({p[row].max():.0%})")
         + "\n"
@@ -93,14 +123,14 @@ def plot_mistakes(
 
 
 def wrapped(line: str) -> str:
-    """Return a line in several, so that it is no wider than a picture is at 8 points."""
+    """Return a line broken into several, no wider than an image at 8 points."""
     return "\n".join(textwrap.wrap(line, 30))
 
 
-def same_length(images: ArrayLike, labels: Array) -> Array:
-    """Return the images as an array; raise InputError unless there is one for each label."""
+def check_images(images: ArrayLike, labels: Array) -> Array:
+    """Return the images as an array, one for each label; refuse anything else."""
     array = check_numbers(
-        "images", images, finite=False, empty=True, advice="pictures are what is drawn"
+        "images", images, finite=False, empty=True, advice="only images can be drawn"
     )
     if array.ndim not in (3, 4) or len(array) != len(labels):
         raise InputError(
@@ -112,7 +142,7 @@ def same_length(images: ArrayLike, labels: Array) -> Array:
 
 
 def as_picture(image: Array) -> Array:
-    """Return one image as matplotlib draws it: (H, W), or (H, W, 3) from 0 to 1."""
+    """Return one image as matplotlib draws it: (H, W), or (H, W, 3) scaled to 0 to 1."""
     image = finite_numbers("one of the images to draw", image)
     if image.ndim == 2 or len(image) == 1:
         return image.reshape(image.shape[-2:])

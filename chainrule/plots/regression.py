@@ -1,4 +1,4 @@
-"""Pictures of a regression: what was predicted beside what is true, and what is left over."""
+"""Plots of a regression: predictions over targets, and residuals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from chainrule.metrics import mean_absolute_error, r2_score
 from chainrule.parameter import Array
 from chainrule.plots.figures import new_panels, resize_to_fit
-from chainrule.plots.inputs import half_widths_of, names_of, outputs_beside_each_other
+from chainrule.plots.inputs import check_half_width, check_names, check_regression
 
 
 def plot_predictions(
@@ -21,28 +21,38 @@ def plot_predictions(
     output_names: Sequence[str] | None = None,
     half_width: ArrayLike | None = None,
 ) -> Any:
-    """Draw each prediction over the true value; a perfect one lies on the diagonal.
+    """Plot each prediction over its target; a perfect one lies on the diagonal.
 
-    Above it stand R² = 1 - Σ (p - y)² / Σ (y - mean of y)² and the mean absolute error.
+    The title has R² = 1 - Σ (p - y)² / Σ (y - mean of y)² and the mean absolute error.
 
     Parameters
     ----------
     y_true, y_pred : array_like
-        Numbers (N,), or (N, outputs), which get a panel each.
+        Numbers (N,), or (N, outputs) with a panel for each output.
     output_names : sequence of str, optional
-        What to call the outputs.
+        The names of the outputs.
     half_width : float or array_like, shape (outputs,), optional
-        How far an interval reaches to each side of a prediction, as
-        `NetworkRegressor.interval_half_width` tells: a band around the diagonal, in which the
-        points lie whose interval holds the truth.
+        Half the width of the prediction intervals, as `NetworkRegressor.interval_half_width`
+        returns it: a band around the diagonal, which contains the points whose interval contains
+        the target.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError, ConfigurationError
+        The arrays or names do not fit together.
+
+    Examples
+    --------
+    >>> from chainrule.plots import plot_predictions
+    >>> plot_predictions([1.0, 2.0, 3.0], [1.1, 1.9, 3.2]).savefig("fit.png")  # doctest: +SKIP
     """
-    true, pred = outputs_beside_each_other(y_true, y_pred)
-    names = names_of("output_names", output_names, true.shape[1])
-    bands = half_widths_of(half_width, true.shape[1])
+    true, pred = check_regression(y_true, y_pred)
+    names = check_names("output_names", output_names, true.shape[1])
+    bands = check_half_width(half_width, true.shape[1])
     figure, panels = new_panels("Drawing predictions", len(true.T), 4.4, 4.4)
     for i, (panel, y, p) in enumerate(zip(panels, true.T, pred.T, strict=True)):
         low, high = min(y.min(), p.min()), max(y.max(), p.max())
@@ -65,22 +75,34 @@ def plot_predictions(
 def plot_residuals(
     y_true: ArrayLike, y_pred: ArrayLike, *, output_names: Sequence[str] | None = None
 ) -> Any:
-    """Draw what is left over, true - predicted, over the prediction.
+    """Plot the residuals, true - predicted, over the predictions.
 
     A good model leaves a band around zero of the same width everywhere. A curve means that the
-    network has missed something, a funnel that its errors grow with what it predicts.
+    network has missed something, a funnel that its errors grow with its predictions.
 
     Parameters
     ----------
-    y_true, y_pred, output_names
-        As in `plot_predictions`.
+    y_true, y_pred : array_like
+        Numbers (N,), or (N, outputs) with a panel for each output.
+    output_names : sequence of str, optional
+        The names of the outputs.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError, ConfigurationError
+        The arrays or names do not fit together.
+
+    Examples
+    --------
+    >>> from chainrule.plots import plot_residuals
+    >>> plot_residuals([1.0, 2.0, 3.0], [1.1, 1.9, 3.2]).savefig("residuals.png")  # doctest: +SKIP
     """
-    true, pred = outputs_beside_each_other(y_true, y_pred)
-    names = names_of("output_names", output_names, true.shape[1])
+    true, pred = check_regression(y_true, y_pred)
+    names = check_names("output_names", output_names, true.shape[1])
     figure, panels = new_panels("Drawing residuals", len(true.T), 5.0, 3.8)
     for i, (panel, y, p) in enumerate(zip(panels, true.T, pred.T, strict=True)):
         panel.axhline(0.0, color="0.4", linestyle="--", linewidth=1)
@@ -93,7 +115,7 @@ def plot_residuals(
 
 
 def _draw_points(panel: Any, x: Array, y: Array) -> None:
-    """Draw a point for each sample, the more of them the paler, so that one sees where many lie."""
+    """Draw a point for each sample, more transparent if there are many."""
     opacity = min(0.8, max(0.05, 12 / np.sqrt(len(x))))
     panel.scatter(x, y, s=16, alpha=opacity, linewidths=0, rasterized=len(x) > 5000, zorder=2)
 

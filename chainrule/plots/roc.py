@@ -1,4 +1,4 @@
-"""The ROC curve: how many of the positives are found, over how many others are taken for them."""
+"""The ROC curve: the true positive rate over the false positive rate."""
 
 from __future__ import annotations
 
@@ -12,38 +12,48 @@ from chainrule.errors import InputError
 from chainrule.metrics import class_indices, roc_auc_score, roc_curve
 from chainrule.parameter import Array
 from chainrule.plots.figures import new_figure, resize_to_fit
-from chainrule.plots.inputs import class_labels, finite_numbers
+from chainrule.plots.inputs import check_class_names, finite_numbers
 
 MOST_NAMED = 10
-"""Of more classes only the worst ones get a colour and a name."""
+"""With more classes only the worst ones have a color and a name."""
 
 Curve = tuple[str, Array, Array, float]
-"""The name of a class, false and true positive rates, and the area below."""
+"""The name of a class, its false and true positive rates, and the area under its curve."""
 
 
 def plot_roc(
     y_true: ArrayLike, y_score: ArrayLike, *, class_names: Sequence[str] | None = None
 ) -> Any:
-    """Draw the true positive rate over the false positive rate, for every threshold.
+    """Plot the true positive rate over the false positive rate, for every threshold.
 
-    AUC, the area below, is the probability that a positive sample gets a higher score than a
-    negative one. Of several classes there is a curve for each against all others; of more than
-    ten, those with the smallest area are named. See `chainrule.metrics.roc_curve`.
+    AUC, the area under the curve, is the probability that a positive sample gets a higher score
+    than a negative one. With several classes there is a curve for each against all others; with
+    more than ten, only those with the smallest area are named. See `chainrule.metrics.roc_curve`.
 
     Parameters
     ----------
     y_true : array_like
-        The true classes, as indices (N,) or one-hot rows; of two, 0 and 1 or -1 and 1.
+        The true classes, as indices (N,) or one-hot rows; two classes may be 0 and 1, or -1 and 1.
     y_score : array_like
-        Probabilities or other scores: (N,) or (N, 1) of the positive class, or (N, C).
+        Probabilities or other scores: (N,) or (N, 1) for the positive class, or (N, C).
     class_names : sequence of str, optional
-        What to call the classes; otherwise their numbers.
+        The names of the classes; by default their numbers.
 
     Returns
     -------
     matplotlib.figure.Figure
+
+    Raises
+    ------
+    InputError
+        There is a single class, or labels and scores do not fit together.
+
+    Examples
+    --------
+    >>> from chainrule.plots import plot_roc
+    >>> plot_roc([0, 1, 0, 1], [0.1, 0.8, 0.3, 0.6]).savefig("roc.png")  # doctest: +SKIP
     """
-    curves, missing = curves_of_classes(y_true, y_score, class_names)
+    curves, absent = class_curves(y_true, y_score, class_names)
     worst = sorted(curves, key=lambda curve: curve[-1])[:MOST_NAMED]
     named, others = (curves, []) if len(curves) <= MOST_NAMED else (worst, curves)
     figure = new_figure("Drawing a ROC curve", 5)
@@ -54,9 +64,9 @@ def plot_roc(
         panel.plot(false_rate, true_rate, label=f"{name} (AUC = {area:.3f})")
     if others:
         rest = [area for *_, area in curves if area > worst[-1][-1]] or [worst[-1][-1]]
-        says = f"{len(curves) - len(named)} others (AUC from {min(rest):.3f})"
-        panel.plot([], [], color="0.85", label=says)
-    for name in missing:
+        label = f"{len(curves) - len(named)} others (AUC from {min(rest):.3f})"
+        panel.plot([], [], color="0.85", label=label)
+    for name in absent:
         panel.plot([], [], " ", label=f"{name}: not in y_true")
     panel.plot([0, 1], [0, 1], color="0.4", linestyle="--", linewidth=1, label="chance (AUC = 0.5)")
     panel.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), title="ROC curve")
@@ -68,10 +78,10 @@ def plot_roc(
     return figure
 
 
-def curves_of_classes(
+def class_curves(
     y_true: ArrayLike, y_score: ArrayLike, class_names: Sequence[str] | None
 ) -> tuple[list[Curve], list[str]]:
-    """Return the curve of each class against all others, and the classes that have no sample."""
+    """Return the curve of each class against all others, and the classes without a sample."""
     true, score = class_indices(y_true), finite_numbers("y_score", y_score)
     score = score[:, np.newaxis] if score.ndim == 1 else score
     if score.ndim != 2 or len(score) != len(true):
@@ -84,17 +94,17 @@ def curves_of_classes(
         true = (true + 1) // 2
     if not 0 <= true.min() <= true.max() < count:
         raise InputError(
-            f"The scores are of {count} classes, so labels run from 0 to {count - 1}; "
-            f"y_true goes from {true.min()} to {true.max()}."
+            f"There are scores for {count} classes, so labels run from 0 to {count - 1}; "
+            f"y_true has labels from {true.min()} to {true.max()}."
         )
-    names = class_labels(class_names, count, "class ")
+    names = check_class_names(class_names, count, "class ")
     classes = range(count) if count > 2 else [1]
     present = [k for k in classes if (true == k).any() and not (true == k).all()]
     if not present:
         raise InputError(f"A ROC curve needs two classes; y_true holds only class {true[0]}.")
     curves = []
     for k in present:
-        false_rate, true_rate, _ = roc_curve(true == k, score[:, min(k, score.shape[1] - 1)])
-        area = roc_auc_score(true == k, score[:, min(k, score.shape[1] - 1)])
-        curves.append((names[k], false_rate, true_rate, area))
+        positive, own = true == k, score[:, min(k, score.shape[1] - 1)]
+        false_rate, true_rate, _ = roc_curve(positive, own)
+        curves.append((names[k], false_rate, true_rate, roc_auc_score(positive, own)))
     return curves, [names[k] for k in classes if k not in present]

@@ -1,4 +1,4 @@
-"""What flows through a network while it trains: signal, gradient, updates and loss."""
+"""What flows through a network during training: signals, gradients, updates and the loss."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.plots.figures import new_figure
 
 MOST_LINES = 10
-"""Of more parameters, those are drawn that are spread evenly over the network."""
+"""With more parameters, some are plotted, spread evenly over the network."""
 
 ByLayer = Mapping[str, Mapping[str, float]]
 
@@ -21,16 +21,16 @@ def draw_training_flow(
     updates: Mapping[str, tuple[Sequence[int], Sequence[float]]],
     losses: Mapping[str, Any],
 ) -> Any:
-    """Draw four panels.
+    """Plot the doctor's measurements in four panels.
 
     Parameters
     ----------
     signals, gradients : mapping of str to mapping of str to float
-        For each moment, the number of every layer, in their order.
+        For each point in time, a number for every layer, in their order.
     updates : mapping of str to (steps, ratios)
-        Each parameter's moves as a part of its size.
+        The size of each parameter's updates, relative to its own.
     losses : mapping of str to sequence of float
-        The losses of each trial, a number a step.
+        The losses of each trial run, a number for each step.
 
     Returns
     -------

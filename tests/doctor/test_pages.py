@@ -4,9 +4,9 @@ import runpy
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from chainrule.doctor.conditions import CONDITIONS
-from chainrule.plots.figures import figure_class
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 GENERATOR = runpy.run_path(str(ROOT / "docs" / "generate_doctor.py"))
@@ -26,7 +26,7 @@ def test_the_sick_run_of_a_page_is_named_first(name):
     assert any(name in line for line in first_screen)
     for block in cure:
         GENERATOR["run"](block, names)
-    assert isinstance(names["figure"], figure_class())
+    assert isinstance(names["figure"], Figure)
 
 
 def test_there_is_a_page_for_each_condition():

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.clinic.patients import Patient, healthy, ill
 from benchmarks.clinic.setup import Setup, score, train
 from chainrule import ChainruleError, diagnose
-from chainrule.doctor.conditions.condition import NOTE, SEVERITIES
+from chainrule.doctor.conditions.condition import SEVERITIES
 from chainrule.doctor.prescription import Prescription
 from chainrule.doctor.report import Report
 
@@ -55,7 +55,7 @@ def see_the_doctor(sick: Setup, record: Record) -> None:
     report = before = diagnosis(sick)
     seconds = time.process_time() - began
     first_draw = "first" not in record
-    if first_draw or all(finding.severity == NOTE for finding in before.findings):
+    if first_draw or all(finding.severity == "note" for finding in before.findings):
         untreated, watched, _ = train(sick, doctor=True)
         report = before if watched is None else told_first(before, watched)
     if first_draw:

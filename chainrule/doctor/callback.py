@@ -12,7 +12,6 @@ import numpy as np
 from chainrule.checks import check_bool, check_whole
 from chainrule.data.sources import Source
 from chainrule.doctor import trials
-from chainrule.doctor.conditions.condition import NOTE
 from chainrule.doctor.conditions.examination import Examination, LearningCurve
 from chainrule.doctor.conditions.names import Names
 from chainrule.doctor.conditions.search import all_findings
@@ -168,7 +167,7 @@ class Doctor(Callback):
             with contextlib.suppress(ChainruleError):
                 self._look_at_end(exam, trainer.network)
         self._report = Report(all_findings(exam), exam, self._rows)
-        told = [f for f in self._report.findings if f.severity != NOTE]
+        told = [f for f in self._report.findings if f.severity != "note"]
         history.notes += [
             f"the doctor: {f.summary}" for f in told if f.summary not in history.notes
         ]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.doctor.conditions.condition import NOTE, PROBLEM, Finding
+from chainrule.doctor.conditions.condition import Finding
 from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.search import all_findings
 from chainrule.doctor.conditions.setup import TrainingSetup
@@ -210,7 +210,7 @@ class Prescription(TrainingSetup):
         """Return what is found in the set-up after the changes: problems, and a wrong rate."""
         exam = self.as_examination()
         examine(exam, max(10, min(MOST_STEPS, exam.steps)), 0)
-        found = [f for f in all_findings(exam) if f.severity == PROBLEM or _of_the_rate(f)]
+        found = [f for f in all_findings(exam) if f.severity == "problem" or _of_the_rate(f)]
         return [f for f in found if f.condition.treatable]
 
 
@@ -227,7 +227,7 @@ def prescribe(findings: Sequence[Finding], exam: Examination) -> Prescription:
         The examination that found them.
     """
     plan = Prescription(exam)
-    plan.treat_all([f for f in findings if f.severity != NOTE or f.condition.treats_notes])
+    plan.treat_all([f for f in findings if f.severity != "note" or f.condition.treats_notes])
     plan.choose_rate([f for root in findings for f in (root, *root.consequences)])
     for _ in range(FURTHER_ROUNDS):
         if not plan.changes:
@@ -243,4 +243,4 @@ def prescribe(findings: Sequence[Finding], exam: Examination) -> Prescription:
 
 
 def _of_the_rate(finding: Finding) -> bool:
-    return finding.id.startswith("learning-rate") and finding.severity != NOTE
+    return finding.id.startswith("learning-rate") and finding.severity != "note"

@@ -9,14 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.doctor.conditions.condition import (
-    NOTE,
-    PROBLEM,
-    SEVERITIES,
-    WIDTH,
-    Finding,
-    TrainCommand,
-)
+from chainrule.doctor.conditions.condition import SEVERITIES, WIDTH, Finding, TrainCommand
 from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.names import counted
 from chainrule.doctor.page import page_of
@@ -50,7 +43,7 @@ class Report:
     @property
     def problems(self) -> list[Finding]:
         """The roots that keep the network from learning."""
-        return [finding for finding in self.findings if finding.severity == PROBLEM]
+        return [finding for finding in self.findings if finding.severity == "problem"]
 
     @property
     def healthy(self) -> bool:
@@ -110,7 +103,7 @@ class Report:
         parts = [textwrap.fill(self.verdict(), width)]
         for number, finding in enumerate(self.findings, start=1):
             text = finding.text(width)
-            if finding.severity == NOTE:
+            if finding.severity == "note":
                 summary = textwrap.indent(textwrap.fill(finding.summary, width - 2), "  ")
                 text = f"note  {finding.id}  ({finding.where})\n{summary}"
             parts.append(f"\n{number}. {text}")
@@ -124,7 +117,7 @@ class Report:
         rows: list[tuple[str, ...]] = []
         bold: list[int] = []
         for finding in self.findings:
-            if finding.severity == PROBLEM:
+            if finding.severity == "problem":
                 bold.append(len(rows))
             rows.append(_row(finding))
             rows += [

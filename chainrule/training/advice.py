@@ -14,7 +14,6 @@ import numpy as np
 
 from chainrule.data.sources import Source
 from chainrule.doctor.conditions import Examination, static_findings
-from chainrule.doctor.conditions.condition import NOTE
 from chainrule.doctor.conditions.learning_curves import still_improving
 from chainrule.errors import ConfigurationError
 from chainrule.loss_functions import Loss
@@ -52,7 +51,7 @@ def advice(network: Network, loss: Loss, source: Source) -> list[str]:
     for finding in findings:
         if finding.impossible:
             raise ConfigurationError(finding.summary)
-    return list(dict.fromkeys(f.summary for f in findings if f.severity != NOTE))
+    return list(dict.fromkeys(f.summary for f in findings if f.severity != "note"))
 
 
 def note_on_scores(loss: Loss, metrics: Mapping[str, Metric]) -> list[str]:

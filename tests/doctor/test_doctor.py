@@ -446,8 +446,8 @@ def test_a_warning_that_explains_a_problem_is_one():
 
 
 def test_conditions_name_each_other_by_ids_that_exist():
-    named = {name for c in CONDITIONS.values() for name in c.symptom_of if " " not in name}
-    assert named <= set(CONDITIONS)
+    named = {name for condition in CONDITIONS.values() for name in condition.symptom_of}
+    assert named - set(CONDITIONS) == {"setup faults", "all problems"}
     orders = [condition.order for condition in CONDITIONS.values()]
     assert len(orders) == len(set(orders)) == 40
     assert all(condition.title and condition.cause for condition in CONDITIONS.values())

@@ -21,7 +21,6 @@ from chainrule import (
     diagnose,
 )
 from chainrule.doctor.conditions import CONDITIONS, Examination
-from chainrule.doctor.conditions.condition import NOTE, PROBLEM, WARNING
 from chainrule.doctor.conditions.examination import LearningCurve
 from chainrule.doctor.conditions.names import Names
 from chainrule.doctor.conditions.snapshot import Snapshot
@@ -57,7 +56,7 @@ def test_wrong_labels_are_found_by_networks_that_did_not_see_them():
     network = Network([3, 16, 3], seed=0)
     report = diagnose(network, X, y, loss=LOSS, optimizer=Adam(0.01), epochs=10)
     named = found(report, "mislabelled-rows")
-    assert named.severity == WARNING
+    assert named.severity == "warning"
     assert len(set(named.rows) & set(rows.tolist())) >= 20
     assert len(set(named.rows) - set(rows.tolist())) <= 2
 
@@ -66,7 +65,7 @@ def test_right_labels_are_not_spoken_against():
     X, y = clusters()
     report = diagnose(Network([3, 64, 3], seed=0), X, y, loss=LOSS, optimizer=Adam(0.01), epochs=30)
     named = [f for f in report.every_finding() if f.id == "mislabelled-rows"]
-    assert all(f.severity == NOTE and len(f.rows) <= 2 for f in named)
+    assert all(f.severity == "note" and len(f.rows) <= 2 for f in named)
 
 
 def test_a_sample_is_suspect_by_the_formula_of_confident_learning():
@@ -120,7 +119,7 @@ def test_a_column_that_tells_a_class_of_a_handful_is_no_leak():
 
 @pytest.mark.parametrize(
     ("values", "severity"),
-    [(np.linspace(-50, 50, 5000), WARNING), (np.linspace(-1, 1, 400), PROBLEM)],
+    [(np.linspace(-50, 50, 5000), "warning"), (np.linspace(-1, 1, 400), "problem")],
     ids=["one of many", "nothing is left to the others"],
 )
 def test_targets_are_a_problem_where_they_leave_nothing_of_the_loss_to_the_others(values, severity):
@@ -142,7 +141,7 @@ def test_layers_that_are_frozen_though_they_are_new_are_let_go():
     frozen = Adam(0.01, lr_multipliers={"*.weight": 0.0})
     report = diagnose(Network([3, 16, 3], seed=0), X, y, loss=LOSS, optimizer=frozen, epochs=10)
     assert report.findings[0].id == "unchanged-layer"
-    assert report.findings[0].severity == PROBLEM
+    assert report.findings[0].severity == "problem"
     plan = report.prescribe()
     assert plan.optimizer.lr_multipliers == {}
     assert frozen.lr_multipliers == {"*.weight": 0.0}
@@ -156,7 +155,7 @@ def test_an_optimizer_that_has_stepped_lets_its_frozen_layers_go_too():
     Trainer(network, LOSS, frozen).fit(X, y, epochs=1, progress=False)
     report = diagnose(network, X, y, loss=LOSS, optimizer=frozen, epochs=10)
     assert report.findings[0].id == "unchanged-layer"
-    assert report.findings[0].severity == PROBLEM
+    assert report.findings[0].severity == "problem"
     plan = report.prescribe()
     plan.fit(X, y, progress=False)
     assert accuracy(plan.network, X, y) > 0.9
@@ -166,7 +165,7 @@ def test_frozen_layers_that_do_no_harm_are_a_note():
     X, y = clusters()
     frozen = Adam(0.01, lr_multipliers={"layers.0.*": 0.0})
     report = diagnose(Network([3, 64, 3], seed=0), X, y, loss=LOSS, optimizer=frozen, epochs=20)
-    assert found(report, "unchanged-layer").severity == NOTE
+    assert found(report, "unchanged-layer").severity == "note"
     assert report.prescribe().optimizer.lr_multipliers == {"layers.0.*": 0.0}
 
 
@@ -222,7 +221,7 @@ def test_a_usual_momentum_is_left_as_it_is():
 
 def blamed_for(name):
     """Return a finding without a reason."""
-    return CONDITIONS[name].finding(WARNING, "somewhere", "it is not so", remedy="pass")
+    return CONDITIONS[name].finding("warning", "somewhere", "it is not so", remedy="pass")
 
 
 def test_a_layer_that_all_must_pass_and_nothing_can_is_named():
@@ -268,7 +267,7 @@ def test_a_training_that_came_to_nothing_after_huge_steps_has_too_high_a_rate():
     losses = trainer.fit(X, y, epochs=20, callbacks=[doctor], progress=False).epochs["loss"]
     assert losses[-1] > 1  # ln 3 is 1.1: it did not diverge, and learned nothing
     assert doctor.report.findings[0].id == "learning-rate-too-high"
-    assert doctor.report.findings[0].severity == PROBLEM
+    assert doctor.report.findings[0].severity == "problem"
 
 
 def test_batch_norm_that_overflows_in_the_trial_is_no_refusal():

@@ -11,12 +11,7 @@ from numpy.typing import ArrayLike
 
 from chainrule.errors import BackwardError, InputError, ModuleError
 from chainrule.loss_functions import Loss
-from chainrule.module import (
-    Module,
-    cast,
-    locate,
-    named_generators,
-)
+from chainrule.module import Module, cast, locate, named_generators
 from chainrule.network import code_columns
 from chainrule.parameter import Array
 from chainrule.pytree import PyTree, is_tuple, named_arrays, tree_leaves, tree_map

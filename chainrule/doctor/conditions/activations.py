@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from chainrule.doctor.conditions import thresholds as t
-from chainrule.doctor.conditions.condition import (
-    PROBLEM,
-    SETUP_FAULTS,
-    WARNING,
-    Condition,
-    Finding,
-)
+from chainrule.doctor.conditions.condition import Condition, Finding
 from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.setup import TrainingSetup
 from chainrule.doctor.conditions.snapshot import LayerStatistics
@@ -33,7 +27,7 @@ class DeadReLU(Condition):
 
     id = "dead-relu"
     order = 220
-    symptom_of = (SETUP_FAULTS, "exploding-gradients", "learning-rate-too-high")
+    symptom_of = ("setup faults", "exploding-gradients", "learning-rate-too-high")
 
     def find(self, exam: Examination) -> Iterator[Finding]:
         dead = [layer for layer in hidden_activations(exam) if layer.dead_share >= t.DEAD]
@@ -44,7 +38,7 @@ class DeadReLU(Condition):
         at_start = any(a.path == worst.path and a.dead_share >= t.DEAD for a in before)
         since = " from the start" if at_start else ", since training started"
         yield self.finding(
-            PROBLEM if worst.dead_share >= t.MANY_DEAD else WARNING,
+            "problem" if worst.dead_share >= t.MANY_DEAD else "warning",
             ", ".join(layer.path for layer in dead[:5]),
             f"{worst.dead_share:.0%} of the units of {worst.path} are 0 for every sample{since}: "
             "they no longer learn",
@@ -76,7 +70,7 @@ class SaturatedActivation(Condition):
     id = "saturated-activation"
     order = 230
     symptom_of = (
-        SETUP_FAULTS,
+        "setup faults",
         "vanishing-gradients",
         "exploding-gradients",
         "learning-rate-too-high",
@@ -90,7 +84,7 @@ network = Network(network.layers, initialization="xavier", seed=0)"""
             return
         worst = max(saturated, key=lambda layer: layer.saturated)
         yield self.finding(
-            PROBLEM if worst.saturated >= t.MANY_SATURATED else WARNING,
+            "problem" if worst.saturated >= t.MANY_SATURATED else "warning",
             ", ".join(layer.path for layer in saturated[:5]),
             f"{worst.saturated:.0%} of the outputs of {worst.path} ({worst.kind}) lie near its "
             "limits, where it is flat",

@@ -6,13 +6,7 @@ import copy
 from collections.abc import Iterator
 
 from chainrule.doctor.conditions import thresholds as t
-from chainrule.doctor.conditions.condition import (
-    PROBLEM,
-    SETUP_FAULTS,
-    WARNING,
-    Condition,
-    Finding,
-)
+from chainrule.doctor.conditions.condition import Condition, Finding
 from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.setup import TrainingSetup
 from chainrule.layers import BatchNorm
@@ -63,7 +57,7 @@ class SmallBatches(Condition):
         if exam.gaps is not None:
             evidence.append(("loss in prediction by that in training", ratio, "about 1"))
         yield self.finding(
-            PROBLEM if values <= 4 or too_high else WARNING,
+            "problem" if values <= 4 or too_high else "warning",
             norms[0],
             f"batch normalisation with batches of {exam.batch_size}: its statistics are of "
             f"{values} values; use larger batches, or LayerNorm",
@@ -86,7 +80,7 @@ class TrainPredictGap(Condition):
     id = "train-predict-gap"
     order = 260
     symptom_of = (
-        SETUP_FAULTS,
+        "setup faults",
         "small-batches-for-batch-norm",
         "learning-rate-too-high",
         "learning-rate-too-low",
@@ -99,7 +93,7 @@ class TrainPredictGap(Condition):
             return
         train, predict = exam.gaps
         yield self.finding(
-            WARNING,
+            "warning",
             norms[0],
             f"the same batch has the loss {train:.3g} in training and {predict:.3g} in prediction",
             ("loss in prediction by that in training", ratio, "about 1"),

@@ -17,12 +17,8 @@ from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.names import Name
 from chainrule.doctor.conditions.setup import TrainingSetup
 
-PROBLEM, WARNING, NOTE = "problem", "warning", "note"
-SEVERITIES = (PROBLEM, WARNING, NOTE)
+SEVERITIES = ("problem", "warning", "note")
 """What keeps a network from learning; what may do so; what is merely worth knowing."""
-
-SETUP_FAULTS, ALL_PROBLEMS = "setup faults", "all problems"
-"""In `Condition.symptom_of`: all conditions with `setup_fault`; all findings that are problems."""
 
 WIDTH = 100
 """The width of a report, in characters."""
@@ -71,7 +67,8 @@ class Condition:
     setup_fault : bool
         Whether it spoils training as a whole, so that every symptom of training may follow from it.
     symptom_of : tuple of str
-        The ids of the conditions that explain it, `SETUP_FAULTS`, or `ALL_PROBLEMS`.
+        The ids of the conditions that explain it; ``"setup faults"`` stands for all conditions
+        with `setup_fault`, and ``"all problems"`` for all findings of this severity.
     remedy : str
         Code to paste, where `find` gives none.
     treats_notes : bool
@@ -94,7 +91,7 @@ class Condition:
     ...     def find(self, exam):
     ...         rows, size = len(exam.X), exam.network.num_parameters
     ...         if rows < size:
-    ...             yield self.finding(WARNING, "X", "too few rows", ("rows", rows, f">= {size}"))
+    ...             yield self.finding("warning", "X", "too few rows", ("rows", rows, f">= {size}"))
     >>> X, y = np.random.default_rng(0).standard_normal((2, 20, 1))
     >>> report = diagnose(Network([1, 16, 1], seed=0), X, y, loss=MeanSquaredError())
     >>> "few-rows" in report.ids()
@@ -163,12 +160,12 @@ class Condition:
 
         A warning may explain a problem: that there is one shows that it does harm.
         """
-        if root.severity == NOTE:
+        if root.severity == "note":
             return False
         return (
             root.id in self.symptom_of
-            or (root.condition.setup_fault and SETUP_FAULTS in self.symptom_of)
-            or (root.severity == PROBLEM and ALL_PROBLEMS in self.symptom_of)
+            or (root.condition.setup_fault and "setup faults" in self.symptom_of)
+            or (root.severity == "problem" and "all problems" in self.symptom_of)
         )
 
     # ------------------------------------------------------------ what to do about it

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chainrule.doctor.conditions.condition import (
-    ALL_PROBLEMS,
-    PROBLEM,
-    SETUP_FAULTS,
-    Condition,
-    Finding,
-)
+from chainrule.doctor.conditions.condition import Condition, Finding
 from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.gradients import clip
 from chainrule.doctor.conditions.setup import TrainingSetup
@@ -33,7 +27,7 @@ print(check_module(module, x))  # says what the error looks like"""
         for path, verdict in exam.wrong_backward:
             first = verdict.splitlines()[0]
             yield self.finding(
-                PROBLEM,
+                "problem",
                 path,
                 f"the backward of {path} is wrong: {first}",
                 ("gradient check", first, "all gradients are right"),
@@ -50,7 +44,7 @@ class NotANumber(Condition):
 
     id = "not-a-number"
     order = 340
-    symptom_of = (ALL_PROBLEMS, SETUP_FAULTS)
+    symptom_of = ("all problems", "setup faults")
     remedy = "trainer = Trainer(network, loss, Adam(0.001), clip_norm=1.0)"
 
     def find(self, exam: Examination) -> Iterator[Finding]:
@@ -59,7 +53,7 @@ class NotANumber(Condition):
             where = next((line.strip() for line in rest if "first such array" in line), first)
             where = where.removeprefix("the first such array: ")
             yield self.finding(
-                PROBLEM,
+                "problem",
                 where,
                 f"training met NaN or infinity: {where}",
                 ("first array that was not finite", where.rpartition(": ")[2], "none"),
@@ -78,10 +72,10 @@ class Refused(Condition):
 
     id = "refused"
     order = 360
-    symptom_of = (ALL_PROBLEMS,)
+    symptom_of = ("all problems",)
     remedy = "print(network.summary(X[:1]))"
 
     def find(self, exam: Examination) -> Iterator[Finding]:
         if exam.refused:
             where, message = "before the first step", exam.refused.splitlines()[0]
-            yield self.finding(PROBLEM, where, message, ("trial run", "refused", "runs"))
+            yield self.finding("problem", where, message, ("trial run", "refused", "runs"))

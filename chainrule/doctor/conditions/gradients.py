@@ -10,14 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.doctor.conditions import thresholds as t
-from chainrule.doctor.conditions.condition import (
-    NOTE,
-    PROBLEM,
-    SETUP_FAULTS,
-    WARNING,
-    Condition,
-    Finding,
-)
+from chainrule.doctor.conditions.condition import Condition, Finding
 from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.setup import TrainingSetup
 from chainrule.doctor.conditions.snapshot import LayerStatistics
@@ -46,7 +39,7 @@ class VanishingGradients(Condition):
 
     id = "vanishing-gradients"
     order = 180
-    symptom_of = (SETUP_FAULTS, "dead-relu", "saturated-activation")
+    symptom_of = ("setup faults", "dead-relu", "saturated-activation")
 
     def find(self, exam: Examination) -> Iterator[Finding]:
         ratio, layers = gradient_flow(exam)
@@ -58,7 +51,7 @@ class VanishingGradients(Condition):
                    for layer in network.layers[:-1]] + [network.layers[-1]],
                   initialization="kaiming", seed=0)"""
         yield self.finding(
-            PROBLEM if ratio < t.VANISHED else WARNING,
+            "problem" if ratio < t.VANISHED else "warning",
             layers[0].path,
             f"the gradient at {layers[0].path} is {ratio:.2g} times that at {layers[-1].path}: the "
             "first layers hardly learn",
@@ -82,7 +75,7 @@ class ExplodingGradients(Condition):
 
     id = "exploding-gradients"
     order = 210
-    symptom_of = (SETUP_FAULTS, "small-batches-for-batch-norm", "learning-rate-too-high")
+    symptom_of = ("setup faults", "small-batches-for-batch-norm", "learning-rate-too-high")
     remedy = "trainer = Trainer(network, loss, optimizer, clip_norm=1.0)"
 
     def find(self, exam: Examination) -> Iterator[Finding]:
@@ -90,7 +83,7 @@ class ExplodingGradients(Condition):
         norms = np.asarray(exam.gradient_norms, dtype=np.float64)
         median = float(np.median(norms)) if len(norms) else float("nan")
         highest = float(norms.max()) if len(norms) else float("nan")
-        where, severity = "all parameters", PROBLEM
+        where, severity = "all parameters", "problem"
         spiky = highest > t.SPIKE * median and highest > 10 and exam.clip_norm is None
         if ratio > t.EXPLODED or (math.isinf(ratio) and layers):
             where, told = layers[0].path, f"is {ratio:.2g} times that at {layers[-1].path}"
@@ -102,7 +95,7 @@ class ExplodingGradients(Condition):
         elif len(norms) >= 20 and spiky:
             told = f"the gradient norm jumps to {highest:.3g}; in most steps it is {median:.3g}"
             evidence = "largest gradient norm by the median", highest / median, f"below {t.SPIKE:g}"
-            severity = WARNING
+            severity = "warning"
         else:
             return
         summary = f"{told}: clip it, and look at the initial weights"
@@ -136,7 +129,7 @@ class UnchangedLayer(Condition):
     id = "unchanged-layer"
     order = 240
     symptom_of = (
-        SETUP_FAULTS,
+        "setup faults",
         "vanishing-gradients",
         "learning-rate-too-high",
         "dead-relu",
@@ -153,7 +146,7 @@ class UnchangedLayer(Condition):
         if still:
             others = " and others" if still[1:] else ""
             yield self.finding(
-                PROBLEM,
+                "problem",
                 ", ".join(still[:6]),
                 f"{still[0]}{others} got no gradient in any step: the layer never changes",
                 ("gradient in every step measured", 0.0, "above 0"),
@@ -167,12 +160,12 @@ class UnchangedLayer(Condition):
         evidence: list[tuple[str, float | str, str]] = [
             ("their learning rate", 0.0, "above 0, if they are to learn")
         ]
-        severity, told = NOTE, ""
+        severity, told = "note", ""
         if exam.trial is not None and exam.unfrozen is not None:
             here, there = exam.remaining(exam.trial, exam.unfrozen)
             if there < t.CLEARLY_BETTER * here and here - there > t.WORTH:
                 grave = here > t.MUCH_LEFT and there < t.MUCH_BETTER * here
-                severity = PROBLEM if grave else WARNING
+                severity = "problem" if grave else "warning"
                 frozen_loss, loss = exam.trial.last, exam.unfrozen.last
                 told = (
                     f": the loss stays at {frozen_loss:.3g}, and reaches {loss:.3g} when they learn"

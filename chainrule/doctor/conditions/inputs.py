@@ -9,14 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.doctor.conditions import thresholds as t
-from chainrule.doctor.conditions.condition import (
-    NOTE,
-    PROBLEM,
-    WARNING,
-    Condition,
-    Finding,
-    TrainCommand,
-)
+from chainrule.doctor.conditions.condition import Condition, Finding, TrainCommand
 from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.names import Name, counted, listed
 from chainrule.doctor.conditions.output_layer import NORMALIZATIONS
@@ -55,7 +48,7 @@ class NotFiniteData(Condition):
                 columns = exam.names.of_columns(positions) if name == "X" else tuple(positions)
             where = f", columns {listed(columns)}" if columns else ""
             yield self.finding(
-                PROBLEM,
+                "problem",
                 f"{name}, rows {listed(rows)}{where}",
                 f"{name} holds NaN or infinity in {counted(len(rows), 'row')}: fill or drop them",
                 (f"values of {name} that are not finite", float(bad.sum()), "0"),
@@ -109,7 +102,7 @@ class InputScale(Condition):
         if largest > t.WILD:
             yield self._about(
                 exam,
-                PROBLEM if size > t.LARGE else WARNING,
+                "problem" if size > t.LARGE else "warning",
                 f"X holds values up to {largest:.4g}; networks learn best from values of about 1",
                 ("largest |x|", largest, f"below {t.LARGE:g}"),
                 np.flatnonzero(np.abs(mean) + 3 * std > t.WILD) if x.ndim == 2 else (),
@@ -122,7 +115,7 @@ class InputScale(Condition):
             ratio = float(std[wide] / std[narrow])
             yield self._about(
                 exam,
-                WARNING,
+                "warning",
                 f"X's columns differ in scale: column {first} has the standard deviation "
                 f"{std[wide]:.3g}, column {second} {std[narrow]:.3g}",
                 ("largest standard deviation by the smallest", ratio, f"below {t.WILD_RATIO:g}"),
@@ -132,15 +125,15 @@ class InputScale(Condition):
         if size > t.LARGE:
             evidence = ("root mean square of X", size, f"below {t.LARGE:g}")
             told = f"{rms}; networks learn best from values of about 1"
-            yield self._about(exam, WARNING, told, evidence)
+            yield self._about(exam, "warning", told, evidence)
         if size < t.TINY:
             evidence = ("root mean square of X", size, f"above {t.TINY:g}")
-            yield self._about(exam, PROBLEM, f"{rms}, too small next to the biases", evidence)
+            yield self._about(exam, "problem", f"{rms}, too small next to the biases", evidence)
         offset = float(np.median(np.abs(mean[varying]) / std[varying]))
         if x.ndim == 2 and offset > t.OFFSET:
             told = f"half of X's columns lie at least {offset:.3g} standard deviations from 0"
             what = "|mean| by standard deviation, median of the columns"
-            yield self._about(exam, WARNING, told, (what, offset, "below 3"))
+            yield self._about(exam, "warning", told, (what, offset, "below 3"))
 
     def _about(
         self,
@@ -211,7 +204,7 @@ class DuplicateColumns(Condition):
             repeated = ", ".join(f"{c!r} repeats {original!r}" for c, original in pairs[:5])
             columns = tuple(c for c, _ in pairs)
             yield self.finding(
-                WARNING,
+                "warning",
                 f"X, columns {listed(columns)}",
                 f"columns of X are there twice: {repeated}",
                 ("columns that repeat another", float(len(pairs)), "0"),
@@ -245,7 +238,7 @@ class ConstantColumns(Condition):
         columns = exam.names.of_columns(np.flatnonzero((x == x[:1]).all(axis=0)))
         if columns:
             yield self.finding(
-                NOTE,
+                "note",
                 f"X, columns {listed(columns)}",
                 f"{counted(len(columns), 'column')} of X never "
                 f"{'changes' if len(columns) == 1 else 'change'}",
@@ -260,7 +253,7 @@ class ConstantColumns(Condition):
     def for_shell(self, finding: Finding, command: TrainCommand) -> Finding:
         """Warn: networks do not mind such columns, but `chainrule train` refuses the table."""
         summary = f"{finding.summary}, so `chainrule train` refuses the table"
-        return replace(super().for_shell(finding, command), severity=WARNING, summary=summary)
+        return replace(super().for_shell(finding, command), severity="warning", summary=summary)
 
 
 def without_columns(names: tuple[Name, ...], most: int = 20) -> str:

@@ -7,14 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from chainrule.doctor.conditions import thresholds as t
-from chainrule.doctor.conditions.condition import (
-    PROBLEM,
-    WARNING,
-    Condition,
-    Finding,
-    TrainCommand,
-    filled,
-)
+from chainrule.doctor.conditions.condition import Condition, Finding, TrainCommand, filled
 from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.inputs import without_columns
 from chainrule.doctor.conditions.names import listed
@@ -53,7 +46,7 @@ class LeakingColumn(Condition):
             if known >= t.LEAK:
                 columns = exam.names.of_columns([c])
                 yield self.finding(
-                    PROBLEM if x.shape[1] > 1 else WARNING,
+                    "problem" if x.shape[1] > 1 else "warning",
                     f"X, column {listed(columns)}",
                     f"column {listed(columns)} of X gives the target away: it may not be known "
                     "when predicting",
@@ -124,7 +117,7 @@ class DuplicateRows(Condition):
         told = ", ".join(f"{number} repeats {original}" for number, original in pairs)
         grave = share >= t.MUCH_OVERLAP and share > t.FAR_BEYOND_CHANCE * chance
         yield self.finding(
-            PROBLEM if grave else WARNING,
+            "problem" if grave else "warning",
             f"rows {listed(numbers)}",
             f"{share:.0%} of the rows repeat an earlier one, target included ({told}): scores on "
             "held-out rows are too good",
@@ -189,7 +182,7 @@ X_train, X_val, y_train, y_val = train_test_split(X, y[first], test_size=0.2, se
         share = len(rows) / len(held)
         if share >= t.OVERLAP:
             yield self.finding(
-                PROBLEM if share >= t.MUCH_OVERLAP else WARNING,
+                "problem" if share >= t.MUCH_OVERLAP else "warning",
                 f"validation data, rows {listed(rows)}",
                 f"{share:.0%} of the validation rows are training rows too: scores on them say "
                 "nothing about new data",

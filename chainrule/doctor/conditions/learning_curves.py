@@ -9,16 +9,7 @@ import numpy as np
 
 from chainrule.doctor.conditions import rebuilding
 from chainrule.doctor.conditions import thresholds as t
-from chainrule.doctor.conditions.condition import (
-    ALL_PROBLEMS,
-    NOTE,
-    PROBLEM,
-    SETUP_FAULTS,
-    WARNING,
-    Condition,
-    Finding,
-    TrainCommand,
-)
+from chainrule.doctor.conditions.condition import Condition, Finding, TrainCommand
 from chainrule.doctor.conditions.examination import Examination, LearningCurve
 from chainrule.doctor.conditions.learning_rate import higher_rate_helps, usual_update
 from chainrule.doctor.conditions.names import counted
@@ -42,8 +33,8 @@ class CannotOverfitABatch(Condition):
     id = "cannot-overfit-a-batch"
     order = 350
     symptom_of = (
-        ALL_PROBLEMS,
-        SETUP_FAULTS,
+        "all problems",
+        "setup faults",
         "vanishing-gradients",
         "dead-relu",
         "unchanged-layer",
@@ -57,7 +48,7 @@ print(network.summary(X[:1]))         # is every layer where it should be?"""
         own, (best, share) = exam.one_batch, left_of_one_batch(exam)
         if own is not None and share > t.BATCH_LEARNED:
             yield self.finding(
-                PROBLEM,
+                "problem",
                 "the network",
                 f"{len(own.losses)} steps on 16 samples alone bring the loss to {best:.3g}; "
                 f"guessing their mean gives {own.baseline:.3g}: something between input and loss "
@@ -88,7 +79,7 @@ class Underfitting(Condition):
     id = "underfitting"
     order = 270
     symptom_of = (
-        SETUP_FAULTS,
+        "setup faults",
         "vanishing-gradients",
         "small-batches-for-batch-norm",
         "learning-rate-too-high",
@@ -121,7 +112,7 @@ class Underfitting(Condition):
         if not is_flat(trial.losses) or not surely_above(trial, reference):
             return  # more steps may help; or it may be chance
         yield self.finding(
-            PROBLEM if mine > 2 * theirs + 0.15 * guessing else WARNING,
+            "problem" if mine > 2 * theirs + 0.15 * guessing else "warning",
             "the network",
             f"on held-out rows the loss is {mine:.3g}, where a network with two layers of 64 units "
             f"has {theirs:.3g}, and it no longer falls: the network is too small",
@@ -144,7 +135,7 @@ class Underfitting(Condition):
             return
         width, layer = widths[path], path.rpartition(".")[0]
         yield self.finding(
-            PROBLEM,
+            "problem",
             layer,
             f"all that is known about a sample goes through {counted(width, 'unit')} of {layer}, "
             "and not even 16 samples can be learned: it is too narrow",
@@ -200,7 +191,7 @@ class Overfitting(Condition):
 
     id = "overfitting"
     order = 300
-    symptom_of = (SETUP_FAULTS, "learning-rate-too-high")
+    symptom_of = ("setup faults", "learning-rate-too-high")
     remedy = """trainer.fit(X, y, validation_split=0.2, callbacks=[EarlyStopping(patience=10)])
 # and: Dropout(0.3) behind hidden layers, AdamW(0.001, weight_decay=0.01), more data"""
 
@@ -213,7 +204,7 @@ class Overfitting(Condition):
         if best >= len(held) - 2 or ratio < t.OVERFITTING or train[kept] > train[best]:
             return
         yield self.finding(
-            PROBLEM if ratio >= t.OVERFITTED else WARNING,
+            "problem" if ratio >= t.OVERFITTED else "warning",
             f"epochs {best + 1} to {kept + 1}",
             f"the validation loss was lowest after epoch {best + 1} ({held[best]:.3g}) and is now "
             f"{held[kept]:.3g}, while the training loss fell to {train[kept]:.3g}",
@@ -247,14 +238,14 @@ class StillImproving(Condition):
 
     id = "still-improving"
     order = 380
-    symptom_of = (ALL_PROBLEMS, SETUP_FAULTS)
+    symptom_of = ("all problems", "setup faults")
     treats_notes = True
 
     def find(self, exam: Examination) -> Iterator[Finding]:
         told = still_improving(exam.epochs, exam.planned_epochs, exam.stop_reason)
         if told:
             yield self.finding(
-                NOTE,
+                "note",
                 "the last epochs",
                 told,
                 ("epochs", exam.planned_epochs, "more"),
@@ -308,7 +299,7 @@ class Converged(Condition):
 
     id = "converged"
     order = 400
-    symptom_of = (ALL_PROBLEMS, SETUP_FAULTS)
+    symptom_of = ("all problems", "setup faults")
 
     def find(self, exam: Examination) -> Iterator[Finding]:
         name, values = watched_loss(exam.epochs)
@@ -323,7 +314,7 @@ class Converged(Condition):
             since = len(losses) - 2 * third + 1
             fall = float((before - last) / before) if before else 0.0
             yield self.finding(
-                NOTE,
+                "note",
                 f"since epoch {since}",
                 f"{name} has stayed at {last:.4g} for the last {2 * third} epochs: training has "
                 "converged",

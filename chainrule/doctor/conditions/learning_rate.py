@@ -8,14 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from chainrule.doctor.conditions import thresholds as t
-from chainrule.doctor.conditions.condition import (
-    PROBLEM,
-    SETUP_FAULTS,
-    WARNING,
-    Condition,
-    Finding,
-    TrainCommand,
-)
+from chainrule.doctor.conditions.condition import Condition, Finding, TrainCommand
 from chainrule.doctor.conditions.examination import Examination, LearningCurve
 from chainrule.doctor.conditions.gradients import exploded_at_start
 from chainrule.doctor.conditions.setup import TrainingSetup
@@ -32,7 +25,7 @@ class LearningRateTooHigh(Condition):
 
     id = "learning-rate-too-high"
     order = 200
-    symptom_of = (SETUP_FAULTS, "exploding-gradients", "small-batches-for-batch-norm")
+    symptom_of = ("setup faults", "exploding-gradients", "small-batches-for-batch-norm")
 
     def find(self, exam: Examination) -> Iterator[Finding]:
         trial = exam.trial
@@ -59,7 +52,7 @@ class LearningRateTooHigh(Condition):
         what = "diverges" if diverged else "stays high" if here > t.MUCH_LEFT else "swings"
         grave = diverged or (here > t.MUCH_LEFT and there < t.MUCH_BETTER * here)
         yield self.finding(
-            PROBLEM if grave else WARNING,
+            "problem" if grave else "warning",
             "the optimizer",
             f"with the learning rate {rate:.3g} the loss {what} ({trial.first:.3g} to "
             f"{trial.last:.3g}); with {lower} it reaches {slower.last:.3g} in as many steps",
@@ -85,7 +78,7 @@ class LearningRateTooHigh(Condition):
             return
         rate = learning_rate(exam)
         yield self.finding(
-            PROBLEM,
+            "problem",
             "the optimizer",
             f"with the learning rate {rate:.3g} the loss goes from {trial.first:.3g} to "
             f"{trial.last:.3g}: it {told}",
@@ -107,7 +100,7 @@ class LearningRateTooLow(Condition):
 
     id = "learning-rate-too-low"
     order = 250
-    symptom_of = (SETUP_FAULTS, "vanishing-gradients", "dead-relu", "unchanged-layer")
+    symptom_of = ("setup faults", "vanishing-gradients", "dead-relu", "unchanged-layer")
 
     def find(self, exam: Examination) -> Iterator[Finding]:
         trial, faster = exam.trial, exam.faster
@@ -125,7 +118,7 @@ class LearningRateTooLow(Condition):
         rate = learning_rate(exam)
         sure = planned <= 2 or steps >= t.STEPS_TO_JUDGE
         yield self.finding(
-            PROBLEM if expected > t.ALL_LEFT and sure else WARNING,
+            "problem" if expected > t.ALL_LEFT and sure else "warning",
             "the optimizer",
             f"with the learning rate {rate:.3g} the loss goes from {trial.first:.3g} to "
             f"{trial.last:.3g} in {steps} steps; with {rate * faster.factor:.3g}, to "

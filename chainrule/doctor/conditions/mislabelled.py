@@ -10,15 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from chainrule.doctor.conditions import thresholds as t
-from chainrule.doctor.conditions.condition import (
-    NOTE,
-    SETUP_FAULTS,
-    WARNING,
-    Condition,
-    Finding,
-    TrainCommand,
-    filled,
-)
+from chainrule.doctor.conditions.condition import Condition, Finding, TrainCommand, filled
 from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.names import Names, counted, listed
 from chainrule.parameter import Array
@@ -36,7 +28,7 @@ class MislabelledRows(Condition):
 
     id = "mislabelled-rows"
     order = 390
-    symptom_of = (SETUP_FAULTS, "learning-rate-too-high", "train-predict-gap")
+    symptom_of = ("setup faults", "learning-rate-too-high", "train-predict-gap")
 
     def find(self, exam: Examination) -> Iterator[Finding]:
         if exam.labels is not None and exam.out_of_fold is not None:
@@ -80,7 +72,7 @@ class MislabelledRows(Condition):
         blamed = mostly and suspect.mean() >= t.MANY_LABELS
         yield self._about(
             names.of_rows(known[suspect][np.argsort(-losses[suspect])]),
-            WARNING if blamed else NOTE,
+            "warning" if blamed else "note",
             "networks that did not see them are sure of another class",
             ("share of the errors that are such samples", share, f"below {t.MOSTLY_LABELS:g}"),
         )
@@ -95,7 +87,7 @@ class MislabelledRows(Condition):
             worst = float(losses[rows].max())
             yield self._about(
                 names.of_rows(rows[np.argsort(-losses[rows])]),
-                NOTE,
+                "note",
                 f"their losses go up to {worst:.3g}, where most have {usual:.2g}",
                 ("largest loss of a sample", worst, f"below {t.SURPRISING:g}"),
             )

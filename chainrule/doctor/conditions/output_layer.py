@@ -10,12 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.doctor.conditions import rebuilding
-from chainrule.doctor.conditions.condition import (
-    PROBLEM,
-    WARNING,
-    Condition,
-    Finding,
-)
+from chainrule.doctor.conditions.condition import Condition, Finding
 from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.setup import TrainingSetup
 from chainrule.layers import (
@@ -107,7 +102,7 @@ class NoSoftmax(Condition):
                 continue
             last = "Sigmoid" if isinstance(loss, BinaryCrossEntropy) else "Softmax"
             yield self.finding(
-                PROBLEM,
+                "problem",
                 path_of_last(exam.network),
                 f"the loss expects probabilities, and the network ends in "
                 f"{type(layers[-1]).__name__}: end it in {last}, or give the loss from_logits=True",
@@ -156,7 +151,7 @@ class SoftmaxTwice(Condition):
             else:
                 continue
             where, evidence = path_of_last(exam.network), ("times that it is applied", 2.0, "1")
-            yield self.finding(PROBLEM, where, told, evidence, remedy=remedy)
+            yield self.finding("problem", where, told, evidence, remedy=remedy)
 
     def treat(self, setup: TrainingSetup, finding: Finding) -> str:
         if getattr(setup.loss, "from_logits", False):
@@ -194,9 +189,9 @@ loss = CategoricalCrossEntropy()"""
         for layers, loss, y in outputs(exam):
             if isinstance(loss, CategoricalCrossEntropy):
                 if isinstance(layers[-1], Sigmoid | HardSigmoid) and not loss.from_logits:
-                    yield self._about(exam, "a Sigmoid", PROBLEM)
+                    yield self._about(exam, "a Sigmoid", "problem")
             elif isinstance(loss, BinaryCrossEntropy) and is_one_hot(y):
-                yield self._about(exam, "a sigmoid for each class", WARNING)
+                yield self._about(exam, "a sigmoid for each class", "warning")
 
     def _about(self, exam: Examination, ending: str, severity: str) -> Finding:
         return self.finding(
@@ -254,7 +249,7 @@ class BoundedOutput(Condition):
         """Return the finding about an activation in front of the softmax."""
         name, (low, high) = type(layer).__name__, RANGES[type(layer)]
         return self.finding(
-            PROBLEM,
+            "problem",
             path_of_last(exam.network),
             f"{name} stands between the last Linear and the softmax, so logits lie from {low:g} to "
             f"{high:g}: leave it out",
@@ -284,7 +279,7 @@ class BoundedOutput(Condition):
             summary = f"{summary}: {outside.mean():.0%} of the targets cannot be reached"
         rows = np.flatnonzero(outside.reshape(len(y), -1).any(axis=1))[:1000]
         return self.finding(
-            PROBLEM if outside.mean() > 0.05 else WARNING,
+            "problem" if outside.mean() > 0.05 else "warning",
             path_of_last(exam.network),
             summary,
             ("share of targets out of reach", float(outside.mean()), "0"),

@@ -8,14 +8,7 @@ import numpy as np
 
 from chainrule.doctor.conditions import rebuilding
 from chainrule.doctor.conditions import thresholds as t
-from chainrule.doctor.conditions.condition import (
-    PROBLEM,
-    WARNING,
-    Condition,
-    Finding,
-    TrainCommand,
-    filled,
-)
+from chainrule.doctor.conditions.condition import Condition, Finding, TrainCommand, filled
 from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.names import counted, listed
 from chainrule.doctor.conditions.output_layer import RANGES, REGRESSION, outputs
@@ -66,7 +59,7 @@ class LabelsOutOfRange(Condition):
         elif low < 0 or high > 2 * classes:
             remedy = "classes, y = np.unique(y, return_inverse=True)  # numbers them from 0"
         yield self.finding(
-            PROBLEM,
+            "problem",
             f"y, {len(rows)} rows",
             f"the network has {classes} outputs, so labels run from 0 to {classes - 1}; y holds "
             f"labels from {low} to {high}",
@@ -120,7 +113,7 @@ class LabelsNotOneHot(Condition):
             rows = exam.names.of_rows(np.flatnonzero(wrong))
             total = y.sum(axis=1)[wrong][0]
             yield self.finding(
-                PROBLEM,
+                "problem",
                 f"y, {len(rows)} rows",
                 f"{len(rows)} rows of y do not sum to 1 (row {rows[0]} sums to {total:.3g}): each "
                 "must be a distribution over the classes",
@@ -163,7 +156,7 @@ class ConstantTarget(Condition):
 
     def _about(self, told: str) -> Finding:
         evidence = ("different targets", 1.0, "2 or more")
-        return self.finding(PROBLEM, "y", f"{told}: there is nothing to learn", evidence)
+        return self.finding("problem", "y", f"{told}: there is nothing to learn", evidence)
 
     def shell_remedy(self, finding: Finding, command: TrainCommand) -> str:
         names = listed(tuple(command.columns), most=12)
@@ -198,7 +191,7 @@ class MissingClass(Condition):
         if absent:
             told = ", ".join(map(exam.names.of_class, absent[:8]))
             yield self.finding(
-                WARNING,
+                "warning",
                 f"y, class {told}",
                 f"the network has {classes} outputs, and no sample is of class {told}: was it lost "
                 "in a split, or is y sorted?",
@@ -233,13 +226,13 @@ class ClassImbalance(Condition):
         evidence: list[tuple[str, float | str, str]] = [
             ("largest class by the smallest", ratio, f"below {t.IMBALANCE:g}")
         ]
-        severity, recall = WARNING, exam.recall
+        severity, recall = "warning", exam.recall
         if recall is not None and rare < len(recall) and np.isfinite(recall[rare]):
             evidence.append((f"recall of class {name}", float(recall[rare]), "above 0.5"))
             if recall[rare] <= t.LOST_RECALL and np.nanmax(recall) > 0.5:
-                severity = PROBLEM
+                severity = "problem"
         weights = exam.class_weight, getattr(exam.loss, "class_weight", None)
-        if severity == WARNING and any(weight is not None for weight in weights):
+        if severity == "warning" and any(weight is not None for weight in weights):
             return
         yield self.finding(
             severity,
@@ -303,7 +296,7 @@ class DominatingSamples(Condition):
         rows = exam.names.of_rows(np.flatnonzero(outside))
         worst, share = float(far.max()), float((far[outside] ** 2).sum() / (far**2).sum())
         yield self.finding(
-            PROBLEM if share > t.OWNED else WARNING,
+            "problem" if share > t.OWNED else "warning",
             f"y, rows {listed(rows)}",
             f"{counted(len(rows), 'target lies', 'targets lie')} up to {worst:.3g} interquartile "
             "ranges from the median, and dominate the gradient",
@@ -328,7 +321,7 @@ class DominatingSamples(Condition):
         share = float(sizes[:count].sum() / sizes.sum())
         if share >= t.DOMINATED:
             yield self.finding(
-                WARNING,
+                "warning",
                 f"{count} of {len(sizes)} samples",
                 f"{count} of {len(sizes)} samples make up {share:.0%} of the gradient: look at "
                 "them, or use Huber's loss",
@@ -391,7 +384,7 @@ trainer.fit(X_train, scaler.transform(y_train))"""
             if std >= t.TINY and size <= t.TARGET_LARGE:
                 continue
             yield self.finding(
-                PROBLEM if size > t.TARGET_WILD or std < t.TINY else WARNING,
+                "problem" if size > t.TARGET_WILD or std < t.TINY else "warning",
                 "y",
                 f"y has the root mean square {size:.3g} and the standard deviation {std:.3g}; a "
                 "network's first outputs are of about 1: standardise y too",

@@ -9,13 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.doctor.conditions import thresholds as t
-from chainrule.doctor.conditions.condition import (
-    PROBLEM,
-    SETUP_FAULTS,
-    WARNING,
-    Condition,
-    Finding,
-)
+from chainrule.doctor.conditions.condition import Condition, Finding
 from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.setup import TrainingSetup
 from chainrule.doctor.conditions.snapshot import Snapshot
@@ -47,7 +41,7 @@ class SymmetricNeurons(Condition):
             value = exam.weights[equal[0]]
             zero = "" if value.any() else " (0)"
             yield self.finding(
-                PROBLEM,
+                "problem",
                 ", ".join(equal[:5]),
                 f"all neurons of {equal[0]} start with the same weights{zero}: draw them at random",
                 (f"different neurons in {equal[0]}", 1.0, str(len(units_first(value)))),
@@ -97,7 +91,7 @@ class InitializationTooLarge(Condition):
             return
         largest = int(np.argmax(ratios))
         yield self.finding(
-            PROBLEM,
+            "problem",
             paths[largest],
             f"at {paths[largest]} the signal is {ratios[largest]:.3g} times the input's: the "
             "initial weights are too large",
@@ -133,7 +127,7 @@ class InitializationTooSmall(Condition):
             return
         smallest = int(np.argmin(hidden))
         yield self.finding(
-            PROBLEM if min(hidden) < t.SIGNAL_SHRUNK / 4 else WARNING,
+            "problem" if min(hidden) < t.SIGNAL_SHRUNK / 4 else "warning",
             paths[smallest],
             f"at {paths[smallest]} the signal is {hidden[smallest]:.3g} times the input's: the "
             "initial weights are too small",
@@ -194,7 +188,7 @@ class LossAtStart(Condition):
 
     id = "loss-at-start"
     order = 330
-    symptom_of = (SETUP_FAULTS,)
+    symptom_of = ("setup faults",)
     remedy = "network.layers[-2].weight.value *= 0.1  # of the last Linear: outputs start near 0"
 
     def find(self, exam: Examination) -> Iterator[Finding]:
@@ -205,7 +199,7 @@ class LossAtStart(Condition):
         if math.isfinite(start.loss) and start.loss <= chance + t.CHANCE_EXCESS:
             return
         yield self.finding(
-            WARNING,
+            "warning",
             "the first loss",
             f"the initial loss is {start.loss:.3g}; a network that knows nothing has ln {classes} "
             f"= {chance:.3g}",

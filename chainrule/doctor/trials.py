@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from chainrule.data.samples import Batch, Samples
+from chainrule.data.sources import ArraySource
 from chainrule.data.weights import sample_weights
 from chainrule.diagnosis.post_mortem import investigate
 from chainrule.doctor.conditions.examination import Examination, LearningCurve, is_class_loss
@@ -90,16 +92,13 @@ def run(
     """
     network, optimizer = copy.deepcopy((exam.network, optimizer or exam.optimizer or Adam()))
     scale_rate(optimizer, rate)
-    rng = np.random.default_rng(seed)
-    weights = None
-    if exam.class_weight is not None:
-        weights = sample_weights(exam.y, None, exam.class_weight)
+    samples = Samples(exam.X, exam.y, sample_weights(exam.y, None, exam.class_weight))
+    batches = ArraySource(samples, exam.batch_size).training_batches(
+        steps, np.random.default_rng(seed)
+    )
     losses: list[float] = []
     trial = Trial(LearningCurve(np.empty(0)), network)
-    samples = len(first_array(exam.X))
-    for step, rows in enumerate(batches(samples, exam.batch_size, steps, rng), start=1):
-        weight = None if weights is None else weights[rows]
-        batch = take(exam.X, rows), take(exam.y, rows), weight
+    for step, batch in enumerate(batches, start=1):
         look = watched and (step in MEASURED_STEPS or step == steps)
         recorder, before = Recorder(), network.flat.values.copy() if look else None
         try:
@@ -122,18 +121,6 @@ def run(
     return trial
 
 
-def batches(samples: int, size: int, steps: int, rng: np.random.Generator) -> Iterator[Array]:
-    """Yield rows, epoch after epoch, each shuffled; a last batch of one is left out."""
-    done, size = 0, min(size, samples)
-    while done < steps:
-        order = rng.permutation(samples)
-        for first in range(0, samples - (1 if size > 1 else 0), size):
-            if done == steps:
-                return
-            yield order[first : first + size]
-            done += 1
-
-
 def scale_rate(optimizer: Optimizer, factor: float) -> None:
     """Multiply the learning rate, a number or a schedule."""
     rate = optimizer.learning_rate
@@ -153,7 +140,7 @@ class Scaled:
         return self.factor * self.schedule(step)
 
 
-def accepted(exam: Examination, batch: Any) -> bool:
+def accepted(exam: Examination, batch: Batch) -> bool:
     """Whether the untrained network takes a batch, so that training is to blame for an error."""
     x, y, weight = batch
     try:
@@ -164,7 +151,9 @@ def accepted(exam: Examination, batch: Any) -> bool:
     return True
 
 
-def first_not_finite(network: Network, exam: Examination, optimizer: Optimizer, batch: Any) -> str:
+def first_not_finite(
+    network: Network, exam: Examination, optimizer: Optimizer, batch: Batch
+) -> str:
     """Return in words where NaN or infinity occurred first."""
     try:
         found = investigate(network, exam.loss, batch, optimizer, exam.clip_norm)

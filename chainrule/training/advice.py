@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data.sources import Source
-from chainrule.doctor.conditions import Examination, static_findings
-from chainrule.doctor.conditions.learning_curves import still_improving
+from chainrule.doctor.conditions import static_findings, still_falling
 from chainrule.errors import ConfigurationError
 from chainrule.loss_functions import Loss
 from chainrule.loss_functions.cross_entropy import BinaryLoss
@@ -40,14 +39,14 @@ OF_CLASSES = (accuracy, balanced_accuracy_score, f1_score, precision_score, reca
 
 def advice(network: Network, loss: Loss, source: Source) -> list[str]:
     """Return the notes; raise ConfigurationError where training cannot work."""
-    exam = Examination(network, loss)
+    X = y = None
     samples = source.samples
     if samples is not None:
         first = first_array(samples.X)
         count = max(2, min(ROWS, len(samples), MOST_BYTES // max(1, first[0].nbytes)))
         places = np.linspace(0, len(samples) - 1, count).astype(np.intp)
-        exam.X, exam.y = take(samples.X, samples.rows[places]), samples.y
-    findings = static_findings(exam)
+        X, y = take(samples.X, samples.rows[places]), samples.y
+    findings = static_findings(network, loss, X, y)
     for finding in findings:
         if finding.impossible:
             raise ConfigurationError(finding.summary)
@@ -76,6 +75,6 @@ def unwrapped(metric: Metric) -> Any:
 
 def note_on_the_end(history: History, epochs: int) -> None:
     """Note that the loss was still falling when the epochs were over."""
-    told = still_improving(history.epochs, epochs, history.stop_reason)
+    told = still_falling(history.epochs, epochs, history.stop_reason)
     if told:
         history.notes.append(told)

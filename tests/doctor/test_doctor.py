@@ -47,7 +47,8 @@ from chainrule import (
     diagnose,
     train_test_split,
 )
-from chainrule.doctor.conditions import CONDITIONS, Condition, by_cause
+from chainrule.doctor import trials
+from chainrule.doctor.conditions import CONDITIONS, Condition, Examination, by_cause
 from chainrule.doctor.report import Report
 from chainrule.module import named_generators
 
@@ -292,6 +293,25 @@ def test_an_iterable_of_batches_is_looked_at():
         list(batches()), epochs=2, callbacks=[doctor], progress=False
     )
     assert doctor.report.findings[0].id == "input-scale"
+
+
+def test_a_trial_takes_the_batches_of_a_training():
+    """Of 33 samples the last is trained on in both: it joins the batch before it."""
+    x, y, seen = X[:33], Y[:33], []
+
+    class Counting(CategoricalCrossEntropy):
+        def losses(self, y_true, y_pred):
+            seen.append(len(y_pred))
+            return super().losses(y_true, y_pred)
+
+    exam = Examination(classifier(), Counting(), Adam(0.01), x, y, batch_size=8)
+    trials.run(exam, 5, 0)
+    in_trial, seen[:] = seen[:], []
+    Trainer(classifier(), Counting(), Adam(0.01), seed=0).fit(
+        x, y, batch_size=8, epochs=2, progress=False
+    )
+    assert in_trial[:5] == [8, 8, 8, 9, 8]
+    assert {8, 9} <= set(seen)
 
 
 def test_of_many_samples_some_are_looked_at():

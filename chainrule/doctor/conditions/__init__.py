@@ -28,7 +28,7 @@ from chainrule.doctor.conditions import (  # noqa: F401  a class is known once i
     weights,
 )
 from chainrule.doctor.conditions.condition import CONDITIONS, Condition, Finding, Measurement
-from chainrule.doctor.conditions.examination import Examination
+from chainrule.doctor.conditions.examination import Examination, still_falling
 from chainrule.doctor.conditions.search import all_findings, by_cause, static_findings
 
 __all__ = [
@@ -40,4 +40,5 @@ __all__ = [
     "all_findings",
     "by_cause",
     "static_findings",
+    "still_falling",
 ]

@@ -17,12 +17,16 @@ import numpy as np
 from chainrule.data.weights import class_labels
 from chainrule.doctor.conditions.names import Names
 from chainrule.doctor.conditions.snapshot import Snapshot
+from chainrule.doctor.conditions.thresholds import STILL_FALLING
 from chainrule.layers import Embedding
 from chainrule.loss_functions import Loss
 from chainrule.network import Network, code_columns
 from chainrule.optimizers import Optimizer
 from chainrule.parameter import Array
 from chainrule.pytree import take
+
+VALIDATION = "val_"
+"""What the names of validation columns in a `History` start with."""
 
 
 @dataclass
@@ -240,3 +244,35 @@ class Examination:
 def is_class_loss(loss: Loss) -> bool:
     """Whether the loss is one of classes."""
     return hasattr(loss, "from_logits")
+
+
+def still_falling(epochs: Mapping[str, Sequence[float]], planned: int, stop_reason: str) -> str:
+    """Return a note that the loss was still falling when the epochs were over, or ``""``.
+
+    Parameters
+    ----------
+    epochs : mapping of str to sequence of float
+        The table of a `History`.
+    planned : int
+        The number of epochs that training was to take.
+    stop_reason : str
+        Why it was stopped before, if it was.
+    """
+    name, losses = watched_loss(epochs)
+    if len(losses) < max(2, planned) or stop_reason:
+        return ""
+    back = max(1, len(losses) // 10)
+    before, last = losses[-1 - back], losses[-1]
+    enough = max(STILL_FALLING * abs(before), 1e-4)
+    if not (last == min(losses) and before - last > enough):
+        return ""
+    return (
+        f"{name} was still falling at the end, from {before:.4g} to {last:.4g} in the last "
+        f"{f'{back} epochs' if back > 1 else 'epoch'}: more epochs may help"
+    )
+
+
+def watched_loss(epochs: Mapping[str, Sequence[float]]) -> tuple[str, Sequence[float]]:
+    """Return the validation loss after each epoch with its name, or the training loss without."""
+    name = VALIDATION + "loss" if VALIDATION + "loss" in epochs else "loss"
+    return name, epochs.get(name, ())

@@ -235,8 +235,9 @@ class ConstantColumns(Condition):
         x = exam.table
         if x is None or len(x) < 2:
             return
-        columns = exam.names.of_columns(np.flatnonzero((x == x[:1]).all(axis=0)))
-        if columns:
+        constant = np.flatnonzero((x == x[:1]).all(axis=0))
+        if len(constant):
+            columns = exam.names.of_columns(constant)
             yield self.finding(
                 "note",
                 f"X, columns {listed(columns)}",

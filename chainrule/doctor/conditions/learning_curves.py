@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
 from chainrule.doctor.conditions import rebuilding
 from chainrule.doctor.conditions import thresholds as t
 from chainrule.doctor.conditions.condition import Condition, Finding, TrainCommand
-from chainrule.doctor.conditions.examination import Examination, LearningCurve
+from chainrule.doctor.conditions.examination import (
+    VALIDATION,
+    Examination,
+    LearningCurve,
+    still_falling,
+    watched_loss,
+)
 from chainrule.doctor.conditions.learning_rate import higher_rate_helps, usual_update
 from chainrule.doctor.conditions.names import counted
 from chainrule.doctor.conditions.setup import TrainingSetup
 from chainrule.doctor.conditions.weights import units_first
 from chainrule.layers.graph import Graph
 
-VALIDATION = "val_"
 WIDTH = 64
 WIDER = "network = Network([features, 64, 64, outputs], seed=0)"
 MORE_EPOCHS, PATIENCE = 10, 10
@@ -242,7 +247,7 @@ class StillImproving(Condition):
     treats_notes = True
 
     def find(self, exam: Examination) -> Iterator[Finding]:
-        told = still_improving(exam.epochs, exam.planned_epochs, exam.stop_reason)
+        told = still_falling(exam.epochs, exam.planned_epochs, exam.stop_reason)
         if told:
             yield self.finding(
                 "note",
@@ -256,38 +261,6 @@ class StillImproving(Condition):
         setup.epochs *= MORE_EPOCHS
         setup.early_stopping = {"monitor": "loss", "patience": PATIENCE, "restore_best": False}
         return f"up to {setup.epochs} epochs, until the loss has not fallen for {PATIENCE}"
-
-
-def still_improving(epochs: Mapping[str, Sequence[float]], planned: int, stop_reason: str) -> str:
-    """Return a note that the loss was still falling when the epochs were over, or ``""``.
-
-    Parameters
-    ----------
-    epochs : mapping of str to sequence of float
-        The table of a `History`.
-    planned : int
-        The number of epochs that training was to take.
-    stop_reason : str
-        Why it was stopped before, if it was.
-    """
-    name, losses = watched_loss(epochs)
-    if len(losses) < max(2, planned) or stop_reason:
-        return ""
-    back = max(1, len(losses) // 10)
-    before, last = losses[-1 - back], losses[-1]
-    enough = max(t.STILL_FALLING * abs(before), 1e-4)
-    if not (last == min(losses) and before - last > enough):
-        return ""
-    return (
-        f"{name} was still falling at the end, from {before:.4g} to {last:.4g} in the last "
-        f"{f'{back} epochs' if back > 1 else 'epoch'}: more epochs may help"
-    )
-
-
-def watched_loss(epochs: Mapping[str, Sequence[float]]) -> tuple[str, Sequence[float]]:
-    """Return the validation loss after each epoch with its name, or the training loss without."""
-    name = VALIDATION + "loss" if VALIDATION + "loss" in epochs else "loss"
-    return name, epochs.get(name, ())
 
 
 class Converged(Condition):
@@ -307,7 +280,7 @@ class Converged(Condition):
         third = len(losses) // 3
         if third < 3 or not np.isfinite(losses).all():
             return
-        if still_improving(exam.epochs, exam.planned_epochs, exam.stop_reason):
+        if still_falling(exam.epochs, exam.planned_epochs, exam.stop_reason):
             return
         before, last = losses[-2 * third : -third].mean(), losses[-third:].mean()
         if abs(before - last) <= t.FLAT * abs(before):

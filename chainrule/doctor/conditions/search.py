@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import attrgetter
+from typing import Any
 
 from chainrule.doctor.conditions.condition import CONDITIONS, Condition, Finding
 from chainrule.doctor.conditions.examination import Examination
+from chainrule.loss_functions import Loss
+from chainrule.network import Network
 
 
-def static_findings(exam: Examination) -> list[Finding]:
-    """Return what is found without a pass through the network, the likeliest cause first."""
+def static_findings(network: Network, loss: Loss, X: Any = None, y: Any = None) -> list[Finding]:
+    """Return what is found without a pass through the network, the likeliest cause first.
+
+    Parameters
+    ----------
+    network, loss : Network and Loss
+        What is to be trained.
+    X, y : arrays, optional
+        Samples as the network gets them.
+    """
+    exam = Examination(network, loss, X=X, y=y)
     return [f for condition in _in_order() if condition.static for f in condition.find(exam)]
 
 
@@ -56,4 +69,4 @@ def _with_consequences(root: Finding, consequences: Sequence[Finding]) -> Findin
 
 
 def _in_order() -> list[Condition]:
-    return sorted(CONDITIONS.values(), key=lambda condition: condition.order)
+    return sorted(CONDITIONS.values(), key=attrgetter("order"))

@@ -94,15 +94,15 @@ class NotFiniteError(ChainruleError, ArithmeticError):
     ----------
     message : str
         The whole post-mortem, for people.
-    finding : object, optional
-        The same for programs: a `chainrule.diagnosis.post_mortem.Finding`.
+    origin : NonFiniteArray, optional
+        The first array that was not finite; see `chainrule.diagnosis.post_mortem`.
     file : str
         Where the batch was saved for replay, or ``""``.
     """
 
-    def __init__(self, message: str, finding: typing.Any = None, file: str = "") -> None:
+    def __init__(self, message: str, origin: typing.Any = None, file: str = "") -> None:
         super().__init__(message)
-        self.finding = finding
+        self.origin = origin
         self.file = file
 
 

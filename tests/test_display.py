@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 
 from chainrule import Graph, Linear, Network, Node, ReLU, check_module
-from chainrule.diagnosis.post_mortem import Finding
+from chainrule.diagnosis.post_mortem import NonFiniteArray
 from chainrule.summary.display import Shown, html_table, html_text, notebook
 
 
@@ -107,8 +107,8 @@ def test_the_report_of_a_gradient_check_shows_itself():
 
 
 def test_a_finding_shows_where_and_from_which_rows():
-    finding = Finding("forward", "the output", "layers.0", "<Linear>", list(range(12)))
+    finding = NonFiniteArray("forward", "the output", "layers.0", "<Linear>", list(range(12)))
     shown = finding._repr_html_()
     assert "&lt;Linear&gt; (layers.0)" in shown
     assert "row 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 ..." in shown
-    assert "no single row" in Finding("update", "the new value of w")._repr_html_()
+    assert "no single row" in NonFiniteArray("update", "the new value of w")._repr_html_()

@@ -70,7 +70,7 @@ def test_your_own_layer():
     assert "Swish(3): all gradients are right\n" in printed
     assert "WrongSwish(3): wrong: input, b\n" in printed
     assert "it looks like: off by the factor 0.125 = 1 / the batch size: mean or sum?" in printed
-    assert "begin with layers.1.b" in printed
+    assert "start with layers.1.b" in printed
 
 
 def test_sequences_need_their_lengths():

@@ -44,7 +44,7 @@ CELLS = {
         try:
             Trainer(Network([Linear(4, 3), Named()]), MeanSquaredError(), SGD(0.1)).fit(X, X[:, :3])
         except NotFiniteError as error:
-            finding = error.finding
+            finding = error.origin
         finding
     """,
     "windows": """

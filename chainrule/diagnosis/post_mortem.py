@@ -1,9 +1,8 @@
 """Post-mortem: where NaN or infinity came from, and from which rows of the batch.
 
-Nothing is watched while all is well: the trainer looks at the loss and at one product over the
-gradients each step. Only when that is not finite is the step done again here, on a copy of the
-network with its random generators set back, and every array is looked at in the order in which
-it is made.
+While training is fine nothing is watched: each step the trainer checks the loss and one product
+over the gradients. Only when these are not finite is the step repeated here, on a copy of the
+network with its random generators reset, and every array is checked in the order of computation.
 """
 
 from __future__ import annotations
@@ -41,19 +40,19 @@ from chainrule.watching import Watcher, watch
 
 
 @dataclass
-class Finding:
-    """The first array that was not finite.
+class NonFiniteArray:
+    """The first array in a step that was not finite.
 
     Attributes
     ----------
     direction : str
-        ``"input"``, ``"forward"``, ``"loss"``, ``"backward"`` or ``"update"``.
+        Where in the step: ``"input"``, ``"forward"``, ``"loss"``, ``"backward"`` or ``"update"``.
     array : str
         What it is: ``"output"``, ``"gradient of layers.0.weight"`` ...
     path, layer : str
-        Which module made it, by path and by class; ``""`` where it was no module.
+        The path and the class of the module that computed it; ``""`` if it was no module.
     rows : list of int
-        The rows of the batch that it came from; empty where that cannot be told.
+        The rows of the batch that it came from; empty if unknown.
     """
 
     direction: str
@@ -79,11 +78,11 @@ class Finding:
 
 
 class _Found(Exception):
-    """Ends a pass as soon as an array is not finite."""
+    """Ends a pass at the first array that is not finite."""
 
-    def __init__(self, finding: Finding) -> None:
-        super().__init__(str(finding))
-        self.finding = finding
+    def __init__(self, array: NonFiniteArray) -> None:
+        super().__init__(str(array))
+        self.array = array
 
 
 def investigate(
@@ -93,28 +92,41 @@ def investigate(
     optimizer: Optimizer | None = None,
     clip_norm: float | None = None,
     rng_states: Mapping[str, Any] | None = None,
-) -> Finding | None:
-    """Do one training step on copies and return the first array that is not finite, or None.
+) -> NonFiniteArray | None:
+    """Repeat a training step on copies, and return the first array that is not finite, or None.
 
     Parameters
     ----------
-    network, loss, batch : Network, Loss and tuple
-        What the step is made of: ``(x, y, weight)``, weight may be None. They are left as they are.
+    network, loss : Network and Loss
+        They are not changed.
+    batch : tuple
+        ``(x, y, weight)``; the weight may be None.
     optimizer : Optimizer, optional
-        With it, the update is done too, by gradients clipped to `clip_norm`.
+        If given, the update is checked too.
+    clip_norm : float, optional
+        The norm to which gradients are clipped before the update.
     rng_states : mapping of str to dict, optional
         States to set the network's random generators to, by path.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from chainrule import MeanSquaredError, Network
+    >>> network = Network([2, 1], seed=0)
+    >>> batch = np.array([[1.0, 2.0], [np.inf, 3.0]]), np.zeros((2, 1)), None
+    >>> print(investigate(network, MeanSquaredError(), batch))
+    input: the batch, from row 1 of the batch
     """
     step = _Step(network, loss, optimizer, clip_norm, dict(rng_states or {}))
     with np.errstate(all="ignore"):
-        finding = step.run(*batch)
-        if finding is not None and len(finding.rows) in (0, len(first_array(batch[0]))):
-            finding.rows = _guilty_rows(step, batch)
-    return finding
+        found = step.run(*batch)
+        if found is not None and len(found.rows) in (0, len(first_array(batch[0]))):
+            found.rows = _guilty_rows(step, batch)
+    return found
 
 
-def investigate_prediction(network: Network, x: PyTree) -> Finding | None:
-    """Return the first array of a pass outside training that is not finite, or None."""
+def investigate_prediction(network: Network, x: PyTree) -> NonFiniteArray | None:
+    """Return the first array in a prediction that is not finite, or None."""
     network = copy.deepcopy(network)
     try:
         with np.errstate(all="ignore"):
@@ -124,7 +136,7 @@ def investigate_prediction(network: Network, x: PyTree) -> Finding | None:
             for name, array in named_arrays(y_pred, "the network's output").items():
                 _look(array, "forward", name, rows=True)
     except _Found as found:
-        return found.finding
+        return found.array
     return None
 
 
@@ -135,7 +147,7 @@ def _look_at_input(network: Network, x: PyTree) -> None:
 
 
 class _Step:
-    """A training step that can be repeated, each time on fresh copies, with every array checked."""
+    """A training step to repeat on new copies each time, with every array checked."""
 
     def __init__(
         self,
@@ -148,15 +160,15 @@ class _Step:
         self.network, self.loss, self.optimizer = network, loss, optimizer
         self.clip_norm, self.rng_states = clip_norm, rng_states
 
-    def run(self, x: PyTree, y: PyTree, weight: Array | None) -> Finding | None:
+    def run(self, x: PyTree, y: PyTree, weight: Array | None) -> NonFiniteArray | None:
         try:
             self._run(x, y, weight)
         except _Found as found:
-            return found.finding
+            return found.array
         return None
 
     def _run(self, x: PyTree, y: PyTree, weight: Array | None) -> None:
-        # one copy of both, so that the optimizer's memory stays bound to its network
+        # copied together, so that the optimizer's state stays bound to its network
         network, optimizer = copy.deepcopy((self.network, self.optimizer))
         for name, generator in named_generators(network).items():
             if name in self.rng_states:
@@ -200,14 +212,14 @@ def _look(
             if rows
             else []
         )
-        raise _Found(Finding(direction, what, path, layer, bad))
+        raise _Found(NonFiniteArray(direction, what, path, layer, bad))
 
 
 class _Looker(Watcher):
-    """Looks at what every module below the network returns, as soon as it does.
+    """Checks what every module inside the network returns, as soon as it returns.
 
-    Where already what a module was given is not finite, the module around it made that between two
-    of its own: an attention's scores, say, before they go to its dropout.
+    If a module's input is not finite already, the module around it computed that between two of its
+    own modules: the scores of attention, say, before its dropout.
     """
 
     def __init__(self, network: Network) -> None:
@@ -237,7 +249,7 @@ class _Looker(Watcher):
                 _look(value.grad, "backward", f"the gradient of {name}", (path, module))
 
     def _around(self, path: str) -> tuple[str, Module]:
-        """Return the innermost module that this one is a part of."""
+        """Return the innermost module around this one."""
         while path:
             path = path.rpartition(".")[0]
             if path in self.modules:
@@ -246,10 +258,10 @@ class _Looker(Watcher):
 
 
 def _guilty_rows(step: _Step, batch: Batch) -> list[int]:
-    """Return the rows that spoil the step: with a harmless row in the place of all others.
+    """Return the rows that make the step fail while all others are replaced by a harmless row.
 
-    An overflow in a sum over the batch, or statistics over it, hide which row was too large.
-    Halves of the batch are tried, then halves of the halves that fail.
+    A sum or statistics over the batch hide which row was too large. So halves of the batch are
+    tried, then halves of the halves that fail.
     """
     x, y, weight = batch
     count = len(first_array(x))
@@ -294,11 +306,40 @@ def replay(
     loss: Loss,
     optimizer: Optimizer | None = None,
     clip_norm: float | None = None,
-) -> Finding | None:
-    """Do the step in a post-mortem file again, on copies of what is given; see `investigate`.
+) -> NonFiniteArray | None:
+    """Repeat the step in a post-mortem file, and return the first array that is not finite.
 
-    With a network that differs (another activation, float64) it tells whether that would have
-    helped, as long as its parameters have the same names and shapes.
+    A network that differs (another activation, float64) shows whether that would have helped, as
+    long as its parameters have the same names and shapes.
+
+    Parameters
+    ----------
+    path : path
+        The file that `Trainer` wrote; see its `post_mortem_file`.
+    network : Network
+        Built like the one in training. A copy of it gets the parameters in the file.
+    loss : Loss
+    optimizer : Optimizer, optional
+        If given, a copy of it gets the state in the file, and the update is checked too.
+    clip_norm : float, optional
+        As given to `Trainer`.
+
+    Returns
+    -------
+    NonFiniteArray or None
+
+    Raises
+    ------
+    FileFormatError
+        If the file is damaged or no post-mortem.
+    StateError
+        If its parameters or its batch do not fit the network.
+
+    Examples
+    --------
+    >>> network = chainrule.Network([4, 16, 3])  # doctest: +SKIP
+    >>> print(chainrule.replay("run/post_mortem.npz", network, loss))  # doctest: +SKIP
+    forward: the output of ReLU (layers.1), from row 3 of the batch
     """
     arrays, saved = read_archive(path, "post-mortem")
     where = os.fspath(path)
@@ -319,12 +360,12 @@ def replay(
         return investigate(network, loss, (x, y, weight), optimizer, clip_norm, rng_states)
     except ChainruleError as error:
         raise StateError(
-            f"The step in {where} cannot be done with this network: {error}"
+            f"The step in {where} cannot be repeated with this network: {error}"
         ) from error
 
 
 def _load_what_fits(network: Network, values: Mapping[str, Array], where: str) -> None:
-    """Write those values into the network whose names it has; NaN too, which is looked for."""
+    """Write the values whose names the network has; NaN too, as that is what we look for."""
     for name, place in walk(network):
         if not isinstance(place, Module) and name in values:
             problem = misfit(values[name], place.value)
@@ -335,8 +376,10 @@ def _load_what_fits(network: Network, values: Mapping[str, Array], where: str) -
 
 
 def _check_batch(parts: list[Array], where: str) -> None:
-    """Refuse what are not as many samples of everything, one at least."""
+    """Raise FileFormatError unless all parts have the same number of samples, at least one."""
     counts = {part.shape[0] if part.ndim else 0 for part in parts}
     if len(counts) != 1 or counts == {0}:
-        told = [part.shape for part in parts]
-        raise FileFormatError(f"{where} should hold the rows of one batch, got the shapes {told}.")
+        shapes = [part.shape for part in parts]
+        raise FileFormatError(
+            f"{where} should hold the rows of one batch, got the shapes {shapes}."
+        )

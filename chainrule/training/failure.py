@@ -14,7 +14,7 @@ import numpy as np
 from chainrule.checks import all_finite
 from chainrule.data.samples import Batch
 from chainrule.data.sources import Source
-from chainrule.diagnosis.post_mortem import Finding, investigate, investigate_prediction
+from chainrule.diagnosis.post_mortem import NonFiniteArray, investigate, investigate_prediction
 from chainrule.errors import ChainruleError, NotFiniteError
 from chainrule.module import Module, named_generators
 from chainrule.network import Network
@@ -80,7 +80,7 @@ def tell_measuring(
 def _error(
     trainer: Run,
     what: str,
-    finding: Finding,
+    finding: NonFiniteArray,
     samples: str,
     batch: Batch,
     rng_states: Mapping[str, Any],
@@ -126,7 +126,7 @@ def _save(
     trainer: Run,
     batch: Batch,
     rng_states: Mapping[str, Any],
-    finding: Finding,
+    finding: NonFiniteArray,
     losses: list[float],
 ) -> str:
     """Write all that a replay needs; return the file's name, or nothing if it cannot be written."""
@@ -159,7 +159,7 @@ def _save(
 
 def _traces(
     network: Network, direction: str, batch: Batch, rng_states: Mapping[str, Any]
-) -> Finding:
+) -> NonFiniteArray:
     """Return what the failed pass itself has left behind.
 
     For a module that fails at its thousandth call, say: repeated, the step succeeds.
@@ -173,12 +173,12 @@ def _traces(
             what = f"the {values} of {path}"
             if direction == "backward" and finite:  # it may have come so from a layer between
                 what += f", or the gradient that came to it from behind; that of {finite} is finite"
-            return Finding(direction, what)
+            return NonFiniteArray(direction, what)
         finite = path
-    return Finding(direction, "an array that is finite when the step is repeated")
+    return NonFiniteArray(direction, "an array that is finite when the step is repeated")
 
 
-def _trace_forward(network: Network, x: PyTree, rng_states: Mapping[str, Any]) -> Finding:
+def _trace_forward(network: Network, x: PyTree, rng_states: Mapping[str, Any]) -> NonFiniteArray:
     """Compare what the failed pass kept for backward with what the repeated one keeps.
 
     The first kept array that is not finite tells which module met it. Where it is what that module
@@ -200,14 +200,16 @@ def _trace_forward(network: Network, x: PyTree, rng_states: Mapping[str, Any]) -
             if any(_same(now, a) for a in given):
                 if _same(now, output):
                     what = "the input or the output"
-                    return Finding("forward", what, path, type(modules[path]).__name__, rows)
+                    return NonFiniteArray("forward", what, path, type(modules[path]).__name__, rows)
                 path = next(
                     (p for p, _, out, _ in reversed(calls.made[:place]) if _same(now, out)), path
                 )
-                return Finding("forward", "the output", path, type(modules[path]).__name__, rows)
+                return NonFiniteArray(
+                    "forward", "the output", path, type(modules[path]).__name__, rows
+                )
             what = "what was kept for backward"
-            return Finding("forward", what, path, type(modules[path]).__name__, rows)
-    return Finding("forward", "an array that is finite when the step is repeated")
+            return NonFiniteArray("forward", what, path, type(modules[path]).__name__, rows)
+    return NonFiniteArray("forward", "an array that is finite when the step is repeated")
 
 
 class _Calls(Watcher):

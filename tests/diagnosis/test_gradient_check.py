@@ -684,7 +684,7 @@ def test_hints_about_the_input(bug, hint):
             "not zero in 8 of 12 elements where it should be, only where the input is negative: "
             "is a mask missing?",
         ),
-        ((1.0, 0.0), "zero where it should not be, and the reverse: is a mask the wrong way round"),
+        ((1.0, 0.0), "zero where it should not be, and the reverse: is a mask inverted"),
         ((0.0, 1.5), "off by the factor 1.5 everywhere"),
         ((0.0, 0.0), "zero everywhere"),
     ],
@@ -803,11 +803,11 @@ def random_numbers(x):
     [
         (Elementwise(random_numbers, np.ones_like), 1.0, "the same input gives different outputs"),
         (Elementwise(lambda x: x / 0 * 0, np.ones_like), 1.0, "returns NaN or infinity, in 4 of 4"),
-        (Elementwise(np.float32, np.ones_like), 1.0, "forward makes float32 of float64"),
+        (Elementwise(np.float32, np.ones_like), 1.0, "forward returns float32 for float64"),
         (
             Elementwise(lambda x: np.float32(x).astype(x.dtype), np.ones_like),
             0.3,
-            "forward does not notice a change of its input by 1e-9",
+            "forward does not react to a change of its input by 1e-9",
         ),
     ],
 )
@@ -836,7 +836,9 @@ def test_a_plain_array_is_told():
     module.scale = np.ones(3)
     report = check_module(Sequential([module]), normal(4, 3))
     assert report
-    assert "note   layers.0.scale is a plain array, a constant: not learned" in str(report)
+    assert "note   layers.0.scale is a plain array, so it is a constant: neither learned" in str(
+        report
+    )
 
 
 # ---------------------------------------------------------------- errors
@@ -1024,8 +1026,8 @@ def test_where_to_begin_in_a_network():
         "layers.0.bias",
         "layers.1.weight",
     ]
-    assert "note   a wrong backward spoils all gradients before it" in str(report)
-    assert "begin with layers.1.weight" in str(report)
+    assert "note   a wrong backward makes all gradients before it wrong" in str(report)
+    assert "start with layers.1.weight" in str(report)
     assert check_module(wrong, normal(4, 4)).notes == [], "one module: it is clear where"
 
 

@@ -29,7 +29,7 @@ from chainrule import (
     Trainer,
     replay,
 )
-from chainrule.diagnosis.post_mortem import Finding, investigate, investigate_prediction
+from chainrule.diagnosis.post_mortem import NonFiniteArray, investigate, investigate_prediction
 from chainrule.optimizers import Optimizer
 from chainrule.storage.archive import read_archive, write_archive
 
@@ -98,9 +98,9 @@ def row_in_batch(subject, row=ROW, size=8):
 def test_forward(value):
     subject = trainer(network(Plant("forward", value)))
     error = fails(subject, planted())
-    assert error.finding.direction == "forward"
-    assert (error.finding.path, error.finding.layer) == ("layers.0", "Plant")
-    assert error.finding.rows == [row_in_batch(subject)]
+    assert error.origin.direction == "forward"
+    assert (error.origin.path, error.origin.layer) == ("layers.0", "Plant")
+    assert error.origin.rows == [row_in_batch(subject)]
     assert "forward: the output of Plant (layers.0)" in str(error)
     assert f"those are the samples {ROW} of the data" in str(error)
 
@@ -114,10 +114,10 @@ def test_backward(value):
     subject = trainer(network(first, inner))
     start = subject.network.flat.values.copy()
     error = fails(subject, planted(), batch_size=40, shuffle=False)
-    assert error.finding.direction == "backward"
-    assert error.finding.layer == "Plant"
-    assert error.finding.path == "layers.1.layers.1.body"
-    assert error.finding.rows == [ROW]
+    assert error.origin.direction == "backward"
+    assert error.origin.layer == "Plant"
+    assert error.origin.path == "layers.1.layers.1.body"
+    assert error.origin.rows == [ROW]
     np.testing.assert_array_equal(subject.network.flat.values, start)
 
 
@@ -129,9 +129,9 @@ def test_update(optimizer):
     start, before = subject.network.flat.values.copy(), optimizer.state()
     wrong = subject.network.predict(planted(size)).argmin(axis=1)
     error = fails(subject, planted(size), wrong, batch_size=40, shuffle=False)
-    assert error.finding.direction == "update"
-    assert "layers.0.weight" in error.finding.array
-    assert error.finding.rows == [ROW]
+    assert error.origin.direction == "update"
+    assert "layers.0.weight" in error.origin.array
+    assert error.origin.rows == [ROW]
     np.testing.assert_array_equal(subject.network.flat.values, start)
     assert optimizer.steps == 0
     for name, memory in optimizer.state_vectors.items():
@@ -143,8 +143,8 @@ def test_the_update_is_looked_for_with_the_clipped_gradient():
     x = planted(1e25)
     wrong = subject.network.predict(x).argmin(axis=1)
     error = fails(subject, x, wrong, batch_size=40, shuffle=False)
-    assert (error.finding.direction, error.finding.rows) == ("update", [ROW])
-    assert "the optimizer's square_mean" in error.finding.array
+    assert (error.origin.direction, error.origin.rows) == ("update", [ROW])
+    assert "the optimizer's square_mean" in error.origin.array
 
 
 def test_several_rows_are_all_told():
@@ -154,12 +154,12 @@ def test_several_rows_are_all_told():
         subject = trainer(network(Linear(4, 4, seed=0), Plant(direction)))
         subject.network.layers[0].weight.value = np.eye(4)
         error = fails(subject, x, batch_size=40, shuffle=False)
-        assert error.finding.rows == [2, ROW, 30]
+        assert error.origin.rows == [2, ROW, 30]
     x[[2, ROW, 30], 0] = 1e25
     net = Network([Linear(4, 2, seed=0)])
     wrong = net.predict(x).argmin(axis=1)
     error = fails(trainer(net), x, wrong, batch_size=40, shuffle=False)
-    assert (error.finding.direction, error.finding.rows) == ("update", [2, ROW, 30])
+    assert (error.origin.direction, error.origin.rows) == ("update", [2, ROW, 30])
 
 
 class Spread(Module):
@@ -178,8 +178,8 @@ class Spread(Module):
 def test_a_row_that_spoils_all_others_is_found():
     subject = trainer(network(Spread()))
     error = fails(subject, planted(1e25), batch_size=40, shuffle=False)
-    assert (error.finding.direction, error.finding.layer) == ("forward", "Spread")
-    assert error.finding.rows == [ROW]
+    assert (error.origin.direction, error.origin.layer) == ("forward", "Spread")
+    assert error.origin.rows == [ROW]
 
 
 def test_a_search_that_meets_another_error_goes_on():
@@ -190,8 +190,8 @@ def test_a_search_that_meets_another_error_goes_on():
             return super().forward(x, training)
 
     error = fails(trainer(network(Fussy())), planted(1e25), batch_size=40, shuffle=False)
-    assert error.finding.layer == "Fussy"
-    assert error.finding.rows == []
+    assert error.origin.layer == "Fussy"
+    assert error.origin.rows == []
 
 
 def test_the_loss_itself():
@@ -203,27 +203,27 @@ def test_the_loss_itself():
     y[ROW] = MARK
     net = Network([Linear(4, 1, seed=0)])
     error = fails(trainer(net, loss=Bad()), X, y, batch_size=40, shuffle=False)
-    assert error.finding.direction == "loss"
-    assert error.finding.rows == [ROW]
+    assert error.origin.direction == "loss"
+    assert error.origin.rows == [ROW]
 
     class BadGradient(MeanSquaredError):
         def gradients(self, y_true, y_pred):
             return super().gradients(y_true, y_pred) / (y_true[:, :1] != MARK)
 
     error = fails(trainer(net, loss=BadGradient()), X, y, batch_size=40, shuffle=False)
-    assert (error.finding.direction, error.finding.rows) == ("loss", [ROW])
-    assert "gradient at the output" in error.finding.array
+    assert (error.origin.direction, error.origin.rows) == ("loss", [ROW])
+    assert "gradient at the output" in error.origin.array
 
 
 def test_a_batch_that_is_not_finite_itself():
     x = planted(np.nan)
     batches = [(X[:8], Y[:8]), (x[8:16], Y[8:16])]
     error = fails(trainer(network()), batches, None)
-    assert (error.finding.direction, error.finding.rows) == ("input", [ROW - 8])
+    assert (error.origin.direction, error.origin.rows) == ("input", [ROW - 8])
     assert "step 2 (epoch 1, batch 2)" in str(error)
     assert "samples" not in str(error), "nobody knows where an iterable has its rows from"
     too_large = [(X.astype(np.float64) * 1e300, Y)]
-    assert fails(trainer(network()), too_large, None).finding.direction == "input"
+    assert fails(trainer(network()), too_large, None).origin.direction == "input"
 
 
 def test_an_optimizer_that_makes_nan_of_its_own():
@@ -232,9 +232,9 @@ def test_an_optimizer_that_makes_nan_of_its_own():
             w[0] = np.nan if self.steps == 3 else w[0]
 
     error = fails(trainer(network(), Broken(0.1)))
-    assert error.finding.direction == "update"
-    assert error.finding.array == "the value of layers.0.weight"
-    assert error.finding.rows == []
+    assert error.origin.direction == "update"
+    assert error.origin.array == "the value of layers.0.weight"
+    assert error.origin.rows == []
     assert "from no single row of the batch" in str(error)
     assert "step 3 " in str(error)
 
@@ -246,8 +246,8 @@ def test_weights_that_somebody_spoiled():
                 trainer.network.layers[2].weight.value = np.full((8, 2), np.inf)
 
     error = fails(trainer(network()), callbacks=[Spoil()])
-    assert (error.finding.direction, error.finding.rows) == ("update", [])
-    assert error.finding.array == "the value of layers.2.weight"
+    assert (error.origin.direction, error.origin.rows) == ("update", [])
+    assert error.origin.array == "the value of layers.2.weight"
 
 
 # ---------------------------------------------------------------- that cannot be repeated
@@ -273,12 +273,12 @@ class Once(Plant):
 
 def test_what_the_failed_pass_left_is_looked_at_where_it_cannot_be_repeated():
     error = fails(trainer(network(Linear(4, 4, seed=0), Once("forward"))))
-    assert (error.finding.direction, error.finding.rows) == ("forward", [3])
-    assert error.finding.path == "layers.1"
+    assert (error.origin.direction, error.origin.rows) == ("forward", [3])
+    assert error.origin.path == "layers.1"
     assert "step 5 " in str(error)
     error = fails(trainer(network(Linear(4, 4, seed=0), Once("backward"))))
-    assert error.finding.direction == "backward"
-    assert error.finding.array == (
+    assert error.origin.direction == "backward"
+    assert error.origin.array == (
         "the grad of layers.0.bias, or the gradient that came to it from behind; that of "
         "layers.2.weight is finite"
     )
@@ -293,7 +293,7 @@ def test_what_the_failed_pass_left_is_looked_at_where_it_cannot_be_repeated():
             return dy
 
     error = fails(trainer(Network([Linear(4, 2, seed=0), Silent("forward")])))
-    assert "finite when the step is repeated" in error.finding.array
+    assert "finite when the step is repeated" in error.origin.array
 
 
 class ForgetsOnce(Module):
@@ -317,7 +317,7 @@ class ForgetsOnce(Module):
 
 def test_a_layer_that_failed_once_is_blamed_not_the_one_behind_it():
     error = fails(trainer(network(Linear(4, 4, seed=0), ForgetsOnce())))
-    found = error.finding
+    found = error.origin
     assert (found.path, found.layer, found.array) == ("layers.1", "ForgetsOnce", "the output")
     assert found.rows == [3]
 
@@ -338,7 +338,7 @@ def test_an_overflow_of_attention_is_not_blamed_on_its_dropout(training):
     x = np.zeros((40, 3, 4), np.float32)
     x[7] = 1e5
     if training:
-        finding = fails(trainer(attention()), x).finding
+        finding = fails(trainer(attention()), x).origin
     else:
         finding = investigate_prediction(attention(), x)
         assert finding.rows == [7]
@@ -380,7 +380,7 @@ def test_nan_from_validation_data_is_told_with_row_and_layer(tmp_path, kind):
     assert layer in str(error)
     batch = 2 if kind == "iterable" else 1
     assert f"in batch {batch} of the data that are not trained on (after epoch 1)" in str(error)
-    assert error.finding.rows == [ROW - 8 * (batch - 1)]
+    assert error.origin.rows == [ROW - 8 * (batch - 1)]
     assert (f"those are the samples {ROW} of the data" in str(error)) == (kind != "iterable")
     assert error.file == str(tmp_path / "nan.npz")
     with pytest.raises(NotFiniteError, match="not trained on"):
@@ -428,10 +428,10 @@ def test_the_batch_is_saved_and_can_be_replayed(tmp_path):
     np.testing.assert_array_equal(arrays["x/array"], x[rows])
     np.testing.assert_array_equal(arrays["y/array"], Y[rows])
     np.testing.assert_array_equal(arrays["weight"], np.linspace(1, 2, 40)[rows])
-    assert saved["finding"]["rows"] == error.finding.rows
+    assert saved["finding"]["rows"] == error.origin.rows
     fresh = network(Plant("forward"), Dropout(0.4))
     loss = CategoricalCrossEntropy(from_logits=True)
-    assert replay(file, fresh, loss, Adam(0.01)) == error.finding
+    assert replay(file, fresh, loss, Adam(0.01)) == error.origin
     assert replay(file, network(Plant("nowhere"), Dropout(0.4)), loss) is None
     np.testing.assert_array_equal(fresh.flat.values, network().flat.values)
 
@@ -447,7 +447,10 @@ def first(arrays, prefix):
         (lambda a, d: a.pop("x/array"), "x should be one array, a tuple or a dict"),
         (lambda a, d: a.update({"x/array": np.array(1.0)}), "should hold the rows of one batch"),
         (lambda a, d: a.update({"y/array": a["y/array"][:3]}), "should hold the rows of one batch"),
-        (lambda a, d: a.update({"x/array": np.ones((8, 99))}), "cannot be done with this network"),
+        (
+            lambda a, d: a.update({"x/array": np.ones((8, 99))}),
+            "cannot be repeated with this network",
+        ),
         (
             lambda a, d: a.update({first(a, "network/"): np.ones(99)}),
             "does not fit this network",
@@ -471,7 +474,7 @@ def test_a_file_that_cannot_be_written_does_not_hide_the_error(tmp_path):
     (tmp_path / "taken").write_text("")
     error = fails(trainer(network(Plant("forward")), file=tmp_path / "taken" / "f"), planted())
     assert error.file == ""
-    assert error.finding.direction == "forward"
+    assert error.origin.direction == "forward"
     assert "the batch is in" not in str(error)
 
 
@@ -498,8 +501,8 @@ def test_dropout_is_repeated_with_the_same_mask():
     dropout = Dropout(0.02, seed=1)
     for _ in range(subject.step + 1):
         mask = dropout.forward(np.ones((8, 4), np.float32))
-    assert error.finding.layer == "Root"
-    assert error.finding.rows == np.flatnonzero((mask == 0).any(axis=1)).tolist()
+    assert error.origin.layer == "Root"
+    assert error.origin.rows == np.flatnonzero((mask == 0).any(axis=1)).tolist()
 
 
 def test_the_network_and_the_optimizer_are_left_alone_by_the_investigation():
@@ -520,7 +523,7 @@ def test_the_network_and_the_optimizer_are_left_alone_by_the_investigation():
 
 
 def test_a_finding_in_words():
-    finding = Finding("forward", "the output", "", "ReLU", list(range(12)))
+    finding = NonFiniteArray("forward", "the output", "", "ReLU", list(range(12)))
     text = str(finding)
     assert text == (
         "forward: the output of ReLU (the network), from row 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 ... "
@@ -528,7 +531,7 @@ def test_a_finding_in_words():
     )
     error = NotFiniteError("so it is", finding, "file.npz")
     again = pickle.loads(pickle.dumps(error))
-    assert (str(again), again.finding, again.file) == ("so it is", finding, "file.npz")
+    assert (str(again), again.origin, again.file) == ("so it is", finding, "file.npz")
 
 
 # ---------------------------------------------------------------- what is no failure

@@ -163,7 +163,7 @@ def test_a_post_mortem_names_the_rows_and_can_be_replayed(tmp_path):
     file = tmp_path / "nan.npz"
     with pytest.raises(NotFiniteError) as caught:
         trained(spoiled, Y, trainer(post_mortem_file=file))
-    finding = caught.value.finding
+    finding = caught.value.origin
     assert finding.rows == [5]
     assert replay(file, network(), trainer().loss, SGD(0.05)) == finding
 

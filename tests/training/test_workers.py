@@ -595,7 +595,7 @@ def test_nan_that_comes_once_in_a_worker_is_traced_there():
     with pytest.raises(NotFiniteError) as caught:
         fit(trainer(net, 2))
     assert "at step 3" in str(caught.value)
-    finding = caught.value.finding
+    finding = caught.value.origin
     assert (finding.direction, finding.path, finding.layer) == ("forward", "layers.1", "Fails")
 
 
@@ -610,7 +610,7 @@ def test_nan_is_told_as_without_workers(tmp_path, row):
         file = tmp_path / f"{workers}.npz"
         with pytest.raises(NotFiniteError) as caught:
             fit(trainer(net, workers, post_mortem_file=file), bad, Y, shuffle=False)
-        return str(caught.value).replace(str(file), "FILE"), caught.value.finding
+        return str(caught.value).replace(str(file), "FILE"), caught.value.origin
 
     (one, found_one), (two, found_two) = report(1), report(2)
     assert found_two == found_one

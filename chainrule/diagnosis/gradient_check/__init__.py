@@ -1,11 +1,11 @@
-"""Is this backward right? Every gradient against finite differences, in float64.
+"""Is this backward right? Compares every gradient with finite differences, in float64.
 
-`check_module` checks a layer or a whole network, `check_loss` a loss; both return a `Report` that
-prints as a verdict.
+`check_module` checks a layer or a whole network, `check_loss` a loss; both return a
+`GradientReport`, which prints as a verdict.
 
-subjects.py   what is checked: a number that depends on the input and the parameters
-slopes.py     the slope of such a function, measured so that it can be trusted
-compare.py    backward's gradients compared with measured slopes
+subjects.py   what is checked: a number as a function of the input and the parameters
+slopes.py     the slope of such a function, measured reliably
+compare.py    backward's gradients against measured slopes
 hints.py      what a wrong gradient looks like
 report.py     the verdict
 """
@@ -20,14 +20,14 @@ from numpy.typing import ArrayLike
 
 from chainrule.checks import check_instance
 from chainrule.diagnosis.gradient_check.compare import Comparison
-from chainrule.diagnosis.gradient_check.report import TOLERANCE, GradientResult, Report
+from chainrule.diagnosis.gradient_check.report import TOLERANCE, GradientReport, GradientResult
 from chainrule.diagnosis.gradient_check.subjects import LossSubject, ModuleSubject, plain_arrays
 from chainrule.errors import ConfigurationError
 from chainrule.loss_functions import Loss
 from chainrule.module import Module
 from chainrule.pytree import PyTree
 
-__all__ = ["GradientResult", "Report", "check_loss", "check_module"]
+__all__ = ["GradientReport", "GradientResult", "check_loss", "check_module"]
 
 
 def check_module(
@@ -39,38 +39,44 @@ def check_module(
     arguments: Mapping[str, Any] | None = None,
     tolerance: float = TOLERANCE,
     seed: int = 0,
-) -> Report:
+) -> GradientReport:
     """Check the gradients of a module's input and of all its parameters.
 
     The module itself is not changed: a copy in float64 is checked, and whatever is random in it
-    (dropout) is repeated the same in every pass.
+    (dropout) is the same in every pass.
 
     Parameters
     ----------
     module : Module
         A layer, a container or a whole network.
     x : array_like, or a tuple or dict of them
-        A small batch. What is checked is Σ c · y with random c, or the loss. Of several inputs
-        those of floating-point numbers are checked.
-    loss, y_true : Loss and array_like, optional
-        With these the module's output goes through the loss.
-    arguments : mapping, optional
+        A small batch. Of several inputs those of floating-point numbers are checked.
+    loss : Loss, optional
+        If given, the gradients are those of the loss of the module's output; otherwise those of
+        Σ c · y with random c.
+    y_true : array_like, optional
+        The loss's targets.
+    arguments : mapping of str to object, optional
         Further arguments of forward. Each that is an array of floats is an input too, and
-        backward must return a tuple: the gradient of x, then theirs, in this order.
+        backward must return a tuple: the gradient of x, then theirs, in the order of forward.
     tolerance : float
         The largest relative error that passes.
     seed : int
-        Chooses c, the directions, and the elements of large arrays.
+        Determines c, the directions, and which elements of large arrays are compared.
 
     Returns
     -------
-    Report
-        True if all is right; prints as a verdict.
+    GradientReport
+        True if all gradients are right; prints as a verdict.
 
     Raises
     ------
+    ConfigurationError
+        If only one of `loss` and `y_true` is given.
+    InputError
+        If `x` is empty, or holds NaN or infinity.
     Exception
-        Whatever forward or backward raises, with the path to the module that did.
+        Whatever forward or backward raises, with a note of the path to the module.
 
     Examples
     --------
@@ -90,15 +96,15 @@ def check_module(
     for result in report.gradients:
         result.hint = misuse.get(result.name, result.hint)
     report.notes = [
-        f"{path} is a plain array, a constant: not learned, and not checked. "
-        "What is learned must be a Parameter."
+        f"{path} is a plain array, so it is a constant: neither learned nor checked. "
+        "What is to be learned must be a Parameter."
         for path in plain_arrays(module)
     ]
     wrong = [result.name for result in report.gradients if not result.passed]
     if len(wrong) > 1 and len(module.named_modules()) > 1:
         report.notes.append(
-            "a wrong backward spoils all gradients before it, never those after it: "
-            f"begin with {wrong[-1]} and what comes next to it."
+            "a wrong backward makes all gradients before it wrong, but none after it: "
+            f"start with {wrong[-1]} and the module next to it."
         )
     return report
 
@@ -111,17 +117,39 @@ def check_loss(
     sample_weight: ArrayLike | None = None,
     tolerance: float = TOLERANCE,
     seed: int = 0,
-) -> Report:
-    """Check a loss's gradient at the predictions; see `check_module`."""
+) -> GradientReport:
+    """Check a loss's gradient with respect to the predictions.
+
+    Parameters
+    ----------
+    loss : Loss
+    y_true, y_pred : array_like
+        Targets and predictions of a small batch.
+    sample_weight : array_like, optional
+        How much each sample counts.
+    tolerance, seed
+        As in `check_module`.
+
+    Returns
+    -------
+    GradientReport
+        True if the gradient is right; prints as a verdict.
+
+    Examples
+    --------
+    >>> from chainrule import MeanSquaredError, check_loss
+    >>> check_loss(MeanSquaredError(), [[1.0], [2.0]], [[0.5], [3.0]]).passed
+    True
+    """
     subject = LossSubject(loss, y_true, y_pred, sample_weight)
-    # Not nearby: predictions may lie at the edge of what the loss is defined for.
+    # not nearby: predictions may lie at the edge of the loss's domain
     return _verdict(subject, repr(loss), tolerance, _stream(seed), nearby=False)
 
 
 def _stream(seed: int) -> np.random.Generator:
-    """Return a generator whose numbers differ from default_rng(seed)'s.
+    """Return a generator whose numbers differ from those of default_rng(seed).
 
-    `x` is often drawn from that one. With c = x, a backward that takes dy for x looks right.
+    `x` is often drawn from that one. With c = x, a backward that confuses dy with x looks right.
     """
     return np.random.default_rng(seed).spawn(1)[0]
 
@@ -132,11 +160,11 @@ def _verdict(
     tolerance: float,
     rng: np.random.Generator,
     nearby: bool,
-) -> Report:
+) -> GradientReport:
     problems = subject.obstacles()
     if problems:
-        return Report(name, problems=problems)
+        return GradientReport(name, problems=problems)
     problems = subject.broken_rules()
     comparison = Comparison(subject, tolerance, rng)
     gradients = [comparison.check(variable, nearby) for variable in subject.variables]
-    return Report(name, gradients, problems)
+    return GradientReport(name, gradients, problems)

@@ -1,9 +1,9 @@
-"""Backward's gradients compared with measured slopes.
+"""Compares backward's gradients with measured slopes.
 
-Every gradient is compared element by element, then along a random direction in which all elements
-have a part, then along another at a point nearby: an `x` that is all ones or zeros hides errors.
-Where no slope can be measured, because there is a kink, another point close by is taken instead:
-a kink is no excuse.
+Every gradient is compared element by element, then along a random direction that involves all
+elements, then along another direction at a point nearby: an `x` of all ones or zeros hides errors.
+Where no slope can be measured because of a kink, another point close by is used instead: a kink is
+no excuse.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.diagnosis.gradient_check.hints import Evidence, looks_like, wrong_shape
+from chainrule.diagnosis.gradient_check.hints import WrongGradient, looks_like, wrong_shape
 from chainrule.diagnosis.gradient_check.report import GradientResult
 from chainrule.diagnosis.gradient_check.slopes import Slope, rounding_noise, slope, typical_size
 from chainrule.diagnosis.gradient_check.subjects import Subject
 from chainrule.parameter import Array
 
-MOST_ELEMENTS = 256  # are compared one by one in each array; a random choice of larger ones
-MOST_MOVES = 20  # in search of points without a kink
-WANTED_MOVES = 4  # so many such points are compared: a kink has two sides, and either may be wrong
-MOST_FAILURES = 8  # to find one, before giving up on a gradient
+MOST_ELEMENTS = 256  # compared one by one in each array; chosen at random if it is larger
+MOST_MOVES = 20  # attempts to find points without a kink
+WANTED_MOVES = 4  # points to compare: a kink has two sides, and either may be wrong
+MOST_FAILURES = 8  # elements without such a point, before giving up on a gradient
 
 
 class Pair(NamedTuple):
-    """Two accounts of one slope: backward's, and the measured one (NaN where there is none)."""
+    """One slope by backward, and as measured (NaN where that is impossible)."""
 
     analytic: float
     numeric: float
@@ -35,7 +35,7 @@ class Pair(NamedTuple):
     moved: bool = False
 
     def gap(self) -> float:
-        """Return how far apart they are; 0 where there is nothing to compare with."""
+        """Return how far apart they are; 0 if there is nothing to compare with."""
         if np.isnan(self.numeric):
             return 0.0
         return abs(self.analytic - self.numeric) if np.isfinite(self.analytic) else np.inf
@@ -68,14 +68,14 @@ class Comparison:
         return result
 
     def _chosen(self, gradient: Array) -> Array:
-        """Return the places of the elements to compare: all, or some of a large array."""
+        """Return the indices of the elements to compare: all, or some of a large array."""
         odd = np.flatnonzero(~np.isfinite(gradient))[:MOST_ELEMENTS]
         if odd.size or gradient.size <= MOST_ELEMENTS:
             return np.union1d(odd, np.arange(min(gradient.size, MOST_ELEMENTS)))
         return np.sort(self.rng.choice(gradient.size, MOST_ELEMENTS, replace=False))
 
     def _compare_elements(self, result: GradientResult, gradient: Array, chosen: Array) -> None:
-        """Compare element by element, and tell what a wrong gradient looks like."""
+        """Compare element by element, and describe what a wrong gradient looks like."""
         least = 1e-3 * float(np.abs(gradient[np.isfinite(gradient)]).max(initial=0.0))
         pairs: list[Pair] = []
         for element in chosen:
@@ -90,7 +90,7 @@ class Comparison:
         )
         errors = relative_errors(analytic, numeric, uncertainty / self.tolerance)
         wrong = errors > self.tolerance
-        among_worst = errors >= 0.99 * errors.max()  # rounding is not to choose one of them
+        among_worst = errors >= 0.99 * errors.max()  # rounding must not decide between them
         worst = int(np.where(among_worst, np.abs(analytic - numeric), -1.0).argmax())
         result.error = float(errors[worst])
         result.compared, result.moved = len(chosen), int(moved.sum())
@@ -114,7 +114,7 @@ class Comparison:
             if length not in sizes.values():
                 sizes[f"the length of axis {axis}"] = length
         values, dy = self.subject.variables[name], self.subject.dy
-        return looks_like(Evidence(name, gradient, values, dy, sizes, *columns))
+        return looks_like(WrongGradient(name, gradient, values, dy, sizes, *columns))
 
     def _compare_direction(self, result: GradientResult, gradient: Array) -> bool:
         """Compare along a random direction; return whether the slope there could be measured."""
@@ -138,7 +138,7 @@ class Comparison:
         return True
 
     def _hunt(self, name: str, direction: Array, gradient: Array) -> int:
-        """Return the place of a wrong element, by halving the direction that shows the error."""
+        """Return the index of a wrong element, by halving the direction that shows the error."""
         places = np.arange(gradient.size)
         while places.size > 1:
             halves, gaps = np.array_split(places, 2), []
@@ -150,11 +150,11 @@ class Comparison:
         return int(places[0])
 
     def _compare_nearby(self, result: GradientResult) -> None:
-        """Compare at a point without symmetries: an x of ones or zeros hides errors."""
+        """Compare at a point without symmetry: an x of all ones or zeros hides errors."""
         compared, moved = result.compared, result.moved
         with self._moved(0.05):
             if not np.isfinite(self._value()):
-                return  # x lies at the edge of where the function is defined
+                return  # x lies at the edge of the function's domain
             gradient = self.subject.gradients()[result.name]
             self._compare_direction(result, gradient)
         if result.passed:
@@ -162,12 +162,12 @@ class Comparison:
         else:
             result.hint = f"{result.hint} (seen at a point close to this x)".strip()
 
-    # ------------------------------------------------------------ one slope, two accounts
+    # ------------------------------------------------------------ one slope
 
     def _pair(
         self, name: str, direction: Array, gradient: Array, least: float, moves: int = MOST_MOVES
     ) -> Pair:
-        """Return backward's and the measured slope along a direction, here or close by."""
+        """Return the slope along a direction by backward and as measured, here or close by."""
         analytic = _along(gradient, direction)
         measured = self._slope(name, direction, least)
         if measured is not None:
@@ -220,7 +220,7 @@ class Comparison:
         )
 
     def _value(self) -> float:
-        """Return the value, NaN where an error says that this is outside of what is allowed."""
+        """Return the value; NaN if an error says that this point is outside the domain."""
         try:
             return self.subject.value()
         except ValueError:
@@ -228,9 +228,9 @@ class Comparison:
 
     @contextlib.contextmanager
     def _moved(self, reach: float) -> Iterator[None]:
-        """Move everything by about this share of its size, for a while."""
+        """Move all variables by about this share of their size, within a with-block."""
         magnitude, at_kink = self.magnitude, self.at_kink
-        with self._put_back(), np.errstate(all="ignore"):  # this may leave the function's domain
+        with self._put_back(), np.errstate(all="ignore"):  # it may leave the function's domain
             for value in self.subject.variables.values():
                 sizes = np.maximum(np.abs(value), typical_size(value) / 100)
                 value += reach * sizes * self.rng.standard_normal(value.shape)
@@ -242,7 +242,7 @@ class Comparison:
 
     @contextlib.contextmanager
     def _put_back(self) -> Iterator[dict[str, Array]]:
-        """Yield a copy of all variables, and give them these values again at the end."""
+        """Yield a copy of all variables, and restore them at the end."""
         start = {name: value.copy() for name, value in self.subject.variables.items()}
         yield start
         for name, value in self.subject.variables.items():
@@ -252,7 +252,7 @@ class Comparison:
 def relative_errors(analytic: Array, numeric: Array, floor: Array) -> Array:
     """Return |a - n|, relative to |n|, or at least to a thousandth of the largest and to `floor`.
 
-    What is not finite is infinitely wrong, and what could not be measured, NaN, is not wrong.
+    A gradient that is not finite is infinitely wrong; one that could not be measured is not wrong.
     """
     measured = ~np.isnan(numeric)
     largest = np.abs(numeric[measured]).max(initial=0.0)
@@ -264,13 +264,13 @@ def relative_errors(analytic: Array, numeric: Array, floor: Array) -> Array:
 
 
 def _along(gradient: Array, direction: Array) -> float:
-    """Return the slope along a direction that a gradient stands for."""
+    """Return the slope along a direction according to a gradient."""
     part = direction != 0
     return float((gradient[part] * direction[part]).sum())
 
 
 def _lines_through(place: int, shape: tuple[int, ...]) -> Array:
-    """Return the places of all elements that share all but one index with this one."""
+    """Return the indices of all elements that differ from this one in a single axis."""
     places = np.arange(int(np.prod(shape))).reshape(shape)
     if places.size <= MOST_ELEMENTS:
         return places.reshape(-1)
@@ -283,5 +283,5 @@ def _lines_through(place: int, shape: tuple[int, ...]) -> Array:
 def _unmeasured(what: str) -> str:
     return (
         f"{what} could not be measured: forward jumps, is rough (does it round, or compute in "
-        "float32?), or has kinks wherever it is looked at; a smaller batch has fewer kinks"
+        "float32?), or has kinks everywhere; a smaller batch has fewer kinks"
     )

@@ -1,7 +1,7 @@
 """What a wrong gradient looks like: a factor, a sign, a transpose, a missing mask.
 
-`looks_like` compares what backward says with what finite differences say, and names the usual
-mistake that explains all of the difference, where one does.
+`looks_like` compares backward's gradient with finite differences, and names the usual mistake that
+explains the whole difference, if there is one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ EXPLAINED = 0.01  # an explanation leaves at most this share of the error
 
 
 @dataclass
-class Evidence:
+class WrongGradient:
     """A wrong gradient, element by element.
 
     Attributes
@@ -26,15 +26,15 @@ class Evidence:
     name : str
         What it is the gradient of: ``"input"``, ``"weight"``.
     gradient, values : ndarray
-        All of it as backward gives it, and the array that it is the gradient of.
+        The whole gradient as backward computes it, and the array that it is the gradient of.
     dy : ndarray, optional
-        The gradient that went into backward.
+        What backward was given.
     sizes : mapping of str to int
-        What a factor may be the number of: ``{"the batch size": 32}``.
+        Sizes that a factor may be equal to: ``{"the batch size": 32}``.
     chosen : ndarray of int, shape (n,)
-        The elements that were compared, as places in the flattened arrays.
+        The elements that were compared, as indices into the flattened arrays.
     analytic, numeric : ndarray, shape (n,)
-        What backward and finite differences say there.
+        Their gradients by backward and by finite differences.
     wrong, moved : ndarray of bool, shape (n,)
         Which of them differ, and which were compared at another point nearby.
     """
@@ -51,8 +51,8 @@ class Evidence:
     moved: Array
 
 
-def looks_like(evidence: Evidence) -> str:
-    """Return what the wrong gradient looks like, in words that follow "it looks like: "."""
+def looks_like(evidence: WrongGradient) -> str:
+    """Return what the wrong gradient looks like, to continue the words "it looks like: "."""
     if not np.isfinite(evidence.analytic).all():
         count = np.count_nonzero(~np.isfinite(evidence.analytic))
         return f"{count} values that are NaN or infinite{_where(evidence)}"
@@ -62,7 +62,7 @@ def looks_like(evidence: Evidence) -> str:
 
 
 def wrong_shape(gradient: Array | None, shape: tuple[int, ...]) -> str:
-    """Return what a gradient looks like that is not shaped like the array it belongs to."""
+    """Return what a gradient of the wrong shape looks like."""
     if gradient is None:
         return "backward returns None; is its return missing?"
     hint = f"a gradient of shape {gradient.shape} for an array of shape {shape}"
@@ -76,7 +76,7 @@ def wrong_shape(gradient: Array | None, shape: tuple[int, ...]) -> str:
 
 
 def _explains(repaired: Array, analytic: Array, numeric: Array) -> bool:
-    """Whether the gradient, once repaired, has next to nothing left of its error."""
+    """Whether repairing the gradient removes nearly all of its error."""
     error, rest = np.abs(analytic - numeric), np.abs(repaired - numeric)
     return bool(rest.max(initial=0.0) < EXPLAINED * error.max(initial=0.0))
 
@@ -85,11 +85,11 @@ def _is(factor: float, number: float) -> bool:
     return abs(factor / number - 1) < 1e-4
 
 
-# ---------------------------------------------------------------- all of it, explained by one thing
+# ---------------------------------------------------------------- the whole gradient
 
 
-def _whole_factor(evidence: Evidence) -> str:
-    """Return the factor between the two, if one explains everything."""
+def _whole_factor(evidence: WrongGradient) -> str:
+    """Return the factor by which the whole gradient is off, if that explains everything."""
     factor = _factor(evidence.analytic, evidence.numeric)
     if factor is None:
         return ""
@@ -113,7 +113,7 @@ def _factor(analytic: Array, numeric: Array) -> float | None:
 
 
 def _factor_name(factor: float, sizes: Mapping[str, int]) -> str:
-    """Return everything around that is this factor, such as " = the batch size: mean or sum?"."""
+    """Return the sizes that are equal to the factor, such as " = the batch size: mean or sum?"."""
     names = []
     for name, size in sizes.items():
         if size > 1 and _is(abs(factor), size):
@@ -130,8 +130,8 @@ def _factor_name(factor: float, sizes: Mapping[str, int]) -> str:
     return ""
 
 
-def _rearranged(evidence: Evidence) -> str:
-    """Return how the elements must be rearranged to be right, if that is all."""
+def _rearranged(evidence: WrongGradient) -> str:
+    """Return how the elements must be rearranged to be right, if that explains everything."""
     here = ~evidence.moved
     analytic, numeric = evidence.analytic[here], evidence.numeric[here]
     for name, candidate in _arrangements(evidence.gradient):
@@ -141,7 +141,7 @@ def _rearranged(evidence: Evidence) -> str:
 
 
 def _arrangements(gradient: Array) -> Iterator[tuple[str, Array]]:
-    """Yield names of usual mistakes, with the gradient as it is when they are undone."""
+    """Yield the names of usual mistakes, with the gradient after undoing them."""
     for a, b in itertools.combinations(range(gradient.ndim), 2):
         swapped = gradient.swapaxes(a, b)
         if swapped.shape == gradient.shape:
@@ -156,11 +156,11 @@ def _arrangements(gradient: Array) -> Iterator[tuple[str, Array]]:
         yield f"shifted by {shift} along axis {axis}", np.roll(gradient, -shift, axis)
 
 
-# ---------------------------------------------------------------- a part of it, and which
+# ---------------------------------------------------------------- a part of the gradient
 
 
-def _partly_wrong(evidence: Evidence) -> str:
-    """Return what is wrong with the elements that are, and what they have in common."""
+def _partly_wrong(evidence: WrongGradient) -> str:
+    """Return what the wrong elements look like, and what they have in common."""
     wrong, where = evidence.wrong, _where(evidence)
     analytic, numeric = evidence.analytic[wrong], evidence.numeric[wrong]
     count = f"{len(analytic)} of {len(wrong)} elements"
@@ -171,7 +171,7 @@ def _partly_wrong(evidence: Evidence) -> str:
     if should_be_zero.all():
         return f"not zero in {count} where it should be{where}: is a mask missing?"
     if (is_zero != should_be_zero).all():
-        return "zero where it should not be, and the reverse: is a mask the wrong way round?"
+        return "zero where it should not be, and the reverse: is a mask inverted?"
     factor = _factor(analytic, numeric) if len(analytic) > 1 else None
     if factor is not None:
         name = _factor_name(factor, evidence.sizes)
@@ -182,8 +182,8 @@ def _partly_wrong(evidence: Evidence) -> str:
     return _about_dy(evidence) or f"{count} are off, by no common factor: is a term missing?"
 
 
-def _about_dy(evidence: Evidence) -> str:
-    """Return what dy has to do with the error, where the input is shaped like the output."""
+def _about_dy(evidence: WrongGradient) -> str:
+    """Return what dy has to do with the error, if the input has the shape of the output."""
     if evidence.dy is None or evidence.dy.shape != evidence.values.shape:
         return ""
     here = ~evidence.moved
@@ -196,12 +196,12 @@ def _about_dy(evidence: Evidence) -> str:
     return ""
 
 
-def _where(evidence: Evidence) -> str:
-    """Return what the wrong elements have in common: the sign of the values, or an index."""
+def _where(evidence: WrongGradient) -> str:
+    """Return what the wrong elements have in common: the sign of their values, or an index."""
     wrong, shape = evidence.wrong, evidence.gradient.shape
     if wrong.all():
         return ""
-    if not evidence.moved.any():  # the values there were others
+    if not evidence.moved.any():  # the values were different there
         values = evidence.values.reshape(-1)[evidence.chosen]
         sides = {"negative": values < 0, "positive": values > 0, "zero": values == 0}
         for name, side in sides.items():

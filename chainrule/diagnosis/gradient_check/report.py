@@ -1,4 +1,4 @@
-"""What a gradient check returns: results that print as a verdict."""
+"""GradientReport: what a gradient check returns; it prints as a verdict."""
 
 from __future__ import annotations
 
@@ -21,19 +21,22 @@ class GradientResult:
         ``"input"``, the name of a further argument, or the parameter's path.
     shape : tuple of int
     error : float
-        The worst relative error, of one element or along a random direction.
+        The largest relative error, of one element or along a random direction.
     worst : tuple of int, optional
-        Where the worst element is; None where only a direction shows the error.
+        The index of the worst element; None if only a direction shows the error.
     got, expected : float
-        What backward says there, and what finite differences say.
+        The gradient there, by backward and by finite differences.
     hint : str
-        What the error looks like. Empty where the gradient is right.
+        What the error looks like; empty if the gradient is right.
     compared : int
         How many elements were compared one by one.
     moved : int
-        How many of them at another point nearby, because of a kink.
+        How many of these were compared at another point nearby, because of a kink.
     zero : bool
-        The gradient is right and too small to be told from zero: nothing is tested at this input.
+        Whether the gradient is right but too small to distinguish from zero, so that this input
+        tests nothing.
+    tolerance : float
+        The largest relative error that passes.
     """
 
     name: str
@@ -58,8 +61,8 @@ class GradientResult:
         """``"right"`` or ``"WRONG"``."""
         return "right" if self.passed else "WRONG"
 
-    def findings(self) -> list[str]:
-        """Return, in lines for people, how large the error is, where, and what it looks like."""
+    def lines(self) -> list[str]:
+        """Return how large the error is, where, and what it looks like, in lines of text."""
         if not self.compared:
             return [self.hint]
         line = "zero, as it should be" if self.zero else f"relative error {self.error:.1e}"
@@ -75,27 +78,27 @@ class GradientResult:
         return lines + ([f"it looks like: {self.hint}"] if self.hint else [])
 
     def __str__(self) -> str:
-        findings = "\n         ".join(self.findings())
-        return f"  {self.verdict}  {self.name} {self.shape}: {findings}"
+        text = "\n         ".join(self.lines())
+        return f"  {self.verdict}  {self.name} {self.shape}: {text}"
 
     def __repr__(self) -> str:
         return str(self).strip()
 
 
 @dataclass(repr=False)
-class Report:
-    """The verdict on a module or a loss; true if everything is right. It shows itself in words.
+class GradientReport:
+    """The verdict on a module or a loss. It is true if everything is right, and prints as text.
 
     Attributes
     ----------
     subject : str
         What was checked.
     gradients : list of GradientResult
-        Empty where `problems` made a measurement impossible.
+        Empty if `problems` made a measurement impossible.
     problems : list of str
-        Rules of a module that are broken, such as writing into the input.
+        Broken rules of a module, such as writing into the input.
     notes : list of str
-        What is worth knowing, and no error.
+        Remarks that are not errors.
     """
 
     subject: str
@@ -113,7 +116,7 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """What the check found, in one line."""
+        """The result of the check, in one line."""
         wrong = [result.name for result in self.gradients if not result.passed]
         if self.passed:
             verdict = "all gradients are right"
@@ -134,7 +137,7 @@ class Report:
         return str(self)
 
     def _repr_html_(self) -> str:
-        rows = [(r.verdict, r.name, str(r.shape), "\n".join(r.findings())) for r in self.gradients]
+        rows = [(r.verdict, r.name, str(r.shape), "\n".join(r.lines())) for r in self.gradients]
         rows += [("WRONG", "", "", problem) for problem in self.problems]
         rows += [("note", "", "", note) for note in self.notes]
         wrong = [i for i, row in enumerate(rows) if row[0] == "WRONG"]

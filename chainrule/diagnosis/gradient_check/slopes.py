@@ -1,15 +1,15 @@
-"""The slope of a function along a direction, measured so that it can be trusted.
+"""Measures the slope of a function along a direction, reliably.
 
 Five values of f at the distances -h, -h/2, 0, h/2 and h give two central differences,
-D(h) = (f(h) - f(-h)) / 2h and D(h/2). Extrapolated, (4 D(h/2) - D(h)) / 3 is off by the order of
-h⁴ alone (Richardson, 1911). The same five values tell whether f is smooth there:
+D(h) = (f(h) - f(-h)) / 2h and D(h/2). Their extrapolation (4 D(h/2) - D(h)) / 3 has an error of
+order h⁴ (Richardson, 1911). The same five values show whether f is smooth there:
 
 - D(h) and D(h/2) agree;
 - the slope to the right, (-3 f(0) + 4 f(h/2) - f(h)) / h, and its mirror image to the left agree.
-  At the very corner of |x| every central difference is 0, so only this one shows it.
+  At the corner of |x| every central difference is 0, so only these show it.
 
-Where they don't agree there is a kink within reach (the corner of a ReLU, a tie under a maximum),
-or f curves too much for this h. So smaller steps are tried, until rounding would drown the slope.
+Where they disagree there is a kink within reach (the corner of a ReLU, a tie under a maximum), or f
+curves too much for this h. Then smaller steps are tried, until rounding errors hide the slope.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ import numpy as np
 from chainrule.parameter import Array
 
 FIRST_STEP = 2.0**-10  # powers of two, so that x + h is exact and h is really the distance
-LAST_STEP = 2.0**-34  # rounding drowns most slopes before
+LAST_STEP = 2.0**-34  # most slopes are lost in rounding errors before
 SHRINK = 16
 EPSILON = float(np.finfo(np.float64).eps)
 
 
 class Slope(NamedTuple):
-    """A slope, and how far rounding may have put it off."""
+    """A slope, and the error that rounding may have caused."""
 
     value: float
     uncertainty: float
@@ -51,13 +51,13 @@ def slope(
     value : callable
         The function, which reads `variable`.
     variable, direction : ndarray
-        `variable` is moved in place, and put back.
+        `variable` is moved in place, and restored.
     noise : float
-        How far rounding may put a value off.
+        The rounding error of a value.
     least : float
-        The size of slope below which precision no longer matters.
+        The slope below which precision no longer matters.
     tolerance : float
-        The relative precision that is wanted.
+        The relative precision to reach.
     """
     start, here = variable.copy(), value()
     size, own_size = typical_size(start), typical_size(start[direction != 0])
@@ -68,7 +68,7 @@ def slope(
         uncertainty = 20 * noise / step
         wanted = tolerance * max(abs(whole), least)
         if uncertainty > max(10 * wanted, first_uncertainty):
-            return None  # rounding drowns it
+            return None  # lost in rounding errors
         if max(abs(whole - half), abs(corner)) <= wanted / 2 + uncertainty:  # False for NaN, too
             return Slope((4 * half - whole) / 3, uncertainty)
     return None
@@ -94,7 +94,7 @@ def _differences(
 
 
 def steps(size: float, own_size: float) -> Iterator[float]:
-    """Yield step sizes, the largest first, for numbers of this size among others of that size."""
+    """Yield step sizes, the largest first, for numbers of `own_size` among others of `size`."""
     step = FIRST_STEP * 2.0 ** math.ceil(math.log2(max(size, 1.0)))
     while step >= LAST_STEP * min(size, own_size, 1.0):
         yield step
@@ -102,7 +102,7 @@ def steps(size: float, own_size: float) -> Iterator[float]:
 
 
 def typical_size(variable: Array) -> float:
-    """Return the mean of |v| over the elements that are not 0; 1 where all are."""
+    """Return the mean of |v| over the elements that are not 0; 1 if there are none."""
     sizes = np.abs(variable[variable != 0])
     return float(sizes.mean()) if sizes.size else 1.0
 
@@ -113,12 +113,11 @@ def rounding_noise(
     magnitude: float,
     rng: np.random.Generator,
 ) -> float:
-    """Return how far rounding may put `value` off, as a share of `magnitude`.
+    """Return the rounding error of `value`, as a share of `magnitude`.
 
-    It shows when everything is moved by a rounding error or two: a kink makes no difference at
-    such a distance, but a mean of a million inside that is taken off again does. `magnitude` is
-    the size of the terms that `value` adds up; more noise than 1e-10 of that is no rounding but
-    a jump, and jumps are not excused.
+    All variables are moved by a few rounding errors. At such a distance a kink makes no difference,
+    but large intermediate values that cancel do. `magnitude` is the size of the terms whose sum
+    `value` is; a change of more than 1e-10 of that is not rounding but a jump, which is no excuse.
     """
     variables = list(variables)
     start = [variable.copy() for variable in variables]

@@ -18,22 +18,22 @@ from chainrule.pytree import PyTree, is_tuple, named_arrays, tree_leaves, tree_m
 
 
 class Subject(Protocol):
-    """A number that depends on named arrays, which a comparison moves in place."""
+    """A number that depends on named arrays, which a comparison changes in place."""
 
     variables: dict[str, Array]
     sizes: dict[str, int]
-    """What a factor may be the number of: ``{"the batch size": 32}``."""
+    """Sizes that a factor may be equal to: ``{"the batch size": 32}``."""
     dy: Array | None
-    """What goes into backward."""
+    """What backward is given."""
 
     def value(self) -> float:
         """Return the number."""
 
     def magnitude(self) -> float:
-        """Return the size of the terms that the number is a sum of."""
+        """Return the size of the terms whose sum the number is."""
 
     def gradients(self) -> dict[str, Any]:
-        """Return what backward says about each array: an array, if it is right."""
+        """Return the gradient of each array by backward; of the same shape, if it is right."""
 
 
 class LossSubject:
@@ -76,8 +76,8 @@ class LossSubject:
 class ModuleSubject:
     """Σ c · module(x), or loss(y_true, module(x)), as a function of x and the parameters.
 
-    It works on a copy of the module, in float64. Generators and buffers are put back before every
-    forward pass, so that dropout's mask is the same in all of them.
+    It works on a copy of the module, in float64. Generators and buffers are reset before every
+    forward pass, so that dropout's mask is the same in all passes.
     """
 
     def __init__(
@@ -115,15 +115,15 @@ class ModuleSubject:
     # ------------------------------------------------------------ the two passes
 
     def forward(self, given: Mapping[str, Array] | None = None) -> Array:
-        """Return the output for these inputs, or for copies of the inputs that there are.
+        """Return the output for these inputs; by default for copies of the present ones.
 
-        Several outputs come side by side, as one array.
+        Several outputs are concatenated to one array.
         """
         given = self.copies() if given is None else given
         names = iter(named_arrays(self.x, "input"))
         x = tree_map(lambda array: given.get(next(names), array.copy()), self.x)
         if self.codes is not None:
-            x[..., -self.codes.shape[-1] :] = self.codes  # whoever moves them: their slope is 0
+            x[..., -self.codes.shape[-1] :] = self.codes  # even if moved: their slope is 0
         further = {n: a for n, a in given.items() if n in self.arguments}
         for restore in self.restore:
             restore()
@@ -145,7 +145,7 @@ class ModuleSubject:
         return np.concatenate([array.reshape(len(array), -1) for array in tree_leaves(y)], axis=1)
 
     def arranged(self, flat: Array) -> PyTree:
-        """Return what `forward` puts side by side as the module's own outputs."""
+        """Return the module's own outputs from what `forward` has concatenated."""
         if self.arrangement is None:
             return flat
         ends = np.cumsum([np.prod(shape[1:], dtype=int) for shape in tree_leaves(self.arrangement)])
@@ -153,7 +153,7 @@ class ModuleSubject:
         return tree_map(lambda shape: next(parts).reshape(shape), self.arrangement)
 
     def backward(self, dy: Array) -> dict[str, Any]:
-        """Return what backward returns, by the name of the input that it is the gradient of."""
+        """Return the gradients that backward returns, by the names of the inputs."""
         try:
             returned: Any = self.module.backward(self.arranged(dy))
         except Exception as error:
@@ -161,7 +161,7 @@ class ModuleSubject:
             if isinstance(error, BackwardError):
                 error.add_note(
                     "The check did call forward(x, training=True). Forward must keep what backward "
-                    "needs with self.save_for_backward(..., training=training), and backward "
+                    "needs with self.save_for_backward(..., training=training), and backward must "
                     "take it once with self.saved_values()."
                 )
             raise
@@ -175,7 +175,7 @@ class ModuleSubject:
         return dict(zip(self.inputs, gradients, strict=True))
 
     def _in_order(self, returned: Any) -> list[Any]:
-        """Return what backward returned as one gradient for each input, if it is right."""
+        """Return what backward returned as a list: one gradient for each input, if it is right."""
         gradients = list(returned) if isinstance(returned, tuple) else [returned]
         if isinstance(gradients[0], Mapping):  # a graph's inputs, then further ones
             gradients[:1] = gradients[0].values()
@@ -195,7 +195,7 @@ class ModuleSubject:
             locate(error, self.module)
 
     def gradient_at(self, y: Array) -> Array:
-        """Return the gradient that goes into backward."""
+        """Return the gradient that backward is given."""
         if self.loss is None or self.y_true is None:
             return self.c.copy()
         dy = self.loss.backward(self.y_true, self.arranged(y))
@@ -225,7 +225,7 @@ class ModuleSubject:
         return loss_terms(self.value(), self.gradient_at(y), y)
 
     def copies(self) -> dict[str, Array]:
-        """Return copies of the inputs, for the module to do with as it likes."""
+        """Return copies of the inputs, which the module may change."""
         return {name: value.copy() for name, value in self.inputs.items()}
 
     # ------------------------------------------------------------ the rules
@@ -235,7 +235,7 @@ class ModuleSubject:
         weights = {name: p.value.copy() for name, p in self.parameters.items()}
         y, again = self.forward(), self.forward()
         if y.dtype != np.float64:
-            return [f"forward makes {y.dtype} of float64; keep the type of x, x.dtype."]
+            return [f"forward returns {y.dtype} for float64; keep the type of x, x.dtype."]
         if not np.isfinite(y).all():
             count = np.count_nonzero(~np.isfinite(y))
             return [f"forward returns NaN or infinity, in {count} of {y.size} numbers."]
@@ -246,7 +246,7 @@ class ModuleSubject:
             ]
         if self._is_rough(y):
             return [
-                "forward does not notice a change of its input by 1e-9, so slopes cannot be "
+                "forward does not react to a change of its input by 1e-9, so slopes cannot be "
                 "measured: does it round, or compute in float32 (np.float32, dtype=)?"
             ]
         if not np.isfinite(self.value()):
@@ -257,21 +257,21 @@ class ModuleSubject:
         return []
 
     def _is_rough(self, y: Array) -> bool:
-        """Whether most of the output notices a large change of the input, but not a small one."""
+        """Whether most of the output reacts to a large change of the input but not to a small."""
         near, far = self._scaled(1 + 2.0**-30), self._scaled(1 + 2.0**-9)
         moved = np.abs(far - y) > 1e-6 * np.abs(y)
         return bool((moved & (near == y)).sum() > moved.sum() / 2)
 
     def _scaled(self, factor: float) -> Array:
-        """Return the output for other inputs; for the same where those are refused."""
+        """Return the output for scaled inputs; for the same inputs if those are refused."""
         try:
-            with np.errstate(all="ignore"):  # they may lie outside the function's domain
+            with np.errstate(all="ignore"):  # they may lie outside of the domain
                 return self.forward({name: factor * value for name, value in self.inputs.items()})
         except ValueError:
             return self.forward()
 
     def broken_rules(self) -> list[str]:
-        """Return which rules of a module are broken: those on arrays that others hold."""
+        """Return the broken rules of a module about arrays that others hold."""
         given = self.copies()
         y = self.forward(given)
         dy = self.gradient_at(y)
@@ -304,7 +304,7 @@ class ModuleSubject:
         return [rule for rule, is_so in broken.items() if is_so]
 
     def misuse(self) -> dict[str, str]:
-        """Return, for each parameter whose gradient is not simply set, what happens instead."""
+        """Return what happens instead, for each parameter whose gradient backward does not set."""
         first = self.gradients()
         finite = [first[name][np.isfinite(first[name])] for name in self.parameters]
         filling = 1.0 + 2.0 * max((float(np.abs(g).max(initial=0.0)) for g in finite), default=0.0)
@@ -324,7 +324,7 @@ class ModuleSubject:
         return found
 
 
-# ---------------------------------------------------------------- small parts
+# ---------------------------------------------------------------- helpers
 
 
 def plain_arrays(module: Module) -> list[str]:
@@ -338,7 +338,7 @@ def plain_arrays(module: Module) -> list[str]:
 
 
 def counts(y: Array) -> dict[str, int]:
-    """Return the numbers that a mean in place of a sum, or the reverse, is off by."""
+    """Return the sizes by which a mean in place of a sum, or the reverse, is off."""
     sizes = {
         "the batch size": len(y),
         "the number of outputs": y[0].size,
@@ -349,7 +349,7 @@ def counts(y: Array) -> dict[str, int]:
 
 
 def loss_terms(value: float, dy: Any, y: Array) -> float:
-    """Return the size of the terms that a loss is made of, as far as they show in its gradient."""
+    """Return the size of the terms of a loss, as far as its gradient shows them."""
     if np.shape(dy) != y.shape:
         return abs(value)
     terms = np.abs(dy * y)
@@ -357,7 +357,7 @@ def loss_terms(value: float, dy: Any, y: Array) -> float:
 
 
 def _inputs_of(module: Module, x: PyTree) -> PyTree:
-    """Return the input as arrays of their own: of float64, but for indices and masks."""
+    """Return copies of the input's arrays, in float64 except for indices and masks."""
     if isinstance(x, Mapping | tuple):
 
         def prepared(array: Any) -> Array:
@@ -369,12 +369,12 @@ def _inputs_of(module: Module, x: PyTree) -> PyTree:
 
 
 def _batch(x: ArrayLike, name: str, dtype: type | None) -> Array:
-    """Return an array of its own, that holds finite numbers for at least one sample."""
+    """Return a copy of a batch of finite numbers, of at least one sample."""
     array = np.array(x, dtype)
     if array.ndim == 0 or array.size == 0:
         raise InputError(f"{name} must be a batch of at least one sample, got {array.shape}.")
     if not np.isfinite(array).all():
-        raise InputError(f"{name} holds NaN or infinity; check at a point of finite numbers.")
+        raise InputError(f"{name} holds NaN or infinity; give finite numbers.")
     return array
 
 
@@ -392,7 +392,7 @@ def _equal(a: Any, b: Any) -> bool:
 
 
 def _rng_states_and_buffers(module: Module) -> Iterator[Callable[[], None]]:
-    """Yield functions that put every generator and buffer back to where it is now."""
+    """Yield functions that reset every generator and buffer to its present state."""
     for generator in named_generators(module).values():
         yield _restorer(generator.bit_generator, "state")
     for buffer in module.named_buffers().values():
@@ -400,6 +400,6 @@ def _rng_states_and_buffers(module: Module) -> Iterator[Callable[[], None]]:
 
 
 def _restorer(thing: Any, name: str) -> Callable[[], None]:
-    """Return a function that sets an attribute back to what it is now."""
+    """Return a function that resets an attribute to its present value."""
     kept = copy.deepcopy(getattr(thing, name))
     return lambda: setattr(thing, name, kept)

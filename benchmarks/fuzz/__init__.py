@@ -1,6 +1,6 @@
 """Damaged and hostile files for every reader: `python -m benchmarks.fuzz`.
 
-mutations.py   how a file is changed: its bytes, its zip, its headers, its description, its arrays
-readers.py     the readers, and the good files that theirs are made from
-trial.py       one changed file put to a reader, and what may come of it
+mutations.py   how files are changed: bytes, zip tables, array headers, description, arrays
+readers.py     the readers, and the valid files that the changed ones are made from
+trial.py       one changed file, given to a reader: the allowed outcomes, time and memory
 """

@@ -1,8 +1,8 @@
-"""`python -m benchmarks.fuzz`: damaged and hostile files for every reader that the project has.
+"""`python -m benchmarks.fuzz`: damaged and hostile files for every reader in the project.
 
-The outcome has to be a right load or the error that is documented, within a second of processor
-time and ten times the file's size of memory (16 MB for small files). Each case is drawn from the
-reader's name, the seed and its number, so that it can be repeated::
+A reader must either load the file or raise its documented error, within one second of processor
+time and with at most ten times the file's size of memory (16 MB for small files). Each case is
+drawn from the reader's name, the seed and the case's number, so it can be repeated::
 
     python -m benchmarks.fuzz --inputs 100000 --seed 0
     python -m benchmarks.fuzz --reader network --seed 0 --only 4711 --keep bad.npz
@@ -20,13 +20,13 @@ from benchmarks.fuzz.trial import Fuzzer, run_many
 
 
 def main() -> int:
-    """Run what the command line asks for; return 1 where there was a fault."""
+    """Run the cases that the command line asks for; return 1 if there was a fault."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz")
-    parser.add_argument("--inputs", type=int, default=10_000, help="how many files for each reader")
+    parser.add_argument("--inputs", type=int, default=10_000, help="files for each reader")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--reader", choices=list(READERS), action="append")
-    parser.add_argument("--only", type=int, help="repeat the case of this number alone")
-    parser.add_argument("--keep", type=Path, help="with --only: write its file here")
+    parser.add_argument("--only", type=int, help="run only the case with this number")
+    parser.add_argument("--keep", type=Path, help="with --only: write the case's file here")
     arguments = parser.parse_args()
     failed = False
     for name in arguments.reader or READERS:

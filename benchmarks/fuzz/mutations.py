@@ -1,7 +1,7 @@
-"""How a good file becomes a bad one: at every level that a reader has to look through.
+"""How a valid file is made invalid, at every level that a reader checks.
 
-Bytes, the zip's structure, the arrays' headers, the description, the arrays. Where the change lies
-behind the checksum, the checksum is made right again: else nothing behind it would ever be reached.
+The levels are bytes, the zip's structure, the arrays' headers, the description and the arrays. A
+change behind the checksum gets a correct checksum; otherwise no reader would get that far.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Members = list[tuple[str, bytes]]
 
 
 def bytes_changed(data: bytes, rng: random.Random) -> bytes:
-    """Flip bits, set bytes, cut out, double or move a piece, cut off the end, add to it."""
+    """Flip bits, overwrite, delete or repeat a piece, insert random bytes, or cut off the end."""
     out = bytearray(data)
     for _ in range(rng.choice((1, 1, 1, 2, 5, 20))):
         place, length = rng.randrange(len(out) + 1), rng.choice((1, 1, 2, 4, 8, 100))
@@ -56,16 +56,16 @@ def bytes_changed(data: bytes, rng: random.Random) -> bytes:
 
 
 def members_of(data: bytes) -> Members:
-    """Return what is in a zip archive, in its order."""
+    """Return the members of a zip archive, in order."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         return [(info.filename, archive.read(info)) for info in archive.infolist()]
 
 
 def zipped(members: Members, compression: int = zipfile.ZIP_STORED) -> bytes:
-    """Return a zip archive; its CRCs are right, whatever is in it."""
+    """Return a zip archive with correct CRCs, whatever is in it."""
     file = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(file, "w", compression) as archive:
-        warnings.simplefilter("ignore")  # of names that stand twice
+        warnings.simplefilter("ignore")  # about duplicate names
         for name, content in members:
             archive.writestr(zipfile.ZipInfo(name), content, compression)
     return file.getvalue()
@@ -85,7 +85,7 @@ NAMES = [
 
 
 def zip_changed(data: bytes, rng: random.Random) -> bytes:
-    """Drop, double, rename, reorder or compress members; or let the zip's own tables lie."""
+    """Drop, repeat, rename, reorder or compress members, or change the zip's own tables."""
     members = members_of(data)
     place = rng.randrange(len(members))
     name, content = members[place]
@@ -109,7 +109,7 @@ def zip_changed(data: bytes, rng: random.Random) -> bytes:
 
 
 def _tables_changed(data: bytes, rng: random.Random) -> bytes:
-    """Set a field of a local header, of the central directory or of its end to a likely lie."""
+    """Overwrite a field of a local header, the central directory or its end with a likely value."""
     out = bytearray(data)
     signature = rng.choice((b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"))
     places = [i for i in range(len(out) - 3) if out[i : i + 4] == signature]
@@ -150,14 +150,14 @@ LINES = [
 
 
 def npy(line: str, content: bytes, version: bytes = b"\x01\x00") -> bytes:
-    """Return an array's file with any first line at all."""
+    """Return a ``.npy`` file with any text as its header."""
     text = line.encode("latin-1", "replace")
     length = struct.pack("<H" if version == b"\x01\x00" else "<I", len(text) % 2**16)
     return b"\x93NUMPY" + version + length + text + content
 
 
 def header_changed(data: bytes, rng: random.Random) -> bytes:
-    """Give an array another first line: another type, another shape, or something else."""
+    """Give an array another header: another type, another shape, or something else."""
     members = members_of(data)
     place = rng.randrange(len(members))
     name, content = members[place]
@@ -180,7 +180,7 @@ def header_changed(data: bytes, rng: random.Random) -> bytes:
 
 
 def opened(data: bytes) -> tuple[dict[str, Any], dict[str, Any], str]:
-    """Return the arrays, the description and the kind of a file of chainrule's."""
+    """Return the arrays, the description and the kind of a chainrule file."""
     arrays, text, kind = _parts(data)
     return dict(arrays), json.loads(text), kind
 
@@ -196,7 +196,7 @@ def _parts(data: bytes) -> tuple[dict[str, Any], str, str]:
 
 
 def closed(arrays: dict[str, Any], text: str, kind: Any) -> bytes:
-    """Return a file with a right checksum, whatever is in it."""
+    """Return a file with a correct checksum, whatever is in it."""
     head = {"format": 1, "kind": kind, "sha256": checksum(arrays, text), "description": text}
     encoded = json.dumps(head).encode()
     members = []
@@ -208,7 +208,7 @@ def closed(arrays: dict[str, Any], text: str, kind: Any) -> bytes:
 
 
 def hostile_value(rng: random.Random, found: list[Any]) -> Any:
-    """Return something that does not belong there; often what stands elsewhere in the file."""
+    """Return a value that does not belong there, often one from elsewhere in the file."""
     deep: Any = 1
     for _ in range(rng.choice((2, 50, 200))):
         deep = rng.choice(([deep], {"module": deep}, {"tuple": [deep]}, {"dict": {"a": deep}}))
@@ -257,10 +257,10 @@ def hostile_value(rng: random.Random, found: list[Any]) -> Any:
 
 
 def tree_changed(tree: Any, rng: random.Random) -> Any:
-    """Return a description with one place in it changed: replaced, left out, doubled, renamed."""
+    """Return a description with one entry replaced, deleted, repeated or renamed."""
     places: list[tuple[Any, Any]] = []
     at = tree
-    while isinstance(at, dict | list) and at:  # a way down, so that every depth is as likely
+    while isinstance(at, dict | list) and at:  # a random path: every depth is equally likely
         key = rng.choice(list(at) if isinstance(at, dict) else range(len(at)))
         places.append((at, key))
         at = at[key]
@@ -286,7 +286,7 @@ def tree_changed(tree: Any, rng: random.Random) -> Any:
 
 
 def description_changed(data: bytes, rng: random.Random) -> bytes:
-    """Change the description in one place or several; the checksum is right."""
+    """Change one or more entries of the description; the checksum is correct."""
     arrays, description, kind = opened(data)
     for _ in range(rng.choice((1, 1, 2, 4))):
         description = tree_changed(description, rng)
@@ -302,7 +302,7 @@ VALUES = [np.nan, np.inf, -np.inf, 3e38, 1e308, -1.0, 0.0, 1e-45, 2.0**31, -(2.0
 
 
 def array_changed(array: Any, rng: random.Random) -> Any:
-    """Return an array of another type or shape, or with another value in it."""
+    """Return the array with another type, another shape, or another value in it."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         match rng.randrange(6):
@@ -322,7 +322,7 @@ def array_changed(array: Any, rng: random.Random) -> Any:
 
 
 def arrays_changed(data: bytes, rng: random.Random) -> bytes:
-    """Change the arrays: types, shapes, values, names, one more or less; the checksum is right."""
+    """Change, rename, add or delete arrays; the checksum is correct."""
     arrays, description, kind = opened(data)
     for _ in range(rng.choice((1, 1, 2, 5))):
         if not arrays:
@@ -359,7 +359,7 @@ def plain_arrays_changed(data: bytes, rng: random.Random) -> bytes:
 
 
 def idx_changed(data: bytes, rng: random.Random) -> bytes:
-    """Change what an IDX file's header tells; sometimes it is compressed afterwards."""
+    """Change an IDX file's header; sometimes compress the file afterwards."""
     import gzip
 
     out = bytearray(gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)

@@ -1,4 +1,4 @@
-"""The readers of files that the project has, and the good files that bad ones are made from."""
+"""The project's readers of files, and the valid files that invalid ones are made from."""
 
 from __future__ import annotations
 
@@ -70,18 +70,18 @@ ARCHIVE = (
 
 @dataclass
 class Reader:
-    """A reader, the files it can read, and how those are changed.
+    """A reader, files that it can read, and how they are changed.
 
     Attributes
     ----------
     good : function
-        Returns the content of good files; it may write into the folder it is given.
+        Returns the contents of valid files; it may write into the folder it is given.
     changes : tuple of Mutation
-        How they are changed, one as likely as the other.
+        The ways to change them, all equally likely.
     read : function
-        Reads a file; what it returns does not matter.
+        Reads a file; its result is ignored.
     errors : tuple of Exception classes
-        What it may raise.
+        The errors that it may raise.
     """
 
     good: Callable[[Path], list[bytes]]
@@ -94,7 +94,7 @@ class Reader:
 
 
 class Scale(Module):
-    """A layer of a user's own, with arguments of every kind."""
+    """A user's own layer, with arguments of every kind."""
 
     def __init__(self, features: int, sizes: Any = (), options: Any = None) -> None:
         self.features, self.sizes, self.options = features, sizes, options
@@ -111,7 +111,7 @@ class Scale(Module):
 
 
 def networks(folder: Path) -> list[bytes]:
-    """Return networks of every kind: images, sequences, graphs, what is shared, own layers."""
+    """Return files of networks: images, sequences, graphs, shared parameters, a user's layers."""
     mlp = Network([3, 4, 3], seed=0)
     mlp.metadata["note"] = {"words": ["a", "b"], "number": 1.5}
     inner = Linear(4, 4, seed=0)
@@ -164,18 +164,18 @@ TABLE = {
 
 
 def load_network(path: Path) -> None:
-    """Load a network; what loads can be looked at, and saved and loaded again."""
+    """Load a network; what loads can be printed, and saved and loaded again."""
     network = Network.load(path, modules=[Scale])
     if isinstance(network.preparation, TablePreparation):
-        with contextlib.suppress(InputError):  # the columns may have other names now
+        with contextlib.suppress(InputError):  # the columns may have other names by now
             network.preparation.transform(TABLE)
         Ensemble.load(path)
     shown = repr(network)
-    if len(shown) % 5 == 0:  # one in five: writing to the disk takes as long as all else
+    if len(shown) % 5 == 0:  # one in five: writing takes as long as everything else
         network.save(path.with_name("again.npz"))
         again = Network.load(path.with_name("again.npz"), modules=[Scale])
         if repr(again) != shown:
-            raise AssertionError("what was loaded is another network when it is saved and loaded")
+            raise AssertionError("a loaded network is another one after it was saved and loaded")
 
 
 # ---------------------------------------------------------------- trainings
@@ -191,7 +191,7 @@ class _Resumes(Trainer):
 
 
 class StopAt(Checkpoint):
-    """A checkpoint callback that also ends the training after so many steps."""
+    """A checkpoint callback that also stops the training after a number of steps."""
 
     def __init__(self, folder: Path, step: int) -> None:
         super().__init__(folder, every_steps=1)
@@ -204,7 +204,7 @@ class StopAt(Checkpoint):
 
 
 def training(kind: type[Trainer] = _Resumes) -> Trainer:
-    """Return a trainer of a small network with all that a checkpoint can hold."""
+    """Return a trainer of a small network, with everything that a checkpoint can hold."""
     layers = [
         Linear(3, 4, seed=0),
         BatchNorm(4),
@@ -219,7 +219,7 @@ def training(kind: type[Trainer] = _Resumes) -> Trainer:
 
 
 def fit(trainer: Trainer, callbacks: list[Any], **options: Any) -> None:
-    """Train as all of these trainings do."""
+    """Train with the options that all these trainings share."""
     watching = [EarlyStopping("loss", patience=5), ReduceOnPlateau("loss", patience=2)]
     trainer.fit(
         *(X, Y),
@@ -233,7 +233,7 @@ def fit(trainer: Trainer, callbacks: list[Any], **options: Any) -> None:
 
 
 def checkpoints(folder: Path) -> list[bytes]:
-    """Return checkpoints within an epoch, at its end, and before anything was watched."""
+    """Return checkpoints from the first step, within an epoch, and from the end of one."""
     contents = []
     for step in (1, 7, 9):
         fit(training(Trainer), [StopAt(folder / str(step), step)])
@@ -242,16 +242,16 @@ def checkpoints(folder: Path) -> list[bytes]:
 
 
 def resume(path: Path) -> None:
-    """Go on from a checkpoint, up to where the next step would be done."""
+    """Resume from a checkpoint, up to the next step."""
     try:
         fit(training(), [Checkpoint(path.parent)], resume=path)
     except _Resumed:
         return
-    raise AssertionError("the training did not begin")
+    raise AssertionError("the training did not start")
 
 
 def post_mortems(folder: Path) -> list[bytes]:
-    """Return what a training writes that meets infinity."""
+    """Return the post-mortems of trainings that meet infinity."""
     contents = []
     for number in range(2):
         trainer = training(Trainer)
@@ -266,7 +266,7 @@ def post_mortems(folder: Path) -> list[bytes]:
 
 
 def replay_step(path: Path) -> None:
-    """Do a failed step again."""
+    """Replay a failed step."""
     trainer = training()
     replay(path, trainer.network, trainer.loss, trainer.optimizer)
 

@@ -1,4 +1,4 @@
-"""One changed file put to a reader: what came of it, how long it took, how much memory."""
+"""One changed file, given to a reader: the outcome, the time and the memory."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from pathlib import Path
 from benchmarks.fuzz.readers import Reader
 
 MOST_SECONDS = 1.0
-"""Of processor time, so that a busy machine does not count."""
+"""The limit of processor time, which does not depend on how busy the machine is."""
 
 HANGS = 60
-"""Seconds of the clock after which a case is ended."""
+"""Seconds by the clock after which a case is stopped."""
 
 MOST_TIMES_THE_FILE = 10
 
 LEAST_MEMORY = 16 << 20
-"""Bytes that every file may take, however small: a network of three layers is a file of 2 kB."""
+"""Bytes of memory that any file may take: a network of three layers is a file of 2 kB."""
 
 
 @dataclass
 class Outcome:
-    """What a reader made of a file.
+    """The outcome of reading one file.
 
     Attributes
     ----------
     kind : str
         ``"loaded"``, or the name of the error.
     fault : str
-        What must not be; empty where all is well.
+        What went wrong; empty if nothing did.
     """
 
     kind: str
@@ -48,18 +48,18 @@ class Outcome:
 
 
 class Fuzzer:
-    """Puts changed files to a reader. A case is repeated by its reader, seed and number.
+    """Gives changed files to a reader. A case is determined by its reader, seed and number.
 
     Parameters
     ----------
     name : str
-        The reader's name, part of what a case is drawn from.
+        The reader's name.
     reader : Reader
         The reader.
     seed : int
-        Of all cases.
+        The seed of all cases.
     folder : Path
-        Where files are written.
+        The folder that files are written to.
     """
 
     def __init__(self, name: str, reader: Reader, seed: int, folder: Path) -> None:
@@ -74,18 +74,18 @@ class Fuzzer:
         data = rng.choice(self.good)
         data = rng.choice(self.reader.changes)(data, rng)
         if rng.random() < 0.05:
-            data = self.reader.changes[0](data, rng)  # and some bytes besides
+            data = self.reader.changes[0](data, rng)  # and change some bytes as well
         return data
 
     def run(self, number: int) -> Outcome:
         """Read the file of one case."""
         data = self.content(number)
         self.path.write_bytes(data)
-        self.meter.begin()
-        begin = time.process_time()
+        self.meter.start()
+        start = time.process_time()
         kind, fault = self._read()
-        seconds = time.process_time() - begin
-        memory = self.meter.end()
+        seconds = time.process_time() - start
+        memory = self.meter.stop()
         if seconds > MOST_SECONDS:
             fault = fault or f"it took {seconds:.1f} s"
         if memory > max(LEAST_MEMORY, MOST_TIMES_THE_FILE * len(data)):
@@ -107,12 +107,12 @@ class Fuzzer:
 
 
 class Hangs(BaseException):
-    """Raised in the middle of reading; no Exception, so that no reader takes it for its own."""
+    """Raised in the middle of reading; not an Exception, so that no reader catches it."""
 
 
 @contextmanager
 def alarm(seconds: int) -> Iterator[None]:
-    """Raise Hangs if the block takes longer, where the system has alarms."""
+    """Raise Hangs if the block takes longer, on systems that have alarms."""
 
     def ring(*_: object) -> None:
         raise Hangs
@@ -130,11 +130,11 @@ def alarm(seconds: int) -> Iterator[None]:
 
 
 class Meter:
-    """Measures how much more memory is taken at the most between `begin` and `end`.
+    """Measures the peak of additional memory between `start` and `stop`.
 
-    On Linux by the high-water mark of the process, which costs nothing, but does not show what is
-    taken of memory that was freed and kept before; elsewhere by tracemalloc, with which everything
-    takes four times as long.
+    On Linux it reads the high-water mark of the process, which costs nothing, but misses memory
+    that the process had freed and kept. Elsewhere it uses tracemalloc, which makes everything four
+    times slower.
     """
 
     def __init__(self) -> None:
@@ -143,16 +143,16 @@ class Meter:
             tracemalloc.start()
         self.held = 0
 
-    def begin(self) -> None:
-        """Begin to measure."""
+    def start(self) -> None:
+        """Start measuring."""
         if self.marks:
-            RESET.write_text("5")  # the mark comes down to what is held now
+            RESET.write_text("5")  # resets the mark to the current memory
         else:
             tracemalloc.reset_peak()
         self.held = self._most()
 
-    def end(self) -> int:
-        """Return the bytes that were taken at the most."""
+    def stop(self) -> int:
+        """Return the peak of additional memory in bytes."""
         return max(0, self._most() - self.held)
 
     def _most(self) -> int:
@@ -167,7 +167,7 @@ RESET, STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 @dataclass
 class Summary:
-    """What came of many cases."""
+    """The outcomes of many cases."""
 
     kinds: collections.Counter[str]
     faults: list[tuple[int, str]]
@@ -177,14 +177,14 @@ class Summary:
 
     @property
     def inputs(self) -> int:
-        """How many cases there were."""
+        """The number of cases."""
         return sum(self.kinds.values())
 
 
 def run_many(fuzzer: Fuzzer, numbers: range, most_faults: int = 20) -> Summary:
-    """Run many cases; stop after so many faults."""
+    """Run many cases; stop after `most_faults` faults."""
     summary = Summary(collections.Counter(), [], 0.0, 0.0, 0)
-    begin = time.monotonic()
+    start = time.monotonic()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for number in numbers:
@@ -196,5 +196,5 @@ def run_many(fuzzer: Fuzzer, numbers: range, most_faults: int = 20) -> Summary:
                 summary.faults.append((number, outcome.fault))
                 if len(summary.faults) == most_faults:
                     break
-    summary.seconds = time.monotonic() - begin
+    summary.seconds = time.monotonic() - start
     return summary

@@ -38,7 +38,7 @@ def regressor():
 
 
 class Halved(Preparation):
-    """A preparation of a user's own."""
+    """A user's own preparation."""
 
     fitted = True
 
@@ -179,7 +179,7 @@ def test_what_cannot_be_saved_is_told_before_the_old_file_is_touched(path):
 
 
 def forge(path, described, arrays):
-    """Write a file that is right in every way but its preparations."""
+    """Write a file that is valid except for its preparations."""
     network = regressor()
     network.save(path)
     own, description = read_archive(path, "module")
@@ -191,7 +191,7 @@ FIGURES = {"preparations/preparation/mean": X[0], "preparations/preparation/std"
 
 
 def names_of(names, whole):
-    """Return the arrays that a file holds of the names of columns."""
+    """Return the names of columns as arrays, as they are in a file."""
     arrays = pack_names(names)
     if whole is not None:
         arrays["names/whole"] = whole
@@ -204,7 +204,7 @@ def test_the_forger_writes_what_is_right(path):
 
 
 @pytest.mark.parametrize(
-    ("described", "arrays", "told"),
+    ("described", "arrays", "message"),
     [
         (3, FIGURES, "preparations should be a dict"),
         ({"preparation": 3}, FIGURES, "needs the preparation None"),
@@ -232,9 +232,9 @@ def test_the_forger_writes_what_is_right(path):
         ),
     ],
 )
-def test_hostile_preparations_are_refused(path, described, arrays, told):
+def test_hostile_preparations_are_refused(path, described, arrays, message):
     forge(path, described, arrays)
-    with pytest.raises(FileFormatError, match=told):
+    with pytest.raises(FileFormatError, match=message):
         Network.load(path)
 
 

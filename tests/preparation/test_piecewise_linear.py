@@ -60,7 +60,7 @@ def test_numbers_of_every_size_are_encoded_between_the_ends(x, later):
 
 
 def test_a_line_on_it_bends_at_the_knots():
-    """Any function that is linear between knots is a linear one of the encoding."""
+    """Any function that is linear between the knots is a linear function of the encoding."""
     knots = quantile_knots(RNG.standard_normal(500), 6)
     heights = RNG.standard_normal(7)
     x = np.linspace(knots[0], knots[-1], 200)

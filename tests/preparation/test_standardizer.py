@@ -72,7 +72,7 @@ def test_transform_before_fit(method):
 
 @pytest.mark.parametrize("method", ["transform", "inverse_transform"])
 @pytest.mark.parametrize(
-    ("shape", "told"),
+    ("shape", "message"),
     [
         ((5, 3), "Fitted on rows of 4 columns, got rows of 3 columns."),
         ((5, 1), "Fitted on rows of 4 columns, got rows of 1 columns."),
@@ -85,11 +85,11 @@ def test_transform_before_fit(method):
         ((), "Fitted on samples of the shape (4,), got samples of the shape ()."),
     ],
 )
-def test_another_number_of_features(method, shape, told):
+def test_another_number_of_features(method, shape, message):
     scaler = Standardizer().fit(X)
     with pytest.raises(InputError) as caught:
         getattr(scaler, method)(np.ones(shape))
-    assert str(caught.value) == told
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("data", [[], np.ones((0, 3)), 5])
@@ -156,15 +156,15 @@ def test_frames_of_numbers_are_arrays_whose_columns_have_names(library):
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 @pytest.mark.parametrize(
-    ("column", "told"),
+    ("column", "message"),
     [
         (["a", "b"], r"X must hold numbers, got the text 'a' in row 0, column 1 \('b'\); encode"),
         ([1.0, None], r"X holds NaN or infinity, first in row 1, column 1 \('b'\)\. Fill"),
     ],
 )
-def test_the_column_of_a_frame_that_holds_no_numbers_is_named(library, column, told):
+def test_the_column_of_a_frame_that_holds_no_numbers_is_named(library, column, message):
     frame = pytest.importorskip(library).DataFrame({"a": [1.0, 2.0], "b": column})
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         Standardizer().fit(frame)
 
 
@@ -182,7 +182,7 @@ def test_frames_whose_columns_cannot_be_told_apart_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("mean", "std", "told"),
+    ("mean", "std", "message"),
     [
         ([1.0], None, "together"),
         ([1.0, 2.0], [1.0], "must be equal"),
@@ -192,8 +192,8 @@ def test_frames_whose_columns_cannot_be_told_apart_are_refused():
         ([1.0], [np.inf], "must be finite"),
     ],
 )
-def test_figures_that_make_no_sense(mean, std, told):
-    with pytest.raises(ConfigurationError, match=told):
+def test_figures_that_make_no_sense(mean, std, message):
+    with pytest.raises(ConfigurationError, match=message):
         Standardizer(mean=mean, std=std)
 
 

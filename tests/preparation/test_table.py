@@ -319,7 +319,7 @@ def test_dates_with_zones_and_periods_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("column", "told"),
+    ("column", "message"),
     [
         ([[1], [2]], "Column 'a' holds values of the type list"),
         ([{"b": 1}, {"b": 2}], "Column 'a' holds values of the type dict"),
@@ -333,8 +333,8 @@ def test_dates_with_zones_and_periods_are_refused():
         ([1, 2, 3], r"The columns differ in length: {'x': 2, 'a': 3}"),
     ],
 )
-def test_what_is_no_column_is_refused(column, told):
-    with pytest.raises(InputError, match=told):
+def test_what_is_no_column_is_refused(column, message):
+    with pytest.raises(InputError, match=message):
         fitted({"x": [1, 2], "a": column})
 
 
@@ -346,7 +346,7 @@ def test_structures_of_polars_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("X", "told"),
+    ("X", "message"),
     [
         ([1, 2, 3], r"Expected a table .* got list of the shape \(3,\)\."),
         (5, r"Expected a table .* got int\."),
@@ -359,8 +359,8 @@ def test_structures_of_polars_are_refused():
         ({1.5: [1, 2]}, r"names of columns must be text or whole numbers, got 1\.5"),
     ],
 )
-def test_what_is_no_table_is_refused(X, told):
-    with pytest.raises(InputError, match=told):
+def test_what_is_no_table_is_refused(X, message):
+    with pytest.raises(InputError, match=message):
         fitted(X)
 
 
@@ -371,7 +371,7 @@ def test_a_lazy_frame_is_told_to_be_collected():
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"max_categories": 1}, "max_categories must be a whole number of at least 2"),
         ({"n_bins": -1}, "n_bins must be a whole number of at least 0"),
@@ -382,8 +382,8 @@ def test_a_lazy_frame_is_told_to_be_collected():
         ({"categorical_features": [1.5]}, "categorical_features must be a list"),
     ],
 )
-def test_options_that_make_no_sense(options, told):
-    with pytest.raises(ConfigurationError, match=told):
+def test_options_that_make_no_sense(options, message):
+    with pytest.raises(ConfigurationError, match=message):
         TablePreparation(**options)
 
 
@@ -415,7 +415,7 @@ def test_text_where_training_had_numbers():
 
 
 def tables():
-    """Return the same table in every form that has names."""
+    """Return the same table in every form with names of columns."""
     yield "dict", MIXED
     for library in LIBRARIES:
         yield library, frame_of(library, MIXED)
@@ -497,7 +497,7 @@ words = st.one_of(st.none(), st.text(max_size=3).filter(lambda text: "\0" not in
 
 @st.composite
 def tables_of(draw):
-    """Return a table of columns of several kinds, with gaps anywhere."""
+    """Return a table with columns of several kinds and missing values anywhere."""
     rows = draw(st.integers(2, 12))
     few = st.sampled_from(["a", "b", "c", None])
     kinds = {"numbers": numbers, "whole": whole, "truth": truth, "words": words, "few": few}
@@ -822,9 +822,9 @@ def test_hostile_descriptions_are_refused(tmp_path):
     for plain, figures in wrong:
         with pytest.raises(
             FileFormatError, match="TablePreparation in the file cannot be built"
-        ) as told:
+        ) as message:
             read_preparation({"class": "TablePreparation", **plain}, figures)
-        assert len(str(told.value)) < 500
+        assert len(str(message.value)) < 500
     described = {"preparation": {"class": "TablePreparation", "settings": 3}}
     write_archive(path, "module", own, {**whole, "preparations": described})
     with pytest.raises(FileFormatError, match="TablePreparation in the file cannot be built"):

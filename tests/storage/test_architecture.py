@@ -1,4 +1,4 @@
-"""Network.save and Network.load: the same predictions, bit for bit, and no code out of a file."""
+"""Network.save and Network.load: the same predictions, bit for bit, and no code from a file."""
 
 import json
 import tracemalloc
@@ -33,7 +33,7 @@ X = np.random.default_rng(0).standard_normal((5, 4))
 
 
 class Scale(Module):
-    """A layer of a user's own."""
+    """A user's own layer."""
 
     def __init__(self, features, start=1.0, sizes=(), options=None):
         self.features, self.start, self.sizes, self.options = features, start, sizes, options
@@ -218,7 +218,7 @@ def test_a_users_class_does_not_stand_in_for_chainrules_nor_the_other_way_round(
 
 
 def forge(path, architecture, values=None, shared=()):
-    """Write a file that is right in every way but its architecture."""
+    """Write a file that is valid except for its architecture."""
     arrays = {f"values/{name}": value for name, value in (values or {}).items()}
     description = {"module": architecture, "shared": shared, "metadata": {}}
     write_archive(path, "module", arrays, description)

@@ -1,4 +1,4 @@
-"""The file format: whole or refused, whatever is done to the file."""
+"""The file format: a file is read whole or refused, whatever was done to it."""
 
 import io
 import json
@@ -401,6 +401,11 @@ UNREADABLE = "header cannot be read"
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (" + "9" * 4000 + ",)}", "claims"),
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (" + "9" * 5000 + ",)}", UNREADABLE),
         ("{'descr': '<f4', 'fortran_order': False, 'shape': (True,)}", "impossible"),
+        ("{'descr': 'V2147483647', 'fortran_order': False, 'shape': (1,)}", "holds |V2147483647"),
+        ("{'descr': ('<f4', (10**9,)), 'fortran_order': False, 'shape': (1,)}", UNREADABLE),
+        ("{'descr': ('<f4', (99999999,)), 'fortran_order': False, 'shape': (1,)}", "holds |V"),
+        ("{'descr': '" + "f4," * 3000 + "', 'fortran_order': False, 'shape': (1,)}", "holds |V"),
+        ("{'descr': '<f4', 'fortran_order': 3, 'shape': (1,)}", UNREADABLE),
         ("__import__('os').abort()", UNREADABLE),
         ("(" * 9000, UNREADABLE),
         ("{" * 20_000, UNREADABLE),

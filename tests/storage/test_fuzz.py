@@ -1,6 +1,6 @@
-"""Some thousand damaged and hostile files; `python -m benchmarks.fuzz` has as many as you like.
+"""Some thousand damaged and hostile files; `python -m benchmarks.fuzz` makes as many as you like.
 
-They are the first ones of seed 0: a fault is repeated by the line in the message.
+They are the first ones of seed 0. The message of a failure shows how to repeat the case.
 """
 
 import mmap
@@ -19,8 +19,8 @@ INPUTS = {"network": 800, "checkpoint": 300, "post-mortem": 300, "npz": 500, "id
 @pytest.mark.parametrize("name", READERS)
 def test_a_reader_loads_or_refuses_whatever_it_is_given(name, tmp_path):
     summary = run_many(Fuzzer(name, READERS[name], 0, tmp_path), range(INPUTS[name]))
-    told = [f"--reader {name} --seed 0 --only {case}: {fault}" for case, fault in summary.faults]
-    assert not told, "\n".join(told)
+    shown = [f"--reader {name} --seed 0 --only {case}: {fault}" for case, fault in summary.faults]
+    assert not shown, "\n".join(shown)
     assert summary.inputs == INPUTS[name]
     assert summary.kinds["loaded"] > INPUTS[name] / 40  # they reach what lies behind the checksum
     assert summary.kinds["FileFormatError"] > INPUTS[name] / 4
@@ -75,7 +75,7 @@ def test_the_fuzzer_notices(read, fault, tmp_path):
     reader = Reader(lambda _: [b"good"], (mutations.bytes_changed,), read)
     summary = run_many(Fuzzer("bad", reader, 0, tmp_path), range(100), most_faults=3)
     assert len(summary.faults) == 3
-    assert all(fault in told for _, told in summary.faults)
+    assert all(fault in shown for _, shown in summary.faults)
 
 
 def test_the_fuzzer_notices_what_takes_long_and_what_never_ends(tmp_path, monkeypatch):

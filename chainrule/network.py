@@ -127,7 +127,7 @@ class Network(Module):
 
     @property
     def layers(self) -> Any:
-        """The layers that stand one after the other, as a tuple; or else the one module."""
+        """The layers of a chain, as a tuple; or else the one module."""
         return self.body.layers if isinstance(self.body, Sequential) else self.body
 
     # ------------------------------------------------------------ the two passes
@@ -146,8 +146,8 @@ class Network(Module):
         ----------
         x : array_like, or a tuple or dict of them
             The batch. A network of several inputs, a `Graph`, takes them by name or in their
-            order. Further inputs of its layers, such as lengths, may stand in the dict too, where
-            the first input of a chain of layers is called ``"x"``.
+            order. Further inputs of its layers, such as lengths, may be in the dict too; the first
+            input of a chain of layers is called ``"x"``.
         training : bool
             Whether a backward pass will follow.
         **inputs : array_like
@@ -187,8 +187,7 @@ class Network(Module):
         """Return the loss's gradient at the input, given the one at the output; set every grad.
 
         The gradients of several outputs are arranged like the outputs, and those of several
-        inputs come back as a dict. Where the input is whole numbers, as of an Embedding, there is
-        None.
+        inputs come back as a dict. If the input is integers, as for an Embedding, it is None.
         """
         layers = self.body.layers if self._ran_as_chain else (self.body,)
         return self._backward(dy, layers, backward_through)
@@ -342,14 +341,14 @@ class Network(Module):
         path : path
             Where to, such as ``"model.npz"``.
         class_names : sequence of str, optional
-            What the outputs stand for.
+            The names of the outputs.
         preparation, target_preparation : Preparation, optional
             What rows and targets were prepared with, such as a `Standardizer`; they become the
             network's attributes of these names. `load` brings them back, for `predict_raw`.
         metrics : mapping of str to float, optional
             How good the network is. `Trainer.fit` leaves its last epoch's numbers in `metadata`.
 
-        All else that is given here goes into `metadata`, and all of `metadata` into the file.
+        Class names and metrics become part of `metadata`, which is saved as a whole.
         """
         save_network(
             self,

@@ -1,4 +1,4 @@
-"""What a module learns (Parameter), what it merely keeps (Buffer), and all of it in one vector.
+"""What a module learns (Parameter), what it only keeps (Buffer), and all of it in one vector.
 
 Parameter        a value and the loss's gradient with respect to it
 Buffer           a value that is saved with the model but not learned
@@ -34,7 +34,7 @@ class Parameter:
     value : array_like
         The first value. Integers become float32.
     decay : bool
-        Whether this is a weight: weight decay pulls on it, and `Network(initialization=...)`
+        Whether this is a weight: weight decay applies to it, and `Network(initialization=...)`
         draws it. False for biases and for the gains of normalisation layers.
     initializer : callable, optional
         ``initializer(shape, rng) -> array``; draws a fresh value in `initialize`.
@@ -142,7 +142,7 @@ class Parameter:
         return initializer(self.shape, rng)
 
     def cast(self, dtype: DTypeLike) -> None:
-        """Change the floating-point type; a parameter of that type already is left alone."""
+        """Change the floating-point type, unless the parameter has it already."""
         if self.dtype != np.dtype(dtype):
             self._hold(self.value.astype(dtype), self.grad.astype(dtype))
             if self.flat is not None:
@@ -264,7 +264,7 @@ def limited_memory(held: int) -> Iterator[None]:
 
 
 def _owned(value: ArrayLike) -> Array:
-    """Return the value as an array of its own, after it has been counted: no other way leads in."""
+    """Return a copy of the value, after counting it: every Parameter and Buffer starts here."""
     array = np.asarray(value)
     left = _bytes_left.get()
     if left is not None:

@@ -1,7 +1,7 @@
-"""What goes into a network and comes out of it: one array, or a tuple or a dict of arrays.
+"""Pytrees: one array, or a tuple or a dict of arrays, as networks take and return.
 
-Everything that handles batches (networks, losses, sources of data, training) goes through these
-functions, so that several inputs or outputs are no special case anywhere else.
+Everything that handles batches uses these functions, so that several inputs or outputs are no
+special case anywhere else. (JAX and PyTorch call such structures pytrees, too.)
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PyTree = Any
 
 
 def is_tuple(data: Any) -> bool:
-    """Whether this is a tuple of arrays, and not one array written as a tuple."""
+    """Whether this is a tuple of arrays, not one array that is written as a tuple."""
     return (
         isinstance(data, tuple)
         and bool(data)
@@ -30,7 +30,7 @@ def is_tuple(data: Any) -> bool:
 def tree_map(function: Callable[..., Any], data: PyTree, *others: PyTree) -> Any:
     """Return `function` of each array, in the same arrangement; `others` are arranged alike.
 
-    Only a tuple of arrays is taken for several of them; a list is one array's rows.
+    A tuple of arrays is several arrays; a list is the rows of one.
 
     >>> tree_map(len, {"image": [1, 2], "text": [3]})
     {'image': 2, 'text': 1}
@@ -101,7 +101,7 @@ def by_name(data: PyTree, names: Sequence[str], what: str) -> dict[str, Any]:
 
 
 def as_dict(data: PyTree) -> dict[str, Array]:
-    """Return the arrays by a name that can stand in a file: the key, or the number in a tuple."""
+    """Return the arrays by names for a file: the key, or the number in a tuple."""
     if isinstance(data, Mapping):
         return {f"dict/{name}": array for name, array in data.items()}
     if is_tuple(data):
@@ -110,7 +110,7 @@ def as_dict(data: PyTree) -> dict[str, Array]:
 
 
 def from_dict(arrays: Mapping[str, Array], where: str) -> PyTree:
-    """Return what `as_dict` was given; anything else is a FileFormatError, told with `where`."""
+    """Return what `as_dict` was given; refuse anything else with a FileFormatError."""
     if set(arrays) == {"array"}:
         return arrays["array"]
     kinds = {name.partition("/")[0] for name in arrays}

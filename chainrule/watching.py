@@ -1,7 +1,6 @@
 """Watching a pass: the inputs, outputs and gradients of every module, as PyTorch's hooks show them.
 
-The one means for everything that wants to see inside a network: its summary, the post-mortem, and
-whatever explains or diagnoses. ::
+The summary, post-mortems and the doctor look inside a network this way. ::
 
     class Shapes(Watcher):
         def on_forward(self, path, module, x, y):
@@ -26,7 +25,7 @@ from chainrule.module import WATCHED_METHODS, Module
 
 
 class Watcher:
-    """Is told of every module's passes, the inner ones first; its two methods do nothing.
+    """Base class: its methods are called after every module's pass, inner modules first.
 
     What they are given belongs to the network: look at it, copy it, but do not write into it.
     """
@@ -50,7 +49,7 @@ def watched(root: Module) -> bool:
 def watch(root: Module, watcher: Watcher) -> Iterator[None]:
     """Let `watcher` see every pass through `root` and the modules below it, within the block.
 
-    A module that stands at several places is named by the first.
+    A module that is used in several places is named by the first.
     """
     modules = root.named_modules()
     before = {
@@ -69,10 +68,10 @@ def watch(root: Module, watcher: Watcher) -> Iterator[None]:
 
 
 def _watch_one(path: str, module: Module, watcher: Watcher) -> None:
-    """Put functions that tell the watcher in front of the module's methods."""
+    """Wrap the module's methods so that they call the watcher."""
     forward, backward = module.forward, module.backward
     backward_parameters = module.backward_parameters
-    going_back = False  # one of the two ways back may use the other; that is told once
+    running = False  # one of the two backward methods may call the other; it is seen once
 
     def watched_forward(x: Any, *arguments: Any, **options: Any) -> Any:
         y = forward(x, *arguments, **options)
@@ -80,14 +79,14 @@ def _watch_one(path: str, module: Module, watcher: Watcher) -> None:
         return y
 
     def back(call: Callable[..., Any], dy: Any, *arguments: Any, **options: Any) -> Any:
-        nonlocal going_back
-        if going_back:
+        nonlocal running
+        if running:
             return call(dy, *arguments, **options)
-        going_back = True
+        running = True
         try:
             dx = call(dy, *arguments, **options)
         finally:
-            going_back = False
+            running = False
         watcher.on_backward(path, module, dy, dx)
         return dx
 

@@ -1,7 +1,7 @@
-"""Graph: modules that hang together in any way, with several inputs and outputs.
+"""Graph: modules connected in any way without cycles, with several inputs and outputs.
 
-By the chain rule the way back is the way there in the opposite order: each node gets the sum of
-what comes back from everything that used its output.
+By the chain rule, the backward pass runs the nodes in the opposite order: the gradient at a node's
+output is the sum of the gradients from everything that used it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["Graph", "Node"]
 
 
 class Node:
-    """A module in a graph, and the names of what goes into it.
+    """A module in a graph, and the names of its inputs.
 
     ``Node(Linear(8, 3), "features")`` takes the output of the node, or the input of the graph, that
     is called features. A join takes several, ``Node(Add(), "a", "b")``; further inputs are given by
@@ -38,16 +38,16 @@ class Node:
     module : Module
         What computes.
     *inputs : str
-        What goes in, one name, or several for a join or a graph of several inputs.
+        The names of its inputs: one, or several for a join or a graph of several inputs.
     **further : str
-        Further inputs of the module, and the name of what goes in there.
+        The names of further inputs: ``context="memory"``.
     """
 
     def __init__(self, module: Module, *inputs: str, **further: str) -> None:
         check_instance(module, Module, "A Node needs a module, such as Linear(4, 8)")
         if not inputs:
             raise ConfigurationError(
-                f"A Node needs the name of what goes in, such as Node({module!r}, 'x')."
+                f"A Node needs the name of its input, such as Node({module!r}, 'x')."
             )
         for name in (*inputs, *further.values()):
             if not isinstance(name, str):
@@ -65,7 +65,7 @@ class Node:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The names of everything that goes in."""
+        """The names of all inputs, further ones too."""
         return (*self.inputs, *self.further.values())
 
     def __repr__(self) -> str:
@@ -83,7 +83,7 @@ class _Pass:
 
 
 class Graph(Module):
-    """Modules as the nodes of a graph without cycles; each output goes wherever it is named.
+    """Modules as the nodes of a directed graph without cycles.
 
     ::
 
@@ -103,7 +103,7 @@ class Graph(Module):
     dict. Backward takes gradients arranged like the outputs, and returns them like the inputs: an
     array, or a dict; None where an input is whole numbers.
 
-    The same module may stand at several nodes: it is one module then, with one set of parameters.
+    The same module may be used at several nodes; it has one set of parameters.
 
     Parameters
     ----------
@@ -122,8 +122,8 @@ class Graph(Module):
     Raises
     ------
     ConfigurationError
-        A name is unknown or used twice, an input or a node leads nowhere, or nodes go in a circle;
-        the message names them.
+        A name is unknown or used twice, an input or a node leads nowhere, or there is a cycle; the
+        message names them.
     """
 
     def __init__(
@@ -252,15 +252,15 @@ class Graph(Module):
         return self._inputs[1:]
 
     def input_kinds(self) -> dict[str, str]:
-        """Return for each input what is made of it at a network's door.
+        """Return what each input is turned into by a network.
 
         ``"floats"`` are cast to the network's type, ``"indices"`` stay whole numbers, and a
-        ``"further"`` input, such as a mask, stays whatever it is.
+        ``"further"`` input, such as a mask, stays what it is.
         """
         return self._kinds
 
     def _find_kinds(self) -> dict[str, str]:
-        """Return for each input what is made of it; see `input_kinds`."""
+        """Return what each input is turned into; see `input_kinds`."""
         kinds: dict[str, set[str]] = {name: set() for name in self._inputs}
         for node in self.nodes.values():
             for place, source in enumerate(node.inputs):
@@ -277,7 +277,7 @@ class Graph(Module):
         return {name: found.pop() if found else "further" for name, found in kinds.items()}
 
     def _find_learners(self) -> dict[str, bool]:
-        """Return of every name whether a parameter stands there or before it."""
+        """Return for every name whether there is a parameter in it or before it."""
         learns = dict.fromkeys(self._inputs, False)
         for name, node in zip(self.order, self._plan, strict=True):
             before = any(learns[source] for source in node.sources)
@@ -299,7 +299,7 @@ class Graph(Module):
         return f"Graph({self.inputs!r}, {{\n{nodes}}}, {self.outputs!r})"
 
 
-# ---------------------------------------------------------------- how it hangs together
+# ---------------------------------------------------------------- checking the connections
 
 
 def _names(what: str, given: Any) -> tuple[str, ...]:
@@ -328,7 +328,7 @@ def checked_nodes(nodes: Any) -> dict[str, Node]:
 
 
 def check_wiring(inputs: Sequence[str], nodes: Mapping[str, Node], outputs: Sequence[str]) -> None:
-    """Raise ConfigurationError for unknown names, names used twice, and what leads nowhere."""
+    """Raise ConfigurationError for unknown names, names used twice, and dead ends."""
     twice = [name for name in inputs if name in nodes]
     if twice:
         raise ConfigurationError(f"{twice[0]!r} is the name both of an input and of a node.")
@@ -379,7 +379,7 @@ def in_order(inputs: Sequence[str], nodes: Mapping[str, Node]) -> list[str]:
     except graphlib.CycleError as error:
         circle = " -> ".join(reversed(error.args[1]))
         raise ConfigurationError(
-            f"The nodes go in a circle: {circle}. A graph has to lead from inputs to outputs."
+            f"The nodes form a cycle: {circle}. A graph has to lead from inputs to outputs."
         ) from None
 
 

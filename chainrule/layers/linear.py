@@ -15,7 +15,9 @@ __all__ = ["Linear", "LinearLayer", "Neuron"]
 class Neuron(Module):
     """One neuron: y = x · w + b, for x (N, in_features) and y (N, 1).
 
-    Sequences go through position by position: x (N, T, in_features), y (N, T, 1).
+    Each position of a sequence is a row: x (N, T, in_features), y (N, T, 1).
+
+    dw = Σ_n dy_n x_n, db = Σ_n dy_n, and dx = dy wᵀ.
 
     Parameters
     ----------
@@ -57,7 +59,9 @@ class Neuron(Module):
 class Linear(Module):
     """y = x W + b, for x (N, in_features) and y (N, out_features).
 
-    Sequences go through position by position: x (N, T, in_features), y (N, T, out_features).
+    Each position of a sequence is a row: x (N, T, in_features), y (N, T, out_features).
+
+    dW = xᵀ dy, db = Σ_n dy_n, and dx = dy Wᵀ.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from chainrule.parameter import Array
 
 
 class MicroBatch:
-    """Some rows of a batch, while the others go through a network elsewhere.
+    """Some rows of a batch, while the others run through a network elsewhere.
 
     Parameters
     ----------

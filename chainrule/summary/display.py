@@ -1,7 +1,7 @@
-"""How things show themselves: as text on a terminal, as a table in a notebook.
+"""How reports are shown: as text on a terminal, as a table in a notebook.
 
-A notebook asks an object for ``_repr_html_``. Whatever goes into HTML goes through `html_table`,
-which escapes it: names of classes, inputs and metrics are the user's.
+A notebook asks an object for ``_repr_html_``. `html_table` escapes everything it is given, as the
+names of classes, inputs and metrics are the user's.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ def html_table(
     Parameters
     ----------
     head, rows : sequence of str, and a sequence of them
-        What stands in the cells; line breaks are kept.
+        The cells; line breaks are kept.
     title, notes : str, and sequence of str
-        What stands above the table and below it.
+        Text above the table and below it.
     numbers, bold : collection of int
-        Columns that stand to the right, and rows that are printed bold.
+        Columns that are aligned to the right, and rows in bold type.
     """
     sides = ["right" if column in numbers else "left" for column in range(len(head))]
     lines = [_row("th", head, sides)]

@@ -88,7 +88,7 @@ def zeros(network: Any, sample_shape: Any) -> Any:
 
 
 def _type(network: Any, kind: str | None) -> Any:
-    """Return the type of an input: a further one is taken for a mask that hides nothing."""
+    """Return the type of an input; a further one is assumed to be a mask that hides nothing."""
     return {"floats": network.dtype, "indices": np.intp}.get(kind or "", np.bool_)
 
 
@@ -103,7 +103,7 @@ def _parts(body: Module) -> Iterator[tuple[str, Module]]:
 
 
 def layer_rows(body: Module, shapes: dict[int, list[str]]) -> Iterator[Row]:
-    """Yield a row for each part; what stands there for the second time counts no parameters."""
+    """Yield a row for each part; one that occurs again counts no parameters."""
     uses: dict[int, int] = {}
     for name, part in _parts(body):
         use = uses[id(part)] = uses.get(id(part), -1) + 1
@@ -115,7 +115,7 @@ def layer_rows(body: Module, shapes: dict[int, list[str]]) -> Iterator[Row]:
 
 
 def _sources(body: Module, name: str) -> str:
-    """Return, for a graph's node, what goes into it."""
+    """Return the inputs of a graph's node, in words."""
     if not isinstance(body, Graph):
         return ""
     node = body.nodes[name]

@@ -80,7 +80,7 @@ INPUTS = {"left": normal(5, 3), "right": normal(5, 2, seed=1)}
             "x",
             {"a": Node(Add(), "x", "b"), "b": Node(Tanh(), "a")},
             "b",
-            r"in a circle: (a -> b -> a|b -> a -> b)",
+            r"form a cycle: (a -> b -> a|b -> a -> b)",
         ),
         ("x", {"x": Node(ReLU(), "x")}, "x", "'x' is the name both of an input and of a node"),
         ("x", {"a.b": Node(ReLU(), "x")}, "a.b", "text without dots, got 'a.b'"),

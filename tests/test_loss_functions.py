@@ -722,8 +722,8 @@ BAD_WEIGHTS = [
     (np.ones((6, 1)), r"Sample weights of the shape \(6, 1\) do not fit .* give \(6,\)"),
     ([[1], [1, 2]], "rows of sample_weight differ in length"),
     (["a"] * 6, "sample_weight must hold numbers, got the text 'a' in row 0"),
-    ([1, 1, 1, 1, 1, -1], "Sample weights must be finite and not negative"),
-    ([1, 1, 1, 1, 1, np.inf], "Sample weights must be finite and not negative"),
+    ([1, 1, 1, 1, 1, -1], "Sample weights must not be negative"),
+    ([1, 1, 1, 1, 1, np.inf], "sample_weight holds NaN or infinity, first in row 5"),
     ([0] * 6, "All weights of this batch are 0"),
 ]
 
@@ -763,7 +763,7 @@ def test_predictions_without_a_class_axis():
 
 
 def test_labels_for_columns_are_refused():
-    message = r"Give the class of each sample, \(2,\), or one row for each sample, \(2, 3\)"
+    message = r"class of each sample, \(2,\) \(y.reshape.*, or one row for each sample, \(2, 3\)"
     refused(CategoricalCrossEntropy(), [[0], [1]], np.full((2, 3), 1 / 3), message)
 
 

@@ -110,11 +110,10 @@ def class_rows(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
     if true.shape == pred.shape[:-1]:
         true = one_hot(true, classes, pred.dtype)
     elif true.shape != pred.shape:
-        column = true.shape == (*pred.shape[:-1], 1)
         raise InputError(
             f"y_true has the shape {true.shape} and y_pred {pred.shape}. Give the class of "
-            f"each sample, {pred.shape[:-1]}, or one row for each sample, {pred.shape}."
-            + (" y.reshape(-1) makes the former from a column." if column else "")
+            f"each sample, {pred.shape[:-1]} (y.reshape(-1) makes it from a column), or one row "
+            f"for each sample, {pred.shape}."
         )
     elif true.min() < 0 or np.abs(true.sum(axis=-1) - 1).max() > ROUNDING:
         raise InputError(
@@ -170,7 +169,7 @@ def one_hot(labels: ArrayLike, classes: int, dtype: DTypeLike = np.float32) -> A
 def weight_of_rows(sample_weight: ArrayLike, shape: tuple[int, ...]) -> Array:
     """Return the weight of each row, (N,) in float64, for predictions of this shape."""
     weight = check_numbers(
-        "sample_weight", sample_weight, finite=False, empty=True, advice="give one for each sample"
+        "sample_weight", sample_weight, empty=True, advice="give one for each sample"
     )
     positions = shape[:-1] if len(shape) > 1 else shape
     if weight.ndim == 0 or weight.shape != positions[: weight.ndim]:
@@ -179,9 +178,9 @@ def weight_of_rows(sample_weight: ArrayLike, shape: tuple[int, ...]) -> Array:
             f"Sample weights of the shape {weight.shape} do not fit predictions {shape}; "
             f"give {choices}."
         )
+    if weight.min() < 0:
+        raise InputError("Sample weights must not be negative.")
     weight = weight.astype(np.float64)
-    if not np.isfinite(weight).all() or weight.min() < 0:
-        raise InputError("Sample weights must be finite and not negative.")
     missing_axes = (1,) * (len(positions) - weight.ndim)
     weight = np.broadcast_to(weight.reshape(weight.shape + missing_axes), positions).reshape(-1)
     refuse_huge_weights(weight)

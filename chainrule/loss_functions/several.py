@@ -139,14 +139,6 @@ class JointLoss(Loss):
     array([[0., 4.]])
     """
 
-    def losses(self, y_true: Any, y_pred: Any) -> Array:
-        """Return the loss of each sample, (N,), for the outputs by their names."""
-        raise NotImplementedError(f"{type(self).__name__} has no losses(y_true, y_pred).")
-
-    def gradients(self, y_true: Any, y_pred: Any) -> Any:
-        """Return the gradient of each sample's loss at its outputs: a dict with their names."""
-        raise NotImplementedError(f"{type(self).__name__} has no gradients(y_true, y_pred).")
-
     def total_weight(
         self, y_true: Any, y_pred: PyTree, sample_weight: ArrayLike | None = None
     ) -> float:

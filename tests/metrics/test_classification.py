@@ -238,7 +238,7 @@ def test_several_labels_a_sample_are_refused(metric):
     ("weight", "message"),
     [
         ([1, 2], r"Sample weights of the shape \(2,\) do not fit"),
-        ([1, 2, -1], "finite and not negative"),
+        ([1, 2, -1], "must not be negative"),
         ([0, 0, 0], "All sample weights are 0"),
     ],
 )

@@ -196,3 +196,19 @@ def test_a_name_of_another_library_leads_to_one_that_exists(habit, advice):
 def test_more_habits(call, message):
     with pytest.raises(ConfigurationError, match=message):
         call()
+
+
+def test_absent_attributes_are_not_listed_and_may_be_defined():
+    assert "lr" not in dir(OPTIMIZER)
+    assert not hasattr(OPTIMIZER, "lr")
+    assert not hasattr(Adam, "lr")
+
+    class Mine(SGD):
+        lr = 0.5
+
+    assert Mine(0.1).lr == 0.5
+    assert "lr" in dir(Mine(0.1))
+    optimizer = SGD(0.1)
+    optimizer.lr = 3
+    assert optimizer.lr == 3
+    assert "lr" in dir(optimizer)

@@ -249,6 +249,7 @@ class _AbsentAttribute:
 
     def __init__(self, name: str, advice: str) -> None:
         self.name, self.advice = name, advice
+        self.__doc__ = f"Not here: {advice}."  # for help(), which lists it
 
     def __get__(self, instance: Any, kind: type) -> NoReturn:
         thing = f"{kind.__name__!r} object" if instance is not None else f"type {kind.__name__!r}"

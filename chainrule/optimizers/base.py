@@ -78,6 +78,10 @@ class Optimizer(GivesAdvice):
         How many steps have been taken.
     state_vectors : dict of str to ndarray
         A vector as long as the network's parameters for each name in `state_names`.
+    state_names : tuple of str
+        Of the class: the names of the vectors that `update_rule` is given as its state.
+    decoupled : bool
+        Of the class: whether weight decay acts on the weights themselves.
 
     Raises
     ------

@@ -42,13 +42,14 @@ def train_one(work: Work) -> Job:
 
 def train_ensemble(work: Work) -> Job:
     """Take steps of all members at once."""
+    from chainrule.ensemble.members import Member
+    from chainrule.ensemble.optimizer import MemberOptimizer
     from chainrule.ensemble.training import take_step
 
     part("Ensemble")
     network = stack(work)
     loss = chainrule.CategoricalCrossEntropy(from_logits=True)
-    rates = [LEARNING_RATE] * work.members
-    optimizer = chainrule.Adam(1.0, lr_multipliers={"*": rates})
+    optimizer = MemberOptimizer(chainrule.Adam, [Member(LEARNING_RATE)] * work.members)
     y_true = chainrule.one_hot(targets(work), work.sizes[-1])
     data = list(zip(inputs(work), y_true, strict=True))
 

@@ -1,6 +1,6 @@
 """Layers that disturb training on purpose, so that no unit relies on a single other one.
 
-In `predict` each of them passes x through unchanged.
+In `predict` each of them returns x unchanged. ``layer(x)`` is a pass in training.
 """
 
 from __future__ import annotations
@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from chainrule.checks import check_range, check_seed
-from chainrule.errors import ShapeError
-from chainrule.layers.memory_format import in_format, is_batch_last
+from chainrule.layers.shape_checks import check_shape
 from chainrule.module import Module
 from chainrule.parameter import Array
 
@@ -19,7 +18,11 @@ __all__ = ["Dropout", "GaussianNoise", "SpatialDropout"]
 class Dropout(Module):
     """In training, each number becomes 0 with probability p and x / (1 - p) otherwise.
 
-    The expected output is x ("inverted" scaling), so `predict` passes x through unchanged.
+    The expected output is x ("inverted" scaling), so `predict` returns x unchanged. Note that
+    ``layer(x)`` and ``layer.forward(x)`` are passes in training, which drop; use ``predict(x)`` or
+    ``training=False`` otherwise.
+
+    Backward: dx = dy · mask, with the mask of the forward pass: 0, or 1 / (1 - p).
     Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", 2014.
 
     Parameters
@@ -27,7 +30,16 @@ class Dropout(Module):
     p : float
         The probability of dropping, 0 <= p < 1.
     seed : int, optional
-        The same seed gives the same masks; a network with a seed hands its own down.
+        The same seed gives the same masks. A network that is built with a seed gives each of its
+        layers a generator.
+
+    Examples
+    --------
+    >>> layer = Dropout(0.5, seed=0)
+    >>> layer(np.ones((1, 6)))
+    array([[2., 2., 2., 0., 0., 0.]])
+    >>> layer.predict(np.ones((1, 6)))
+    array([[1., 1., 1., 1., 1., 1.]])
     """
 
     def __init__(self, p: float = 0.5, *, seed: int | np.random.Generator | None = None) -> None:
@@ -38,8 +50,9 @@ class Dropout(Module):
         if not training or self.p == 0:
             self.save_for_backward(None, training=training)
             return x
-        kept = self.rng.random(self.mask_shape(x), dtype=np.float32) >= self.p
-        mask = in_format(kept * x.dtype.type(1 / (1 - self.p)), is_batch_last(x))
+        mask = np.empty_like(self.dropped_alone(x))  # in the memory format of x
+        kept = self.rng.random(mask.shape, dtype=np.float32) >= self.p
+        np.multiply(kept, x.dtype.type(1 / (1 - self.p)), out=mask)
         self.save_for_backward(mask, training=training)
         return x * mask
 
@@ -47,49 +60,70 @@ class Dropout(Module):
         (mask,) = self.saved_values()
         return dy if mask is None else dy * mask
 
-    def mask_shape(self, x: Array) -> tuple[int, ...]:
-        """Return the mask's shape, which multiplies x: a number each."""
-        return x.shape
+    def dropped_alone(self, x: Array) -> Array:
+        """Return a part of x with one number for each draw: here, all of x."""
+        return x
 
 
 class SpatialDropout(Dropout):
     """In training, each channel of each sample becomes 0 with probability p, else x / (1 - p).
 
-    For x (N, C, T) or (N, C, H, W). Neighbours in an image tell nearly the same, so that dropping
-    single numbers hides little. Tompson, Goroshin, Jain, LeCun, Bregler, "Efficient Object
-    Localization Using Convolutional Networks", 2015.
+    For x (N, C, T) or (N, C, H, W). Neighbouring pixels carry nearly the same information, so
+    dropping single numbers hides little. Like `Dropout`, it drops in ``layer(x)`` and not in
+    ``predict(x)``.
+
+    Backward: dx = dy · mask, with the mask (N, C, 1, ...) of the forward pass.
+    Tompson, Goroshin, Jain, LeCun, Bregler, "Efficient Object Localization Using Convolutional
+    Networks", 2015.
 
     Parameters
     ----------
     p : float
         The probability of dropping, 0 <= p < 1.
     seed : int, optional
-        The same seed gives the same masks; a network with a seed hands its own down.
+        The same seed gives the same masks. A network that is built with a seed gives each of its
+        layers a generator.
+
+    Raises
+    ------
+    ShapeError
+        In forward: x has no axes after the channels.
+
+    Examples
+    --------
+    >>> SpatialDropout(0.5, seed=2)(np.ones((1, 3, 2)))
+    array([[[2., 2.],
+            [0., 0.],
+            [0., 0.]]])
     """
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        if x.ndim < 3:
-            raise ShapeError(
-                f"expected (N, C, T) or (N, C, H, W), got an input of shape {x.shape}; "
-                "Dropout is for single numbers.",
-                self,
-            )
+        expected, hint = "(N, C, T) or (N, C, H, W)", " Dropout is for single numbers."
+        check_shape(self, x, x.ndim >= 3, expected, hint)
         return super().forward(x, training)
 
-    def mask_shape(self, x: Array) -> tuple[int, ...]:
-        """Return the mask's shape, which multiplies x: one number a channel, (N, C, 1, ...)."""
-        return *x.shape[:2], *(1 for _ in x.shape[2:])
+    def dropped_alone(self, x: Array) -> Array:
+        """Return the first number of each channel, (N, C, 1, ...)."""
+        return x[(slice(None), slice(None), *[slice(1)] * (x.ndim - 2))]
 
 
 class GaussianNoise(Module):
-    """In training, y = x + noise, drawn from a normal distribution of mean 0; dy/dx = 1.
+    """In training, y = x + noise, drawn from a normal distribution with mean 0; otherwise y = x.
+
+    Backward: dx = dy. Note that ``layer(x)`` is a pass in training, which adds noise.
 
     Parameters
     ----------
     std : float
-        The noise's standard deviation, at least 0.
+        The standard deviation of the noise, at least 0.
     seed : int, optional
-        The same seed gives the same noise; a network with a seed hands its own down.
+        The same seed gives the same noise. A network that is built with a seed gives each of its
+        layers a generator.
+
+    Examples
+    --------
+    >>> GaussianNoise(0.1, seed=0)(np.zeros((1, 3))).round(3)
+    array([[ 0.013, -0.013,  0.064]])
     """
 
     def __init__(self, std: float = 0.1, *, seed: int | np.random.Generator | None = None) -> None:
@@ -100,11 +134,10 @@ class GaussianNoise(Module):
         self.save_for_backward(training=training)
         if not training or self.std == 0:
             return x
-        noise = self.rng.standard_normal(x.shape, dtype=x.dtype)
-        noise = in_format(noise, is_batch_last(x))
-        noise *= self.std
-        noise += x
-        return noise
+        y = np.empty_like(x)  # in the memory format of x
+        np.multiply(self.rng.standard_normal(x.shape, dtype=x.dtype), self.std, out=y)
+        y += x
+        return y
 
     def backward(self, dy: Array) -> Array:
         self.saved_values()

@@ -1,6 +1,6 @@
-"""Joins: several arrays become one, where the branches of a graph meet.
+"""Joins: several arrays become one, at the nodes of a graph where branches meet.
 
-Each takes a tuple of arrays, ``Add().forward((a, b))``, and gives back a tuple of gradients.
+Each takes a tuple of arrays, ``Add().forward((a, b))``, and returns a tuple of gradients.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.checks import check_range, check_whole
+from chainrule.checks import check_bool, check_range, check_whole
 from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.module import Module
 from chainrule.parameter import Array
@@ -21,7 +21,20 @@ Arrays = Sequence[Array]
 
 
 class Add(Module):
-    """y = x_1 + x_2 + ..., all of one shape; each gets dy."""
+    """y = x_1 + x_2 + ..., all of the same shape.
+
+    Backward: dx_i = dy for each of them.
+
+    Raises
+    ------
+    ShapeError
+        In forward: the shapes differ.
+
+    Examples
+    --------
+    >>> Add().forward((np.array([[1.0, 2.0]]), np.array([[10.0, 20.0]])))
+    array([[11., 22.]])
+    """
 
     joins = True
 
@@ -36,9 +49,19 @@ class Add(Module):
 
 
 class Multiply(Module):
-    """y = x_1 · x_2 · ..., number by number, all of one shape: a gate.
+    """y = x_1 · x_2 · ..., elementwise, all of the same shape: a gate.
 
-    dx_i = dy times the product of all others.
+    Backward: dx_i = dy times the product of all others.
+
+    Raises
+    ------
+    ShapeError
+        In forward: the shapes differ.
+
+    Examples
+    --------
+    >>> Multiply().forward((np.array([[1.0, 2.0]]), np.array([[0.0, 1.0]])))
+    array([[0., 2.]])
     """
 
     joins = True
@@ -54,12 +77,24 @@ class Multiply(Module):
 
 
 class Concatenate(Module):
-    """y = [x_1, x_2, ...] along one axis, the others being equal; each gets its own part of dy.
+    """y = [x_1, x_2, ...] along one axis; all other axes must have equal sizes.
+
+    Backward: dx_i is the part of dy at the place of x_i.
 
     Parameters
     ----------
     axis : int
         1, the features or channels, by default; never 0, the batch.
+
+    Raises
+    ------
+    ShapeError
+        In forward: the sizes of the other axes differ.
+
+    Examples
+    --------
+    >>> Concatenate().forward((np.zeros((5, 2)), np.zeros((5, 3)))).shape
+    (5, 5)
     """
 
     joins = True
@@ -67,7 +102,7 @@ class Concatenate(Module):
     def __init__(self, axis: int = 1) -> None:
         self.axis = check_whole("axis", axis, least=None)
         if self.axis == 0:
-            raise ConfigurationError("Arrays cannot be concatenated along axis 0, the batch.")
+            raise ConfigurationError("axis must not be 0, the batch axis; got 0.")
 
     def forward(self, x: Arrays, training: bool = True) -> Array:
         check_equal_shapes(self, x, but=self.axis)
@@ -83,21 +118,33 @@ class Concatenate(Module):
 class DotProduct(Module):
     """y = Σ_i a_i b_i over the last axis, for two arrays of one shape: (N, ..., D) to (N, ..., 1).
 
-    With `normalize` it is the cosine of the angle between them, Σ a_i b_i / (|a| |b|), between -1
-    and 1; then da = dy (b / |b| - y a / |a|) / |a|, and db likewise.
+    With `normalize` it is the cosine similarity Σ a_i b_i / (|a| |b|), between -1 and 1.
+
+    Backward: da = dy b and db = dy a. With `normalize`, da = dy (b / |b| - y a / |a|) / |a|, and db
+    likewise.
 
     Parameters
     ----------
     normalize : bool
         Whether to divide by both lengths.
     epsilon : float
-        What a length is at least, so that a row of zeros gives 0.
+        A lower bound of the lengths, so that a row of zeros gives 0.
+
+    Raises
+    ------
+    ShapeError
+        In forward: there are not two arrays, or their shapes differ.
+
+    Examples
+    --------
+    >>> DotProduct(normalize=True).forward((np.array([[3.0, 4.0]]), np.array([[4.0, 3.0]])))
+    array([[0.96]])
     """
 
     joins = True
 
     def __init__(self, *, normalize: bool = False, epsilon: float = 1e-8) -> None:
-        self.normalize = normalize
+        self.normalize = check_bool("normalize", normalize)
         self.epsilon = check_range("epsilon", epsilon, inclusive=False)
 
     def forward(self, x: Arrays, training: bool = True) -> Array:
@@ -114,12 +161,12 @@ class DotProduct(Module):
         a, b, (length_a, length_b), y = self.saved_values()
         if not self.normalize:
             return dy * b, dy * a
-        # where a length is held at epsilon it is a constant, and nothing flows back through it
+        # a length that is held at epsilon is a constant, without a gradient
         through_a, through_b = y * (length_a > self.epsilon), y * (length_b > self.epsilon)
         return dy * (b - through_a * a) / length_a, dy * (a - through_b * b) / length_b
 
     def _length(self, x: Array) -> Array:
-        """Return |x| over the last axis, at least epsilon; 1 where nothing is normalised."""
+        """Return |x| over the last axis, at least epsilon; 1 without `normalize`."""
         if not self.normalize:
             return np.ones((*x.shape[:-1], 1), x.dtype)
         squares = np.einsum("...d,...d->...", x, x)[..., np.newaxis]
@@ -127,19 +174,19 @@ class DotProduct(Module):
 
 
 def check_equal_shapes(module: Module, arrays: Arrays, but: int | None = None) -> None:
-    """Raise ShapeError unless all arrays have one shape, `but` for this axis."""
+    """Raise ShapeError unless all arrays have the same shape, except along the axis `but`."""
     first = arrays[0].shape
     if but is not None and not -len(first) < but < len(first):
         raise ShapeError(f"expected arrays that have an axis {but}, got the shape {first}.", module)
 
-    def that_counts(shape: tuple[int, ...]) -> list[int]:
+    def compared(shape: tuple[int, ...]) -> list[int]:
         return list(shape) if but is None else np.delete(shape, but).tolist()
 
     for number, array in enumerate(arrays, start=1):
-        if array.ndim != len(first) or that_counts(array.shape) != that_counts(first):
-            equal = "equal shapes" if but is None else f"shapes that are equal but for axis {but}"
+        if array.ndim != len(first) or compared(array.shape) != compared(first):
+            exception = "" if but is None else f", except along axis {but}"
             raise ShapeError(
-                f"expected {equal}; array 1 has the shape {first}, and array {number} "
-                f"{array.shape}.",
+                f"expected equal shapes{exception}; array 1 has the shape {first}, and array "
+                f"{number} {array.shape}.",
                 module,
             )

@@ -1,24 +1,24 @@
-"""Layers that give numbers mean 0 and variance 1; they differ in which numbers belong together.
+"""Layers that normalise numbers to mean 0 and variance 1; they differ in which numbers.
 
-    BatchNorm      all of one channel, over the whole batch
+    BatchNorm      all values of a channel, over the whole batch
     LayerNorm      all features of one position
-    GroupNorm      some channels of one sample
+    GroupNorm      a group of channels of one sample
     InstanceNorm   one channel of one sample
-    RMSNorm        as LayerNorm, but only the size is set, and the mean stays
+    RMSNorm        as LayerNorm, but only the scale is normalised, not the mean
 
-The gradient, once for all. Let μ, σ² be mean and variance of the n numbers that belong together,
-σ with ε under the root, x̂ = (x - μ) / σ, and g the loss's gradient at x̂. Moving x_i moves x̂_i
-itself by 1 / σ; it moves μ by 1 / n, and so every x̂_j by -1 / (n σ); and it moves σ by x̂_i / n,
-and so every x̂_j by -x̂_j x̂_i / (n σ). The sum over all of it is
+The gradient, once for all of them. Let μ and σ² be the mean and variance of n numbers (with ε added
+to σ²), x̂ = (x - μ) / σ, and g the gradient of the loss with respect to x̂. A change of x_i changes
+x̂_i itself by 1 / σ. It changes μ by 1 / n, and so every x̂_j by -1 / (n σ). And it changes σ by
+x̂_i / n, and so every x̂_j by -x̂_j x̂_i / (n σ). Altogether
 
     dx_i = (g_i - mean(g) - x̂_i mean(g x̂)) / σ
 
-which takes out of g what would shift x̂ or stretch it: x̂ cannot change that way. RMSNorm has no μ
-and so no mean(g).
+which removes from g the directions in which x̂ cannot change: a shift and a stretch. RMSNorm has
+no μ, and so no mean(g).
 
-Inside, x is seen as (N, K, L), with statistics for each of the K over N and L; einsum adds up
-products without making an array of them. Where workers share a batch, and BatchNorm's statistics
-shall be those of all of it, N is that of all parts, and `part.sum` adds up what each of them has.
+Inside, x is viewed as (N, K, L), with statistics for each of the K over N and L; einsum sums
+products without building an array of them. If workers share a batch, and BatchNorm's statistics
+are to be those of the whole batch, `part.sum` adds up what all of them have.
 """
 
 from __future__ import annotations
@@ -31,15 +31,16 @@ import numpy as np
 
 from chainrule.checks import (
     all_finite,
+    check_bool,
     check_range,
     check_sizes,
-    check_whole,
     check_whole_numbers,
+    is_whole,
 )
 from chainrule.errors import ConfigurationError, InputError, ShapeError
 from chainrule.initializers import Constant
-from chainrule.layers.memory_format import contiguous, in_format, is_batch_last
 from chainrule.layers.micro_batch import WHOLE, MicroBatch, current_micro_batch
+from chainrule.layers.shape_checks import check_channels, check_shape
 from chainrule.module import Module
 from chainrule.parameter import Array, Buffer, Parameter, filled, refuse_huge_shape
 
@@ -62,42 +63,42 @@ def standardize(
     x: Array, epsilon: float, part: MicroBatch = WHOLE
 ) -> tuple[Array, Array, Array, Array]:
     """Return x̂ (N, K, L), and μ, σ² and 1 / sqrt(σ² + ε), each (K, 1)."""
-    found = standardize_plainly(x, epsilon, part)
-    return found if all_finite(found[2]) else standardize_huge(x, epsilon, part)
+    found = standardize_unchecked(x, epsilon, part)
+    return found if all_finite(found[2]) else standardize_scaled(x, epsilon, part)
 
 
-def standardize_plainly(
+def standardize_unchecked(
     x: Array, epsilon: float, part: MicroBatch = WHOLE
 ) -> tuple[Array, Array, Array, Array]:
-    """Return what `standardize` does; where squares overflow, σ² is infinite or NaN."""
-    with np.errstate(over="ignore", invalid="ignore"):  # whoever calls looks at the variance
+    """Do the same, but if squares overflow, σ² is infinite or NaN."""
+    with np.errstate(over="ignore", invalid="ignore"):  # the caller checks the variance
         sum_, count = part.sum(total(x), x.shape[0] * x.shape[2])
         mean = sum_ / count
         x_hat = x - mean
         (squares,) = part.sum(total_product(x_hat, x_hat))
-        variance = squares / count  # of what the mean is taken off: exact
+        variance = squares / count  # computed after subtracting the mean: accurate
         inverse_std = 1 / np.sqrt(variance + epsilon)
         x_hat *= inverse_std
     return x_hat, mean, variance, inverse_std
 
 
-def standardize_huge(
+def standardize_scaled(
     x: Array, epsilon: float, part: MicroBatch = WHOLE
 ) -> tuple[Array, Array, Array, Array]:
-    """Return what `standardize` does, for x whose squares the type cannot hold (1e19 in float32).
+    """Do the same for x whose squares overflow (from 1e19 in float32).
 
-    With s the largest |x| and z = x / s,  x̂ = (z - mean(z)) / sqrt(var(z) + ε / s²). Only σ² = s²
-    var(z) itself may still be infinite.
+    With s the largest |x| and z = x / s,  x̂ = (z - mean(z)) / sqrt(var(z) + ε / s²). Only
+    σ² = s² var(z) itself may still be infinite.
     """
     scale = power_of_two(part.largest(np.abs(x).max(axis=(0, 2))[:, np.newaxis]))
     with np.errstate(all="ignore"):
-        # Numbers that differ by less than the type resolves count as equal: z_hat is 0 there.
+        # Numbers that differ by less than the precision of the type count as equal: z_hat is 0.
         epsilon_of_z = np.maximum(epsilon / scale / scale, np.finfo(x.dtype).eps ** 2)
         z_hat = x / scale
         sum_, count = part.sum(total(z_hat), x.shape[0] * x.shape[2])
         mean = sum_ / count
         z_hat -= mean
-        (left,) = part.sum(total(z_hat))  # what rounding left of the mean
+        (left,) = part.sum(total(z_hat))  # what rounding has left of the mean
         z_hat -= left / count
         (squares,) = part.sum(total_product(z_hat, z_hat))
         variance = squares / count
@@ -107,14 +108,14 @@ def standardize_huge(
 
 
 def power_of_two(x: Array) -> Array:
-    """Return the power of two at or next below |x|: dividing by it rounds nothing."""
+    """Return the largest power of two up to |x|: dividing by it does not round."""
     return np.ldexp(np.ones_like(x), np.frexp(x)[1] - 1)
 
 
 def standardize_backward(
     g: Array, x_hat: Array, inverse_std: Array, sums: tuple[Array, Array], part: MicroBatch = WHOLE
 ) -> Array:
-    """Return (g - mean(g) - x̂ mean(g x̂)) / σ, given `sums`: Σ g and Σ g x̂, each (K, 1)."""
+    """Return dx = (g - mean(g) - x̂ mean(g x̂)) / σ; `sums` are Σ g and Σ g x̂, each (K, 1)."""
     sum_g, sum_product, count = part.sum(*sums, x_hat.shape[0] * x_hat.shape[2])
     dx = x_hat * (-sum_product / count)
     dx += g
@@ -126,7 +127,7 @@ def standardize_backward(
 def divide_by_root_mean_square(x: Array, epsilon: float) -> tuple[Array, Array]:
     """Return x̂ = x / r and 1 / r with r = sqrt(mean(x²) + ε) for each row of x (P, D).
 
-    Where squares overflow it is x̂ = z / sqrt(mean(z²) + ε / s²), with s the largest |x|, z = x / s.
+    If squares overflow: x̂ = z / sqrt(mean(z²) + ε / s²), with s the largest |x| and z = x / s.
     """
     scale: Any = 1.0
     with np.errstate(all="ignore"):
@@ -141,7 +142,7 @@ def divide_by_root_mean_square(x: Array, epsilon: float) -> tuple[Array, Array]:
 
 
 def scale_and_shift(x_hat: Array, weight: Parameter | None, bias: Parameter | None) -> Array:
-    """Return y = γ x̂ + β, with γ and β for each of the K."""
+    """Return y = γ x̂ + β, for x̂ (N, K, L) with a γ and a β for each of the K."""
     if weight is None or bias is None:
         return x_hat
     y = x_hat * weight.value.reshape(-1, 1)
@@ -149,28 +150,38 @@ def scale_and_shift(x_hat: Array, weight: Parameter | None, bias: Parameter | No
     return y
 
 
-def gain_and_bias(
-    shape: tuple[int, ...], affine: bool
-) -> tuple[Parameter | None, Parameter | None]:
-    """Return γ = 1 and β = 0, which weight decay leaves alone; or None for both."""
-    refuse_huge_shape(shape)
-    if not affine:
-        return None, None
-    return (
-        Parameter(filled(shape, 1.0), decay=False, initializer=Constant(1.0)),
-        Parameter(filled(shape, 0.0), decay=False, initializer=Constant(0.0)),
-    )
+# ---------------------------------------------------------------- γ and β
+
+
+class Normalization(Module):
+    """Base class of all layers here: ε, and γ = 1 and β = 0, which weight decay leaves alone."""
+
+    has_bias = True
+
+    def __init__(self, shape: tuple[int, ...], epsilon: float, affine: bool) -> None:
+        refuse_huge_shape(shape)
+        self.epsilon = check_range("epsilon", epsilon, inclusive=False)
+        self.affine = check_bool("affine", affine)
+        self.weight = self._filled(shape, 1.0) if affine else None
+        self.bias = self._filled(shape, 0.0) if affine and self.has_bias else None
+
+    @staticmethod
+    def _filled(shape: tuple[int, ...], value: float) -> Parameter:
+        return Parameter(filled(shape, value), decay=False, initializer=Constant(value))
 
 
 # ---------------------------------------------------------------- over the batch
 
 
-class BatchNorm(Module):
+class BatchNorm(Normalization):
     """y = γ (x - μ) / sqrt(σ² + ε) + β, with μ and σ² of each channel over the batch.
 
-    For x (N, C), (N, C, T) or (N, C, H, W); over everything but C. Training uses the batch's own
-    μ and σ² and keeps running ones; `predict` uses the running ones, so there a sample's output
-    does not depend on the others. Gradient: at the top of normalization.py.
+    For x (N, C), (N, C, T) or (N, C, H, W); μ and σ² are over all axes but C. Training uses the μ
+    and σ² of the batch and updates the running ones; `predict` uses the running ones, so there the
+    output for a sample does not depend on the others. ``layer(x)`` is a pass in training.
+
+    Backward: dx = γ (dy - mean(dy) - x̂ mean(dy x̂)) / sqrt(σ² + ε), which is derived at the top of
+    normalization.py; dγ = Σ dy x̂, dβ = Σ dy.
 
     Ioffe, Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal
     Covariate Shift", 2015.
@@ -180,12 +191,34 @@ class BatchNorm(Module):
     num_features : int
         C, the number of channels.
     epsilon : float
-        Keeps the root from 0 where all numbers are equal.
+        ε, which keeps the root from being 0 if all numbers are equal.
     momentum : float
-        How far each batch pulls the running statistics: r ← (1 - momentum) r + momentum · batch.
+        How far each batch moves the running statistics: r ← (1 - momentum) r + momentum · batch.
         The running variance is the unbiased one, Σ (x - μ)² / (n - 1).
     affine : bool
         Whether to learn γ and β.
+
+    Attributes
+    ----------
+    running_mean, running_var : Buffer
+        The running statistics, (C,).
+
+    Raises
+    ------
+    ShapeError
+        In forward: x does not have C channels, or a channel has a single value in training.
+    InputError
+        In forward: the variance of a channel is too large for the type of x.
+
+    Examples
+    --------
+    >>> x = np.array([[1.0, 10.0], [3.0, 30.0]])
+    >>> layer = BatchNorm(2)
+    >>> layer.forward(x).round(3)
+    array([[-1., -1.],
+           [ 1.,  1.]])
+    >>> layer.running_mean.value
+    array([0.2, 2. ], dtype=float32)
     """
 
     def __init__(
@@ -196,12 +229,9 @@ class BatchNorm(Module):
         momentum: float = 0.1,
         affine: bool = True,
     ) -> None:
-        (num_features,) = check_sizes(num_features=num_features)
-        self.num_features = num_features
-        self.epsilon = check_range("epsilon", epsilon, inclusive=False)
+        (self.num_features,) = check_sizes(num_features=num_features)
+        super().__init__(self.channels, epsilon, affine)
         self.momentum = check_range("momentum", momentum, high=1, high_inclusive=True)
-        self.affine = affine
-        self.weight, self.bias = gain_and_bias(self.channels, affine)
         self.running_mean = Buffer(filled(self.channels, 0.0))
         self.running_var = Buffer(filled(self.channels, 1.0))
 
@@ -225,7 +255,7 @@ class BatchNorm(Module):
         return scale_and_shift(x_hat, self.weight, self.bias).reshape(x.shape)
 
     def _by_the_batch(self, channels: Array, shape: tuple[int, ...]) -> Array:
-        """Return x̂ from the batch's own statistics, and let the running ones follow."""
+        """Return x̂ from the statistics of the batch, and update the running ones."""
         part = current_micro_batch.get()
         (count,) = part.sum(channels.shape[0] * channels.shape[2])
         if count == 1:
@@ -236,8 +266,8 @@ class BatchNorm(Module):
                 self,
             )
         x_hat, mean, variance, inverse_std = self.statistics(channels, part)
-        if all_finite(variance):  # a batch with NaN must not spoil what all others left
-            self._follow(mean, variance * (count / (count - 1)))
+        if all_finite(variance):  # a batch with NaN must not spoil the running statistics
+            self._update(mean, variance * (count / (count - 1)))
         else:
             refuse_huge(channels, variance)
         self.save_for_backward(x_hat, inverse_std, training=True)
@@ -247,11 +277,11 @@ class BatchNorm(Module):
         """Return x̂ (N, C, L), and μ, σ² and 1 / sqrt(σ² + ε), each (C, 1)."""
         return standardize(channels, self.epsilon, part)
 
-    def _follow(self, mean: Array, variance: Array) -> None:
-        """Pull the running statistics towards the batch's."""
-        pull = self.momentum
+    def _update(self, mean: Array, variance: Array) -> None:
+        """Move the running statistics towards those of the batch."""
         for running, new in ((self.running_mean, mean), (self.running_var, variance)):
-            running.value = (1 - pull) * running.value + pull * new.reshape(self.channels)
+            kept = (1 - self.momentum) * running.value
+            running.value = kept + self.momentum * new.reshape(self.channels)
 
     def backward(self, dy: Array) -> Array:
         x_hat, inverse_std = self.saved_values()
@@ -259,225 +289,14 @@ class BatchNorm(Module):
         sums = total(channels), total_product(channels, x_hat)  # of dy and of dy x̂
         if self.weight is not None and self.bias is not None:
             self.bias.grad, self.weight.grad = (of.reshape(self.channels) for of in sums)
-            # g = γ dy, and γ is the same for the whole channel, so it goes in front.
+            # g = γ dy, and γ is the same for the whole channel, so it is factored out
             inverse_std = inverse_std * self.weight.value.reshape(-1, 1)
         part = current_micro_batch.get()
         return standardize_backward(channels, x_hat, inverse_std, sums, part).reshape(dy.shape)
 
 
-# ---------------------------------------------------------------- within a sample
-
-
-class LayerNorm(Module):
-    """y = γ (x - μ) / sqrt(σ² + ε) + β, with μ and σ² over the last axes, for each position alone.
-
-    For x (N, ..., *normalized_shape); the same in training and in `predict`. Gradient: at the top
-    of normalization.py. Ba, Kiros, Hinton, "Layer Normalization", 2016.
-
-    Parameters
-    ----------
-    normalized_shape : int or sequence of int
-        The size of the last axis, or the sizes of the last few: that of γ and β too.
-    epsilon : float
-        Keeps the root from 0 where all numbers are equal.
-    affine : bool
-        Whether to learn γ and β.
-    """
-
-    def __init__(
-        self,
-        normalized_shape: int | Sequence[int],
-        *,
-        epsilon: float = 1e-5,
-        affine: bool = True,
-    ) -> None:
-        self.normalized_shape = as_shape(normalized_shape)
-        self.epsilon = check_range("epsilon", epsilon, inclusive=False)
-        self.affine = affine
-        self.weight, self.bias = gain_and_bias(self.normalized_shape, affine)
-
-    def forward(self, x: Array, training: bool = True) -> Array:
-        check_last_axes(self, x, self.normalized_shape)
-        rows = contiguous(x).reshape(1, -1, math.prod(self.normalized_shape))  # (1, positions, D)
-        x_hat, _, _, inverse_std = standardize(rows, self.epsilon)
-        self.save_for_backward(x_hat, inverse_std, is_batch_last(x), training=training)
-        by_feature = x_hat.reshape(*x_hat.shape[1:], 1)  # (positions, D, 1)
-        return scale_and_shift(by_feature, self.weight, self.bias).reshape(x.shape)
-
-    def backward(self, dy: Array) -> Array:
-        x_hat, inverse_std, with_batch_last = self.saved_values()
-        g = dy.reshape(x_hat.shape)
-        if self.weight is not None and self.bias is not None:
-            self.bias.grad = np.einsum("pd->d", g[0]).reshape(self.normalized_shape)
-            self.weight.grad = np.einsum("pd,pd->d", g[0], x_hat[0]).reshape(self.normalized_shape)
-            g = g * self.weight.value.reshape(-1)
-        sums = total(g), total_product(g, x_hat)
-        dx = standardize_backward(g, x_hat, inverse_std, sums).reshape(dy.shape)
-        return in_format(dx, with_batch_last)
-
-
-class GroupNorm(Module):
-    """y = γ (x - μ) / sqrt(σ² + ε) + β, with μ and σ² over each group of channels of each sample.
-
-    For x (N, C, ...); γ and β belong to the C channels. The same in training and in `predict`, and
-    for a batch of any size. Gradient: at the top of normalization.py.
-    Wu, He, "Group Normalization", 2018.
-
-    Parameters
-    ----------
-    num_groups : int
-        How many groups; it divides num_channels. With 1 all channels belong together.
-    num_channels : int
-        C, the number of channels.
-    epsilon : float
-        Keeps the root from 0 where all numbers are equal.
-    affine : bool
-        Whether to learn γ and β.
-    """
-
-    def __init__(
-        self, num_groups: int, num_channels: int, *, epsilon: float = 1e-5, affine: bool = True
-    ) -> None:
-        num_groups, num_channels = check_sizes(num_groups=num_groups, num_channels=num_channels)
-        if num_channels % num_groups:
-            raise ConfigurationError(
-                f"{num_channels} channels cannot be split into {num_groups} groups of equal size."
-            )
-        self.num_groups = num_groups
-        self.num_channels = num_channels
-        self.epsilon = check_range("epsilon", epsilon, inclusive=False)
-        self.affine = affine
-        self.weight, self.bias = gain_and_bias((num_channels,), affine)
-
-    def forward(self, x: Array, training: bool = True) -> Array:
-        check_channels(self, x, self.num_channels)
-        # (1, N groups, numbers of a group)
-        groups = contiguous(x).reshape(1, len(x) * self.num_groups, -1)
-        x_hat, _, _, inverse_std = standardize(groups, self.epsilon)
-        self.save_for_backward(x_hat, inverse_std, is_batch_last(x), training=training)
-        channels = x_hat.reshape(len(x), self.num_channels, -1)  # (N, C, L)
-        return scale_and_shift(channels, self.weight, self.bias).reshape(x.shape)
-
-    def backward(self, dy: Array) -> Array:
-        x_hat, inverse_std, with_batch_last = self.saved_values()
-        g = dy.reshape(len(dy), self.num_channels, -1)  # (N, C, L)
-        if self.weight is not None and self.bias is not None:
-            self.bias.grad = total(g)[:, 0]
-            self.weight.grad = total_product(g, x_hat.reshape(g.shape))[:, 0]
-            g = g * self.weight.value[:, np.newaxis]
-        g = g.reshape(x_hat.shape)
-        sums = total(g), total_product(g, x_hat)
-        dx = standardize_backward(g, x_hat, inverse_std, sums).reshape(dy.shape)
-        return in_format(dx, with_batch_last)
-
-
-class InstanceNorm(GroupNorm):
-    """y = (x - μ) / sqrt(σ² + ε), with μ and σ² of each channel of each sample alone.
-
-    For x (N, C, T) or (N, C, H, W): GroupNorm with every channel a group of its own. The same in
-    training and in `predict`.
-    Ulyanov, Vedaldi, Lempitsky, "Instance Normalization: The Missing Ingredient for Fast
-    Stylization", 2016.
-
-    Parameters
-    ----------
-    num_features : int
-        C, the number of channels.
-    epsilon : float
-        Keeps the root from 0 where all numbers are equal.
-    affine : bool
-        Whether to learn a factor and an offset for each channel.
-    """
-
-    def __init__(self, num_features: int, *, epsilon: float = 1e-5, affine: bool = False) -> None:
-        num_features = check_whole("num_features", num_features)
-        super().__init__(num_features, num_features, epsilon=epsilon, affine=affine)
-        self.num_features = num_features
-
-    def forward(self, x: Array, training: bool = True) -> Array:
-        check_channels(self, x, self.num_features)
-        if math.prod(x.shape[2:]) == 1:
-            raise ShapeError(
-                "expected more than one value per channel of a sample, got an input of shape "
-                f"{x.shape}: every output would be 0.",
-                self,
-            )
-        return super().forward(x, training)
-
-
-class RMSNorm(Module):
-    """y = γ x / sqrt(mean(x²) + ε), with the mean over the last axes, for each position alone.
-
-    dx = (g - x̂ mean(g x̂)) / r, with r the root, x̂ = x / r and g = γ dy.
-    For x (N, ..., *normalized_shape); the same in training and in `predict`.
-    Zhang, Sennrich, "Root Mean Square Layer Normalization", 2019.
-
-    Parameters
-    ----------
-    normalized_shape : int or sequence of int
-        The size of the last axis, or the sizes of the last few: that of γ too.
-    epsilon : float
-        Keeps the root from 0 where all numbers are 0.
-    affine : bool
-        Whether to learn γ.
-    """
-
-    def __init__(
-        self,
-        normalized_shape: int | Sequence[int],
-        *,
-        epsilon: float = 1e-5,
-        affine: bool = True,
-    ) -> None:
-        self.normalized_shape = as_shape(normalized_shape)
-        self.epsilon = check_range("epsilon", epsilon, inclusive=False)
-        self.affine = affine
-        self.weight, _ = gain_and_bias(self.normalized_shape, affine)
-
-    def forward(self, x: Array, training: bool = True) -> Array:
-        check_last_axes(self, x, self.normalized_shape)
-        rows = contiguous(x).reshape(-1, math.prod(self.normalized_shape))  # (positions, D)
-        x_hat, inverse_root = divide_by_root_mean_square(rows, self.epsilon)
-        self.save_for_backward(x_hat, inverse_root, is_batch_last(x), training=training)
-        y = x_hat if self.weight is None else x_hat * self.weight.value.reshape(-1)
-        return y.reshape(x.shape)
-
-    def backward(self, dy: Array) -> Array:
-        x_hat, inverse_root, with_batch_last = self.saved_values()
-        g = dy.reshape(x_hat.shape)
-        if self.weight is not None:
-            self.weight.grad = np.einsum("pd,pd->d", g, x_hat).reshape(self.normalized_shape)
-            g = g * self.weight.value.reshape(-1)
-        mean_product = np.einsum("pd,pd->p", g, x_hat)[:, np.newaxis] / x_hat.shape[1]
-        dx = x_hat * -mean_product
-        dx += g
-        dx *= inverse_root
-        return in_format(dx.reshape(dy.shape), with_batch_last)
-
-
-# ---------------------------------------------------------------- checks at the door
-
-
-def as_shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    """Return sizes as a tuple of at least one whole number, each at least 1."""
-    if not isinstance(normalized_shape, Sequence):
-        return (check_whole("normalized_shape", normalized_shape),)
-    if not normalized_shape:
-        raise ConfigurationError("normalized_shape must hold at least one size, got none.")
-    return check_whole_numbers("normalized_shape", normalized_shape)
-
-
-def check_channels(module: Module, x: Array, channels: int) -> None:
-    """Raise ShapeError unless x is (N, channels, ...)."""
-    if x.ndim < 2 or x.shape[1] != channels or x.size == 0:
-        raise ShapeError(
-            f"expected {channels} channels (N, {channels}, ...), got an input of shape {x.shape}.",
-            module,
-        )
-
-
 def refuse_huge(x: Array, variance: Array) -> None:
-    """Raise InputError where finite numbers x (N, C, L) have a variance beyond their type.
+    """Raise InputError if finite numbers x (N, C, L) have a variance too large for their type.
 
     The running variance could not hold it, and `predict` would not do what training did.
     """
@@ -491,10 +310,257 @@ def refuse_huge(x: Array, variance: Array) -> None:
         )
 
 
+# ---------------------------------------------------------------- within a sample
+
+
+class SampleNorm(Normalization):
+    """What LayerNorm and GroupNorm have in common: the two passes.
+
+    A subclass says which numbers are normalised together (`together`), and which of them share
+    γ and β (`by_channel`).
+    """
+
+    def check(self, x: Array) -> None:
+        """Raise ShapeError unless this layer can take `x`."""
+
+    def together(self, x: Array) -> Array:
+        """Return x as (1, K, L): each of the K rows is normalised by itself."""
+        raise NotImplementedError(f"{type(self).__name__} has no together(x).")
+
+    def by_channel(self, x: Array) -> Array:
+        """Return x as (N, C, L), with a γ and a β for each of the C."""
+        raise NotImplementedError(f"{type(self).__name__} has no by_channel(x).")
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        self.check(x)
+        x_hat, _, _, inverse_std = standardize(self.together(x), self.epsilon)
+        self.save_for_backward(x_hat, inverse_std, training=training)
+        channels = self.by_channel(x_hat.reshape(x.shape))
+        return scale_and_shift(channels, self.weight, self.bias).reshape(x.shape)
+
+    def backward(self, dy: Array) -> Array:
+        x_hat, inverse_std = self.saved_values()
+        g = self.by_channel(dy)
+        if self.weight is not None and self.bias is not None:
+            self.bias.grad = total(g).reshape(self.bias.shape)
+            dweight = total_product(g, x_hat.reshape(g.shape))
+            self.weight.grad = dweight.reshape(self.weight.shape)
+            g = g * self.weight.value.reshape(-1, 1)
+        g = g.reshape(x_hat.shape)
+        sums = total(g), total_product(g, x_hat)
+        return standardize_backward(g, x_hat, inverse_std, sums).reshape(dy.shape)
+
+
+class LayerNorm(SampleNorm):
+    """y = γ (x - μ) / sqrt(σ² + ε) + β, with μ and σ² over the last axes, for each position alone.
+
+    For x (N, ..., *normalized_shape); the same in training and in `predict`.
+
+    Backward: dx = (g - mean(g) - x̂ mean(g x̂)) / sqrt(σ² + ε) with g = γ dy, which is derived at the
+    top of normalization.py; dγ = Σ dy x̂, dβ = Σ dy, over all positions.
+    Ba, Kiros, Hinton, "Layer Normalization", 2016.
+
+    Parameters
+    ----------
+    normalized_shape : int or sequence of int
+        The size of the last axis, or the sizes of the last few; also the shape of γ and β.
+    epsilon : float
+        ε, which keeps the root from being 0 if all numbers are equal.
+    affine : bool
+        Whether to learn γ and β.
+
+    Raises
+    ------
+    ShapeError
+        In forward: the last axes of x do not have these sizes.
+
+    Examples
+    --------
+    >>> LayerNorm(4)(np.array([[1.0, 1.0, 3.0, 3.0]])).round(3)
+    array([[-1., -1.,  1.,  1.]])
+    """
+
+    def __init__(
+        self, normalized_shape: int | Sequence[int], *, epsilon: float = 1e-5, affine: bool = True
+    ) -> None:
+        self.normalized_shape = as_shape(normalized_shape)
+        super().__init__(self.normalized_shape, epsilon, affine)
+
+    def check(self, x: Array) -> None:
+        check_last_axes(self, x, self.normalized_shape)
+
+    def together(self, x: Array) -> Array:
+        return x.reshape(1, -1, math.prod(self.normalized_shape))  # (1, positions, D)
+
+    def by_channel(self, x: Array) -> Array:
+        return x.reshape(-1, math.prod(self.normalized_shape), 1)  # (positions, D, 1)
+
+
+class GroupNorm(SampleNorm):
+    """y = γ (x - μ) / sqrt(σ² + ε) + β, with μ and σ² over each group of channels of each sample.
+
+    For x (N, C, ...), with a γ and a β for each of the C channels. The same in training and in
+    `predict`, and for a batch of any size.
+
+    Backward: dx = (g - mean(g) - x̂ mean(g x̂)) / sqrt(σ² + ε) with g = γ dy, which is derived at the
+    top of normalization.py; dγ = Σ dy x̂, dβ = Σ dy, over everything in a channel.
+    Wu, He, "Group Normalization", 2018.
+
+    Parameters
+    ----------
+    num_groups : int
+        The number of groups; it divides num_channels. With 1, all channels are normalised together.
+    num_channels : int
+        C, the number of channels.
+    epsilon : float
+        ε, which keeps the root from being 0 if all numbers are equal.
+    affine : bool
+        Whether to learn γ and β.
+
+    Raises
+    ------
+    ConfigurationError
+        `num_groups` does not divide `num_channels`.
+    ShapeError
+        In forward: x does not have C channels.
+
+    Examples
+    --------
+    >>> GroupNorm(2, 4)(np.array([[1.0, 3.0, 10.0, 30.0]])).round(3)
+    array([[-1.,  1., -1.,  1.]])
+    """
+
+    def __init__(
+        self, num_groups: int, num_channels: int, *, epsilon: float = 1e-5, affine: bool = True
+    ) -> None:
+        sizes = check_sizes(num_groups=num_groups, num_channels=num_channels)
+        self.num_groups, self.num_channels = sizes
+        if num_channels % num_groups:
+            raise ConfigurationError(
+                f"{num_channels} channels cannot be split into {num_groups} groups of equal size."
+            )
+        super().__init__((self.num_channels,), epsilon, affine)
+
+    def check(self, x: Array) -> None:
+        check_channels(self, x, self.num_channels)
+
+    def together(self, x: Array) -> Array:
+        return x.reshape(1, len(x) * self.num_groups, -1)  # (1, N groups, numbers of a group)
+
+    def by_channel(self, x: Array) -> Array:
+        return x.reshape(len(x), self.num_channels, -1)  # (N, C, L)
+
+
+class InstanceNorm(GroupNorm):
+    """y = (x - μ) / sqrt(σ² + ε), with μ and σ² of each channel of each sample alone.
+
+    For x (N, C, T) or (N, C, H, W): GroupNorm in which every channel is a group of its own. The
+    same in training and in `predict`.
+
+    Backward: dx = (dy - mean(dy) - x̂ mean(dy x̂)) / sqrt(σ² + ε), as in `GroupNorm`.
+    Ulyanov, Vedaldi, Lempitsky, "Instance Normalization: The Missing Ingredient for Fast
+    Stylization", 2016.
+
+    Parameters
+    ----------
+    num_features : int
+        C, the number of channels.
+    epsilon : float
+        ε, which keeps the root from being 0 if all numbers are equal.
+    affine : bool
+        Whether to learn a factor γ and an offset β for each channel.
+
+    Raises
+    ------
+    ShapeError
+        In forward: x does not have C channels, or a channel has a single value.
+
+    Examples
+    --------
+    >>> InstanceNorm(1)(np.array([[[1.0, 1.0, 3.0, 3.0]]])).round(3)
+    array([[[-1., -1.,  1.,  1.]]])
+    """
+
+    def __init__(self, num_features: int, *, epsilon: float = 1e-5, affine: bool = False) -> None:
+        (self.num_features,) = check_sizes(num_features=num_features)
+        super().__init__(num_features, num_features, epsilon=epsilon, affine=affine)
+
+    def check(self, x: Array) -> None:
+        super().check(x)
+        if math.prod(x.shape[2:]) == 1:
+            raise ShapeError(
+                "expected more than one value per channel of a sample, got an input of shape "
+                f"{x.shape}: every output would be 0.",
+                self,
+            )
+
+
+class RMSNorm(Normalization):
+    """y = γ x / sqrt(mean(x²) + ε), with the mean over the last axes, for each position alone.
+
+    For x (N, ..., *normalized_shape); the same in training and in `predict`.
+
+    Backward: dx = (g - x̂ mean(g x̂)) / r, with r the root, x̂ = x / r and g = γ dy; dγ = Σ dy x̂.
+    Zhang, Sennrich, "Root Mean Square Layer Normalization", 2019.
+
+    Parameters
+    ----------
+    normalized_shape : int or sequence of int
+        The size of the last axis, or the sizes of the last few; also the shape of γ.
+    epsilon : float
+        ε, which keeps the root from being 0 if all numbers are 0.
+    affine : bool
+        Whether to learn γ.
+
+    Raises
+    ------
+    ShapeError
+        In forward: the last axes of x do not have these sizes.
+
+    Examples
+    --------
+    >>> RMSNorm(2)(np.array([[3.0, 4.0]])).round(3)
+    array([[0.849, 1.131]])
+    """
+
+    has_bias = False
+
+    def __init__(
+        self, normalized_shape: int | Sequence[int], *, epsilon: float = 1e-5, affine: bool = True
+    ) -> None:
+        self.normalized_shape = as_shape(normalized_shape)
+        super().__init__(self.normalized_shape, epsilon, affine)
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        check_last_axes(self, x, self.normalized_shape)
+        rows = x.reshape(-1, math.prod(self.normalized_shape))  # (positions, D)
+        x_hat, inverse_root = divide_by_root_mean_square(rows, self.epsilon)
+        self.save_for_backward(x_hat, inverse_root, training=training)
+        y = x_hat if self.weight is None else x_hat * self.weight.value.reshape(-1)
+        return y.reshape(x.shape)
+
+    def backward(self, dy: Array) -> Array:
+        x_hat, inverse_root = self.saved_values()
+        g = dy.reshape(x_hat.shape)
+        if self.weight is not None:
+            self.weight.grad = np.einsum("pd,pd->d", g, x_hat).reshape(self.normalized_shape)
+            g = g * self.weight.value.reshape(-1)
+        mean_product = np.einsum("pd,pd->p", g, x_hat)[:, np.newaxis] / x_hat.shape[1]
+        dx = x_hat * -mean_product
+        dx += g
+        dx *= inverse_root
+        return dx.reshape(dy.shape)
+
+
+def as_shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    """Return sizes as a tuple of at least one whole number, each at least 1."""
+    sizes: Any = [normalized_shape] if is_whole(normalized_shape) else normalized_shape
+    if isinstance(sizes, Sequence) and not sizes:
+        raise ConfigurationError("normalized_shape must hold at least one size, got none.")
+    return check_whole_numbers("normalized_shape", sizes)
+
+
 def check_last_axes(module: Module, x: Array, shape: tuple[int, ...]) -> None:
     """Raise ShapeError unless x is (N, ..., *shape)."""
-    if x.ndim <= len(shape) or x.shape[-len(shape) :] != shape:
-        raise ShapeError(
-            f"expected (N, ..., {', '.join(map(str, shape))}), got an input of shape {x.shape}.",
-            module,
-        )
+    fits = x.ndim > len(shape) and x.shape[-len(shape) :] == shape
+    check_shape(module, x, fits, f"(N, ..., {', '.join(map(str, shape))})")

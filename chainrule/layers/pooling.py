@@ -1,11 +1,11 @@
-"""Pooling: one number for each window of a channel, the largest or the mean.
+"""Pooling: one number for each window of a channel, the maximum or the mean.
 
-The loops run over the kernel's elements, never over pixels: the pixels under one element, for all
-outputs, are one strided view. Windows that overlap slide along one axis after the other, first
-horizontally, then vertically, which are kh + kw elements instead of kh · kw: the maximum of the
-rows' maxima is the maximum of all, and a sum of sums is the sum. Windows that don't overlap would
-gain nothing by that: with both axes at once 2 × 2 on 26 × 26 and 11 × 11 took 0.8 of the time.
-Padding is never made: where an element lies on it, it is left out.
+The loops are over the elements of the kernel, never over pixels: the pixels under one element, for
+all outputs, are one strided view. Windows that overlap slide along one axis after the other, first
+horizontally, then vertically, which takes kh + kw elements instead of kh · kw: the maximum of the
+rows' maxima is the maximum of all, and a sum of sums is the sum. Windows that do not overlap would
+gain nothing by that: 2 × 2 along both axes at once takes 0.8 of the time (26 × 26 and 11 × 11).
+Padding is never stored: an element that lies on it is left out.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ShapeError
-from chainrule.layers.memory_format import contiguous, in_format, is_batch_last
+from chainrule.checks import check_bool
+from chainrule.layers.shape_checks import check_shape
 from chainrule.layers.windows import (
     Padding,
     Pair,
@@ -42,33 +42,76 @@ __all__ = [
     "MaxPool2d",
 ]
 
-VERTICAL, HORIZONTAL = 0, 1  # the axes of an image as a Window counts them
+VERTICAL, HORIZONTAL = 0, 1  # the axes of an image, as a Window counts them
 Axes = tuple[int, ...]
 
 
-# ---------------------------------------------------------------- the largest
+class Pooling(Module):
+    """Base class of the windows that slide: their options, and the checks of the input."""
+
+    axes = 2
+
+    def __init__(
+        self, kernel_size: Sizes, stride: Sizes | None, padding: Padding, dilation: Sizes
+    ) -> None:
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.padding = padding
+        steps = kernel_size if stride is None else stride
+        self.window = read_window(self.axes, kernel_size, steps, padding, dilation)
+
+    def images(self, x: Array, may_be_padding: bool) -> Array:
+        """Return x as images (N, C, H, W); refuse it if the windows do not fit.
+
+        `may_be_padding` tells whether a window may lie on nothing but padding.
+        """
+        check_images(self, x, self.axes)
+        check_fit(self, self.window, x)
+        images = to_nchw(x)
+        if not may_be_padding:
+            counts = [elements_on_image(self.window, images.shape[2:], axis) for axis in (0, 1)]
+            expected = "every window to cover a part of the input, not only padding"
+            fits = all(count.all() for count in counts)
+            check_shape(self, x, fits, expected, " Use less padding.")
+        return images
 
 
-class MaxPool2d(Module):
-    """y[n, c, p, q] = the largest x[n, c, p s + i d, q s + j d] over the kernel's (i, j).
+# ---------------------------------------------------------------- the maximum
 
-    x (N, C, H, W); y (N, C, H', W'). Padding counts as -∞: it is never the largest, also where all
-    of x is negative. The gradient goes to the largest pixel; where several are equal, to the first
-    of them, row by row.
+
+class MaxPool2d(Pooling):
+    """y[n, c, p, q] = max x[n, c, p s + i d, q s + j d] over the elements (i, j) of the kernel.
+
+    x (N, C, H, W); y (N, C, H', W') with H' = floor((H + top + bottom - d (k - 1) - 1) / s) + 1,
+    and W' likewise, for stride s and dilation d. Padding counts as -∞: it is never the maximum,
+    even if all of x is negative.
+
+    Backward: each dy goes to the pixel that was the maximum; if several are equal, to the first of
+    them, row by row.
 
     Parameters
     ----------
     kernel_size : int or (int, int)
-        The window's size.
+        The size of the window.
     stride : int or (int, int), optional
-        How far it moves; by default its own size, so that windows don't overlap.
+        How far it moves. By default its own size, so that windows do not overlap.
     padding : int, (int, int), ((top, bottom), (left, right)) or "same"
         Rows and columns of padding around the image.
     dilation : int or (int, int)
-        The distance of the kernel's elements.
-    """
+        The distance between elements of the kernel.
 
-    axes = 2
+    Raises
+    ------
+    ShapeError
+        In forward: x is not (N, C, H, W), or a window covers nothing or only padding.
+
+    Examples
+    --------
+    >>> x = np.arange(16.0).reshape(1, 1, 4, 4)
+    >>> MaxPool2d(2)(x)
+    array([[[[ 5.,  7.],
+             [13., 15.]]]])
+    """
 
     def __init__(
         self,
@@ -78,37 +121,54 @@ class MaxPool2d(Module):
         padding: Padding = 0,
         dilation: Sizes = 1,
     ) -> None:
-        self.kernel_size = kernel_size
-        self.stride = stride
-        self.padding = padding
+        super().__init__(kernel_size, stride, padding, dilation)
         self.dilation = dilation
-        steps = kernel_size if stride is None else stride
-        self.window = read_window(self.axes, kernel_size, steps, padding, dilation)
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        check_images(self, x, self.axes)
-        check_fit(self, self.window, x)
-        check_padding(self, self.window, x)
-        images, taken = to_nchw(x), []  # (N, C, H, W)
+        images, passed = self.images(x, may_be_padding=False), []
         for axes in passes(self.window):
             shape = images.shape
             images, argmax = max_along(images, self.window, axes, training)
-            taken.append((axes, shape, argmax))
-        self.save_for_backward(taken, training=training)
+            passed.append((axes, shape, argmax))
+        self.save_for_backward(passed, training=training)
         return from_nchw(images, x.ndim)
 
     def backward(self, dy: Array) -> Array:
-        (taken,) = self.saved_values()
+        (passed,) = self.saved_values()
         images = to_nchw(dy)
-        for axes, shape, argmax in reversed(taken):
+        for axes, shape, argmax in reversed(passed):
             images = max_along_backward(images, argmax, self.window, axes, shape)
         return from_nchw(images, dy.ndim)
 
 
 class MaxPool1d(MaxPool2d):
-    """y[n, c, p] = the largest x[n, c, p s + i d] over the kernel's i; see `MaxPool2d`.
+    """y[n, c, p] = max x[n, c, p s + i d] over the elements i of the kernel.
 
-    x (N, C, T); y (N, C, T'). Padding is a number, or (left, right).
+    x (N, C, T); y (N, C, T') with T' = floor((T + left + right - d (k - 1) - 1) / s) + 1, for
+    stride s and dilation d: `MaxPool2d` for sequences.
+
+    Backward: each dy goes to the element that was the maximum, the first of equal ones.
+
+    Parameters
+    ----------
+    kernel_size : int
+        The size of the window.
+    stride : int, optional
+        How far it moves. By default its own size, so that windows do not overlap.
+    padding : int, (int, int) or "same"
+        Padding on both sides, or (left, right).
+    dilation : int
+        The distance between elements of the kernel.
+
+    Raises
+    ------
+    ShapeError
+        In forward: x is not (N, C, T), or a window covers nothing or only padding.
+
+    Examples
+    --------
+    >>> MaxPool1d(2)(np.array([[[1.0, 4.0, 3.0, 2.0]]]))
+    array([[[4., 3.]]])
     """
 
     axes = 1
@@ -117,12 +177,12 @@ class MaxPool1d(MaxPool2d):
 def max_along(x: Array, window: Window, axes: Axes, training: bool) -> tuple[Array, Array | None]:
     """Return the maximum of each window along some axes, and in training its argmax.
 
-    The argmax counts the kernel's elements, row by row; among equals it is the first. Horizontally
-    first and then vertically, this is the first row by row, too.
+    The argmax is the number of the kernel's element, row by row; the first of equal ones. With the
+    horizontal pass first and then the vertical one, this is the first row by row, too.
     """
     y = np.full_like(x, -np.inf, shape=out_shape(x.shape, window, axes))
     count = math.prod(window.size[axis] for axis in axes)
-    number = np.min_scalar_type(count - 1).type  # bytes, up to 256 elements
+    number = np.min_scalar_type(count - 1).type  # a byte, for up to 256 elements
     argmax = np.zeros_like(y, number) if training else None
     for element, (outputs, inputs) in enumerate(elements(x.shape, window, axes)):
         maximum, values = y[outputs], x[inputs]
@@ -141,7 +201,7 @@ def max_along(x: Array, window: Window, axes: Axes, training: bool) -> tuple[Arr
 def max_along_backward(
     dy: Array, argmax: Array, window: Window, axes: Axes, shape: tuple[int, ...]
 ) -> Array:
-    """Return dx, of this shape: each window's gradient at its maximum."""
+    """Return dx, of this shape: the gradient of each window at its maximum."""
     dx = np.zeros_like(dy, shape=shape)
     for element, (outputs, inputs) in enumerate(elements(shape, window, axes)):
         is_max = argmax[outputs] == element
@@ -155,25 +215,37 @@ def max_along_backward(
 # ---------------------------------------------------------------- the mean
 
 
-class AvgPool2d(Module):
-    """y[n, c, p, q] = the mean of x[n, c, p s + i, q s + j] over the kernel's (i, j).
+class AvgPool2d(Pooling):
+    """y[n, c, p, q] = the mean of x[n, c, p s + i, q s + j] over the elements (i, j) of the kernel.
 
-    x (N, C, H, W); y (N, C, H', W'). Every pixel of a window gets the same share of its
-    gradient.
+    x (N, C, H, W); y (N, C, H', W') with H' = floor((H + top + bottom - k) / s) + 1, and W'
+    likewise, for stride s.
+
+    Backward: every pixel of a window gets dy / (number of pixels).
 
     Parameters
     ----------
     kernel_size : int or (int, int)
-        The window's size.
+        The size of the window.
     stride : int or (int, int), optional
         How far it moves; by default its own size.
     padding : int, (int, int), ((top, bottom), (left, right)) or "same"
         Rows and columns of zeros around the image.
     count_include_pad : bool
-        Whether the mean counts the padding's zeros, or the image's pixels alone.
-    """
+        Whether the mean counts the zeros of the padding, or only pixels of the image.
 
-    axes = 2
+    Raises
+    ------
+    ShapeError
+        In forward: x is not (N, C, H, W), or a window covers nothing.
+
+    Examples
+    --------
+    >>> x = np.arange(16.0).reshape(1, 1, 4, 4)
+    >>> AvgPool2d(2)(x)
+    array([[[[ 2.5,  4.5],
+             [10.5, 12.5]]]])
+    """
 
     def __init__(
         self,
@@ -183,36 +255,27 @@ class AvgPool2d(Module):
         padding: Padding = 0,
         count_include_pad: bool = True,
     ) -> None:
-        self.kernel_size = kernel_size
-        self.stride = stride
-        self.padding = padding
-        self.count_include_pad = count_include_pad
-        steps = kernel_size if stride is None else stride
-        self.window = read_window(self.axes, kernel_size, steps, padding, 1)
+        super().__init__(kernel_size, stride, padding, dilation=1)
+        self.count_include_pad = check_bool("count_include_pad", count_include_pad)
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        check_images(self, x, self.axes)
-        check_fit(self, self.window, x)
-        if not self.count_include_pad:
-            check_padding(self, self.window, x)
-        images = to_nchw(x)  # (N, C, H, W)
+        images, passed = self.images(x, may_be_padding=self.count_include_pad), []
         counts = self._counts(images.shape[2:], x.dtype)
-        summed = []
         for axes in passes(self.window):
-            summed.append((axes, images.shape))
+            passed.append((axes, images.shape))
             images = sum_along(images, self.window, axes)
-        self.save_for_backward(summed, counts, training=training)
+        self.save_for_backward(passed, counts, training=training)
         return from_nchw(images / counts, x.ndim)
 
     def backward(self, dy: Array) -> Array:
-        summed, counts = self.saved_values()
+        passed, counts = self.saved_values()
         images = to_nchw(dy) / counts
-        for axes, shape in reversed(summed):
+        for axes, shape in reversed(passed):
             images = sum_along_backward(images, self.window, axes, shape)
         return from_nchw(images, dy.ndim)
 
     def _counts(self, image: Pair, dtype: np.dtype) -> Array:
-        """Return how many values each window's mean is over, (H', W') or a single one."""
+        """Return how many values each mean is over: (H', W'), or a single number."""
         if self.count_include_pad:
             return np.asarray(math.prod(self.window.size), dtype)
         rows, columns = (elements_on_image(self.window, image, axis) for axis in (0, 1))
@@ -220,9 +283,33 @@ class AvgPool2d(Module):
 
 
 class AvgPool1d(AvgPool2d):
-    """y[n, c, p] = the mean of x[n, c, p s + i] over the kernel's i; see `AvgPool2d`.
+    """y[n, c, p] = the mean of x[n, c, p s + i] over the elements i of the kernel.
 
-    x (N, C, T); y (N, C, T'). Padding is a number, or (left, right).
+    x (N, C, T); y (N, C, T') with T' = floor((T + left + right - k) / s) + 1, for stride s:
+    `AvgPool2d` for sequences.
+
+    Backward: every element of a window gets dy / (number of elements).
+
+    Parameters
+    ----------
+    kernel_size : int
+        The size of the window.
+    stride : int, optional
+        How far it moves; by default its own size.
+    padding : int, (int, int) or "same"
+        Zeros on both sides, or (left, right).
+    count_include_pad : bool
+        Whether the mean counts the zeros of the padding, or only elements of the sequence.
+
+    Raises
+    ------
+    ShapeError
+        In forward: x is not (N, C, T), or a window covers nothing.
+
+    Examples
+    --------
+    >>> AvgPool1d(2)(np.array([[[1.0, 4.0, 3.0, 2.0]]]))
+    array([[[2.5, 2.5]]])
     """
 
     axes = 1
@@ -237,7 +324,7 @@ def sum_along(x: Array, window: Window, axes: Axes) -> Array:
 
 
 def sum_along_backward(dy: Array, window: Window, axes: Axes, shape: tuple[int, ...]) -> Array:
-    """Return dx, of this shape: each window's gradient at all its elements."""
+    """Return dx, of this shape: the gradient of each window at all its elements."""
     dx = np.zeros_like(dy, shape=shape)
     for outputs, inputs in elements(shape, window, axes):
         dx[inputs] += dy[outputs]
@@ -250,49 +337,75 @@ def sum_along_backward(dy: Array, window: Window, axes: Axes, shape: tuple[int, 
 class GlobalAvgPool(Module):
     """y[n, c] = the mean of channel c: x (N, C, ...), y (N, C).
 
+    Backward: each of the n values of a channel gets dy / n.
     Lin, Chen, Yan, "Network In Network", 2014.
+
+    Raises
+    ------
+    ShapeError
+        In forward: x has no axes after the channels, or is empty.
+
+    Examples
+    --------
+    >>> GlobalAvgPool()(np.arange(8.0).reshape(1, 2, 2, 2))
+    array([[1.5, 5.5]])
     """
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        self.save_for_backward(x.shape, is_batch_last(x), training=training)
+        self.save_for_backward(x.shape, training=training)
         return flatten_channels(self, x).mean(axis=2)
 
     def backward(self, dy: Array) -> Array:
-        shape, with_batch_last = self.saved_values()
+        (shape,) = self.saved_values()
         share = dy / math.prod(shape[2:])
-        share = share.reshape(*dy.shape, *[1] * (len(shape) - 2))
-        return in_format(np.broadcast_to(share, shape).copy(), with_batch_last)
+        return np.broadcast_to(share.reshape(*dy.shape, *[1] * (len(shape) - 2)), shape).copy()
 
 
 class GlobalMaxPool(Module):
-    """y[n, c] = the largest value of channel c: x (N, C, ...), y (N, C).
+    """y[n, c] = the maximum of channel c: x (N, C, ...), y (N, C).
 
-    The gradient goes to it alone; where several are equal, to the first.
+    Backward: dy goes to the maximum alone; if several values are equal, to the first.
+
+    Raises
+    ------
+    ShapeError
+        In forward: x has no axes after the channels, or is empty.
+
+    Examples
+    --------
+    >>> GlobalMaxPool()(np.arange(8.0).reshape(1, 2, 2, 2))
+    array([[3., 7.]])
     """
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        values = flatten_channels(self, contiguous(x))
+        values = flatten_channels(self, x)
         argmax = values.argmax(axis=2)[:, :, np.newaxis]  # (N, C, 1)
-        self.save_for_backward(x.shape, is_batch_last(x), argmax, training=training)
+        self.save_for_backward(x.shape, argmax, training=training)
         return np.take_along_axis(values, argmax, axis=2)[:, :, 0]
 
     def backward(self, dy: Array) -> Array:
-        shape, with_batch_last, argmax = self.saved_values()
+        shape, argmax = self.saved_values()
         dx = np.zeros((*dy.shape, math.prod(shape[2:])), dy.dtype)
         np.put_along_axis(dx, argmax, dy[:, :, np.newaxis], axis=2)
-        return in_format(dx.reshape(shape), with_batch_last)
+        return dx.reshape(shape)
+
+
+def flatten_channels(module: Module, x: Array) -> Array:
+    """Return x (N, C, ...) as (N, C, values of the channel)."""
+    check_shape(module, x, x.ndim >= 3 and x.size > 0, "(N, C, T), (N, C, H, W) or more axes")
+    return x.reshape(*x.shape[:2], -1)
 
 
 # ---------------------------------------------------------------- windows, element by element
 
 
 def overlaps(window: Window, axes: Axes) -> bool:
-    """Whether a pixel may lie in several windows, along one of these axes."""
+    """Whether windows overlap along one of these axes."""
     return any(window.stride[axis] < window.effective_size[axis] for axis in axes)
 
 
 def passes(window: Window) -> list[Axes]:
-    """Return along which axes windows slide, one pass after the other."""
+    """Return the axes along which windows slide, for one pass after the other."""
     both = (VERTICAL, HORIZONTAL)
     return [(HORIZONTAL,), (VERTICAL,)] if overlaps(window, both) else [both]
 
@@ -300,7 +413,7 @@ def passes(window: Window) -> list[Axes]:
 def elements(shape: tuple[int, ...], window: Window, axes: Axes) -> Iterator[tuple[Any, Any]]:
     """Yield (outputs, inputs), two indices, for each element of the kernel along some axes.
 
-    The element lies on these inputs, of images of this shape, for these outputs; for the others it
+    For these outputs the element lies on these inputs, of images of this shape; for the others it
     lies on the padding.
     """
     for element in itertools.product(*(window.offsets(axis, shape[2 + axis]) for axis in axes)):
@@ -311,38 +424,14 @@ def elements(shape: tuple[int, ...], window: Window, axes: Axes) -> Iterator[tup
 
 
 def out_shape(shape: tuple[int, ...], window: Window, axes: Axes) -> tuple[int, ...]:
-    """Return the output's shape where windows slide along these axes alone."""
+    """Return the shape of the output if windows slide along these axes only."""
     sizes = window.output_size((shape[2], shape[3]))
     return (*shape[:2], *(sizes[i] if i in axes else shape[2 + i] for i in (0, 1)))
 
 
-# ---------------------------------------------------------------- checks and counts
-
-
-def flatten_channels(module: Module, x: Array) -> Array:
-    """Return x (N, C, ...) as (N, C, values of the channel); refuse one without such axes."""
-    if x.ndim < 3 or x.size == 0:
-        raise ShapeError(
-            f"expected (N, C, T), (N, C, H, W) or more axes, got an input of shape {x.shape}.",
-            module,
-        )
-    return x.reshape(*x.shape[:2], -1)
-
-
 def elements_on_image(window: Window, image: Pair, axis: int) -> Array:
-    """Return how many of the kernel's elements lie on the image, for each output along one axis."""
+    """Return how many elements of the kernel lie on the image, for each output along one axis."""
     counts = np.zeros(window.output_size(image)[axis], int)
     for outputs, _ in window.offsets(axis, image[axis]):
         counts[outputs] += 1
     return counts
-
-
-def check_padding(module: Module, window: Window, x: Array) -> None:
-    """Raise ShapeError if one of the windows lies on nothing but padding."""
-    image = to_nchw(x).shape[2:]
-    if any(0 in elements_on_image(window, image, axis) for axis in (0, 1)):
-        raise ShapeError(
-            "expected every window to cover a part of the input; with this padding one covers "
-            f"nothing but padding, for an input of shape {x.shape}. Use less padding.",
-            module,
-        )

@@ -22,7 +22,7 @@ from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.initializers import Zero, get_initializer
 from chainrule.layers.category_embedding import CategoryEmbedding, CategoryTable
 from chainrule.layers.micro_batch import MicroBatch
-from chainrule.layers.normalization import BatchNorm, standardize_plainly
+from chainrule.layers.normalization import BatchNorm, standardize_unchecked
 from chainrule.module import Module
 from chainrule.parameter import Array, Initializer, Parameter
 
@@ -203,7 +203,7 @@ class StackedBatchNorm(BatchNorm):
             raise ShapeError(f"expected some samples, got an input of shape {x.shape}.", self)
 
     def statistics(self, channels: Array, part: MicroBatch) -> tuple[Array, Array, Array, Array]:
-        x_hat, mean, variance, inverse_std = standardize_plainly(channels, self.epsilon, part)
+        x_hat, mean, variance, inverse_std = standardize_unchecked(channels, self.epsilon, part)
         lost = ~np.isfinite(variance[:, 0])
         if lost.any():
             x_hat[:, lost] = np.nan

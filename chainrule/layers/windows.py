@@ -61,6 +61,10 @@ class Window:
             (horizontal // 2, horizontal - horizontal // 2),
         )
 
+    def pads(self, image: Pair) -> bool:
+        """Whether an image (H, W) gets any padding."""
+        return any(map(any, self.pad_width(image)))
+
     def output_size(self, image: Pair) -> Pair:
         """Return (H', W') for an image (H, W); 0 or less where the kernel does not fit in."""
         height, width = (

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from cases import Case
+from chainrule.initializers import Constant
 from chainrule.layers import (
     ELU,
     GELU,
@@ -125,7 +126,12 @@ CASES = [
         reference=each(lambda m, v: v if v > 0 else 0.3 * v),
     ),
     Case("PReLU", lambda: with_slopes(PReLU()), (5, 4), reference=prelu),
-    Case("PReLU-one_slope_image", lambda: PReLU(init=0.1), (2, 3, 2, 4), reference=prelu),
+    Case(
+        "PReLU-one_slope_image",
+        lambda: PReLU(initialization=Constant(0.1)),
+        (2, 3, 2, 4),
+        reference=prelu,
+    ),
     Case(
         "PReLU-channels",
         lambda: with_slopes(PReLU(3)),

@@ -48,7 +48,7 @@ def test_options_that_make_no_sense(build, message):
         (Conv1d(3, 4, 3), (2, 3, 5, 5), r"expected \(N, 3, T\), got .*\(2, 3, 5, 5\)"),
         (Conv2d(1, 1, 5, padding=1), (1, 1, 2, 9), r"at least \(5, 5\), padding included"),
         (Conv1d(1, 1, 3, dilation=2), (1, 1, 4), r"at least \(5,\), padding included"),
-        (ConvTranspose2d(2, 1, 1, padding=1), (1, 2, 2, 2), r"the output would be 0 × 0"),
+        (ConvTranspose2d(2, 1, 1, padding=1), (1, 2, 2, 2), r"The output would be 0 × 0"),
     ],
 )
 def test_images_that_do_not_fit(layer, shape, message):

@@ -118,7 +118,7 @@ def test_a_graph_that_does_not_hang_together_is_refused_by_name(inputs, nodes, o
         (lambda: Node(ReLU(), 3), "inputs are names, got 3"),
         (lambda: Node(LSTM(2, 3), "x", length="l"), "takes no further input 'length'.* lengths"),
         (lambda: Node(ReLU(), "x", mask="m"), "takes no further input 'mask'. There are: none"),
-        (lambda: Concatenate(0), "along axis 0, the batch"),
+        (lambda: Concatenate(0), "axis must not be 0, the batch axis"),
         (lambda: Concatenate("x"), "axis must be a whole number, got 'x'"),
     ],
 )

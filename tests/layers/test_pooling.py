@@ -30,9 +30,9 @@ def test_padding_never_wins_over_negative_pixels():
 
 
 def test_a_window_that_covers_only_padding_is_refused():
-    with pytest.raises(ShapeError, match=r"covers nothing but padding, for an input of .*1, 3, 3"):
+    with pytest.raises(ShapeError, match=r"not only padding, got an input of .*1, 3, 3"):
         MaxPool2d(2, stride=1, padding=2).predict(np.ones((1, 1, 3, 3)))
-    with pytest.raises(ShapeError, match="covers nothing but padding"):
+    with pytest.raises(ShapeError, match="not only padding"):
         AvgPool2d(2, 1, padding=2, count_include_pad=False).predict(np.ones((1, 1, 3, 3)))
     assert AvgPool2d(2, 1, padding=2).predict(np.ones((1, 1, 3, 3)))[0, 0, 0, 0] == 0
 

@@ -14,7 +14,7 @@ from chainrule.layers import BatchNorm, Flatten, Linear, Reshape, Transpose
         (lambda: Reshape((0, 3)), "at least 1"),
         (lambda: Reshape((2, -2)), "at least 1"),
         (lambda: Reshape((2.0,)), "whole numbers"),
-        (lambda: Transpose((1, 2)), "counted from 0"),
+        (lambda: Transpose((1, 2)), "numbered from 0"),
         (lambda: Transpose((0, 0)), "each once"),
         (lambda: Transpose(()), "axes"),
     ],
@@ -30,11 +30,11 @@ def test_refuses_options_that_make_no_sense(build, named):
 def test_reshape_says_how_many_numbers_it_needs(shape, needed):
     with pytest.raises(ShapeError, match=needed) as caught:
         Reshape(shape).predict(np.ones((5, 7)))
-    assert "(5, 7), with 7 in each" in str(caught.value)
+    assert "(5, 7), with 7 numbers in each" in str(caught.value)
 
 
 def test_reshape_refuses_twice_the_numbers_that_it_needs():
-    with pytest.raises(ShapeError, match="expected samples of 6 numbers, to become"):
+    with pytest.raises(ShapeError, match="expected samples of 6 numbers for the shape"):
         Reshape((2, 3)).predict(np.ones((5, 12)))
 
 

@@ -31,7 +31,6 @@ from chainrule.layers.containers import (
 )
 from chainrule.layers.graph import Graph
 from chainrule.layers.inputs import Inputs
-from chainrule.layers.memory_format import contiguous, in_format, is_batch_last
 from chainrule.module import (
     NO_FORWARD,
     Module,
@@ -121,9 +120,9 @@ class Network(Module):
         self._flat: FlatParameters | None = None
         self._has_gradient = False
         # A chain whose layers share nothing runs layer by layer, without any bookkeeping.
-        self._is_chain = type(self.body) is Sequential and not self.body.shares
+        self._is_chain = type(self.body) is Sequential and self.body.is_plain
         self._ran_as_chain = False
-        self._output: Any = None  # shape and format of each output of the last training pass
+        self._output: Any = None  # the shape of each output of the last training pass
 
     @property
     def layers(self) -> Any:
@@ -175,13 +174,10 @@ class Network(Module):
             except Exception as error:
                 tree.locate(error, self)
                 raise
-        if type(y) is np.ndarray and y.ndim < 3:  # one output without a format, as most have
-            if training:
-                self._output = (y.shape, False)
-            return y
         if training:
-            self._output = tree_map(lambda array: (array.shape, is_batch_last(array)), y)
-        return tree_map(contiguous, y)
+            self._output = y.shape if type(y) is np.ndarray else tree_map(np.shape, y)
+        # images may have the batch last in memory: layers/memory_format.py
+        return y if type(y) is np.ndarray and y.ndim < 3 else tree_map(np.ascontiguousarray, y)
 
     def backward(self, dy: PyTree) -> Any:
         """Return the loss's gradient at the input, given the one at the output; set every grad.
@@ -207,7 +203,7 @@ class Network(Module):
         if self._output is None:
             raise BackwardError(NO_FORWARD, self)
         as_wanted = type(dy) is np.ndarray and dy.dtype == self.dtype
-        if not (as_wanted and self._output == (dy.shape, False)):
+        if not (as_wanted and self._output == dy.shape):
             dy = self._checked_gradient(dy, self._output)  # one that is refused loses nothing
         self._output = None
         with np.errstate(all="ignore"):
@@ -222,14 +218,13 @@ class Network(Module):
     def _checked_gradient(self, dy: PyTree, expected: Any) -> Any:
         """Return the gradient at the output, cast; refuse another arrangement or shape."""
         if type(expected) is tuple:  # of the one output
-            shape, with_batch_last = expected
             array = np.asarray(dy, self.dtype)
-            if array.shape != shape:
+            if array.shape != expected:
                 raise ShapeError(
-                    f"the gradient must have the output's shape {shape}, got {array.shape}.",
+                    f"the gradient must have the output's shape {expected}, got {array.shape}.",
                     self,
                 )
-            return in_format(array, True) if with_batch_last else array
+            return array
         if not isinstance(dy, Mapping) or set(dy) != set(expected):
             raise ShapeError(
                 f"the gradients must be a dict for the outputs {list(expected)}, got "

@@ -61,6 +61,7 @@ CORE = ORDER[: ORDER.index("diagnosis") + 1]
 LAYERS = [
     "micro_batch",
     "memory_format",
+    "shape_checks",
     "linear",
     "activations",
     "erfc",

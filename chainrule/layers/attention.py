@@ -1,4 +1,4 @@
-"""Attention: every position gathers from the others what its query asks for."""
+"""Attention: every position gathers information from others, weighted by its query."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.checks import check_range, check_seed, check_sizes
+from chainrule.checks import check_bool, check_range, check_seed, check_sizes
 from chainrule.errors import ConfigurationError, InputError, ShapeError
 from chainrule.initializers import KaimingNormal
 from chainrule.layers.dropout import Dropout
 from chainrule.layers.linear import Linear
+from chainrule.layers.shape_checks import check_sequences
 from chainrule.module import Module
 from chainrule.parameter import Array, Parameter
 
@@ -22,38 +23,56 @@ __all__ = ["MultiHeadAttention"]
 class MultiHeadAttention(Module):
     """y = concat(head_1 ... head_h) W_o, with head = softmax(Q Kᵀ / sqrt(d)) V in each.
 
-    Q = x W_q, K = c W_k and V = c W_v (biases left out here), cut into num_heads heads of
+    Q = x W_q, K = c W_k and V = c W_v (biases omitted here), split into num_heads heads of
     d = embed_dim / num_heads features. In self-attention c is x (N, T, embed_dim); in
-    cross-attention it is `context` (N, S, embed_dim). y is shaped like x.
+    cross-attention it is `context` (N, S, embed_dim). y has the shape of x.
+
+    Backward, in each head, with P = softmax(S) and S = Q Kᵀ / sqrt(d): dV = Pᵀ dhead,
+    dP = dhead Vᵀ, dS = P (dP - Σ_s dP P), dQ = dS K / sqrt(d), dK = dSᵀ Q / sqrt(d). The four
+    products with weights are `Linear` layers.
+
     Vaswani et al., "Attention Is All You Need", 2017.
 
     Parameters
     ----------
     embed_dim : int
-        The features of x, of the context and of y.
+        The number of features of x, of the context and of y.
     num_heads : int
-        How many heads; it divides embed_dim.
+        The number of heads; it divides embed_dim.
     causal : bool
-        Whether a position sees only itself and those before it.
+        Whether a position attends only to itself and to those before it.
     bias : bool
         Whether the four products add a bias.
     dropout : float
-        The probability that a position is not gathered from, in training.
+        The probability of dropping an attention weight, in training.
     seed : int, optional
         The same seed gives the same weights and masks.
 
+    Raises
+    ------
+    ConfigurationError
+        `num_heads` does not divide `embed_dim`, or causal attention is given a context.
+    ShapeError, InputError
+        In forward: x is not (N, T, embed_dim), or the further inputs do not fit it.
+
     Notes
     -----
-    `forward` takes further arguments:
+    `forward` takes further inputs by name:
 
     context, (N, S, embed_dim)
-        Where to gather from, if not from x itself. Given one, backward returns (dx, dcontext).
+        What to attend to, instead of x itself. Then backward returns (dx, dcontext).
     key_padding_mask, (N, S) of bool
-        True at positions that nobody gathers from, such as ``indices == padding_idx``.
+        True at positions that are not attended to, such as ``indices == padding_idx``.
 
-    A position that may gather from nowhere gets zeros in place of the heads.
+    A position that may attend to nothing gets zeros from the heads.
 
-    PyTorch keeps W_q, W_k and W_v, transposed, as one in_proj_weight, one below the other.
+    PyTorch stores W_q, W_k and W_v, transposed, as one in_proj_weight, stacked vertically.
+
+    Examples
+    --------
+    >>> layer = MultiHeadAttention(8, 2, causal=True, seed=0)
+    >>> layer(np.zeros((1, 5, 8))).shape
+    (1, 5, 8)
     """
 
     def __init__(
@@ -69,23 +88,23 @@ class MultiHeadAttention(Module):
         embed_dim, num_heads = check_sizes(embed_dim=embed_dim, num_heads=num_heads)
         if embed_dim % num_heads:
             raise ConfigurationError(
-                f"embed_dim is cut into equal heads, so num_heads must divide it; got "
+                f"embed_dim is split into equal heads, so num_heads must divide it; got "
                 f"embed_dim={embed_dim} and num_heads={num_heads}."
             )
         self.embed_dim = embed_dim
         self.num_heads = num_heads
-        self.causal = causal
+        self.causal = check_bool("causal", causal)
         self.dropout = check_range("dropout", dropout, high=1)
         rng = check_seed(seed)
         self.q_proj, self.k_proj, self.v_proj, self.out_proj = (
-            Linear(embed_dim, embed_dim, bias=bias, initialization=KEEPING_VARIANCE, seed=rng)
+            Linear(embed_dim, embed_dim, bias=bias, initialization=VARIANCE_PRESERVING, seed=rng)
             for _ in range(4)
         )
         self.drop = Dropout(dropout, seed=rng.spawn(1)[0])
 
     @property
     def bias(self) -> Parameter | None:
-        """The bias that y ends with, the last product's; None without biases, as in Linear."""
+        """The bias of the last product; None without biases, as in Linear."""
         return self.out_proj.bias
 
     def forward(
@@ -124,18 +143,14 @@ class MultiHeadAttention(Module):
         return x.reshape(*x.shape[:2], self.num_heads, -1).swapaxes(1, 2)
 
     def _source(self, x: Array, context: ArrayLike | None) -> Array:
-        """Return what is gathered from: the context, or x; refuse shapes that do not fit."""
-        if x.ndim != 3 or x.shape[2] != self.embed_dim or 0 in x.shape:
-            raise ShapeError(
-                f"expected sequences (N, T, {self.embed_dim}), got an input of shape {x.shape}.",
-                self,
-            )
+        """Return what is attended to: the context, or x; refuse shapes that do not fit."""
+        check_sequences(self, x, self.embed_dim)
         if context is None:
             return x
         if self.causal:
             raise ConfigurationError(
-                "Causal attention goes back in its own sequence, so it takes no context; build "
-                "MultiHeadAttention with causal=False to gather from another one."
+                "Causal attention is within one sequence, so it takes no context; build "
+                "MultiHeadAttention with causal=False to attend to another sequence."
             )
         source = np.asarray(context, x.dtype)
         if source.ndim != 3 or source.shape[::2] != x.shape[::2] or 0 in source.shape:
@@ -147,7 +162,7 @@ class MultiHeadAttention(Module):
         return source
 
     def _allowed(self, x: Array, source: Array, key_padding_mask: ArrayLike | None) -> Array | None:
-        """Return who may gather from where, to be broadcast to (N, heads, T, S); None is all."""
+        """Return which position may attend to which, for (N, heads, T, S); None means all."""
         steps = x.shape[1]
         causal = np.tri(steps, dtype=np.bool_) if self.causal else None  # (T, T)
         if key_padding_mask is None:
@@ -162,7 +177,7 @@ class MultiHeadAttention(Module):
         return kept if causal is None else kept & causal
 
 
-KEEPING_VARIANCE = KaimingNormal(gain=1.0)
+VARIANCE_PRESERVING = KaimingNormal(gain=1.0)
 
 
 def joined(heads: Array) -> Array:

@@ -18,6 +18,7 @@ from chainrule.errors import ConfigurationError, InputError, ModuleError, ShapeE
 from chainrule.layers.activations import ReLU, Sigmoid, Softmax
 from chainrule.layers.joins import Add, Concatenate
 from chainrule.layers.linear import Linear
+from chainrule.layers.memory_format import is_batch_last
 from chainrule.layers.sharing import Gradients, Saved, Sharing
 from chainrule.module import (
     Module,
@@ -44,9 +45,9 @@ class Container(Module):
         self._sharing = Sharing(children)
 
     @property
-    def shares(self) -> bool:
-        """Whether a module or a parameter is used in several of the children."""
-        return self._sharing.any
+    def is_plain(self) -> bool:
+        """Whether the children may simply run one after the other; see `Sharing`."""
+        return self._sharing.none
 
     def keyword_inputs(self) -> tuple[str, ...]:
         """Return the names of the further inputs that the children take."""
@@ -96,14 +97,14 @@ class Pass:
         given = {name: self.inputs[name] for name in self.wanted[place]}
         y = self.container._sharing.children[place].forward(x, self.training, **given)
         if self.training:
-            self.saved[place] = self.container._sharing.put_aside(place)
+            self.saved[place] = self.container._sharing.put_aside(place, y)
         return y
 
     def backward(self, place: int, dy: Any) -> Any:
         """Return the gradient at the child's `x`, and add up those of further inputs."""
         part = self.container._sharing.children[place]
         names = [name for name in self.wanted[place] if has_gradient(self.inputs[name])]
-        returned = self._call(place, lambda: part.backward(dy))
+        returned = self._call(place, part.backward, dy)
         dx, further = split_gradients(part, returned, names)
         for name, gradient in further.items():
             self.sums[name] = self.sums[name] + gradient if name in self.sums else gradient
@@ -112,10 +113,11 @@ class Pass:
     def backward_parameters(self, place: int, dy: Any) -> None:
         """Set the gradients of the child's parameters."""
         part = self.container._sharing.children[place]
-        self._call(place, lambda: part.backward_parameters(dy))
+        self._call(place, part.backward_parameters, dy)
 
-    def _call(self, place: int, call: Any) -> Any:
-        return self.container._sharing.backward(place, self.saved[place], self.gradients, call)
+    def _call(self, place: int, call: Any, dy: Any) -> Any:
+        sharing, saved = self.container._sharing, self.saved[place]
+        return sharing.backward(place, saved, self.gradients, call, dy)
 
     def result(self, dx: Any) -> Any:
         """Return what the container's backward returns: dx, and the further inputs' gradients."""
@@ -145,14 +147,14 @@ class Sequential(Container):
         self.first_learner = next(learners, len(self.layers))
 
     def forward(self, x: Any, training: bool = True, **inputs: Any) -> Any:
-        if inputs or self.shares:
+        if inputs or not self.is_plain or is_batch_last(x):
             return self._forward_with(x, training, inputs)
         if training:
             self._saved = None
         return forward_through(self.layers, x, training)
 
     def _forward_with(self, x: Any, training: bool, inputs: Mapping[str, Any]) -> Any:
-        """Do the same with further inputs, or with layers that share something."""
+        """Do the same with further inputs, shared modules, or images."""
         this = Pass(self, inputs, training)
         for place in range(len(self.layers)):
             x = this.forward(place, x)

@@ -10,7 +10,6 @@ import graphlib
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -160,7 +159,7 @@ class Graph(Module):
             values[name] = node.module.forward(x, training, **further)
             if training:
                 this.gradients_of.append([key for key in further if has_gradient(further[key])])
-                this.saved.append(self._sharing.put_aside(place))
+                this.saved.append(self._sharing.put_aside(place, values[name]))
         self.save_for_backward(this, training=training)
         if isinstance(self.outputs, str):
             return values[self.outputs]
@@ -207,9 +206,7 @@ class Graph(Module):
                 continue
             alone = parameters_only and not any(self._learns[s] for s in node.sources)
             back = node.module.backward_parameters if alone else node.module.backward
-            returned = self._sharing.backward(
-                place, this.saved[place], shared, partial(back, dnode)
-            )
+            returned = self._sharing.backward(place, this.saved[place], shared, back, dnode)
             if not alone:
                 for source, gradient in self._arriving(node, returned, this.gradients_of[place]):
                     known = gradients.get(source)

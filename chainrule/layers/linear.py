@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.checks import check_seed, check_sizes, check_whole
+from chainrule.checks import check_bool, check_seed, check_sizes, check_whole
 from chainrule.initializers import Zero, get_initializer
 from chainrule.module import Module, check_features
 from chainrule.parameter import Array, Initializer, Parameter
@@ -89,7 +89,9 @@ class Linear(Module):
         rng = check_seed(seed)
         self.weight = Parameter.from_initializer(sizes, get_initializer(initialization), rng)
         self.bias = (
-            Parameter.from_initializer(sizes[1:], Zero(), rng, decay=False) if bias else None
+            Parameter.from_initializer(sizes[1:], Zero(), rng, decay=False)
+            if check_bool("bias", bias)
+            else None
         )
 
     def forward(self, x: Array, training: bool = True) -> Array:

@@ -1,6 +1,7 @@
-"""RNN, LSTM and GRU: layers on layers, in one or both directions, over sequences of any length.
+"""RNN, LSTM and GRU: stacked layers, in one or both directions, over sequences of any length.
 
-What a single step computes is in recurrent_cells.py; this file runs the cells.
+The formulas of a single step and their gradients are in recurrent_cells.py; this file runs the
+cells.
 """
 
 from __future__ import annotations
@@ -13,68 +14,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from chainrule.checks import check_range, check_seed, check_sizes
+from chainrule.checks import check_bool, check_choice, check_range, check_seed, check_sizes
 from chainrule.errors import ConfigurationError, InputError, ShapeError
 from chainrule.layers.dropout import Dropout
 from chainrule.layers.recurrent_cells import Cell, GRUCell, LSTMCell, RNNCell
+from chainrule.layers.shape_checks import check_sequences
 from chainrule.module import Module
 from chainrule.parameter import Array
 
 __all__ = ["GRU", "LSTM", "RNN", "LastStep"]
 
 WORTH_A_THREAD = 16_384
-"""Numbers in the states of a part, samples · hidden_size, from which on threads pay.
+"""The size of a thread's states, samples · hidden_size, from which on a second thread pays off.
 
-Two threads over one of the same machine, 20 steps, batches of 32 to 512: RNN, LSTM and GRU took
-1.1 to 2.4 times the time up to 4,096 numbers a part, 0.75 to 1.2 with 16,384, 0.8 to 1.1 with
-65,536.
+Two threads took this many times as long as one (RNN, LSTM and GRU, 20 steps, batches of 32 to
+512): 1.1 to 2.4 with up to 4,096 numbers each, 0.75 to 1.2 with 16,384, 0.8 to 1.1 with 65,536.
 """
 
 
 class Recurrent(Module):
-    """The parent of RNN, LSTM and GRU: all but the formula of a step.
-
-    Takes x (N, T, input_size), returns y (N, T, hidden_size): the top layer's h at every step.
-    Both directions stand side by side, (N, T, 2 hidden_size), the forward one first.
-
-    Parameters
-    ----------
-    input_size, hidden_size : int
-        How many features come in at each step, and how many a layer remembers.
-    num_layers : int
-        How many layers; each takes the outputs of the one below.
-    bidirectional : bool
-        Whether a second set of cells reads each sequence from its end.
-    dropout : float
-        The probability of dropping an output on its way to the next layer.
-    seed : int, optional
-        The same seed gives the same weights and masks.
-
-    Attributes
-    ----------
-    cells : list of Module
-        Each holds weight_ih, weight_hh, bias_ih and bias_hh: PyTorch's, with the matrices
-        transposed. Layer l's stands at l, or with both directions at 2 l and (reverse) 2 l + 1.
-
-    Notes
-    -----
-    `forward` takes further arguments:
-
-    lengths, (N,) whole numbers from 1 to T
-        How long each sequence is; what stands behind its end is not read. There the output is 0,
-        the final state is the one at the sequence's own end, and the reverse direction begins
-        at that end.
-    h_0, and c_0 of an LSTM, (N, L, hidden_size)
-        The states to begin with, zero if not given, with L = layers times directions, in the order
-        of `cells`. (PyTorch has L in front of N; here the batch is always in front.) Backward
-        then returns their gradients too: (dx, dh_0, dc_0), or those of them that were given.
-    return_state
-        If true, the result is (y, h_n), or (y, (h_n, c_n)) of an LSTM: the final states, each
-        shaped like a first one.
-
-    `backward` takes a second argument, `dstate`: the loss's gradient at the final state, arranged
-    like it, where something was made of it.
-    """
+    """Base class of RNN, LSTM and GRU: everything except the formula of a step."""
 
     def __init__(
         self,
@@ -92,9 +51,9 @@ class Recurrent(Module):
         if dropout and num_layers == 1:
             raise ConfigurationError(
                 "dropout acts between layers, and there is only one: give num_layers=2 or more, or "
-                "put a Dropout layer behind."
+                f"add a Dropout layer; got dropout={dropout!r} with num_layers=1."
             )
-        self.bidirectional = bidirectional
+        self.bidirectional = check_bool("bidirectional", bidirectional)
         rng = check_seed(seed)
         directions = 2 if bidirectional else 1
         between = range(self.num_layers - 1)
@@ -118,7 +77,7 @@ class Recurrent(Module):
         c_0: ArrayLike | None = None,
         return_state: bool = False,
     ) -> Any:
-        self._check_input(x)
+        check_sequences(self, x, self.input_size)
         spans = Spans(lengths, x)
         shape = (self.cells[0].states, len(self.cells), len(x), self.hidden_size)
         given = self._given({"h_0": h_0, "c_0": c_0}, shape, x.dtype)
@@ -167,30 +126,23 @@ class Recurrent(Module):
 
     @property
     def least_part(self) -> int:
-        """How many samples are worth a thread of their own."""
+        """How many samples a thread should have at least."""
         return math.ceil(WORTH_A_THREAD / self.hidden_size)
 
     def keyword_inputs(self) -> tuple[str, ...]:
-        """Return the names of the further inputs; an LSTM has two first states."""
+        """Return the names of the further inputs; an LSTM has two initial states."""
         return ("lengths", *("h_0", "c_0")[: self.cells[0].states])
 
     def _directions(self, layer: int, spans: Spans) -> list[tuple[int, Callable[[Array], Array]]]:
-        """Return, for each direction, its cell's place and how it turns a sequence to read it."""
+        """Return, for each direction, the place of its cell and how it reverses a sequence."""
         if self.bidirectional:
-            return [(2 * layer, unturned), (2 * layer + 1, spans.turned)]
-        return [(layer, unturned)]
-
-    def _check_input(self, x: Array) -> None:
-        if x.ndim != 3 or x.shape[2] != self.input_size or 0 in x.shape:
-            raise ShapeError(
-                f"expected sequences (N, T, {self.input_size}), got an input of shape {x.shape}.",
-                self,
-            )
+            return [(2 * layer, as_it_is), (2 * layer + 1, spans.turned)]
+        return [(layer, as_it_is)]
 
     def _given(
         self, states: dict[str, Any], shape: tuple[int, ...], dtype: DTypeLike
     ) -> dict[int, Array]:
-        """Return the states that are given, (L, N, H) by their number; refuse other shapes."""
+        """Return the given states, (L, N, H), by number; refuse other shapes."""
         count, cells, batch, hidden = shape
         found = {}
         for number, (name, state) in enumerate(states.items()):
@@ -207,7 +159,7 @@ class Recurrent(Module):
         return found
 
     def _final(self, states: Array) -> Any:
-        """Return states (S, L, N, H) as users see them: h (N, L, H), or (h, c)."""
+        """Return states (S, L, N, H) as users get them: h (N, L, H), or (h, c)."""
         each = tuple(state.swapaxes(0, 1) for state in states)
         return each if len(each) > 1 else each[0]
 
@@ -215,11 +167,67 @@ class Recurrent(Module):
 class RNN(Recurrent):
     """h_t = tanh(x_t W_ih + b_ih + h_{t-1} W_hh + b_hh): the plain recurrent layer.
 
-    Elman, "Finding Structure in Time", 1990. Over many steps its gradients vanish or explode
-    (Bengio, Simard, Frasconi, 1994); LSTM and GRU are the cure.
+    x (N, T, input_size); y (N, T, hidden_size) is h_t of the top layer at each step.
 
-    `nonlinearity` is ``"tanh"`` or ``"relu"``; the other arguments, shapes, lengths and states are
-    those of `Recurrent`.
+    Backward, from the last step to the first: with a_t what tanh is applied to,
+    da_t = (1 - h_t²) dh_t and dh_{t-1} += da_t W_hhᵀ; then dx_t = da_t W_ihᵀ,
+    dW_ih = Σ_t x_tᵀ da_t, dW_hh = Σ_t h_{t-1}ᵀ da_t, and both biases get Σ_t da_t.
+
+    Elman, "Finding Structure in Time", 1990. Over many steps its gradients vanish or explode
+    (Bengio, Simard, Frasconi, 1994), which LSTM and GRU avoid.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int
+        The number of features of x, and of the state h.
+    num_layers : int
+        The number of layers; each takes the outputs of the one below.
+    nonlinearity : str
+        ``"tanh"``, or ``"relu"`` in its place.
+    bidirectional : bool
+        Whether a second set of cells reads each sequence from its end. Then y is (N, T, 2
+        hidden_size), the forward direction first.
+    dropout : float
+        The probability of dropping an output of a layer before the next layer, in training.
+    seed : int, optional
+        The same seed gives the same weights and masks.
+
+    Attributes
+    ----------
+    cells : list of Module
+        One for each layer and direction: layer l at index l, or with both directions at 2 l and
+        (reverse) 2 l + 1. Each has PyTorch's weight_ih, weight_hh (both transposed), bias_ih and
+        bias_hh.
+
+    Raises
+    ------
+    ConfigurationError
+        An option makes no sense, such as dropout with a single layer.
+    ShapeError, InputError
+        In forward: x is not (N, T, input_size), or the further inputs do not fit it.
+
+    Notes
+    -----
+    `forward` takes further inputs by name. (Here the batch is always the first axis; PyTorch has
+    L before N in the states.)
+
+    lengths, (N,) integers from 1 to T
+        How long each sequence is; what comes after its end is not read. There the output is 0. The
+        final state is the one at the sequence's own end, where the reverse direction starts.
+    h_0, (N, L, hidden_size)
+        The initial state, 0 by default, with L = layers · directions, in the order of `cells`. If
+        it is given, backward returns (dx, dh_0).
+    return_state, bool
+        If true, forward returns (y, h_n): also the final state (N, L, hidden_size).
+
+    `backward` takes a second argument, `dstate`: the gradient of the loss with respect to the final
+    state (N, L, hidden_size), arranged like it, if the loss depends on it.
+
+    Examples
+    --------
+    >>> layer = RNN(4, 8, seed=0)
+    >>> layer(np.zeros((2, 5, 4))).shape
+    (2, 5, 8)
     """
 
     def __init__(
@@ -233,10 +241,7 @@ class RNN(Recurrent):
         dropout: float = 0.0,
         seed: int | np.random.Generator | None = None,
     ) -> None:
-        if nonlinearity not in ("tanh", "relu"):
-            raise ConfigurationError(
-                f"nonlinearity must be 'tanh' or 'relu', got {nonlinearity!r}."
-            )
+        check_choice("nonlinearity", nonlinearity, {"tanh": None, "relu": None})
         self.nonlinearity = nonlinearity
         super().__init__(
             input_size,
@@ -252,17 +257,72 @@ class RNN(Recurrent):
 
 
 class LSTM(Recurrent):
-    """Long short-term memory: what the cell c holds is kept, written and read through gates.
+    """Long short-term memory: c_t = f c_{t-1} + i g and h_t = o tanh(c_t), with gates i, f, o.
 
     i, f, o = σ(x_t W_ih + b_ih + h_{t-1} W_hh + b_hh) and g = tanh(likewise), each with its own
-    columns of the weights, in the order i f g o; then
+    columns of the weights, in the order i f g o. So gates decide what the cell state c keeps,
+    takes in and puts out. x (N, T, input_size); y (N, T, hidden_size) is h_t of the top layer at
+    each step.
 
-    c_t = f c_{t-1} + i g,    h_t = o tanh(c_t).
+    Backward, from the last step to the first: do = dh_t tanh(c_t);
+    dc_t += dh_t o (1 - tanh²(c_t)); di, df, dg = dc_t g, dc_t c_{t-1}, dc_t i; dc_{t-1} = dc_t f.
+    Times the slopes σ' = σ (1 - σ) and tanh' = 1 - tanh² they are da_t, the gradient at what σ and
+    tanh are applied to; from there on as in `RNN`.
 
     Hochreiter, Schmidhuber, "Long Short-Term Memory", 1997; with the forget gate of Gers,
-    Schmidhuber, Cummins, 2000. f's bias_ih begins at 1, so that memory lasts.
+    Schmidhuber, Cummins, 2000, whose bias_ih starts at 1, so that memory lasts.
 
-    Arguments, shapes, lengths and states are those of `Recurrent`.
+    Parameters
+    ----------
+    input_size, hidden_size : int
+        The number of features of x, and of the state h.
+    num_layers : int
+        The number of layers; each takes the outputs of the one below.
+    bidirectional : bool
+        Whether a second set of cells reads each sequence from its end. Then y is (N, T, 2
+        hidden_size), the forward direction first.
+    dropout : float
+        The probability of dropping an output of a layer before the next layer, in training.
+    seed : int, optional
+        The same seed gives the same weights and masks.
+
+    Attributes
+    ----------
+    cells : list of Module
+        One for each layer and direction: layer l at index l, or with both directions at 2 l and
+        (reverse) 2 l + 1. Each has PyTorch's weight_ih, weight_hh (both transposed), bias_ih and
+        bias_hh.
+
+    Raises
+    ------
+    ConfigurationError
+        An option makes no sense, such as dropout with a single layer.
+    ShapeError, InputError
+        In forward: x is not (N, T, input_size), or the further inputs do not fit it.
+
+    Notes
+    -----
+    `forward` takes further inputs by name. (Here the batch is always the first axis; PyTorch has
+    L before N in the states.)
+
+    lengths, (N,) integers from 1 to T
+        How long each sequence is; what comes after its end is not read. There the output is 0. The
+        final state is the one at the sequence's own end, where the reverse direction starts.
+    h_0, c_0, (N, L, hidden_size)
+        The initial states, 0 by default, with L = layers · directions, in the order of `cells`. If
+        they are given, backward returns (dx, dh_0, dc_0), or (dx, dh_0) for h_0 alone.
+    return_state, bool
+        If true, forward returns (y, (h_n, c_n)): also the final states, (N, L, hidden_size) each.
+
+    `backward` takes a second argument, `dstate`: the gradient of the loss with respect to the final
+    states, (N, L, hidden_size) each, arranged like them, if the loss depends on them.
+
+    Examples
+    --------
+    >>> layer = LSTM(4, 8, num_layers=2, seed=0)
+    >>> y, (h_n, c_n) = layer.forward(np.zeros((2, 5, 4)), return_state=True)
+    >>> y.shape, h_n.shape
+    ((2, 5, 8), (2, 2, 8))
     """
 
     def make_cell(self, input_size: int, rng: np.random.Generator) -> Cell:
@@ -270,16 +330,70 @@ class LSTM(Recurrent):
 
 
 class GRU(Recurrent):
-    """Gated recurrent unit: one state, of which a gate says how much is kept.
+    """Gated recurrent unit: h_t = (1 - z) n + z h_{t-1}, where the gate z says how much is kept.
 
-    r, z = σ(x_t W_ih + b_ih + h_{t-1} W_hh + b_hh), in the order r z n of the columns; then
+    r, z = σ(x_t W_ih + b_ih + h_{t-1} W_hh + b_hh), in the order r z n of the columns, and
+    n = tanh(x_t W_in + b_in + r (h_{t-1} W_hn + b_hn)). x (N, T, input_size);
+    y (N, T, hidden_size) is h_t of the top layer at each step.
 
-    n = tanh(x_t W_in + b_in + r (h_{t-1} W_hn + b_hn)),    h_t = (1 - z) n + z h_{t-1}.
+    Backward, from the last step to the first: dz = dh_t (h_{t-1} - n), dn = dh_t (1 - z),
+    dh_{t-1} += dh_t z. Times the slopes σ' and tanh' they are da_t, the gradient at what σ and tanh
+    are applied to, with dr = da_n (h_{t-1} W_hn + b_hn); from there on as in `RNN`, except that
+    h_{t-1} W_hn gets r da_n.
 
-    Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", 2014; with r behind the
-    product, as PyTorch and cuDNN have it. z's bias_ih begins at 1, so that memory lasts.
+    Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder", 2014; with r applied
+    after the product, as in PyTorch and cuDNN. The bias_ih of z starts at 1, so that memory lasts.
 
-    Arguments, shapes, lengths and states are those of `Recurrent`.
+    Parameters
+    ----------
+    input_size, hidden_size : int
+        The number of features of x, and of the state h.
+    num_layers : int
+        The number of layers; each takes the outputs of the one below.
+    bidirectional : bool
+        Whether a second set of cells reads each sequence from its end. Then y is (N, T, 2
+        hidden_size), the forward direction first.
+    dropout : float
+        The probability of dropping an output of a layer before the next layer, in training.
+    seed : int, optional
+        The same seed gives the same weights and masks.
+
+    Attributes
+    ----------
+    cells : list of Module
+        One for each layer and direction: layer l at index l, or with both directions at 2 l and
+        (reverse) 2 l + 1. Each has PyTorch's weight_ih, weight_hh (both transposed), bias_ih and
+        bias_hh.
+
+    Raises
+    ------
+    ConfigurationError
+        An option makes no sense, such as dropout with a single layer.
+    ShapeError, InputError
+        In forward: x is not (N, T, input_size), or the further inputs do not fit it.
+
+    Notes
+    -----
+    `forward` takes further inputs by name. (Here the batch is always the first axis; PyTorch has
+    L before N in the states.)
+
+    lengths, (N,) integers from 1 to T
+        How long each sequence is; what comes after its end is not read. There the output is 0. The
+        final state is the one at the sequence's own end, where the reverse direction starts.
+    h_0, (N, L, hidden_size)
+        The initial state, 0 by default, with L = layers · directions, in the order of `cells`. If
+        it is given, backward returns (dx, dh_0).
+    return_state, bool
+        If true, forward returns (y, h_n): also the final state (N, L, hidden_size).
+
+    `backward` takes a second argument, `dstate`: the gradient of the loss with respect to the final
+    state (N, L, hidden_size), arranged like it, if the loss depends on it.
+
+    Examples
+    --------
+    >>> layer = GRU(4, 8, bidirectional=True, seed=0)
+    >>> layer(np.zeros((2, 5, 4))).shape
+    (2, 5, 16)
     """
 
     def make_cell(self, input_size: int, rng: np.random.Generator) -> Cell:
@@ -287,21 +401,39 @@ class GRU(Recurrent):
 
 
 class LastStep(Module):
-    """y = x[:, -1]: of each sequence (N, T, features) what stands at its last step.
+    """y = x[:, -1]: the features at the last step of each sequence (N, T, features).
 
-    Between a recurrent layer and a Linear: ``Network([LSTM(4, 32), LastStep(), Linear(32, 2)])``.
-    With `lengths` (N,) it is each sequence's own last step. Of a bidirectional layer the reverse
-    half has at that place read the last element alone; there, take the final state or the mean
-    over time instead.
+    It belongs between a recurrent layer and a Linear:
+    ``Network([LSTM(4, 32), LastStep(), Linear(32, 2)])``. In a bidirectional layer the reverse half
+    has read only the last element by then; use the final state there, or the mean over time.
+
+    Backward: dx is dy at the last step, and 0 elsewhere.
+
+    Raises
+    ------
+    ShapeError, InputError
+        In forward: x is not (N, T, features), or the lengths do not fit it.
+
+    Notes
+    -----
+    `forward` takes a further input by name:
+
+    lengths, (N,) integers from 1 to T
+        How long each sequence is; then y is its features at its own last step.
+
+    Examples
+    --------
+    >>> x = np.array([[[1.0], [2.0], [3.0]]])
+    >>> LastStep()(x)
+    array([[3.]])
+    >>> LastStep().forward(x, lengths=[2])
+    array([[2.]])
     """
 
     def forward(
         self, x: Array, training: bool = True, *, lengths: ArrayLike | None = None
     ) -> Array:
-        if x.ndim != 3 or 0 in x.shape:
-            raise ShapeError(
-                f"expected sequences (N, T, features), got an input of shape {x.shape}.", self
-            )
+        check_sequences(self, x)
         ends = checked_lengths(lengths, *x.shape[:2])
         self.save_for_backward(x.shape, ends, training=training)
         return x[np.arange(len(x)), ends - 1]
@@ -324,7 +456,7 @@ class Spans:
     ends : ndarray of int, shape (N,)
         How many steps each sequence has.
     running : ndarray, shape (T, N, 1), or None
-        1 in front of a sequence's end and 0 behind it; None where all have T steps.
+        1 before the end of a sequence and 0 after it; None if all have T steps.
     """
 
     def __init__(self, lengths: ArrayLike | None, x: Array) -> None:
@@ -339,21 +471,21 @@ class Spans:
             self.mirrored = np.where(inside, self.ends - 1 - time, time)  # (T, N)
 
     def cleared(self, x: Array) -> Array:
-        """Return x with zeros behind the ends, whatever was there."""
+        """Return x with zeros after the ends, whatever was there."""
         return x if self.running is None else np.where(self.running, x, 0)
 
     def turned(self, x: Array) -> Array:
-        """Return each sequence from its end to its beginning; twice, it is as it was."""
+        """Return each sequence reversed; applied twice, it is as it was."""
         return x[::-1] if self.running is None else x[self.mirrored, self.samples]
 
     def at_the_end(self, states: Array) -> Array:
-        """Return of `states` (S, T + 1, N, H) those at each sequence's own end, (S, N, H)."""
+        """Return the `states` (S, T + 1, N, H) at each sequence's own end, (S, N, H)."""
         return states[:, self.ends, self.samples]
 
     def gradients(self, dy: Array, dfinal: Array) -> Array:
-        """Return the gradient at every state, (S, T + 1, N, H), so far as outputs tell it.
+        """Return the gradient at every state, (S, T + 1, N, H), except what later steps add.
 
-        `dy` (T, N, H) is the one at h after each step, `dfinal` (S, N, H) at the final states.
+        `dy` (T, N, H) is the gradient at h after each step, `dfinal` (S, N, H) at the final states.
         """
         steps, batch, size = dy.shape
         dstates = np.zeros((len(dfinal), steps + 1, batch, size), dy.dtype)
@@ -362,13 +494,13 @@ class Spans:
         return dstates
 
 
-def unturned(x: Array) -> Array:
-    """Return x: the forward direction reads a sequence as it is."""
+def as_it_is(x: Array) -> Array:
+    """Return x as it is: the forward direction."""
     return x
 
 
 def checked_lengths(lengths: ArrayLike | None, batch: int, steps: int) -> Array:
-    """Return the lengths (N,) as integers, T for all if None are given; refuse impossible ones."""
+    """Return the lengths (N,) as integers, T for all by default; refuse impossible ones."""
     if lengths is None:
         return np.full(batch, steps)
     array = np.asarray(lengths)

@@ -1,9 +1,13 @@
-"""Sharing: one module used several times in a container, or one parameter in several modules.
+"""What a container does around each pass through a child, so that layers only compute.
 
-A module's contract is about a single use: a forward pass saves for one backward pass, and backward
-sets gradients. A container that runs a module twice keeps what the first use saved until the
-backward pass of that use, and adds up the gradients of all uses: by the chain rule, the gradient of
-something that is used twice is the sum over both uses.
+*Sharing.* One module may be used at several places of a container, or one parameter in several
+modules. Each forward pass of a module saves for one backward pass, and backward sets gradients. So
+the container puts aside what the first use saved before the second one, and puts it back before
+its own backward pass; and it adds up the gradients of all uses: by the chain rule, what is used
+twice acts on the loss in two ways.
+
+*Memory format.* A gradient lies in memory as the output does that it belongs to; memory_format.py
+says why.
 """
 
 from __future__ import annotations
@@ -12,20 +16,27 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from chainrule.layers.memory_format import in_format, is_batch_last
 from chainrule.module import Module, walk
 from chainrule.parameter import Array, Parameter
 
-Saved = list[Any]
-"""What a forward pass saved in each of several modules."""
+Saved = tuple[bool, list[Any]]
+"""Whether a child's output has the batch last in memory, and what each shared module saved."""
 
 
 class Sharing:
-    """What the children of a container share, found when the container is built.
+    """What the children of a container have in common, found when the container is built.
 
     Parameters
     ----------
     children : sequence of Module
         In the order in which the container runs them.
+
+    Attributes
+    ----------
+    none : bool
+        Whether children may simply run one after the other: they share nothing, and none of them
+        has kernels for images, whose memory format would have to be kept.
     """
 
     def __init__(self, children: Sequence[Module]) -> None:
@@ -35,19 +46,24 @@ class Sharing:
         self.children = tuple(children)
         self.modules = [[t for t in below if isinstance(t, Module)] for below in common]
         self.parameters = [[t for t in below if isinstance(t, Parameter)] for below in common]
-        self.any = any(common)
+        kernels = (t for below in things for t in below if isinstance(t, Parameter))
+        self.none = not any(common) and all(kernel.value.ndim < 4 for kernel in kernels)
 
-    def put_aside(self, place: int) -> Saved:
-        """Remove and return what a forward pass through this child saved."""
-        return [module.take_pass() for module in self.modules[place]]
+    def put_aside(self, place: int, y: Any) -> Saved:
+        """Take what a training pass through this child, which returned y, has left behind."""
+        return is_batch_last(y), [module.take_pass() for module in self.modules[place]]
 
     def backward(
-        self, place: int, saved: Saved, gradients: Gradients, call: Callable[[], Any]
+        self, place: int, saved: Saved, gradients: Gradients, call: Callable[[Any], Any], dy: Any
     ) -> Any:
-        """Restore what this use saved, and return what `call`, the backward pass, returns."""
-        for module, kept in zip(self.modules[place], saved, strict=True):
+        """Return what `call`, the child's backward pass, returns for this use of it.
+
+        The gradient dy is given the memory format of the output that it belongs to.
+        """
+        batch_last, kept_by_modules = saved
+        for module, kept in zip(self.modules[place], kept_by_modules, strict=True):
             module.put_pass(kept)
-        returned = call()
+        returned = call(in_format(dy, batch_last))
         for parameter in self.parameters[place]:
             gradients.add(parameter)
         return returned
@@ -60,7 +76,7 @@ class Gradients:
         self.sums: dict[int, Array] = {}
 
     def add(self, parameter: Parameter) -> None:
-        """Add the gradient of this use to those of the uses before."""
+        """Make the gradient the sum over all uses so far, this one included."""
         before = self.sums.get(id(parameter))
         if before is not None:
             parameter.grad[...] += before

@@ -1,14 +1,12 @@
-"""K networks in one: layers that do for K members at once what a layer alone does for one.
+"""K networks in one: each layer here does for K members at once what another does for one.
 
-Activations are (N, K, features): sample n of member k. No member sees another one. Layers that
-take each number alone (ReLU, SiLU ...) need no relative here, nor do those along the last axis
-(Softmax).
+Activations are (N, K, features): sample n of member k. No member sees another. Elementwise layers
+(ReLU, SiLU ...) and those along the last axis (Softmax) need no counterpart here.
 
-The batch axis is in front, as everywhere: so a bias is added, and its gradient summed, over long
-rows of memory (K · features), and what belongs to a channel of a batch belongs to one of K ·
-features. The products are of views, member by member, and take no longer than with the members
-in front (4-10-3, K = 32, batch 32: 13 to 25 µs each way round; the bias 5 and 5 µs instead of 14
-and 31).
+The batch axis comes first, as everywhere. So a bias is added, and its gradient summed, over long
+rows of memory (K · features), and a BatchNorm of K members is one of K · features channels. The
+matrix products are of views, member by member, and take no longer than with the members first
+(4-10-3, K = 32, batch 32: 13 to 25 µs both ways; the bias 5 and 5 µs instead of 14 and 31).
 """
 
 from __future__ import annotations
@@ -17,12 +15,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.checks import check_range, check_seed, check_sizes, check_whole
-from chainrule.errors import ConfigurationError, ShapeError
+from chainrule.checks import check_bool, check_range, check_seed, check_sizes, check_whole
+from chainrule.errors import ConfigurationError
 from chainrule.initializers import Zero, get_initializer
 from chainrule.layers.category_embedding import CategoryEmbedding, CategoryTable
 from chainrule.layers.micro_batch import MicroBatch
 from chainrule.layers.normalization import BatchNorm, standardize_unchecked
+from chainrule.layers.shape_checks import check_shape
 from chainrule.module import Module
 from chainrule.parameter import Array, Initializer, Parameter
 
@@ -30,7 +29,7 @@ __all__ = ["StackedBatchNorm", "StackedCategoryEmbedding", "StackedDropout", "St
 
 
 class StackedParameter(Parameter):
-    """A parameter of every member, (K, ...): each draws its first values as one alone would."""
+    """A parameter of every member, (K, ...): the initial values of each are drawn by themselves."""
 
     def drawn(self, initializer: Initializer, rng: np.random.Generator) -> Array:
         members, *shape = self.shape
@@ -42,18 +41,31 @@ class StackedLinear(Module):
 
     Or x (N, in_features), the same for every member.
 
+    Backward: dW_k = x_kᵀ dy_k, db_k = Σ_n dy_k, and dx_k = dy_k W_kᵀ; for a shared x, the sum of
+    that over k.
+
     Parameters
     ----------
     members : int
-        K, how many linear layers these are.
+        K, the number of linear layers.
     in_features, out_features : int
         The sizes of each W_k; together they are (K, in_features, out_features).
     bias : bool
         Whether to add b, (K, out_features).
     initialization : str or callable
-        How each W_k begins; see `chainrule.initializers`. The bias begins at 0.
+        The initial W_k; see `chainrule.initializers`. The bias starts at 0.
     seed : int, optional
         The same seed gives the same weights.
+
+    Raises
+    ------
+    ShapeError
+        In forward: x has another shape.
+
+    Examples
+    --------
+    >>> StackedLinear(5, 4, 3)(np.zeros((10, 4))).shape
+    (10, 5, 3)
     """
 
     def __init__(
@@ -74,15 +86,12 @@ class StackedLinear(Module):
             StackedParameter.from_initializer(
                 (self.members, self.out_features), Zero(), rng, decay=False
             )
-            if bias
+            if check_bool("bias", bias)
             else None
         )
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        if x.ndim == 2:
-            check_shared(self, x)
-        else:
-            check_members(self, x, self.members, self.in_features)
+        check_members(self, x, self.members, self.in_features, may_share=True)
         self.save_for_backward(x, training=training)
         y = np.empty((len(x), self.members, self.out_features), x.dtype)
         np.matmul(by_member(x), self.weight.value, out=by_member(y))
@@ -113,21 +122,41 @@ class StackedLinear(Module):
 
 
 class StackedCategoryTable(CategoryTable, StackedParameter):
-    """The vectors of one column's categories, for each member its own."""
+    """The vectors of the categories of one column, for each member."""
 
 
 class StackedCategoryEmbedding(CategoryEmbedding):
-    """y_k = [x_k1 ... x_kp, T_k1[x_k,p+1] ... T_kc[x_k,p+c]]: each member k has tables of its own.
+    """y_k = [x_k1 ... x_kp, T_k1[x_k,p+1] ... T_kc[x_k,p+c]]: each member k has its own tables.
 
     For x (N, K, in_features), or (N, in_features), the same for every member; y is (N, K,
     in_features - c + c · embedding_dim): `CategoryEmbedding`, K times side by side.
 
+    Backward: the gradient of each vector is the sum of dy over the places where it was picked; dx
+    is dy in the columns of numbers, and 0 in the columns of codes.
+
     Parameters
     ----------
     members : int
-        K, how many layers these are.
-    in_features, categories, embedding_dim, seed
-        As in `CategoryEmbedding`; the tables are (K, m_j, embedding_dim).
+        K, the number of layers.
+    in_features : int
+        The number of columns of x, those of codes included.
+    categories : sequence of int
+        The number of categories m_j of each column of codes, which are the last columns.
+    embedding_dim : int
+        The length of each vector; the tables are (K, m_j, embedding_dim).
+    seed : int, optional
+        The same seed gives the same tables.
+
+    Raises
+    ------
+    ShapeError, InputError
+        In forward: x has another shape, or a column of codes holds something else.
+
+    Examples
+    --------
+    >>> layer = StackedCategoryEmbedding(5, 3, [7], embedding_dim=2)
+    >>> layer(np.array([[0.5, 0.1, 6.0]])).shape
+    (1, 5, 4)
     """
 
     def __init__(
@@ -146,13 +175,10 @@ class StackedCategoryEmbedding(CategoryEmbedding):
         return StackedCategoryTable((self.members, categories, self.embedding_dim))
 
     def check(self, x: Array) -> None:
-        if x.ndim == 2:
-            check_shared(self, x)
-        else:
-            check_members(self, x, self.members, self.in_features)
+        check_members(self, x, self.members, self.in_features, may_share=True)
 
     def places(self, codes: Array) -> list[Array]:
-        # Member k's rows begin at row k · m_j of all its column's vectors.
+        # The rows of member k start at row k · m_j of the vectors of all members.
         members = np.arange(self.members)
         columns = np.moveaxis(self.side_by_side(codes), -1, 0)
         pairs = zip(columns, self.categories, strict=True)
@@ -165,8 +191,10 @@ class StackedCategoryEmbedding(CategoryEmbedding):
 class StackedBatchNorm(BatchNorm):
     """y_k = γ_k (x_k - μ_k) / sqrt(σ_k² + ε) + β_k, with μ_k and σ_k² over member k's own batch.
 
-    For x (N, K, num_features): `BatchNorm` of K · num_features channels. A member whose variance
-    is beyond its type puts out NaN, and the others do not notice.
+    For x (N, K, num_features): `BatchNorm` of K · num_features channels. A member whose variance is
+    too large for the type returns NaN, without effect on the others.
+
+    Backward: dx_k = γ_k (dy_k - mean(dy_k) - x̂_k mean(dy_k x̂_k)) / sqrt(σ_k² + ε).
 
     Ioffe, Szegedy, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal
     Covariate Shift", 2015.
@@ -174,11 +202,25 @@ class StackedBatchNorm(BatchNorm):
     Parameters
     ----------
     members : int
-        K, how many layers these are.
+        K, the number of layers.
     num_features : int
-        How many channels each has.
-    epsilon, momentum, affine
-        As in `BatchNorm`.
+        The number of channels of each.
+    epsilon : float
+        ε, which keeps the root from being 0 if all numbers are equal.
+    momentum : float
+        How far each batch moves the running statistics: r ← (1 - momentum) r + momentum · batch.
+    affine : bool
+        Whether to learn γ and β, (K, num_features).
+
+    Raises
+    ------
+    ShapeError
+        In forward: x has another shape, or a single sample in training.
+
+    Examples
+    --------
+    >>> StackedBatchNorm(5, 3)(np.zeros((10, 5, 3))).shape
+    (10, 5, 3)
     """
 
     def __init__(
@@ -199,15 +241,14 @@ class StackedBatchNorm(BatchNorm):
 
     def check(self, x: Array) -> None:
         check_members(self, x, self.members, self.num_features)
-        if not len(x):
-            raise ShapeError(f"expected some samples, got an input of shape {x.shape}.", self)
+        check_shape(self, x, len(x) > 0, "at least one sample")
 
     def statistics(self, channels: Array, part: MicroBatch) -> tuple[Array, Array, Array, Array]:
         x_hat, mean, variance, inverse_std = standardize_unchecked(channels, self.epsilon, part)
         lost = ~np.isfinite(variance[:, 0])
         if lost.any():
             x_hat[:, lost] = np.nan
-            # so that the running statistics stay where they are, but for rounding
+            # the running statistics stay where they are, except for rounding
             (count,) = part.sum(len(channels))
             mean[lost, 0] = self.running_mean.value.reshape(-1)[lost]
             variance[lost, 0] = self.running_var.value.reshape(-1)[lost] * ((count - 1) / count)
@@ -217,7 +258,10 @@ class StackedBatchNorm(BatchNorm):
 class StackedDropout(Module):
     """In training, each number of member k becomes 0 with probability p_k, else x / (1 - p_k).
 
-    Each member draws from a generator of its own, the numbers that a `Dropout` alone would draw.
+    Each member draws from its own generator the numbers that a `Dropout` alone would draw. As
+    there, ``layer(x)`` is a pass in training and drops.
+
+    Backward: dx = dy · mask, with the mask of the forward pass.
     Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting", 2014.
 
     Parameters
@@ -225,7 +269,19 @@ class StackedDropout(Module):
     p : sequence of float
         The probability of dropping for each of the K members, 0 <= p < 1.
     seed : int, optional
-        The same seed gives the same masks; a network with a seed hands its own down.
+        The same seed gives the same masks. A network that is built with a seed gives each of its
+        layers a generator.
+
+    Raises
+    ------
+    ShapeError
+        In forward: x is not (N, K, ...).
+
+    Examples
+    --------
+    >>> StackedDropout([0.0, 0.9], seed=0)(np.ones((1, 2, 4)))
+    array([[[1., 1., 1., 1.],
+            [0., 0., 0., 0.]]])
     """
 
     def __init__(
@@ -239,10 +295,8 @@ class StackedDropout(Module):
         self.rngs = check_seed(seed).spawn(len(self.p))
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        if x.ndim < 3 or x.shape[1] != len(self.p):
-            raise ShapeError(
-                f"expected (N, {len(self.p)}, features), got an input of shape {x.shape}.", self
-            )
+        fits = x.ndim >= 3 and x.shape[1] == len(self.p)
+        check_shape(self, x, fits, f"(N, {len(self.p)}, features)")
         if not training or not any(self.p):
             self.save_for_backward(None, training=training)
             return x
@@ -256,7 +310,7 @@ class StackedDropout(Module):
 
     def _mask(self, x: Array) -> Array:
         """Return 0 or 1 / (1 - p_k) for each number."""
-        draws = np.ones(by_member(x).shape, np.float32)  # (K, N, ...); what is not drawn is kept
+        draws = np.ones(by_member(x).shape, np.float32)  # (K, N, ...); 1 is kept
         for rng, p, own in zip(self.rngs, self.p, draws, strict=True):
             if p:
                 rng.random(dtype=np.float32, out=own)
@@ -270,31 +324,23 @@ class StackedDropout(Module):
 
 
 def by_member(x: Array) -> Array:
-    """Return a view with the members in front, (N, K, ...) -> (K, N, ...), and back.
+    """Return a view with the members first, (N, K, ...) -> (K, N, ...), and back.
 
-    What all members share, (N, features), is left as it is.
+    What all members share, (N, features), is returned as it is.
     """
     return x if x.ndim == 2 else x.swapaxes(0, 1)
 
 
 def column(values: Array, x: Array) -> Array:
-    """Return a value of each member, (K,), as (K, 1, ...), to be taken together with x."""
+    """Return a value for each member, (K,), as (K, 1, ...), which broadcasts to x."""
     return values.reshape(-1, *[1] * (x.ndim - 2))
 
 
-def check_members(module: Module, x: Array, members: int, features: int) -> None:
-    """Raise ShapeError unless `x` is (N, members, features)."""
-    if x.ndim != 3 or x.shape[1:] != (members, features):
-        raise ShapeError(
-            f"expected (N, {members}, {features}), got an input of shape {x.shape}.", module
-        )
-
-
-def check_shared(module: StackedLinear | StackedCategoryEmbedding, x: Array) -> None:
-    """Raise ShapeError unless `x` is (N, in_features)."""
-    if x.shape[1] != module.in_features:
-        raise ShapeError(
-            f"expected (N, {module.in_features}) or (N, {module.members}, {module.in_features}), "
-            f"got an input of shape {x.shape}.",
-            module,
-        )
+def check_members(
+    module: Module, x: Array, members: int, features: int, may_share: bool = False
+) -> None:
+    """Raise ShapeError unless `x` is (N, members, features), or (N, features) if they may share."""
+    shared = may_share and x.ndim == 2 and x.shape[1] == features
+    expected = f"(N, {features}) or " if may_share and x.ndim == 2 else ""
+    fits = shared or (x.ndim == 3 and x.shape[1:] == (members, features))
+    check_shape(module, x, fits, f"{expected}(N, {members}, {features})")

@@ -1,4 +1,4 @@
-"""The parts that attention is built into: positions that show, and a block that is stacked."""
+"""The transformer block, and the encoding that tells it positions apart."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.checks import check_range, check_seed, check_sizes, check_whole
-from chainrule.errors import ShapeError
+from chainrule.checks import check_bool, check_range, check_seed, check_sizes
 from chainrule.layers.attention import MultiHeadAttention
 from chainrule.layers.containers import Sequential
 from chainrule.layers.dropout import Dropout
 from chainrule.layers.linear import Linear
 from chainrule.layers.normalization import LayerNorm
+from chainrule.layers.shape_checks import check_shape
 from chainrule.layers.smooth_activations import GELU
 from chainrule.module import Module
 from chainrule.parameter import Array
@@ -23,18 +23,30 @@ __all__ = ["PositionalEncoding", "TransformerBlock"]
 
 
 class PositionalEncoding(Module):
-    """y[:, t] = x[:, t] + p[t], a fixed pattern of waves that tells each position from the others.
+    """y[:, t] = x[:, t] + p[t], a fixed pattern of waves that tells positions apart.
 
     p[t, 2 i] = sin(t / 10000^(2 i / embed_dim)) and p[t, 2 i + 1] = cos(likewise), for x
-    (N, T, embed_dim); attention alone sees no order. Vaswani et al., "Attention Is All You Need",
-    2017, section 3.5.
+    (N, T, embed_dim); attention alone does not see the order.
+
+    Backward: dx = dy. Vaswani et al., "Attention Is All You Need", 2017, section 3.5.
 
     Parameters
     ----------
     embed_dim : int
-        The features of x.
+        The number of features of x.
     max_length : int
-        The longest sequence that can come.
+        The longest sequence that is accepted.
+
+    Raises
+    ------
+    ShapeError
+        In forward: x is not (N, T, embed_dim) with T up to `max_length`.
+
+    Examples
+    --------
+    >>> PositionalEncoding(4)(np.zeros((1, 2, 4))).round(2)
+    array([[[0.  , 1.  , 0.  , 1.  ],
+            [0.84, 0.54, 0.01, 1.  ]]])
     """
 
     def __init__(self, embed_dim: int, *, max_length: int = 1024) -> None:
@@ -43,12 +55,9 @@ class PositionalEncoding(Module):
         self.max_length = max_length
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        if x.ndim != 3 or x.shape[2] != self.embed_dim or x.shape[1] > self.max_length:
-            raise ShapeError(
-                f"expected sequences (N, T, {self.embed_dim}) with T up to {self.max_length}, got "
-                f"an input of shape {x.shape}.",
-                self,
-            )
+        fits = x.ndim == 3 and x.shape[2] == self.embed_dim and x.shape[1] <= self.max_length
+        expected = f"sequences (N, T, {self.embed_dim}) with T up to {self.max_length}"
+        check_shape(self, x, fits, expected)
         self.save_for_backward(training=training)
         return x + waves(x.shape[1], self.embed_dim, x.dtype)
 
@@ -61,9 +70,9 @@ class PositionalEncoding(Module):
 def waves(length: int, embed_dim: int, dtype: np.dtype[Any]) -> Array:
     """Return p (length, embed_dim) of PositionalEncoding, read-only.
 
-    Made when it is needed, as long as it is needed: a layer for sequences of up to a million costs
-    no memory. Kept for the next batch: computing 128 positions of 64 takes 0.1 ms, as long as a
-    small attention.
+    Computed for the length at hand, so a layer for sequences of up to a million costs no memory;
+    and cached for the next batch, as 128 positions of 64 features take 0.1 ms, as long as a small
+    attention.
     """
     time = np.arange(length)[:, np.newaxis]
     even = np.arange(0, embed_dim, 2)
@@ -76,36 +85,60 @@ def waves(length: int, embed_dim: int, dtype: np.dtype[Any]) -> Array:
 
 
 class TransformerBlock(Module):
-    """Attention, then two Linear layers at each position, each added to what came in.
+    """Attention, then two Linear layers at each position, each with a residual connection.
 
     With norm_first:  h = x + attention(norm1(x)),    y = h + feed_forward(norm2(h)).
     Without:          h = norm1(x + attention(x)),    y = norm2(h + feed_forward(h)).
 
-    feed_forward is Linear → activation → Linear. x and y are (N, T, embed_dim). Vaswani et al.,
-    "Attention Is All You Need", 2017; the norms in front, which makes deep stacks train without a
-    warm-up, after Xiong et al., "On Layer Normalization in the Transformer Architecture", 2020.
+    feed_forward is Linear → activation → Linear. x and y are (N, T, embed_dim).
+
+    Backward, with norm_first: dh = dy + norm2'(feed_forward'(dy)), dx = dh +
+    norm1'(attention'(dh)), where f' stands for the backward pass of f. Without:
+    dh = norm2'(dy), then dh + feed_forward'(dh) through norm1', and dx = dh + attention'(dh).
+
+    Vaswani et al., "Attention Is All You Need", 2017; norm_first, with which deep stacks train
+    without a warm-up, is from Xiong et al., "On Layer Normalization in the Transformer
+    Architecture", 2020.
 
     Parameters
     ----------
-    embed_dim, num_heads : int
-        As in MultiHeadAttention.
+    embed_dim : int
+        The number of features of x and y.
+    num_heads : int
+        The number of attention heads; it divides embed_dim.
     hidden_size : int, optional
-        The features between the two Linear layers; 4 embed_dim if not given.
+        The number of features between the two Linear layers; 4 embed_dim by default.
     causal : bool
-        Whether a position sees only itself and those before it.
+        Whether a position attends only to itself and to those before it.
     dropout : float
-        The probability of dropping: attention weights, and what each half adds.
+        The probability of dropping attention weights, hidden features, and what each half adds.
     norm_first : bool
-        Where the norms stand. A stack of blocks with norm_first ends in a LayerNorm of its own.
+        Whether the norms come before attention and feed_forward, or after the additions. A stack of
+        blocks with norm_first ends with a LayerNorm of its own.
     activation : Module, optional
-        GELU in its tanh form if not given, as in GPT-2; the exact one takes more than twice its
-        time.
+        GELU in its tanh form by default, as in GPT-2; the exact form takes more than twice as long.
     seed : int, optional
         The same seed gives the same weights and masks.
 
+    Raises
+    ------
+    ConfigurationError
+        An option makes no sense, or `num_heads` does not divide `embed_dim`.
+    ShapeError, InputError
+        In forward: x is not (N, T, embed_dim), or the mask does not fit it.
+
     Notes
     -----
-    `forward` takes `key_padding_mask` as MultiHeadAttention does.
+    `forward` takes a further input by name:
+
+    key_padding_mask, (N, T) of bool
+        True at positions that are not attended to, such as ``indices == padding_idx``.
+
+    Examples
+    --------
+    >>> block = TransformerBlock(8, 2, seed=0)
+    >>> block(np.zeros((1, 5, 8))).shape
+    (1, 5, 8)
     """
 
     def __init__(
@@ -120,17 +153,15 @@ class TransformerBlock(Module):
         activation: Module | None = None,
         seed: int | np.random.Generator | None = None,
     ) -> None:
-        embed_dim, num_heads = check_sizes(embed_dim=embed_dim, num_heads=num_heads)
+        self.embed_dim, self.num_heads = check_sizes(embed_dim=embed_dim, num_heads=num_heads)
+        self.hidden_size = None
         if hidden_size is not None:
-            hidden_size = check_whole("hidden_size", hidden_size)
-        self.embed_dim = embed_dim
-        self.num_heads = num_heads
-        self.hidden_size = hidden_size
-        self.causal = causal
+            (self.hidden_size,) = check_sizes(hidden_size=hidden_size)
+        self.causal = check_bool("causal", causal)
         self.dropout = check_range("dropout", dropout, high=1)
-        self.norm_first = norm_first
+        self.norm_first = check_bool("norm_first", norm_first)
         rng = check_seed(seed)
-        inner = 4 * embed_dim if hidden_size is None else hidden_size
+        inner = self.hidden_size or 4 * self.embed_dim
         self.attention = MultiHeadAttention(
             embed_dim, num_heads, causal=causal, dropout=dropout, seed=rng
         )

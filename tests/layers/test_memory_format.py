@@ -1,9 +1,9 @@
-"""The memory format changes no number, and it is kept: a gradient lies as its values do."""
+"""The memory format changes no number, and containers keep it: a gradient lies as its values do."""
 
 import numpy as np
 import pytest
 
-from chainrule import Linear, Network, ReLU
+from chainrule import Graph, Linear, Module, Network, Node, ReLU
 from chainrule.layers import (
     GELU,
     AvgPool2d,
@@ -29,16 +29,7 @@ from chainrule.layers import (
     Softmax,
     SpatialDropout,
 )
-from chainrule.layers.memory_format import (
-    LEAST_RUN,
-    TILE,
-    batch_first,
-    batch_last,
-    contiguous,
-    in_format,
-    is_batch_last,
-    transposed,
-)
+from chainrule.layers.memory_format import LEAST_RUN, TILE, in_format, is_batch_last, transposed
 
 LAYERS = [
     AvgPool2d(2),
@@ -72,22 +63,48 @@ LAYERS = [
 ]
 
 
+class Probe(Module):
+    """Pass images on, and note the formats of the values and of their gradient."""
+
+    def forward(self, x, training=True):
+        self.save_for_backward(training=training)
+        self.formats = [is_batch_last(x)]
+        return x
+
+    def backward(self, dy):
+        self.saved_values()
+        self.formats.append(is_batch_last(dy))
+        return dy
+
+
+def in_a_chain(layer):
+    return Sequential([Probe(), layer])
+
+
+def in_a_graph(layer):
+    return Graph("x", {"probe": Node(Probe(), "x"), "y": Node(layer, "probe")}, "y")
+
+
+@pytest.mark.parametrize("build", [in_a_chain, in_a_graph])
 @pytest.mark.parametrize("layer", LAYERS, ids=repr)
-def test_the_format_changes_no_number_and_is_kept(layer):
+def test_the_format_changes_no_number_and_is_kept(layer, build):
     rng = np.random.default_rng(0)
     network = Network([layer], dtype="float64", seed=0)  # casts the layer's parameters
+    container = build(layer)
+    probe = next(iter(container))
     x = rng.standard_normal((20, 4, 6, 7))
     draws = getattr(layer, "rng", None)
     state = None if draws is None else draws.bit_generator.state
-    y = layer.forward(x)
+    y = container.forward(x)
     dy = rng.standard_normal(y.shape)
     parameters = network.named_parameters().values()
-    expected = [y, layer.backward(dy), *(p.grad.copy() for p in parameters)]
+    expected = [y, container.backward(dy), *(p.grad.copy() for p in parameters)]
+    assert probe.formats == [False, False]
     if draws is not None:
         draws.bit_generator.state = state
-    y = layer.forward(in_format(x, with_batch_last=True))
-    dx = layer.backward(in_format(dy, is_batch_last(y)))
-    assert is_batch_last(dx)
+    y = container.forward(in_format(x, batch_last=True))
+    dx = container.backward(dy)
+    assert probe.formats == [True, True]
     found = [y, dx, *(p.grad for p in parameters)]
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-12)
@@ -164,16 +181,16 @@ def test_a_matrix_is_transposed_by_tiles(shape):
 
 def test_to_the_other_format_and_back():
     x = np.random.default_rng(0).standard_normal((5, 4, 3, 2))
-    turned = in_format(x, with_batch_last=True)
+    turned = in_format(x, batch_last=True)
     assert is_batch_last(turned)
     assert not is_batch_last(x)
-    assert np.shares_memory(batch_last(turned), turned)
-    assert in_format(x, with_batch_last=False) is x
-    back = contiguous(turned)
+    assert in_format(turned, batch_last=True) is turned
+    assert in_format(x, batch_last=False) is x
+    back = in_format(turned, batch_last=False)
     assert back.flags.c_contiguous
     np.testing.assert_array_equal(turned, x)
     np.testing.assert_array_equal(back, x)
-    np.testing.assert_array_equal(batch_first(batch_last(x[:, ::2])), x[:, ::2])
+    np.testing.assert_array_equal(in_format(x[:, ::2], batch_last=True), x[:, ::2])
 
 
 def test_one_image_or_a_table_has_no_format():

@@ -33,7 +33,6 @@ WRONG = {
     "hidden_size": SIZE,
     "in_channels": SIZE,
     "in_features": SIZE,
-    "init": NUMBER,
     "input_size": SIZE,
     "kernel_size": WINDOW,
     "max_length": SIZE,
@@ -115,7 +114,6 @@ NUMPY = {
     "epsilon": np.float32(0.5),
     "groups": np.int64(2),
     "hidden_size": np.int64(6),
-    "init": np.float32(0.5),
     "max_length": np.int32(7),
     "momentum": np.float32(0.5),
     "negative_slope": np.float32(0.5),
@@ -175,6 +173,29 @@ def test_numpy_numbers_are_numbers(kind, right, option):
         assert "np." not in repr(module)
 
 
+BOOLEANS = [
+    pytest.param(kind, RIGHT.get(name, {}), option.name, id=f"{name}-{option.name}")
+    for name, kind in constructors()
+    for option in inspect.signature(kind).parameters.values()
+    if option.annotation == "bool"
+]
+
+
+def test_booleans_are_found():
+    found = {parameter.values[2] for parameter in BOOLEANS}
+    expected = {"affine", "bias", "bidirectional", "causal", "count_include_pad", "norm_first"}
+    assert found == expected | {"normalize"}
+
+
+@pytest.mark.parametrize(("kind", "right", "option"), BOOLEANS)
+def test_a_boolean_is_true_or_false(kind, right, option):
+    for value in (True, False, np.True_, np.False_):
+        kind(**(right | {option: value}))
+    for wrong in ("no", 2, 1, None, [True]):
+        with pytest.raises(ConfigurationError, match=f"{option} must be True or False, got"):
+            kind(**(right | {option: wrong}))
+
+
 # ---------------------------------------------------------------- one order in every family
 
 
@@ -205,7 +226,7 @@ def test_only_what_a_layer_is_about_is_given_by_position(name, kind):
         p.name for p in inspect.signature(kind).parameters.values() if p.kind != p.KEYWORD_ONLY
     ]
     assert set(by_position) <= BY_POSITION
-    assert len(by_position) <= 3
+    assert len(by_position) <= 4
 
 
 def test_convolutions_take_their_options_in_one_order():

@@ -271,7 +271,7 @@ def test_states_of_another_shape_are_refused():
         (lambda: GRU(2, 3, num_layers=0), "num_layers"),
         (lambda: GRU(2, 3, dropout=0.5), "there is only one"),
         (lambda: GRU(2, 3, num_layers=2, dropout=1.0), "0 <= dropout < 1"),
-        (lambda: RNN(2, 3, nonlinearity="sigmoid"), "'tanh' or 'relu', got 'sigmoid'"),
+        (lambda: RNN(2, 3, nonlinearity="sigmoid"), "'tanh', 'relu'; got 'sigmoid'"),
     ],
 )
 def test_options_that_make_no_sense_are_refused(build, message):

@@ -90,6 +90,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--only", help="a part of the faults' names")
     parser.add_argument("--quick", action="store_true", help="run the tests of the room alone")
     parser.add_argument("--jobs", type=int, default=1, help="how many copies work side by side")
+    parser.add_argument("--deselect", action="append", default=[], help="a test to leave out")
     parser.add_argument("--record", type=Path, help="a file of outcomes, to go on from")
     parser.add_argument("--list", action="store_true", help="run no tests")
     return parser.parse_args()
@@ -124,7 +125,11 @@ def list_faults(faults: list[tuple[str, Fault]]) -> int:
 
 
 def run_all(
-    faults: list[tuple[str, Fault]], jobs: int, record: Path | None, quick: bool
+    faults: list[tuple[str, Fault]],
+    jobs: int,
+    record: Path | None,
+    quick: bool,
+    deselect: list[str],
 ) -> list[Outcome]:
     """Try out all faults, several at a time; return their outcomes in their order."""
     known: dict[str, Outcome] = {}
@@ -135,7 +140,7 @@ def run_all(
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
         copies: queue.Queue[Copy] = queue.Queue()
         for number in range(jobs if left else 0):
-            copies.put(Copy(Path(folder) / str(number)))
+            copies.put(Copy(Path(folder) / str(number), deselect))
         if left:
             refuse_failing_rooms(copies.queue[0], {room for room, _ in left})
 
@@ -162,7 +167,9 @@ def main() -> int:
     broken = [fault for fault in faults if why_not(fault[1])]
     if arguments.list or broken:
         return int(list_faults(faults if arguments.list else broken) > 0)
-    outcomes = run_all(faults, arguments.jobs, arguments.record, arguments.quick)
+    outcomes = run_all(
+        faults, arguments.jobs, arguments.record, arguments.quick, arguments.deselect
+    )
     print("\n" + as_table(outcomes) + "\n\n" + in_short(outcomes))
     return int(any(outcome.by in ("the long run", "nobody") for outcome in outcomes))
 

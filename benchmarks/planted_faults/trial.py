@@ -37,8 +37,9 @@ class Run:
 class Copy:
     """A copy of the project in a folder, to plant faults in."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, deselect: Sequence[str] = ()) -> None:
         self.root = folder / "project"
+        self.deselect = [f"--deselect={test}" for test in deselect]
         shutil.copytree(ROOT, self.root, ignore=LEFT_OUT)
         variables = {"PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1"}
         self.environment = {**os.environ, **variables}
@@ -63,7 +64,7 @@ class Copy:
         arguments = ("-m", "pytest", "-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider")
         start = time.perf_counter()
         try:
-            done = self._python(*arguments, "-m", marker, *more, *tests)
+            done = self._python(*arguments, "-m", marker, *self.deselect, *more, *tests)
         except subprocess.TimeoutExpired:
             return Run("(it hangs)", time.perf_counter() - start)
         seconds = time.perf_counter() - start

@@ -95,6 +95,17 @@ def test_every_module_predicts_the_same_after_loading(case: Case, dtype, path):
         assert value.dtype == state[name].dtype
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_layer_alone_keeps_its_type_and_its_bits(path, dtype):
+    layer, x = Linear(4, 3, seed=0), np.ones((2, 4), dtype)
+    cast(layer, dtype)
+    layer.weight.value = layer.weight.value / 3  # which float32 does not hold
+    layer.save(path)
+    other = Linear.load(path)
+    assert other.weight.value.dtype == dtype
+    np.testing.assert_array_equal(other.forward(x), layer.forward(x))
+
+
 def test_nested_modules_and_every_kind_of_argument(path):
     inner = Network([Dropout(0.25), Scale(4)])
     body = Sequential([Linear(4, 4, bias=False, seed=1), ReLU(), inner])

@@ -26,7 +26,7 @@ ROOM = Room(
         ),
         Fault(
             "division by 0 for a constant column",
-            "chainrule.preparation.standardizer.or_one",
+            "chainrule.preparation.standardizer.handle_zeros_in_scale",
             "constant | (std == 0)",
             "np.zeros_like(constant)",
         ),

@@ -1,6 +1,6 @@
-"""A model of text, character by character: a GRU reads Python's own help pages and writes on.
+"""A character-level language model: a GRU learns from Python's help pages and continues the text.
 
-    python examples/02_character_model.py               # some seconds: first words
+    python examples/02_character_model.py               # seconds: first words
     python examples/02_character_model.py --epochs 20   # minutes: whole phrases
 
 Needs NumPy alone; the text comes with Python (the module pydoc_data).
@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a checkout, n
 
 from chainrule import GRU, Adam, CategoricalCrossEntropy, Embedding, Linear, Network, Trainer
 
-LENGTH = 48  # characters that the model sees at a time
+LENGTH = 48  # characters in a sequence
 
 
 def read_text():
@@ -28,36 +28,36 @@ def read_text():
 
 
 def windows(codes):
-    """Cut the text into pieces: X (N, LENGTH), and y the same, one character further on."""
+    """Cut the text into sequences: X (N, LENGTH), and y shifted by one character."""
     count = (len(codes) - 1) // LENGTH
     X = codes[: count * LENGTH].reshape(count, LENGTH)
     y = codes[1 : count * LENGTH + 1].reshape(count, LENGTH)
     return X, y
 
 
-def write_on(network, codes, length, temperature, rng):
-    """Return `codes` continued by `length` characters, each drawn by the network."""
-    written = list(codes)
+def continue_text(network, codes, length, temperature, rng):
+    """Return `codes` and `length` more characters, each sampled from the network."""
+    continued = list(codes)
     for _ in range(length):
-        logits = network.predict([written[-LENGTH:]])[0, -1].astype(float) / temperature
-        likely = np.exp(logits - logits.max())
-        written.append(rng.choice(len(likely), p=likely / likely.sum()))
-    return written
+        logits = network.predict([continued[-LENGTH:]])[0, -1].astype(float) / temperature
+        p = np.exp(logits - logits.max())
+        continued.append(rng.choice(len(p), p=p / p.sum()))
+    return continued
 
 
 def share_of_words(sample, text):
-    """Return how many of the sample's words (of three letters or more) stand in the text."""
+    """Return the share of the sample's words (of three letters or more) that are in the text."""
     known = set(re.findall(r"[A-Za-z]{3,}", text))
     words = re.findall(r"[A-Za-z]{3,}", sample)
     return sum(word in known for word in words) / max(len(words), 1)
 
 
 def main():
-    """Train, then let the model write."""
+    """Train, then generate text."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--characters", type=int, default=60_000, help="of the text to learn from")
-    parser.add_argument("--units", type=int, default=96, help="size of the GRU's memory")
+    parser.add_argument("--characters", type=int, default=60_000, help="how many to learn from")
+    parser.add_argument("--units", type=int, default=96, help="size of the GRU's hidden state")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
@@ -65,27 +65,27 @@ def main():
     alphabet = sorted(set(text))
     codes = np.array([alphabet.index(character) for character in text])
     X, y = windows(codes)
-    print(f"{len(text):,} characters, {len(alphabet)} different ones, {len(X):,} pieces")
+    print(f"{len(text):,} characters, {len(alphabet)} different ones, {len(X):,} sequences")
 
     network = Network(
         [
             Embedding(len(alphabet), 24),  # (N, T) -> (N, T, 24)
             GRU(24, options.units),  # (N, T, units)
-            Linear(options.units, len(alphabet)),  # scores of the next character at every place
+            Linear(options.units, len(alphabet)),  # logits of the next character at every position
         ],
         seed=options.seed,
     )
     loss = CategoricalCrossEntropy(from_logits=True)
     trainer = Trainer(network, loss, Adam(0.005), clip_norm=1.0, seed=options.seed)
     history = trainer.fit(X, y, epochs=options.epochs, batch_size=16, validation_split=0.1)
-    choices = np.exp(history.row()["val_loss"])
-    print(f"on pieces it has not seen it is as unsure as between {choices:.1f} characters")
+    perplexity = np.exp(history.row()["val_loss"])
+    print(f"perplexity on held-out sequences: {perplexity:.1f} characters")
 
     rng = np.random.default_rng(options.seed)
-    begin = [alphabet.index(character) for character in "The "]
-    written = write_on(network, begin, 300, 0.7, rng)
-    sample = "".join(alphabet[code] for code in written)
-    print(f"\n{sample}\n\nwords that stand in the text: {share_of_words(sample, text):.0%}")
+    start = [alphabet.index(character) for character in "The "]
+    continued = continue_text(network, start, 300, 0.7, rng)
+    sample = "".join(alphabet[code] for code in continued)
+    print(f"\n{sample}\n\nwords that occur in the text: {share_of_words(sample, text):.0%}")
 
 
 if __name__ == "__main__":

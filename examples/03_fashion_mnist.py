@@ -1,12 +1,12 @@
-"""Fashion-MNIST: 60,000 pictures of clothes, learned by a small convolutional network.
+"""Fashion-MNIST: a small convolutional network learns 60,000 images of clothes.
 
-    python examples/03_fashion_mnist.py                # some minutes; see --help for more
+    python examples/03_fashion_mnist.py                # a few minutes; see --help for more
 
-Stop it when you like, by Ctrl-C or a kill, and start it again: it goes on where it was, and ends
-with the same weights, bit for bit, as if it had never been stopped. To begin anew, delete its
-folder, fashion_mnist_run. It leaves the trained network there, and three pictures.
+Stop it whenever you like, with Ctrl-C or a kill, and start it again: it continues where it was, and
+ends with the same weights, bit for bit, as if it had never been stopped. To start over, delete its
+folder, fashion_mnist_run. It leaves the trained network there, and three plots.
 
-Needs NumPy and the data (it tells how to get it); for the pictures, matplotlib.
+Needs NumPy and the data (it says how to get it); for the plots, matplotlib.
 """
 
 import argparse
@@ -44,7 +44,7 @@ BATCH = 128
 
 
 def small_cnn(seed):
-    """Return a network for images (N, 1, 28, 28) of fewer than 100,000 parameters."""
+    """Return a network for images (N, 1, 28, 28) with fewer than 100,000 parameters."""
     return Network(
         [
             *(Conv2d(1, 24, 3, padding=1), MaxPool2d(2), ReLU()),  # (N, 24, 14, 14)
@@ -57,23 +57,23 @@ def small_cnn(seed):
 
 
 def read(folder, count):
-    """Return the first images and labels, those to test on, and the images' mean and deviation."""
+    """Return the training data, the test data, and the images' mean and standard deviation."""
     try:
         images, labels, *test = read_mnist(folder)
     except FileNotFoundError as error:
-        raise SystemExit(f"{error}\nThen: --data FOLDER, if they are elsewhere.") from None
+        raise SystemExit(f"{error}\nIf they are elsewhere: --data FOLDER.") from None
     images, labels = images[:count], labels[:count]
-    scale = float(images.mean()), float(images.std())  # of the training images alone
+    scale = float(images.mean()), float(images.std())  # of the training images only
     return (images, labels), test, scale
 
 
 def as_input(images, mean, std):
-    """Return images (N, 28, 28) of bytes as (N, 1, 28, 28), standardised."""
+    """Return images (N, 28, 28) of bytes as (N, 1, 28, 28), standardized."""
     return (images[:, np.newaxis].astype(np.float32) - mean) / std
 
 
 def draw(history, images, labels, probabilities, folder):
-    """Write the three pictures of a run."""
+    """Write the three plots of a run."""
     history.plot().savefig(folder / "learning_curves.png", dpi=110)
     plot_confusion(labels, probabilities, class_names=CLASSES).savefig(
         folder / "confusion.png", dpi=110
@@ -81,11 +81,11 @@ def draw(history, images, labels, probabilities, folder):
     plot_mistakes(images, labels, probabilities, class_names=CLASSES).savefig(
         folder / "mistakes.png", dpi=110
     )
-    print(f"pictures: learning_curves.png, confusion.png and mistakes.png in {folder}")
+    print(f"plots: learning_curves.png, confusion.png and mistakes.png in {folder}")
 
 
 def main():
-    """Train or go on training, then measure once on the test images."""
+    """Train or continue, then measure once on the test images."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default="/usr/share/datasets/fashion-mnist")
     parser.add_argument("--run", type=Path, default="fashion_mnist_run", help="folder for results")
@@ -118,7 +118,7 @@ def main():
         resume=checkpoint.last,
     )
     if history.stop_reason:
-        print(f"stopped: {history.stop_reason}. The same command goes on from here.")
+        print(f"stopped: {history.stop_reason}. The same command continues from here.")
         return
     probabilities = trainer.predict(X_test)
     print(f"\ntest accuracy {accuracy(test_labels, probabilities):.4f}")
@@ -128,7 +128,7 @@ def main():
     try:
         draw(history, test_images, test_labels, probabilities, options.run)
     except MissingExtraError as error:
-        print(f"no pictures: {error}")
+        print(f"no plots: {error}")
 
 
 if __name__ == "__main__":

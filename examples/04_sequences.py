@@ -1,9 +1,9 @@
-"""Sequences of different lengths: an LSTM that learns whether a sequence rose at its end.
+"""Sequences of different lengths: an LSTM learns whether a sequence rises at its end.
 
     python examples/04_sequences.py
 
-Each sequence is padded to the longest. Its length goes in beside it, under the name that the
-layers give it, and reaches whoever wants it: so what stands behind the end is never read.
+Sequences are padded to the longest one. Their lengths are a further input, under the name of the
+layers' argument, and reach every layer that takes it: what follows the end is never read.
 """
 
 import argparse
@@ -29,10 +29,10 @@ from chainrule.metrics import accuracy
 LONGEST = 12
 
 
-def made_up(count, seed):
-    """Return sequences (N, T, 1), their lengths, and whether the last step of each went up.
+def make_sequences(count, seed):
+    """Return sequences (N, T, 1), their lengths, and whether the last step of each goes up.
 
-    What stands behind an end is noise of the same kind: only the length tells where it is.
+    What follows the end is noise of the same kind: only the length says where it is.
     """
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((count, LONGEST, 1))
@@ -48,8 +48,8 @@ def main():
     parser.add_argument("--epochs", type=int, default=15)
     options = parser.parse_args()
 
-    x, lengths, y = made_up(400, seed=0)
-    x_new, lengths_new, y_new = made_up(400, seed=1)
+    x, lengths, y = make_sequences(400, seed=0)
+    x_new, lengths_new, y_new = make_sequences(400, seed=1)
     for name, X, X_new in (
         ("without", x, x_new),
         ("with lengths", {"x": x, "lengths": lengths}, {"x": x_new, "lengths": lengths_new}),
@@ -62,7 +62,7 @@ def main():
         )
 
     some = {"x": x_new[:3], "lengths": lengths_new[:3]}
-    print(f"\nthree answers: {network.predict(some).argmax(axis=1)}, in truth {y_new[:3]}")
+    print(f"\nthree predictions: {network.predict(some).argmax(axis=1)}, targets {y_new[:3]}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""A graph: two inputs, one encoder that looks at both, and a loss that takes both outputs.
+"""A graph: two inputs, one encoder for both, and a loss that takes both outputs.
 
     python examples/05_graph.py
 
 A siamese network (Hadsell, Chopra, LeCun, "Dimensionality Reduction by Learning an Invariant
-Mapping", 2006) learns what is alike: pairs of the same kind come to lie together, others apart.
-The encoder stands at two nodes and is one module: its gradients add up.
+Mapping", 2006) learns which points are alike: the codes of a pair of the same kind end up close
+together, others far apart. The encoder is one module at two nodes: its gradients are summed.
 """
 
 import argparse
@@ -32,7 +32,7 @@ MARGIN = 1.0
 
 
 class ContrastiveLoss(JointLoss):
-    """loss_n = d² for a pair of the same kind, and max(margin - d, 0)² for others; d = |a - b|."""
+    """loss_n = d² for a pair of the same kind, else max(margin - d, 0)²; d = |a - b|."""
 
     def losses(self, y_true, y_pred):
         d = np.linalg.norm(y_pred["a"] - y_pred["b"], axis=1)  # (N,)
@@ -48,7 +48,7 @@ class ContrastiveLoss(JointLoss):
 
 
 def pairs(count, seed):
-    """Return pairs of points on two circles, one inside the other, and 1 where it is the same."""
+    """Return pairs of points on two concentric circles, and 1 for a pair on the same one."""
     rng = np.random.default_rng(seed)
     circle, angle = rng.integers(0, 2, (2, count)), rng.uniform(0, 2 * np.pi, (2, count))
     points = (0.5 + circle)[..., np.newaxis] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
@@ -56,7 +56,7 @@ def pairs(count, seed):
 
 
 def share_right(trainer, X, same):
-    """Return how often the distance of the codes tells a pair of one kind from others."""
+    """Return how often the distance of the codes tells correctly whether a pair is of one kind."""
     codes = trainer.predict(X)
     distance = np.linalg.norm(codes["a"] - codes["b"], axis=1)
     return ((distance < MARGIN / 2) == same).mean()

@@ -1,15 +1,15 @@
-"""Fashion-MNIST on all cores of a machine, and on several processes: the same, shared out.
+"""Fashion-MNIST on several threads and in several processes, with the same result.
 
     python examples/06_workers_and_ranks.py                                  # one process
     python examples/06_workers_and_ranks.py --workers 2                      # two threads
     mpiexec -n 2 python -m mpi4py examples/06_workers_and_ranks.py --ranks   # two processes
 
-All three learn the same, to rounding: each batch is shared out, and the gradients of the shares are
-summed. Whether that is faster depends on the machine: each run prints how long it took. Threads
-need the extra ``workers``, processes ``mpi``. With --ranks the processes may be on several
-machines; each has to find the data. A tenth of the images is held out, and measured by all.
+All three learn the same, up to rounding: each batch is split, and the gradients of its parts are
+summed. Whether that is faster depends on the machine; each run prints how long it took. Threads
+need the extra ``workers``, processes ``mpi``. With --ranks the processes may run on several
+machines; each needs the data. A tenth of the images is held out for validation.
 
-Needs NumPy and the data; 03_fashion_mnist.py reads them and has the network.
+Needs NumPy and the data; 03_fashion_mnist.py reads them and defines the network.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def main():
     """Train, and measure on the test images."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default="/usr/share/datasets/fashion-mnist")
-    parser.add_argument("--run", type=Path, help="folder for checkpoints, to go on from")
+    parser.add_argument("--run", type=Path, help="folder for checkpoints, to continue from")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--images", type=int, default=60_000, help="how many to learn from")
     parser.add_argument("--workers", type=int, default=1, help="threads in each process")
@@ -59,7 +59,7 @@ def main():
         seed=0,
     )
     checkpoint = Checkpoint(options.run, every_steps=100) if options.run else None
-    began = time.perf_counter()
+    start = time.perf_counter()
     trainer.fit(
         fashion_mnist.as_input(images, *scale),
         labels,
@@ -69,8 +69,8 @@ def main():
         callbacks=[checkpoint] if checkpoint else [],
         resume=checkpoint.last if checkpoint else None,
     )
-    seconds = time.perf_counter() - began
-    if trainer.rank == 0:  # what follows is one process's affair
+    seconds = time.perf_counter() - start
+    if trainer.rank == 0:  # one process is enough for what follows
         X_test = fashion_mnist.as_input(test_images, *scale)
         print(f"test accuracy {accuracy(test_labels, trainer.predict(X_test)):.4f}")
         print(f"{seconds:.0f} s, {trainer.ranks} process(es) of {trainer.workers} worker(s)")

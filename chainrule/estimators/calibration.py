@@ -1,7 +1,7 @@
-"""How sure predictions may be, learned from rows that were held out: NumPy alone.
+"""Calibration on held-out rows, with NumPy alone.
 
-For classes, one temperature that makes probabilities as sure as they are right. For numbers, how
-far the truth lies from the prediction in the share of cases that an interval shall cover.
+For classes, a temperature that makes probabilities as confident as they are accurate. For numbers,
+the half-width of an interval that covers the target with a given probability.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from chainrule.loss_functions.cross_entropy import negative_log_sigmoids
 from chainrule.parameter import Array
 
 LOWEST, HIGHEST = 0.05, 20.0
-"""Between these a temperature is looked for: what lies beyond is a sign of too few rows."""
+"""The range in which a temperature is searched; beyond it there are too few rows to tell."""
 
 GOLDEN = (math.sqrt(5) - 1) / 2
 
@@ -27,25 +27,25 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 def fit_temperature(logits: Array, counts: Array, y_true: Array, weight: Array) -> float:
-    """Return the temperature T for which the mean of softmax(z / T) over members fits best.
+    """Return the temperature T that minimizes the cross-entropy on rows that were not trained on.
 
-    What becomes small is the cross-entropy Σ w_n -log p_n(y_n) on rows that were not trained on,
-    p_n = Σ_k c_k softmax(z_kn / T) over members k: one temperature for all, chosen for what they
-    say together. T > 1 makes less sure, T < 1 surer; the order of a member's classes stays.
+    The loss is Σ_n w_n · -log p_n(y_n), where p_n = Σ_k c_k softmax(z_kn / T) is the mean over
+    the members k: one temperature for all, chosen for their joint prediction. T > 1 makes
+    predictions less confident, T < 1 more; the order of a member's classes does not change.
 
-    Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", 2017. That no finite
-    number of right answers may ask for certainty, the truth is taken as (N + 1) / (N + C) for
-    the class that was seen and 1 / (N + C) for each other one: Platt, "Probabilistic Outputs for
+    Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", 2017. So that a finite
+    number of correct predictions never leads to certainty, the target is (N + 1) / (N + C) for
+    the true class and 1 / (N + C) for each of the others: Platt, "Probabilistic Outputs for
     Support Vector Machines", 1999, section 2.2.
 
     Parameters
     ----------
     logits : ndarray, shape (K, N, C)
-        What each member puts out before its Softmax, in float64; log p does as well.
+        The input of each member's Softmax, in float64; log p gives the same result.
     counts : ndarray, shape (K,)
-        How much each member counts; they sum to 1.
+        The weight of each member; they sum to 1.
     y_true : ndarray, shape (N,)
-        The classes, from 0.
+        The classes, counted from 0.
     weight : ndarray, shape (N,)
         How much each row counts.
     """
@@ -61,16 +61,16 @@ def fit_temperature(logits: Array, counts: Array, y_true: Array, weight: Array) 
 
 
 def fit_binary_temperature(logits: Array, counts: Array, y_true: Array, weight: Array) -> float:
-    """Return the same for independent yes-or-no questions, p = Σ_k c_k σ(z_k / T).
+    """Return the temperature for independent labels, p = Σ_k c_k σ(z_k / T).
 
-    `logits` has the shape (K, N, outputs) and `y_true` (N, outputs), of 0 and 1.
+    `logits` has the shape (K, N, outputs) and `y_true` the shape (N, outputs), with 0 and 1.
     """
     rows = len(y_true)
-    yes = (y_true * rows + 1) / (rows + 2)
+    target = (y_true * rows + 1) / (rows + 2)
 
     def cross_entropy(temperature: float) -> float:
-        of_yes, of_no = negative_log_sigmoids(logits / temperature)
-        loss = -yes * log_mean(-of_yes, counts) - (1 - yes) * log_mean(-of_no, counts)
+        of_1, of_0 = negative_log_sigmoids(logits / temperature)
+        loss = -target * log_mean(-of_1, counts) - (1 - target) * log_mean(-of_0, counts)
         return float(weight @ loss.sum(axis=1))
 
     return _minimum(cross_entropy)
@@ -83,7 +83,7 @@ def log_mean(log_p: Array, counts: Array) -> Array:
 
 
 def _minimum(function: Callable[[float], float]) -> float:
-    """Return where a function of the temperature is smallest, by golden sections of log T.
+    """Return the temperature that minimizes a function, by golden-section search over log T.
 
     Kiefer, "Sequential Minimax Search for a Maximum", 1953.
     """
@@ -106,32 +106,32 @@ def _minimum(function: Callable[[float], float]) -> float:
 
 
 def interval_half_width(residuals: Array, weight: Array, coverage: float) -> Array:
-    """Return how far an interval reaches to each side of a prediction, (outputs,).
+    """Return half the width of prediction intervals, (outputs,).
 
-    Split conformal: of n absolute residuals on rows that were not trained on, the
-    ⌈(n + 1) · coverage⌉-th smallest. Where these rows and the new one are exchangeable, and
-    nothing of the prediction depends on them, the new truth lies in the interval with a
-    probability of at least `coverage`, and at most coverage + 1 / (n + 1) where no two residuals
-    are equal: for any distribution and any network, over all rows (not for each kind of row).
+    Split conformal prediction: of n absolute residuals on rows that were not trained on, the
+    ⌈(n + 1) · coverage⌉-th smallest. If these rows and the new one are exchangeable, and the
+    prediction does not depend on them, the new target lies in the interval with a probability of
+    at least `coverage`, and of at most coverage + 1 / (n + 1) if no two residuals are equal. This
+    holds for any distribution and any network, on average over all rows (not for each kind of row).
 
     Vovk, Gammerman, Shafer, "Algorithmic Learning in a Random World", 2005; Lei, G'Sell, Rinaldo,
     Tibshirani, Wasserman, "Distribution-Free Predictive Inference for Regression", 2018, theorem 2;
     Barber, Candès, Ramdas, Tibshirani, "Predictive Inference with the Jackknife+", 2021, compare it
-    with its kin.
+    with related methods.
 
     Parameters
     ----------
     residuals : ndarray, shape (n, outputs)
         |y - prediction|.
     weight : ndarray, shape (n,)
-        How much each row counts: their mean counts as one row.
+        How much each row counts, relative to their mean.
     coverage : float
-        In which share of the cases the interval shall hold the truth.
+        The probability that the interval contains the target, 0 < coverage < 1.
 
     Raises
     ------
     InputError
-        So few rows cannot promise so much.
+        There are too few rows for this coverage.
     """
     coverage = check_range("coverage", coverage, high=1, inclusive=False)
     rows = len(residuals)
@@ -141,7 +141,7 @@ def interval_half_width(residuals: Array, weight: Array, coverage: float) -> Arr
         raise InputError(
             f"coverage={coverage:g} needs at least {math.ceil(coverage / (1 - coverage) - 1e-9)} "
             f"held-out rows; there are {rows}. Hold out more (validation_fraction), call "
-            "calibrate(X, y) with further rows, or ask for less."
+            "calibrate(X, y) with further rows, or choose a smaller coverage."
         )
     order = np.argsort(residuals, axis=0, kind="stable")
     counted = np.cumsum(weight[order], axis=0)

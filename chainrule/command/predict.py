@@ -10,6 +10,7 @@ import click
 from chainrule.command.models.predictor import Predictor
 from chainrule.command.models.table_model import TableModel
 from chainrule.command.progress import FileBar
+from chainrule.command.reports.phrases import counted
 from chainrule.command.tables.writer import check_output
 
 
@@ -34,5 +35,5 @@ def predict(
     for line in warnings:
         click.echo(f"chainrule: warning: {line}", err=True)
     if output != "-" and not quiet:
-        click.echo(f"Predicted {rows:,} {'row' if rows == 1 else 'rows'} in {output}", err=True)
+        click.echo(f"Predicted {counted(rows, 'row')} in {output}", err=True)
     return 0

@@ -18,6 +18,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from chainrule.command.error_message import error_message
 from chainrule.command.models.predictor import Predictor
 from chainrule.command.progress import FileBar
+from chainrule.command.reports.phrases import counted
 from chainrule.command.tables.writer import COMPRESSIONS, SEPARATORS, check_output, check_writable
 from chainrule.errors import InputError
 from chainrule.storage.atomic import remove_leftovers
@@ -66,8 +67,7 @@ def predict_folder(
     if others:
         click.echo(f"chainrule: skipped, not tables by name: {', '.join(others)}", err=True)
     results = []
-    size = sum(job.size for job in plan)
-    with output_folder(output), FileBar(size, quiet=quiet) as bar:
+    with output_folder(output), FileBar(sum(job.size for job in plan), quiet=quiet) as bar:
         for result in run_jobs(predictor, plan, jobs):
             results.append(result)
             table = result.job.table
@@ -84,18 +84,15 @@ def predict_folder(
 def _summarize(results: Sequence[JobResult], output: str, quiet: bool) -> int:
     """Print how many tables were predicted; return the exit code."""
     failed = sorted(os.path.basename(result.job.table) for result in results if result.error)
-    rows = sum(result.rows for result in results)
-    tables = "1 table" if len(results) == 1 else f"{len(results):,} tables"
+    rows = counted(sum(result.rows for result in results), "row")
+    tables = counted(len(results), "table")
     if failed:
-        others = f"; the others, {rows:,} rows, are in {output}" * (len(failed) < len(results))
-        click.echo(
-            f"chainrule: {len(failed)} of {tables} could not be predicted: {', '.join(failed)}"
-            f"{others}.",
-            err=True,
-        )
+        others = f"; the others, {rows}, are in {output}" * (len(failed) < len(results))
+        names = ", ".join(failed)
+        line = f"chainrule: {len(failed)} of {tables} could not be predicted: {names}{others}."
+        click.echo(line, err=True)
     elif not quiet:
-        count = f"{rows:,} {'row' if rows == 1 else 'rows'}"
-        click.echo(f"Predicted {count} of {tables} in {output}", err=True)
+        click.echo(f"Predicted {rows} of {tables} in {output}", err=True)
     return int(bool(failed))
 
 
@@ -105,12 +102,12 @@ def _summarize(results: Sequence[JobResult], output: str, quiet: bool) -> int:
 def list_tables(folder: str) -> tuple[list[str], list[str]]:
     """Return the names of the tables in a folder, and of everything else but hidden files."""
     tables, others = [], []
-    for name in sorted(os.listdir(folder)):
+    for name in sorted(name for name in os.listdir(folder) if not name.startswith(".")):
         path = os.path.join(folder, name)
         extension = os.path.splitext(_uncompressed(name))[1].lower()
-        if os.path.isfile(path) and extension in SEPARATORS and not name.startswith("."):
+        if os.path.isfile(path) and extension in SEPARATORS:
             tables.append(name)
-        elif not name.startswith("."):
+        else:
             others.append(f"{name}{os.sep}" if os.path.isdir(path) else name)
     return tables, others
 
@@ -234,7 +231,7 @@ def _run(predictor: Predictor, job: Job, parent: int) -> JobResult:
     """Predict a table; return the error as a sentence if it fails."""
 
     def on_progress(position: int, rows: int) -> None:
-        if parent not in (os.getpid(), os.getppid()):  # it was killed
+        if parent not in (os.getpid(), os.getppid()):  # the parent was killed
             raise SystemExit
 
     try:

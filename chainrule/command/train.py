@@ -10,11 +10,8 @@ from typing import Any
 import click
 import numpy as np
 
-from chainrule.command.models.baselines import (
-    LabelledRows,
-    baseline_scores,
-    permutation_importance,
-)
+from chainrule.command.models import baselines
+from chainrule.command.models.baselines import LabelledRows
 from chainrule.command.models.metadata import (
     INTERVAL_PERCENT,
     KEY,
@@ -24,6 +21,7 @@ from chainrule.command.models.metadata import (
 )
 from chainrule.command.models.scores import evaluate
 from chainrule.command.progress import EpochBar
+from chainrule.command.reports.text import training_report
 from chainrule.command.tables.task import Task, infer_task
 from chainrule.command.tables.training_table import TrainingTable, read_training_table
 from chainrule.command.tables.writer import check_output, write_text
@@ -82,7 +80,7 @@ def train(
     with EpochBar(options["epochs"] or defaults.EPOCHS, quiet=quiet) as bar:
         trained = fit(data, task, options, bar)
     if report is not None:
-        from chainrule.command.reports.page import training_page
+        from chainrule.command.reports.page import training_page  # it imports matplotlib
 
         page = training_page(trained, table)
     trained.save(output)
@@ -90,11 +88,8 @@ def train(
         write_text(report, page)
     if as_json:
         values = {"model": output, **trained.metadata.as_dict(), **trained.evaluation}
-        values["scores"] = trained.metadata.scores
-        click.echo(json.dumps(values, indent=1))
+        click.echo(json.dumps({**values, "scores": trained.metadata.scores}, indent=1))
         return
-    from chainrule.command.reports.text import training_report
-
     click.echo("\n".join(training_report(trained)))
     click.echo(f"\nThe model is in {output}" + (f", the report in {report}" if report else ""))
 
@@ -127,25 +122,17 @@ def fit(
     bar.set_description("training")
     estimator.fit(train.X, train.y)
     bar.set_description("evaluating")
-    widths, classes = {}, []
-    low = high = None
-    if task.kind == "regression":
-        widths = _interval_half_widths(estimator)
-        low, high = float(train.y.min()), float(train.y.max())
-        true, outputs = held_out.y, estimator.predict(held_out.X)[:, np.newaxis]
-    else:
-        classes = estimator.classes_
-        places = np.searchsorted(classes, held_out.y).clip(max=len(classes) - 1)
-        true = np.where(classes[places] == held_out.y, places, -1)
-        outputs, classes = estimator.predict_proba(held_out.X), classes.tolist()
+    regression = task.kind == "regression"
+    widths = _interval_half_widths(estimator) if regression else {}
+    true, outputs = _true_and_predicted(estimator, task, held_out)
     evaluation = evaluate(task.kind, true, outputs, widths.get(str(INTERVAL_PERCENT)))
     scores = {"network": evaluation["scores"]}
-    scores |= baseline_scores(estimator, task, train, held_out, true, seed)
+    scores |= baselines.baseline_scores(estimator, task, train, held_out, true, seed)
     preparation = estimator.network_.preparation
     columns = describe_columns(train.X, [column.width > 0 for column in preparation.columns_])
     if options["importance"] and len(columns) <= MOST_IMPORTANCE_COLUMNS:
         bar.set_description("importance of columns")
-        losses = permutation_importance(estimator, held_out, seed)
+        losses = baselines.permutation_importance(estimator, held_out, seed)
         pairs = zip(columns, losses, strict=True)
         columns = [replace(column, importance=float(loss)) for column, loss in pairs]
     metadata = TableMetadata(
@@ -154,9 +141,9 @@ def fit(
         target_unit=unit_of(task.name),
         why=task.reason,
         columns=columns,
-        classes=classes,
-        target_low=low,
-        target_high=high,
+        classes=[] if regression else estimator.classes_.tolist(),
+        target_low=float(train.y.min()) if regression else None,
+        target_high=float(train.y.max()) if regression else None,
         rows=len(train.y),
         held_out=len(held_out.y),
         scores=scores,
@@ -186,6 +173,15 @@ def _split(
         raise InputError("Too few rows are left to learn two classes from.")
     rows = LabelledRows(table.X, task.y)
     return rows.take(train), rows.take(held_out)
+
+
+def _true_and_predicted(estimator: Any, task: Task, rows: LabelledRows) -> tuple[Array, Array]:
+    """Return class numbers (-1 if unknown) and probabilities, or true and predicted numbers."""
+    if task.kind == "regression":
+        return rows.y, estimator.predict(rows.X)[:, np.newaxis]
+    classes = estimator.classes_
+    places = np.searchsorted(classes, rows.y).clip(max=len(classes) - 1)
+    return np.where(classes[places] == rows.y, places, -1), estimator.predict_proba(rows.X)
 
 
 def _interval_half_widths(regressor: Any) -> dict[str, float]:

@@ -96,8 +96,9 @@ class InputConverter:
 
     def note_missing_columns(self, names: list[str]) -> None:
         """Note each column that the model needs and the table does not have."""
+        there = set(names)
         for column in self.metadata.used:
-            if column.name not in names:
+            if column.name not in there:
                 self._absent.add(column.name)
                 advice = suggest(column.name, names)
                 if column.unit:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -124,8 +123,3 @@ def regression_scores(true: Array, predicted: Array) -> dict[str, float]:
     scores["rmse"] = metrics.root_mean_squared_error(true, predicted)
     scores["mae"] = metrics.mean_absolute_error(true, predicted)
     return scores
-
-
-def scores_shown(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Return the scores that any model has, in the order in which they are shown."""
-    return [name for name in MEANINGS if any(name in of_model for of_model in scores.values())]

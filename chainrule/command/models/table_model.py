@@ -129,9 +129,11 @@ class TableModel:
 
     def predict(self, columns: dict[str, Array], rows: int) -> tuple[Array, Array]:
         """Return the outputs and their spread for so many rows."""
-        means, spreads = [np.empty((0, 1))], [np.empty((0, 1))]
+        parts = []
         for start in range(0, rows, ROWS_AT_ONCE):
             part = {name: values[start : start + ROWS_AT_ONCE] for name, values in columns.items()}
-            mean, spread = self.ensemble.predict_raw(part, return_std=True)
-            means, spreads = [*means[start == 0 :], mean], [*spreads[start == 0 :], spread]
+            parts.append(self.ensemble.predict_raw(part, return_std=True))
+        if not parts:
+            return np.empty((0, 1)), np.empty((0, 1))
+        means, spreads = zip(*parts, strict=True)
         return np.concatenate(means), np.concatenate(spreads)

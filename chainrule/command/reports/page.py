@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from chainrule import __version__
 from chainrule.command.models.metadata import INTERVAL_PERCENT, TableMetadata
-from chainrule.command.models.scores import MEANINGS, known_rows, scores_shown
+from chainrule.command.models.scores import known_rows
 from chainrule.command.reports import phrases
 from chainrule.plots import plot_confusion, plot_predictions, plot_residuals
 from chainrule.plots.figures import new_figure
@@ -24,6 +24,7 @@ def training_page(trained: Any, source: str) -> str:
     """Return the page on a TrainedModel that learned from the file `source`."""
     metadata = trained.metadata
     notes = [element("li", note) for note in metadata.notes]
+    scores = phrases.score_rows(metadata.scores)
     return page(
         f"Predicting {metadata.target}",
         element(
@@ -35,37 +36,15 @@ def training_page(trained: Any, source: str) -> str:
         element("p", phrases.verdict(metadata), kind="summary"),
         element("p", f"{metadata.why} The target is {phrases.describe_target(metadata)}."),
         element("h2", "Scores on the held-out rows"),
-        scores_table(metadata.scores),
+        table(scores, ["", *metadata.scores, ""], numbers=range(1, len(metadata.scores) + 1)),
         element("h2", "Figures"),
-        element(
-            "div",
-            *(
-                element(
-                    "figure",
-                    element("figcaption", title),
-                    element("p", caption, kind="quiet"),
-                    svg(figure),
-                )
-                for title, caption, figure in training_figures(trained)
-            ),
-            kind="figures",
-        ),
+        element("div", *training_figures(trained), kind="figures"),
         element("h2", "Columns"),
         columns_table(metadata.columns),
         *[element("h2", "What was left out or grouped"), element("ul", *notes)] * bool(notes),
         element("h2", "The model"),
         element("p", phrases.describe_network(trained.estimator.network_), kind="quiet"),
     )
-
-
-def scores_table(scores: dict[str, dict[str, float]]) -> Html:
-    """Return a table of the scores of several models."""
-    rows = []
-    for name in scores_shown(scores):
-        values = [of_model.get(name) for of_model in scores.values()]
-        shown = ["-" if value is None else phrases.rounded(value) for value in values]
-        rows.append([name, *shown, MEANINGS[name]])
-    return table(rows, ["", *scores, ""], numbers=range(1, len(scores) + 1))
 
 
 def columns_table(columns: Any) -> Html:
@@ -80,15 +59,13 @@ def columns_table(columns: Any) -> Html:
 # ---------------------------------------------------------------- figures
 
 
-class ReportFigure(NamedTuple):
-    """A matplotlib figure, its title, and how to read it."""
-
-    title: str
-    caption: str
-    figure: Any
+def captioned(title: str, caption: str, figure: Any) -> Html:
+    """Return a matplotlib figure with its title and how to read it."""
+    text = element("p", caption, kind="quiet")
+    return element("figure", element("figcaption", title), text, svg(figure))
 
 
-def training_figures(trained: Any) -> Iterator[ReportFigure]:
+def training_figures(trained: Any) -> Iterator[Html]:
     """Yield the figures of a report on a TrainedModel."""
     metadata = trained.metadata
     if metadata.task == "classification":
@@ -96,7 +73,7 @@ def training_figures(trained: Any) -> Iterator[ReportFigure]:
     else:
         yield from _regression_figures(trained)
     if phrases.by_importance(metadata.columns):
-        yield ReportFigure(
+        yield captioned(
             "Importance of columns",
             "Shuffling a column destroys its information. The more the score drops, the more the "
             "networks need it. Two columns with the same information can replace each other.",
@@ -105,7 +82,7 @@ def training_figures(trained: Any) -> Iterator[ReportFigure]:
     curves = {"training": trained.estimator.loss_curve_}
     if trained.estimator.validation_scores_ is not None:
         curves["validation"] = [-score for score in trained.estimator.validation_scores_]
-    yield ReportFigure(
+    yield captioned(
         "Loss during training",
         "The mean over the networks that are still learning. Validation uses rows that a network "
         "left out: if it rises, the network is overfitting.",
@@ -113,15 +90,15 @@ def training_figures(trained: Any) -> Iterator[ReportFigure]:
     )
 
 
-def _classification_figures(trained: Any) -> Iterator[ReportFigure]:
+def _classification_figures(trained: Any) -> Iterator[Html]:
     if len(trained.metadata.classes) <= MOST_CLASSES:
         names = [phrases.shorten(label) for label in trained.metadata.classes]
-        yield ReportFigure(
+        yield captioned(
             "Confusion matrix",
             "How many rows of each true class were predicted as each class. The diagonal is right.",
             plot_confusion(*known_rows(trained.true, trained.outputs), class_names=names),
         )
-    yield ReportFigure(
+    yield captioned(
         "Calibration",
         "Each dot is a tenth of the confidence scale, larger for more rows. Below the line "
         "predictions are overconfident, above it underconfident.",
@@ -129,16 +106,16 @@ def _classification_figures(trained: Any) -> Iterator[ReportFigure]:
     )
 
 
-def _regression_figures(trained: Any) -> Iterator[ReportFigure]:
+def _regression_figures(trained: Any) -> Iterator[Html]:
     true, predicted = trained.true, trained.outputs[:, 0]
     width = trained.metadata.interval_width
     band = "" if width is None else f" {INTERVAL_PERCENT} % of the rows should be in the band."
-    yield ReportFigure(
+    yield captioned(
         "Predictions and true values",
         f"Each dot is a row; a perfect prediction is on the line.{band}",
         plot_predictions(true, predicted, half_width=width),
     )
-    yield ReportFigure(
+    yield captioned(
         "Residuals",
         "An even band around zero is good. A curve means that the model missed something, a "
         "funnel that errors grow with the prediction.",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.command.models.metadata import ColumnInfo, TableMetadata
+from chainrule.command.models.scores import MEANINGS
 
 MOST_SHOWN = 15
 """The columns and classes that a terminal has room for."""
@@ -90,6 +91,17 @@ def describe_rows(metadata: TableMetadata) -> str:
     )
 
 
+def score_rows(scores: dict[str, dict[str, float]]) -> list[list[str]]:
+    """Return for each score its name, its value for each model, and its meaning."""
+    rows = []
+    for name, meaning in MEANINGS.items():
+        values = [of_model.get(name) for of_model in scores.values()]
+        if any(value is not None for value in values):
+            shown = ["-" if value is None else rounded(value) for value in values]
+            rows.append([name, *shown, meaning])
+    return rows
+
+
 def score_name(metadata: TableMetadata) -> str:
     """Return the name of the score that sums up a model."""
     return "accuracy" if metadata.task == "classification" else "R²"
@@ -114,7 +126,7 @@ def verdict(metadata: TableMetadata) -> str:
         return f"{summary}; a linear model is better here ({linear}), and simpler."
     if scores[0] == scores[1]:
         return f"{summary}; a linear model is just as good here, and simpler."
-    return f"{summary}, that of a linear model {linear}, of always predicting the same {constant}."
+    return f"{summary}; a linear model reaches {linear}, always predicting the same {constant}."
 
 
 def describe_network(ensemble: Any) -> str:

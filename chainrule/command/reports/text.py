@@ -7,7 +7,6 @@ from itertools import islice
 from typing import Any
 
 from chainrule.command.models.metadata import INTERVAL_PERCENT, ColumnInfo, TableMetadata
-from chainrule.command.models.scores import MEANINGS, scores_shown
 from chainrule.command.models.table_model import TableModel
 from chainrule.command.reports import phrases
 
@@ -121,15 +120,11 @@ def grid(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
 
 def scores_table(scores: dict[str, dict[str, float]]) -> list[str]:
     """Return the scores of several models next to each other, with their meanings."""
-    names = scores_shown(scores)
-    rows = [["", *scores]]
-    for name in names:
-        values = [of_model.get(name) for of_model in scores.values()]
-        rows.append([name, *("-" if value is None else phrases.rounded(value) for value in values)])
-    lines, meanings = grid(rows), ["", *(MEANINGS[name] for name in names)]
+    rows = [["", *scores, ""], *phrases.score_rows(scores)]
+    lines = grid([row[:-1] for row in rows])
     width = max(map(len, lines))
-    pairs = zip(lines, meanings, strict=True)
-    return [f"{line.ljust(width)}   {meaning}".rstrip() for line, meaning in pairs]
+    pairs = zip(lines, rows, strict=True)
+    return [f"{line.ljust(width)}   {row[-1]}".rstrip() for line, row in pairs]
 
 
 def confusion_table(counts: Sequence[Sequence[int]], classes: Sequence[Any]) -> list[str]:

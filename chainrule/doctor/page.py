@@ -33,7 +33,7 @@ def page_of(verdict: str, findings: Sequence[Finding], figure: Any, about: str =
 
 
 def _section(finding: Finding) -> Html:
-    measured = [(e.what, e.text, f"healthy: {e.healthy}") for e in finding.evidence]
+    measured = [(e.what, e.text, e.healthy) for e in finding.evidence]
     follows = [
         element("li", element("b", f.id), f" ({f.where}): {f.summary}")
         for f in finding.consequences
@@ -46,7 +46,7 @@ def _section(finding: Finding) -> Html:
             element("span", f"({finding.where})", kind="quiet"),
         ),
         element("p", finding.summary),
-        table(measured),
+        table(("measured", "value", "healthy"), measured),
         element("p", finding.cause),
         element("pre", finding.remedy),
         element("p", f"More: {finding.page}"),

@@ -6,8 +6,10 @@ The page is a tree of elements. Plain text in it is escaped, so names from users
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
+
+from chainrule.summary.display import html_table
 
 STYLE = """
 :root { color-scheme: light; }
@@ -23,7 +25,7 @@ table { border-collapse: collapse; font-size: .92rem; }
 th, td { padding: .3rem .9rem .3rem 0; text-align: left; vertical-align: top;
          border-bottom: 1px solid #e3e7ec; overflow-wrap: break-word; max-width: 34rem; }
 th { font-weight: 600; color: #55606d; }
-.number { text-align: right; } .quiet { color: #66717e; font-size: .9rem; font-weight: normal; }
+.quiet { color: #66717e; font-size: .9rem; font-weight: normal; }
 .summary { font-size: 1.15rem; border-left: 4px solid #2f6db3; padding: .3rem 0 .3rem 1rem; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(24rem, 1fr));
            gap: 1.8rem 2.5rem; align-items: start; }
@@ -58,20 +60,9 @@ def element(tag: str, *content: str, kind: str = "") -> Html:
     return Html(f"<{tag}{attributes}>{inner}</{tag}>")
 
 
-def table(rows: Iterable[Iterable[str]], header: Iterable[str] = (), numbers: Any = ()) -> Html:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Any = ()) -> Html:
     """Return a table; `numbers` are the columns that are aligned to the right."""
-
-    def row(tag: str, cells: Iterable[str]) -> Html:
-        return element(
-            "tr",
-            *(
-                element(tag, cell, kind="number" if column in numbers else "")
-                for column, cell in enumerate(cells)
-            ),
-        )
-
-    head = [row("th", header)] if header else []
-    return element("table", *head, *(row("td", cells) for cells in rows))
+    return Html(html_table(header, rows, numbers=numbers))
 
 
 def svg(figure: Any) -> Html:

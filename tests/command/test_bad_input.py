@@ -25,7 +25,8 @@ def refused(done, *words, code=1):
 
 
 def train(folder, table, *options, target="y", output="model.npz", **given):
-    done = chainrule(
+    run = chainrule if given else called
+    done = run(
         *("train", table, "--target", target, "--output", output, *QUICK, *options),
         cwd=folder,
         **given,
@@ -42,6 +43,16 @@ def numbers(count=40):
 
 
 # ---------------------------------------------------------------- files
+
+
+def test_the_real_command_says_the_same(tmp_path):
+    """The other tests run it in their own process, which is quicker."""
+    arguments = ("train", "nothing.csv", "--target", "y", "-o", "m.npz")
+    done = chainrule(*arguments, cwd=tmp_path)
+    refused(done, "There is no file nothing.csv")
+    assert done.stderr == called(*arguments, cwd=tmp_path).stderr
+    usage = chainrule("train", cwd=tmp_path)
+    assert (usage.returncode, usage.stderr) == (2, called("train", cwd=tmp_path).stderr)
 
 
 def test_no_such_file(tmp_path):
@@ -235,7 +246,7 @@ def test_numbers_asked_of_text(tmp_path):
 def test_an_output_whose_folder_is_missing(folder):
     done = train(folder, "fruit.csv", target="kind", output="nowhere/m.npz")
     refused(done, "nowhere", "does not exist")
-    done = chainrule("predict", "kind.npz", "holdout.csv", "-o", "nowhere/p.csv", cwd=folder)
+    done = called("predict", "kind.npz", "holdout.csv", "-o", "nowhere/p.csv", cwd=folder)
     refused(done, "nowhere", "does not exist")
 
 
@@ -246,7 +257,7 @@ def test_an_output_that_cannot_be_written(folder):
         refused(
             train(folder, "fruit.csv", target="kind", output="/proc/m.npz"), "cannot be written"
         )
-    done = chainrule("predict", "kind.npz", "holdout.csv", "-o", "p.docx", cwd=folder)
+    done = called("predict", "kind.npz", "holdout.csv", "-o", "p.docx", cwd=folder)
     refused(done, "must end in .csv")
 
 
@@ -262,44 +273,44 @@ def test_what_is_read_is_not_written_over(folder):
 
 @pytest.mark.parametrize("subcommand", ["evaluate", "predict"])
 def test_no_model(folder, subcommand):
-    refused(chainrule(subcommand, "no.npz", "holdout.csv", cwd=folder), "There is no file no.npz")
-    done = chainrule(subcommand, "fruit.csv", "holdout.csv", cwd=folder)
+    refused(called(subcommand, "no.npz", "holdout.csv", cwd=folder), "There is no file no.npz")
+    done = called(subcommand, "fruit.csv", "holdout.csv", cwd=folder)
     refused(done, "fruit.csv", "not a chainrule file")
     Network([3, 2], seed=0).save(folder / "network.npz")
-    done = chainrule(subcommand, "network.npz", "holdout.csv", cwd=folder)
+    done = called(subcommand, "network.npz", "holdout.csv", cwd=folder)
     refused(done, "not a model of a table")
 
 
 def test_inspecting_what_is_no_model(folder):
     Network([3, 2], seed=0).save(folder / "network.npz")
-    refused(chainrule("inspect", "network.npz", cwd=folder), "not a model of a table")
+    refused(called("inspect", "network.npz", cwd=folder), "not a model of a table")
     np.savez(folder / "arrays.npz", a=np.ones(3))
-    refused(chainrule("inspect", "arrays.npz", cwd=folder), "not a chainrule file")
+    refused(called("inspect", "arrays.npz", cwd=folder), "not a chainrule file")
     whole = (folder / "kind.npz").read_bytes()
     (folder / "half.npz").write_bytes(whole[: len(whole) // 2])
-    refused(chainrule("inspect", "half.npz", cwd=folder), "half.npz")
-    refused(chainrule("inspect", ".", cwd=folder), "is a folder")
+    refused(called("inspect", "half.npz", cwd=folder), "half.npz")
+    refused(called("inspect", ".", cwd=folder), "is a folder")
 
 
 def test_a_model_in_the_place_of_a_table(folder):
-    done = chainrule("predict", "kind.npz", "kind.npz", cwd=folder)
+    done = called("predict", "kind.npz", "kind.npz", cwd=folder)
     refused(done, "is a chainrule model, and a table is expected")
 
 
 def test_evaluating_without_the_target(folder, tmp_path):
     rows = [row[:4] for row in fruit(20, 5)]
     write_csv(tmp_path / "t.csv", HEADER[:4], rows)
-    done = chainrule("evaluate", folder / "kind.npz", "t.csv", cwd=tmp_path)
+    done = called("evaluate", folder / "kind.npz", "t.csv", cwd=tmp_path)
     refused(done, "no column 'kind'")
     write_csv(tmp_path / "t.csv", HEADER, [*fruit(20, 5), ["1", "2", "red", "True", "", "3"]])
-    done = chainrule("evaluate", folder / "kind.npz", "t.csv", cwd=tmp_path)
+    done = called("evaluate", folder / "kind.npz", "t.csv", cwd=tmp_path)
     refused(done, "'kind' is missing in row 21")
 
 
 def test_a_kept_column_that_has_the_name_of_a_prediction(folder, tmp_path):
     rows = [[*row, "x"] for row in fruit(20, 5)]
     write_csv(tmp_path / "t.csv", [*HEADER, "predicted_kind"], rows)
-    done = chainrule("predict", folder / "kind.npz", "t.csv", "--keep-all", cwd=tmp_path)
+    done = called("predict", folder / "kind.npz", "t.csv", "--keep-all", cwd=tmp_path)
     refused(done, "'predicted_kind'", "rename it")
 
 
@@ -319,16 +330,16 @@ def test_a_kept_column_that_has_the_name_of_a_prediction(folder, tmp_path):
     ids=" ".join,
 )
 def test_a_command_that_is_not_written_right(tmp_path, arguments):
-    done = chainrule(*arguments, cwd=tmp_path)
+    done = called(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("Usage: chainrule")
     assert "Error: " in done.stderr
 
 
 def test_options_that_a_model_does_not_have(folder):
-    done = chainrule("predict", "kind.npz", "holdout.csv", "--interval", "90", cwd=folder)
+    done = called("predict", "kind.npz", "holdout.csv", "--interval", "90", cwd=folder)
     assert done.returncode == 2
     assert "'kind' is a class" in done.stderr
-    done = chainrule("predict", "price.npz", "holdout.csv", "--probabilities", cwd=folder)
+    done = called("predict", "price.npz", "holdout.csv", "--probabilities", cwd=folder)
     assert done.returncode == 2
     assert "'price' is a number" in done.stderr

@@ -71,7 +71,7 @@ def test_very_many_categories_are_embedded(tmp_path):
 def test_the_most_important_column_is_found(tmp_path):
     rng = np.random.default_rng(0)
     rows = [[f"{a:.3f}", f"{b:.3f}", f"{3 * b:.3f}"] for a, b in rng.normal(size=(200, 2))]
-    write_csv(tmp_path / "t.csv", ["noise", "cause", "y"], rows)
+    write_csv(tmp_path / "t.csv", ["<noise>", "cause", "y"], rows)
     done = called(
         *("train", "t.csv", "--target", "y", "-o", "m.npz", "--json", "--report", "r.html"),
         *("--epochs", 30, "--members", 2, "--hidden", "16"),
@@ -84,6 +84,8 @@ def test_the_most_important_column_is_found(tmp_path):
     assert page.count("<svg") == 4
     assert re.findall(r'(?:src|href)="(?!#)', page) == []
     assert "Predicting y" in page
+    assert ">&lt;noise&gt;</td>" in page
+    assert "<noise>" not in page
 
 
 def test_json_is_one_object_and_nothing_else(folder, tmp_path):

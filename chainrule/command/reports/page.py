@@ -36,7 +36,7 @@ def training_page(trained: Any, source: str) -> str:
         element("p", phrases.verdict(metadata), kind="summary"),
         element("p", f"{metadata.why} The target is {phrases.describe_target(metadata)}."),
         element("h2", "Scores on the held-out rows"),
-        table(scores, ["", *metadata.scores, ""], numbers=range(1, len(metadata.scores) + 1)),
+        table(["", *metadata.scores, ""], scores, numbers=range(1, len(metadata.scores) + 1)),
         element("h2", "Figures"),
         element("div", *training_figures(trained), kind="figures"),
         element("h2", "Columns"),
@@ -53,7 +53,7 @@ def columns_table(columns: Any) -> Html:
     for column in sorted(columns, key=lambda column: -(column.importance or 0)):
         importance = "" if column.importance is None else phrases.signed(column.importance)
         rows.append([column.name, column.kind, phrases.describe_column(column), importance])
-    return table(rows, ["column", "kind", "values", "importance"], numbers=[3])
+    return table(["column", "kind", "values", "importance"], rows, numbers=[3])
 
 
 # ---------------------------------------------------------------- figures

@@ -248,7 +248,26 @@ class Module(GivesAdvice):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the module into one ``.npz`` file: its architecture and all its values.
 
-        The file is written atomically and holds no pickle. It needs NumPy alone to be read.
+        The file is written atomically and holds no pickle. Reading it takes chainrule and NumPy
+        alone.
+
+        Parameters
+        ----------
+        path : path
+            The file; an existing one is replaced.
+
+        Raises
+        ------
+        ConfigurationError
+            A constructor argument cannot be saved; the message names it. Nothing is written.
+        StateError
+            A value is NaN or infinity. Nothing is written.
+
+        Examples
+        --------
+        >>> Linear(2, 3).save("layer.npz")
+        >>> Linear.load("layer.npz")
+        Linear(2, 3)
         """
         from chainrule.storage.module_file import save_module
 
@@ -269,7 +288,7 @@ class Module(GivesAdvice):
         Raises
         ------
         FileFormatError
-            The file is damaged, comes from elsewhere, or asks for a class that was not given.
+            The file is damaged, comes from elsewhere, or needs a class that was not passed.
         StateError
             Values and architecture in the file do not fit together.
         """

@@ -327,23 +327,37 @@ class Network(Module):
         target_preparation: Preparation | None = None,
         metrics: Mapping[str, float] | None = None,
     ) -> None:
-        """Write the network into one ``.npz`` file: architecture, values, what it was trained with.
+        """Write the network into one ``.npz`` file: architecture, values and metadata.
 
-        The file is written atomically and holds no pickle. It needs NumPy alone to be read.
+        The file is written atomically and holds no pickle. Reading it takes chainrule and NumPy
+        alone.
 
         Parameters
         ----------
         path : path
-            Where to, such as ``"model.npz"``.
+            The file, such as ``"model.npz"``; an existing one is replaced.
         class_names : sequence of str, optional
-            The names of the outputs.
+            The names of the outputs; kept in `metadata`.
         preparation, target_preparation : Preparation, optional
-            What rows and targets were prepared with, such as a `Standardizer`; they become the
-            network's attributes of these names. `load` brings them back, for `predict_raw`.
+            How rows and targets are prepared, such as a `Standardizer`. They become the network's
+            attributes of these names; without them, the attributes are saved as they are.
         metrics : mapping of str to float, optional
-            How good the network is. `Trainer.fit` leaves its last epoch's numbers in `metadata`.
+            How good the network is; kept in `metadata`. `Trainer.fit` puts the metrics of its last
+            epoch there.
 
-        Class names and metrics become part of `metadata`, which is saved as a whole.
+        Raises
+        ------
+        ConfigurationError
+            Something in the network cannot be saved; the message names it. Nothing is written.
+        StateError
+            A value is NaN or infinity. Nothing is written.
+
+        Examples
+        --------
+        >>> network = Network([4, 8, 3], seed=0)
+        >>> network.save("iris.npz", class_names=["setosa", "versicolor", "virginica"])
+        >>> Network.load("iris.npz").metadata["class_names"]
+        ['setosa', 'versicolor', 'virginica']
         """
         save_network(
             self,
@@ -356,9 +370,23 @@ class Network(Module):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], modules: Sequence[type[Module]] = ()) -> Self:
-        """Return the network that `save` wrote, with its `metadata` and its preparations.
+        """Return the network that `save` wrote, with its metadata and preparations.
 
-        See `Module.load`.
+        Its predictions are the same, bit for bit.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        modules : sequence of classes
+            Your own module classes that the file needs; see `Module.load`.
+
+        Raises
+        ------
+        FileFormatError
+            The file is damaged, comes from elsewhere, or needs a class that was not passed.
+        StateError
+            Values and architecture in the file do not fit together.
         """
         return load_network(cls, path, modules)
 

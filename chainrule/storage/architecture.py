@@ -232,7 +232,7 @@ class _Reader:
         arguments = description["arguments"]
         unknown = sorted(set(arguments) - set(constructor_arguments(kind)))
         if unknown:
-            raise FileFormatError(f"{kind.__name__} has no arguments {unknown[:5]}.")
+            raise FileFormatError(f"{kind.__name__} has no arguments {unknown[:5]!r:.200}.")
         options = {name: self.value(value, depth + 1) for name, value in arguments.items()}
         return self._call(kind, (), options)
 
@@ -241,7 +241,7 @@ class _Reader:
         if kind is None or not issubclass(kind, Module):
             advice = "This version of chainrule has no layer of that name; a newer one may."
             if is_custom:
-                advice = f"If you trust it, pass the class: load(path, modules=[{name}])."
+                advice = f"If you trust it, pass the class: load(path, modules=[{name:.60}])."
             raise FileFormatError(f"The file needs the module class {shortly(name)}. {advice}")
         return kind
 

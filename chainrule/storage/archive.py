@@ -183,7 +183,9 @@ def read_archive(
     if parts["sha256"] != checksum(arrays, parts["description"]):
         raise FileFormatError(f"{path} is damaged: its content does not match its checksum.")
     if parts["kind"] != kind:
-        raise FileFormatError(f"{path} is a {parts['kind']!r} file; a {kind!r} file was expected.")
+        raise FileFormatError(
+            f"{path} is a {parts['kind']!r:.60} file; a {kind!r} file was expected."
+        )
     return arrays, description
 
 

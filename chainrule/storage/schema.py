@@ -123,8 +123,8 @@ def record(**fields: Schema) -> Schema:
         missing, unknown = sorted(set(fields) - set(value)), sorted(set(value) - set(fields))
         if missing or unknown:
             raise FileFormatError(
-                f"{where} should hold {sorted(fields)}; {missing} is missing and {unknown[:5]} is "
-                "unknown."
+                f"{where} should hold {sorted(fields)}; {missing} is missing and "
+                f"{unknown[:5]!r:.200} is unknown."
             )
         for name, field in fields.items():
             field(value[name], f"{where}: {name}")

@@ -297,6 +297,26 @@ def test_hostile_architectures_are_refused(path, architecture, message):
         Network.load(path)
 
 
+LONG = "x" * 5000
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        {"class": LONG, "arguments": {}},
+        {"class": LONG, "arguments": {}, "custom": True},
+        {"class": "Network", "arguments": {LONG: 1}},
+        {"class": "Network", "arguments": {"layers": {LONG: 1}}},
+        {"class": "Network", "arguments": {}, LONG: 1},
+    ],
+)
+def test_messages_about_a_file_stay_short(path, architecture):
+    forge(path, architecture)
+    with pytest.raises(FileFormatError) as refused:
+        Network.load(path)
+    assert len(str(refused.value)) < 500
+
+
 def test_memory_that_there_is_not_is_a_clear_error(path):
     class Greedy(Module):
         def __init__(self, size):

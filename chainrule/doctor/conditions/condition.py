@@ -57,7 +57,7 @@ class Condition:
         A stable name, such as ``"dead-relu"``.
     order : int
         Its place among the causes: a condition with a lower number may explain one with a higher
-        number, and is reported first. Data come first (below 100), symptoms last.
+        number, and is reported first. Data and labels come first, symptoms last.
     static : bool
         Whether it is found without a pass through the network. The trainer shows these before the
         first step.

@@ -170,7 +170,7 @@ class Prescription(TrainingSetup):
         for finding in findings:
             told = finding.condition.treat(self, finding)
             if told is None:
-                self.untreated.append((finding.id, finding.remedy.splitlines()[0]))
+                self.untreated.append((finding.id, finding.remedy.partition("\n")[0]))
             elif told:
                 self.changes.append((finding.id, told))
 

@@ -113,7 +113,7 @@ def check_finite(
     `columns` are the names of a table's columns, for the message. A large array is searched in
     parts.
     """
-    if array.dtype.kind != "f":
+    if array.dtype.kind != "f" or (array.nbytes <= PART_BYTES and all_finite(array)):
         return
     rows = array if array.ndim else array[np.newaxis]
     step = max(1, PART_BYTES * len(rows) // max(1, rows.nbytes))

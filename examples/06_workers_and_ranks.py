@@ -70,10 +70,11 @@ def main():
         resume=checkpoint.last if checkpoint else None,
     )
     seconds = time.perf_counter() - start
-    if trainer.rank == 0:  # one process is enough for what follows
+    if trainer.strategy.rank == 0:  # one process is enough for what follows
         X_test = fashion_mnist.as_input(test_images, *scale)
         print(f"test accuracy {accuracy(test_labels, trainer.predict(X_test)):.4f}")
-        print(f"{seconds:.0f} s, {trainer.ranks} process(es) of {trainer.workers} worker(s)")
+        processes = trainer.strategy.world_size
+        print(f"{seconds:.0f} s, {processes} process(es) of {trainer.workers} worker(s)")
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ ORDER = [
     "diagnosis",
     "doctor.conditions",
     "plots",
+    "parallel",
     "training",
     "doctor",
     "ensemble",

@@ -62,31 +62,33 @@ def line_through(seconds: dict[int, float]) -> Line:
 
 
 @contextlib.contextmanager
-def steps_of(sizes: tuple[int, ...], samples: int, ranks: Any = None) -> Iterator[Any]:
+def steps_of(sizes: tuple[int, ...], samples: int, communicator: Any = None) -> Iterator[Any]:
     """Give what takes one step on a batch of so many samples, and the network.
 
     On ranks each has its own rows of them.
     """
     import chainrule
     from chainrule.layers.micro_batch import WHOLE
-    from chainrule.training.over_ranks import OverRanks, part_of_rank
-    from chainrule.training.parts import InTurn
+    from chainrule.parallel import DataParallel, Strategy
+    from chainrule.parallel.distributed import Distributed
+    from chainrule.parallel.strategy import using_micro_batch
     from chainrule.training.step import take_step
-    from chainrule.training.team import on_its_way, team_of
 
     network = chainrule.Network(list(sizes), seed=0)
     loss, optimizer = chainrule.CategoricalCrossEntropy(), chainrule.Adam(1e-5)
     rng = np.random.default_rng(0)
-    part = WHOLE if ranks is None else part_of_rank(ranks, samples)
+    threads = DataParallel(1, hold_blas=True)
+    strategy = threads if communicator is None else Distributed(communicator, threads)
+    part = strategy.part_of(samples) if isinstance(strategy, Distributed) else WHOLE
     rows = slice(None) if part is WHOLE else part.rows
     x = rng.standard_normal((samples, sizes[0]), dtype=np.float32)[rows]
     y = rng.integers(0, sizes[-1], samples)[rows]
-    with team_of(network, 1, hold_blas=True) as team:
-        way = InTurn() if ranks is None else OverRanks(ranks, team)
+    with strategy.running(network):
+        way = Strategy() if communicator is None else strategy
 
         def step() -> None:
-            with on_its_way(part):
-                take_step(network, loss, optimizer, (x, y, None), way=way)
+            with using_micro_batch(part):
+                take_step(network, loss, optimizer, (x, y, None), strategy=way)
 
         def backward() -> float:
             _, dy = loss.value_and_gradient(y, network.forward(x))
@@ -130,22 +132,22 @@ def ranks_measure() -> None:
     """Measure messages, allreduces and steps; the first rank prints them."""
     from mpi4py import MPI
 
-    from chainrule.training.ranks import Ranks
+    from chainrule.parallel.communicator import Communicator
 
     world = MPI.COMM_WORLD
-    ranks = Ranks(world)
+    communicator = Communicator(world)
     one_way = {size: message(world, size) for size in (8, SMALL, LARGE)}
     per_byte = (one_way[LARGE] - one_way[SMALL]) / (LARGE - SMALL)
     networks = {}
     for name, sizes in NETWORKS.items():
-        with steps_of(sizes, CHECKED, ranks) as (step, _, network):
+        with steps_of(sizes, CHECKED, communicator) as (step, _, network):
             networks[name] = {
                 "step": together(world, step),
-                "allreduce": together(world, lambda: ranks.add_up(network.flat.grads)),
+                "allreduce": together(world, lambda: communicator.allreduce(network.flat.grads)),
             }
         with steps_of(sizes, CHECKED // 2) as (step, _, _):
             networks[name]["apart"] = together(world, step)
-    if ranks.first:
+    if communicator.rank == 0:
         print(json.dumps({"latency": one_way[8], "per_byte": per_byte, "networks": networks}))
 
 

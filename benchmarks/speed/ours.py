@@ -17,11 +17,11 @@ from benchmarks.speed.work import LEARNING_RATE, Job, Skip, Work, inputs, sample
 from chainrule.layers.micro_batch import WHOLE, MicroBatch
 
 if TYPE_CHECKING:
-    from chainrule.training.parts import Way
+    from chainrule.parallel import Strategy
 
-TEAMS = contextlib.ExitStack()
-"""The teams of this process, which last as long as it does."""
-atexit.register(TEAMS.close)
+TRAININGS = contextlib.ExitStack()
+"""The worker threads of this process, which last as long as it does."""
+atexit.register(TRAININGS.close)
 
 
 def train(work: Work) -> Job:
@@ -73,67 +73,68 @@ def train_together(work: Work) -> Job:
     """Take steps as `Trainer` does with a worker for each processor."""
     from chainrule.diagnosis.machine import cores
 
-    return train_in_a_team(work, cores())
+    return train_in_threads(work, cores())
 
 
 def train_alone(work: Work) -> Job:
     """Take the same steps in one thread, BLAS's too: what workers and ranks are compared with."""
-    return train_in_a_team(work, 1)
+    return train_in_threads(work, 1)
 
 
 def train_with_blas(work: Work) -> Job:
     """Take the same steps as `Trainer` does by default: one worker, and all of BLAS's threads."""
-    from chainrule.training.parts import InTurn
+    from chainrule.parallel import Strategy
 
     if work.model == "ensemble":
         raise Skip("beside workers and ranks, which an ensemble has not")
-    return train_by(work, build(work), InTurn(), WHOLE)
+    return train_by(work, build(work), Strategy(), WHOLE)
 
 
-def train_in_a_team(work: Work, workers: int) -> Job:
-    from chainrule.training.parts import InTurn
-    from chainrule.training.team import team_of
+def train_in_threads(work: Work, workers: int) -> Job:
+    from chainrule.parallel import DataParallel, Strategy
 
     if work.model == "ensemble":
         raise Skip("an ensemble has no workers")
     network = build(work)
-    team = TEAMS.enter_context(team_of(network, workers, hold_blas=workers == 1))
-    way = team if workers > 1 else InTurn()
-    return train_by(work, network, way, WHOLE, f"{workers} worker(s)")
+    threads = DataParallel(workers, hold_blas=workers == 1)
+    TRAININGS.enter_context(threads.running(network))
+    strategy = threads if workers > 1 else Strategy()
+    return train_by(work, network, strategy, WHOLE, f"{workers} worker(s)")
 
 
 def train_on_ranks(work: Work) -> Job:
     """Take the steps of one rank, on its rows of each batch; one alone is one worker."""
     from mpi4py import MPI
 
-    from chainrule.training.over_ranks import OverRanks, part_of_rank
-    from chainrule.training.ranks import Ranks, as_ranks
-    from chainrule.training.team import team_of
+    from chainrule.parallel import DataParallel
+    from chainrule.parallel.communicator import as_communicator
+    from chainrule.parallel.distributed import Distributed
 
-    ranks = as_ranks(MPI.COMM_WORLD)
-    if not isinstance(ranks, Ranks):
+    communicator = as_communicator(MPI.COMM_WORLD)
+    if communicator is None:
         return train_alone(work)
     network = build(work)
-    team = TEAMS.enter_context(team_of(network, 1, hold_blas=True))
-    part = part_of_rank(ranks, work.batch)
-    return train_by(work, network, OverRanks(ranks, team), part, f"{ranks.count} ranks")
+    strategy = Distributed(communicator, DataParallel(1, hold_blas=True))
+    TRAININGS.enter_context(strategy.running(network))
+    part = strategy.part_of(work.batch)
+    return train_by(work, network, strategy, part, f"{strategy.world_size} ranks")
 
 
 def train_by(
-    work: Work, network: chainrule.Network, way: Way, part: MicroBatch, note: str = ""
+    work: Work, network: chainrule.Network, strategy: Strategy, part: MicroBatch, note: str = ""
 ) -> Job:
-    """Take steps as `Trainer` does, by this way, on the rows of this part of each batch."""
+    """Take steps as `Trainer` does, with this strategy, on the rows of this part of each batch."""
+    from chainrule.parallel.strategy import using_micro_batch
     from chainrule.training.step import take_step
-    from chainrule.training.team import on_its_way
 
     loss, optimizer = loss_of(work), chainrule.Adam(LEARNING_RATE)
     rows = slice(None) if part is WHOLE else part.rows
     data = [(x[rows], y[rows]) for x, y in zip(inputs(work), targets(work), strict=True)]
 
     def run() -> None:
-        with on_its_way(part):
+        with using_micro_batch(part):
             for x, y in data:
-                take_step(network, loss, optimizer, (x, y, None), way=way)
+                take_step(network, loss, optimizer, (x, y, None), strategy=strategy)
 
     return Job(run, len(data), note)
 

@@ -25,7 +25,7 @@ from chainrule.parameter import Array
 from chainrule.pytree import PyTree, take
 from chainrule.training.callback import Callback
 from chainrule.training.early_stopping import EarlyStopping
-from chainrule.training.run import Run
+from chainrule.training.state import TrainingState
 from chainrule.watching import watch
 
 SHARE = 0.005
@@ -70,7 +70,7 @@ class Doctor(Callback):
     >>> y = (X > 0).sum(axis=1) // 2
     >>> doctor = Doctor(show=False)
     >>> trainer = Trainer(Network([4, 8, 3], seed=0), CategoricalCrossEntropy(), Adam(0.01), seed=0)
-    >>> history = trainer.fit(X, y, epochs=2, callbacks=[doctor], progress=False)
+    >>> history = state.fit(X, y, epochs=2, callbacks=[doctor], progress=False)
     >>> doctor.report.findings[0].id
     'input-scale'
     """
@@ -98,74 +98,72 @@ class Doctor(Callback):
 
     # ------------------------------------------------------------ during training
 
-    def on_fit_begin(self, trainer: Run) -> None:
+    def on_fit_begin(self, state: TrainingState) -> None:
         self._report, self._exam, self._recorder, self._steps = None, None, None, 0
-        self._exam = self._start(trainer)
-        self._watch_next(trainer)
+        self._exam = self._start(state)
+        self._watch_next(state)
 
-    def _start(self, trainer: Run) -> Examination:
+    def _start(self, state: TrainingState) -> Examination:
         """Return the examination of the training before its first step."""
-        network, optimizer = copy.deepcopy((trainer.network, trainer.optimizer))
-        steps, size = trainer.epochs * trainer.batches_per_epoch, trainer.batch_size
+        network, optimizer = copy.deepcopy((state.network, state.optimizer))
+        steps, size = state.epochs * state.batches_per_epoch, state.batch_size
         self._budget = max(LEAST, int(SHARE * steps * size))
         most = min(MOST_SAMPLES, max(LEAST_OF_DATA, 2 * self._budget))
-        X, y, self._rows = samples_of(trainer.source, most)
+        X, y, self._rows = samples_of(state.source, most)
         held = None
-        if trainer.validation is not None:
-            held = samples_of(trainer.validation, most)[:2]
-        exam = Examination(
-            network, trainer.loss, optimizer, X, y, held, size, steps, trainer.clip_norm
-        )
-        exam.planned_epochs = trainer.epochs
+        if state.validation is not None:
+            held = samples_of(state.validation, most)[:2]
+        exam = Examination(network, state.loss, optimizer, X, y, held, size, steps, state.clip_norm)
+        exam.planned_epochs = state.epochs
         if self._rows is not None:
             exam.names = Names(rows=self._rows)
         with contextlib.suppress(ChainruleError):
             look_at_start(exam, exam.subset(self._probe()))
         return exam
 
-    def on_step_end(self, trainer: Run) -> None:
+    def on_step_end(self, state: TrainingState) -> None:
         self._steps += 1
         if self._recorder is not None:
-            self._measure(trainer)
+            self._measure(state)
         following = self._steps + 1
         if following in EARLY or following % self.every == 0:
-            self._watch_next(trainer)
+            self._watch_next(state)
 
-    def _watch_next(self, trainer: Run) -> None:
+    def _watch_next(self, state: TrainingState) -> None:
         """Watch the coming step."""
         self._recorder = Recorder()
-        self._before = trainer.network.flat.values.copy()
-        self._watching.enter_context(watch(trainer.network, self._recorder))
+        self._before = state.network.flat.values.copy()
+        self._watching.enter_context(watch(state.network, self._recorder))
 
-    def _measure(self, trainer: Run) -> None:
+    def _measure(self, state: TrainingState) -> None:
         """Keep the numbers of the step that was watched, and stop watching."""
         self._watching.close()
         if self._exam is not None and self._recorder is not None and self._recorder.gradients:
-            loss = trainer.history.steps["loss"][-1]
+            loss = state.history.steps["loss"][-1]
             self._exam.measured.append(
-                self._recorder.snapshot(trainer.network, self._steps, loss, self._before)
+                self._recorder.snapshot(state.network, self._steps, loss, self._before)
             )
         self._recorder = None
 
     # ------------------------------------------------------------ after training
 
-    def on_fit_end(self, trainer: Run) -> None:
+    def on_fit_end(self, state: TrainingState) -> None:
         self._watching.close()
         self._recorder = None
         if self._exam is None:
             return  # training was refused before it started
-        exam, history = self._exam, trainer.history
-        error = None if trainer.ended_well else sys.exception()
+        exam, history = self._exam, state.history
+        error = None if state.ended_well else sys.exception()
         if isinstance(error, NotFiniteError):
             exam.not_finite = str(error)
         losses = [*history.steps["loss"], *([math.inf] if exam.not_finite else [])]
         exam.trial = LearningCurve(np.array(losses))
         exam.gradient_norms = history.steps["gradient_norm"]
         exam.epochs, exam.stop_reason = history.epochs, history.stop_reason
-        exam.kept_epoch = kept_epoch(trainer)
+        exam.kept_epoch = kept_epoch(state)
         if error is None:
             with contextlib.suppress(ChainruleError):
-                self._look_at_end(exam, trainer.network)
+                self._look_at_end(exam, state.network)
         self._report = Report(all_findings(exam), exam, self._rows)
         told = [f for f in self._report.findings if f.severity != "note"]
         history.notes += [
@@ -185,12 +183,12 @@ class Doctor(Callback):
         return slice(0, min(trials.PROBE, self._budget))
 
 
-def kept_epoch(trainer: Run) -> int:
+def kept_epoch(state: TrainingState) -> int:
     """Return the epoch whose weights the network has, or will be given by early stopping."""
-    for callback in trainer.callbacks:
+    for callback in state.callbacks:
         if isinstance(callback, EarlyStopping) and callback.restore_best:
             return callback.best_epoch
-    return trainer.history.kept_epoch
+    return state.history.kept_epoch
 
 
 def samples_of(source: Source, most: int) -> tuple[PyTree, PyTree, Array | None]:

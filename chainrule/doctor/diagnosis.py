@@ -21,7 +21,7 @@ from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.parameter import Array
 from chainrule.pytree import PyTree, concatenate, first_array, take, tree_leaves
-from chainrule.training.arguments import as_loss
+from chainrule.training.options import as_loss
 
 BATCHES_OF_AN_ITERABLE = 32
 """Of an iterable, the first of its batches are examined."""

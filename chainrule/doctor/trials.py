@@ -26,9 +26,9 @@ from chainrule.layers import Dropout, Flatten, Linear, ReLU, Sigmoid, Softmax
 from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
+from chainrule.parallel import StepFailed
 from chainrule.parameter import Array
 from chainrule.pytree import PyTree, first_array, take, tree_leaves
-from chainrule.training.parts import StepFailed
 from chainrule.training.step import take_step
 from chainrule.watching import watch
 

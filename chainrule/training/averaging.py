@@ -1,6 +1,6 @@
-"""ExponentialMovingAverage: the mean of the weights over the last steps, often the better network.
+"""ExponentialMovingAverage: the mean of the weights over the last steps, often a better network.
 
-A callback, or by hand in a loop of one's own.
+Use it as a callback, or by hand in your own loop.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import check_range
+from chainrule.checks import check_bool, check_range
 from chainrule.errors import ConfigurationError, StateError
 from chainrule.network import Network
 from chainrule.parameter import Array, Buffer
 from chainrule.storage.names import with_prefix, without_prefix
 from chainrule.training.callback import Callback
-from chainrule.training.run import Run
+from chainrule.training.state import TrainingState
 
 
 class ExponentialMovingAverage(Callback):
@@ -27,25 +27,25 @@ class ExponentialMovingAverage(Callback):
     exponential weights.
 
     Given to `Trainer.fit`, the average is what is validated, what `EarlyStopping` and
-    `Checkpoint` keep as the best, and what the network has in the end, however training ended.
-    Steps are taken from the network's own weights as before; so the history's training loss is
-    theirs, and other callbacks see them. A `Checkpoint` holds both, and a training goes on from it
+    `Checkpoint` keep as the best, and what the network has at the end, however training ended.
+    Steps are still taken from the network's own weights; so the training loss in the history is
+    theirs, and other callbacks see them. A `Checkpoint` holds both, and a resumed training ends
     with the same bits.
 
-    Buffers that hold floating-point numbers, such as the running statistics of `BatchNorm`, are
-    averaged like the weights: they fit the average as those of the last step do not (Wightman's
-    timm does the same, PyTorch's `AveragedModel` on request). Other buffers are taken as they are.
+    Floating-point buffers, such as the running statistics of `BatchNorm`, are averaged like the
+    weights, because those of the last step do not fit the average (Wightman's timm does the same,
+    PyTorch's `AveragedModel` on request). Other buffers are copied.
 
     Parameters
     ----------
     decay : float
-        How much of the average stays; 0.999 looks back about a thousand steps. A training of a
-        few hundred steps wants less, or `warmup`.
+        How much of the average is kept at each step; 0.999 averages over about a thousand steps.
+        A training of a few hundred steps needs less, or `warmup`.
     warmup : bool
-        Begin with less: the n-th step, counted from 0, keeps min(decay, n / (9 + n)), so that the
-        first weights are soon forgotten.
+        Whether to start with less: step n, counted from 0, keeps min(decay, n / (9 + n)), so that
+        the initial weights are soon forgotten.
     apply : bool
-        Whether a training uses the average as said above. Otherwise it is only kept, for
+        Whether a training uses the average as described above. Otherwise it is only computed, for
         `applied` and `copy_to`.
 
     Attributes
@@ -56,9 +56,9 @@ class ExponentialMovingAverage(Callback):
     Examples
     --------
     >>> average = ExponentialMovingAverage(0.999)                     # doctest: +SKIP
-    >>> trainer.fit(X, y, callbacks=[average, EarlyStopping()])       # doctest: +SKIP
+    >>> state.fit(X, y, callbacks=[average, EarlyStopping()])       # doctest: +SKIP
 
-    In a loop of one's own:
+    In your own loop:
 
     >>> optimizer.step(network)                                       # doctest: +SKIP
     >>> average.update(network)                                       # doctest: +SKIP
@@ -68,8 +68,8 @@ class ExponentialMovingAverage(Callback):
 
     def __init__(self, decay: float = 0.999, *, warmup: bool = False, apply: bool = True) -> None:
         self.decay = check_range("decay", decay, high=1)
-        self.warmup = warmup
-        self.apply = apply
+        self.warmup = check_bool("warmup", warmup)
+        self.apply = check_bool("apply", apply)
         self._applied = False
         self._network: Network | None = None  # whose buffers these are
         self._of_network: dict[str, Buffer] = {}
@@ -83,10 +83,10 @@ class ExponentialMovingAverage(Callback):
     # ------------------------------------------------------------ the average
 
     def update(self, network: Network) -> None:
-        """Take the network's present weights into the average."""
+        """Include the network's present weights in the average."""
         if self._applied:
             raise ConfigurationError(
-                "The network has the average's weights now; update belongs after the with block."
+                "The network has the averaged weights now; call update after the with block."
             )
         values = network.flat.values
         buffers = {name: b.value for name, b in self._buffers_of(network).items()}
@@ -106,11 +106,11 @@ class ExponentialMovingAverage(Callback):
         self.steps += 1
 
     def _kept(self) -> float:
-        """Return how much of the average stays at the coming step."""
+        """Return how much of the average is kept at the next step."""
         return min(self.decay, self.steps / (9 + self.steps)) if self.warmup else self.decay
 
     def copy_to(self, network: Network) -> None:
-        """Give the network the average's weights and buffers, for good."""
+        """Give the network the averaged weights and buffers, for good."""
         self._check(network)
         network.flat.values[...] = self._average
         for name, buffer in self._buffers_of(network).items():
@@ -118,7 +118,7 @@ class ExponentialMovingAverage(Callback):
 
     @contextmanager
     def applied(self, network: Network) -> Iterator[Network]:
-        """Give the network the average's weights inside a with block, then its own again."""
+        """Give the network the averaged weights inside a with block, then its own again."""
         own = network.flat.values.copy()
         buffers = {name: b.value.copy() for name, b in self._buffers_of(network).items()}
         self.copy_to(network)
@@ -132,7 +132,7 @@ class ExponentialMovingAverage(Callback):
             self._applied = False
 
     def _check(self, network: Network) -> None:
-        """Refuse to go on unless there is an average, of a network like this one."""
+        """Raise unless there is an average, of a network like this one."""
         if self._average is None:
             raise ConfigurationError("There is no average yet: call update after a step.")
         size = network.flat.values.size
@@ -144,51 +144,47 @@ class ExponentialMovingAverage(Callback):
             raise StateError(f"The average has the buffers {averaged}, the network {shapes}.")
 
     def _buffers_of(self, network: Network) -> dict[str, Buffer]:
-        """Return the network's buffers; found once, since a walk can take as long as a step."""
+        """Return the network's buffers; found once, because a walk can take as long as a step."""
         if self._network is not network:
             self._network, self._of_network = network, network.named_buffers()
         return self._of_network
 
     # ------------------------------------------------------------ in a training
 
-    def on_fit_begin(self, trainer: Run) -> None:
+    def on_fit_begin(self, state: TrainingState) -> None:
         self._forget()
         if self.apply:
-            trainer.average_weights_with(self)
+            state.average_weights_with(self)
 
-    def on_step_end(self, trainer: Run) -> None:
-        self.update(trainer.network)
+    def on_step_end(self, state: TrainingState) -> None:
+        self.update(state.network)
 
-    def on_fit_end(self, trainer: Run) -> None:
-        if self.apply and self.steps:
-            self.copy_to(trainer.network)
-
-    # ------------------------------------------------------------ to go on from
+    # ------------------------------------------------------------ saving and restoring
 
     def state(self) -> dict[str, Array]:
-        """Return a copy of the average and the number of steps, by name."""
+        """Return a copy of the average and the number of steps, by name, for `load_state`."""
         if self._average is None:
             return {"steps": np.array(0)}
         buffers = {name: value.copy() for name, value in self._buffers.items()}
         average = {"average": self._average.copy(), **with_prefix("buffers", buffers)}
         return {"steps": np.array(self.steps), **average}
 
-    def load_state(self, state: Mapping[str, Any], trainer: Run | None = None) -> None:
-        """Take over what `state` returned, to go on exactly where it was."""
+    def load_state(self, state: Mapping[str, Any], training: TrainingState | None = None) -> None:
+        """Restore what `state` returned, to continue exactly from there."""
         buffers = without_prefix("buffers", state)
         found = {name for name in state if not name.startswith("buffers/")}
         expected = {"steps", "average"} if int(state.get("steps", 0)) else {"steps"}
         if found != expected:
             raise StateError(
-                f"An average remembers {sorted(expected)}, got {sorted(state)}; nothing was loaded."
+                f"An average holds {sorted(expected)}, got {sorted(state)}; nothing was loaded."
             )
         before = self.steps, self._average, self._buffers
         self.steps = int(state["steps"])
         self._average = np.array(state["average"]) if self.steps else None
         self._buffers = {name: np.array(value) for name, value in buffers.items()}
-        if trainer is not None and self.steps:
+        if training is not None and self.steps:
             try:
-                self._check(trainer.network)
+                self._check(training.network)
             except StateError:
                 self.steps, self._average, self._buffers = before
                 raise

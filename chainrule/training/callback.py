@@ -1,47 +1,157 @@
-"""Callback: plain objects that `Trainer.fit` tells what happens, and that may stop it.
+"""Callback: plain objects that `Trainer.fit` calls at certain moments, and that may stop it.
 
-A callback is any subclass of `Callback` with some of the four hooks. All that there is to know
-stands in the trainer it is given: ``trainer.network``, ``optimizer``, ``history``, ``epoch``,
-``step``; and ``trainer.stop("why")`` ends training after the current step.
+A callback is any subclass of `Callback` with some of its four hooks. All there is to know is in the
+state it is given: ``state.network``, ``optimizer``, ``history``, ``epoch``, ``step``; and
+``state.stop("why")`` ends training after the current step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from chainrule.training.run import Run
+from chainrule.checks import check_instance
+from chainrule.errors import ConfigurationError
+from chainrule.training.state import TrainingState
 
 
 class Callback:
     """The parent of all callbacks: four hooks that do nothing, and a state for checkpoints.
 
-    `on_fit_end` is called however training ended, also by an error, and in the opposite order
-    of the list.
+    Callbacks are called in the order of the list that `Trainer.fit` is given. `on_fit_end` is
+    called in the opposite order, however training ended, also by an error.
+
+    Examples
+    --------
+    >>> from chainrule import Callback
+    >>> class StopAtLoss(Callback):
+    ...     def on_epoch_end(self, state):
+    ...         if state.history.epochs["loss"][-1] < 0.1:
+    ...             state.stop("the loss is small enough")
     """
 
     columns: tuple[str, ...] = ()
-    """What it writes itself into ``trainer.history.epochs``, so that it can be monitored."""
+    """The columns it writes itself into ``state.history.epochs``, so that they can be monitored."""
 
     first_rank_alone: bool = False
-    """Whether, where several ranks train together, it is for the first of them: what writes files,
-    or shows something. All others are called on every rank."""
+    """Whether, where several processes train together, only the first one calls it: for what writes
+    files or shows something. All other callbacks are called on every rank."""
 
-    def on_fit_begin(self, trainer: Run) -> None:
+    def on_fit_begin(self, state: TrainingState) -> None:
         """Act before the first step (or the next one, after a resume)."""
 
-    def on_step_end(self, trainer: Run) -> None:
+    def on_step_end(self, state: TrainingState) -> None:
         """Act after a step: the parameters have just moved."""
 
-    def on_epoch_end(self, trainer: Run) -> None:
-        """Act after an epoch: its row stands in ``trainer.history.epochs``, validation included."""
+    def on_epoch_end(self, state: TrainingState) -> None:
+        """Act after an epoch: its row is in ``state.history.epochs``, validation included."""
 
-    def on_fit_end(self, trainer: Run) -> None:
+    def on_fit_end(self, state: TrainingState) -> None:
         """Act after the last step."""
+
+    def before_fit_end(self, state: TrainingState) -> None:
+        """Act after the last step, before any `on_fit_end` changes the network."""
 
     def state(self) -> dict[str, Any]:
         """Return what a resumed training needs: numbers, strings and arrays by name."""
         return {}
 
-    def load_state(self, state: Mapping[str, Any], trainer: Run) -> None:
-        """Take over what `state` returned."""
+    def load_state(self, state: Mapping[str, Any], training: TrainingState) -> None:
+        """Restore what the method `state` returned."""
+
+
+class CallbackList:
+    """The callbacks of a training, called one after the other.
+
+    Parameters
+    ----------
+    callbacks : sequence of Callback
+        In the order in which to call them.
+
+    Attributes
+    ----------
+    hook : str
+        The hook that is being called, or that was called last.
+    pending : sequence of Callback
+        Those whose hook is still to be called. A checkpoint notes them, so that a resumed training
+        begins with them: it then does exactly what this one does next.
+    """
+
+    def __init__(self, callbacks: Sequence[Callback] = ()) -> None:
+        self.callbacks = list(callbacks)
+        self.hook, self.pending = "", self.callbacks[:0]
+        self._of_step = [
+            callback
+            for callback in self.callbacks
+            if type(callback).on_step_end is not Callback.on_step_end
+        ]
+
+    def __iter__(self) -> Iterator[Callback]:
+        return iter(self.callbacks)
+
+    @contextmanager
+    def running(self, state: TrainingState) -> Iterator[None]:
+        """Call `on_fit_begin` of all callbacks, and after the block what ends them."""
+        with ExitStack() as ends:
+            for callback in self.callbacks:
+                ends.callback(callback.on_fit_end, state)
+                callback.on_fit_begin(state)
+            ends.callback(state.apply_average)
+            for callback in self.callbacks:
+                ends.callback(callback.before_fit_end, state)
+            yield
+
+    def on_step_end(self, state: TrainingState) -> None:
+        """Call the hook of all callbacks that have it."""
+        self._call("on_step_end", self._of_step, state)
+
+    def on_epoch_end(self, state: TrainingState) -> None:
+        """Call the hook of all callbacks."""
+        self._call("on_epoch_end", self.callbacks, state)
+
+    def _call(self, hook: str, callbacks: list[Callback], state: TrainingState) -> None:
+        self.hook = hook
+        for place, callback in enumerate(callbacks):
+            self.pending = callbacks[place + 1 :]
+            getattr(callback, hook)(state)
+
+    # ------------------------------------------------------------ in a checkpoint
+
+    def state(self) -> list[dict[str, Any]]:
+        """Return each callback's class and state, and the hook that is still to be called."""
+        pending = list(self.pending)
+        return [
+            {
+                "class": type(callback).__name__,
+                "state": callback.state(),
+                "pending": self.hook if any(callback is each for each in pending) else "",
+            }
+            for callback in self.callbacks
+        ]
+
+    def load_state(self, saved: Sequence[Mapping[str, Any]], state: TrainingState) -> None:
+        """Restore the callbacks' states, each from the next one of its class; call what is pending.
+
+        A file of an older version knows of no pending calls.
+        """
+        left, pending = list(saved), []
+        for callback in self.callbacks:
+            entry = next((e for e in left if e["class"] == type(callback).__name__), None)
+            if entry is not None:
+                left.remove(entry)
+                callback.load_state(entry["state"], state)
+                if entry.get("pending"):
+                    pending.append((callback, entry["pending"]))
+        for callback, hook in pending:
+            getattr(callback, hook)(state)
+
+
+def check_callbacks(callbacks: Any) -> None:
+    """Raise ConfigurationError unless this is a sequence of callbacks."""
+    if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
+        raise ConfigurationError(
+            f"callbacks must be a list, such as [EarlyStopping()]; got {callbacks!r}."
+        )
+    for callback in callbacks:
+        check_instance(callback, Callback, "callbacks must be objects of subclasses of Callback")

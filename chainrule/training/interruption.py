@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.training.callback import Callback
-from chainrule.training.run import Run
+from chainrule.training.state import TrainingState
 
 
 class StopFile(Callback):
@@ -23,10 +23,10 @@ class StopFile(Callback):
     def __init__(self, path: str | os.PathLike[str] = "stop") -> None:
         self.path = Path(path)
 
-    def on_step_end(self, trainer: Run) -> None:
+    def on_step_end(self, state: TrainingState) -> None:
         if self.path.exists():
             self.path.unlink(missing_ok=True)
-            trainer.stop(f"the file {self.path} was there")
+            state.stop(f"the file {self.path} was there")
 
 
 class StopOnInterrupt(Callback):
@@ -39,18 +39,18 @@ class StopOnInterrupt(Callback):
     def __init__(self) -> None:
         self._before: Any = None
 
-    def on_fit_begin(self, trainer: Run) -> None:
+    def on_fit_begin(self, state: TrainingState) -> None:
         in_main = threading.current_thread() is threading.main_thread()
         if not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
             return
 
         def handler(number: int, frame: Any) -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            trainer.stop("Ctrl-C")
+            state.stop("Ctrl-C")
 
         self._before = signal.signal(signal.SIGINT, handler)
 
-    def on_fit_end(self, trainer: Run) -> None:
+    def on_fit_end(self, state: TrainingState) -> None:
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
             self._before = None

@@ -23,7 +23,7 @@ from chainrule.optimizers import Adam, Optimizer
 from chainrule.parameter import Array
 from chainrule.plots.figures import new_figure
 from chainrule.training.callback import Callback
-from chainrule.training.run import Run
+from chainrule.training.state import TrainingState
 from chainrule.training.trainer import Trainer
 
 SMOOTHING = 0.9
@@ -154,14 +154,14 @@ class _StopWhenDiverged(Callback):
         self.smoothed: list[float] = []
         self._average, self._lowest = 0.0, np.inf
 
-    def on_step_end(self, trainer: Run) -> None:
-        loss = trainer.history.steps["loss"][-1]
+    def on_step_end(self, state: TrainingState) -> None:
+        loss = state.history.steps["loss"][-1]
         self._average = SMOOTHING * self._average + (1 - SMOOTHING) * loss
         smoothed = self._average / (1 - SMOOTHING ** (len(self.smoothed) + 1))
         self.smoothed.append(smoothed)
         self._lowest = min(self._lowest, smoothed)
         if smoothed > DIVERGED * self._lowest + 1e-12:
-            trainer.stop("the loss diverges")
+            state.stop("the loss diverges")
 
 
 def _steepest(rates: Array, smoothed: Array) -> float:

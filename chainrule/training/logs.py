@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from chainrule.checks import check_whole
 from chainrule.checks.extras import require
 from chainrule.training.callback import Callback
-from chainrule.training.run import Run
+from chainrule.training.state import TrainingState
 
 
 class CSVLog(Callback):
@@ -25,9 +25,9 @@ class CSVLog(Callback):
         self.path = Path(path)
         self._file: TextIO | None = None
 
-    def on_epoch_end(self, trainer: Run) -> None:
-        table = trainer.history.epochs
-        first = len(trainer.history) - 1
+    def on_epoch_end(self, state: TrainingState) -> None:
+        table = state.history.epochs
+        first = len(state.history) - 1
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = open(self.path, "w", newline="", encoding="utf-8")  # noqa: SIM115
@@ -38,7 +38,7 @@ class CSVLog(Callback):
             csv.writer(self._file).writerow([number + 1, *rows[number]])
         self._file.flush()
 
-    def on_fit_end(self, trainer: Run) -> None:
+    def on_fit_end(self, state: TrainingState) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -62,20 +62,20 @@ class TensorBoardLog(Callback):
         self.every_steps = check_whole("every_steps", every_steps)
         self._writer: Any = None
 
-    def on_fit_begin(self, trainer: Run) -> None:
+    def on_fit_begin(self, state: TrainingState) -> None:
         library = require("tensorboardX", "tensorboard", "TensorBoardLog")
         self._writer = library.SummaryWriter(str(self.folder))
 
-    def on_step_end(self, trainer: Run) -> None:
-        if trainer.step % self.every_steps == 0:
-            for name, column in trainer.history.steps.items():
-                self._writer.add_scalar(f"step/{name}", column[-1], trainer.step)
+    def on_step_end(self, state: TrainingState) -> None:
+        if state.step % self.every_steps == 0:
+            for name, column in state.history.steps.items():
+                self._writer.add_scalar(f"step/{name}", column[-1], state.step)
 
-    def on_epoch_end(self, trainer: Run) -> None:
-        for name, value in trainer.history.row().items():
-            self._writer.add_scalar(f"epoch/{name}", value, trainer.epoch)
+    def on_epoch_end(self, state: TrainingState) -> None:
+        for name, value in state.history.row().items():
+            self._writer.add_scalar(f"epoch/{name}", value, state.epoch)
 
-    def on_fit_end(self, trainer: Run) -> None:
+    def on_fit_end(self, state: TrainingState) -> None:
         if self._writer is not None:
             self._writer.close()
             self._writer = None

@@ -13,7 +13,7 @@ from chainrule.errors import ConfigurationError
 from chainrule.summary.display import NotebookOutput, html_text, notebook
 from chainrule.training.callback import Callback
 from chainrule.training.monitor import VALIDATION
-from chainrule.training.run import Run
+from chainrule.training.state import TrainingState
 
 SECONDS_BETWEEN_LINES = 0.5
 SECONDS_WITHOUT_A_LINE = 30.0
@@ -46,11 +46,11 @@ def _has_tqdm() -> bool:
     return importlib.util.find_spec("tqdm") is not None
 
 
-def epoch_line(trainer: Run) -> str:
+def epoch_line(state: TrainingState) -> str:
     """Return the last epoch's numbers: ``epoch 3/10  loss 0.4312 (validation 0.4501)  4.1 s``."""
-    row = trainer.history.row()
-    width = len(str(trainer.epochs))
-    parts = [f"epoch {trainer.epoch:>{width}}/{trainer.epochs}"]
+    row = state.history.row()
+    width = len(str(state.epochs))
+    parts = [f"epoch {state.epoch:>{width}}/{state.epochs}"]
     for name, value in row.items():
         if name.startswith(VALIDATION) or name in ("seconds", "learning_rate"):
             continue
@@ -60,11 +60,11 @@ def epoch_line(trainer: Run) -> str:
     return "  ".join([*parts, f"{row['seconds']:.1f} s"])
 
 
-def tell_notes(trainer: Run, first: int, file: TextIO) -> int:
+def tell_notes(state: TrainingState, first: int, file: TextIO) -> int:
     """Print the notes from this number on; return how many there are."""
-    for note in trainer.notes[first:]:
+    for note in state.notes[first:]:
         print(note, file=file, flush=True)
-    return len(trainer.notes)
+    return len(state.notes)
 
 
 class Lines(Callback):
@@ -78,27 +78,27 @@ class Lines(Callback):
         self._pending = ""
         self._told = 0
 
-    def on_fit_begin(self, trainer: Run) -> None:
+    def on_fit_begin(self, state: TrainingState) -> None:
         self._began, self._last, self._pending = time.monotonic(), None, ""
-        self._told = tell_notes(trainer, 0, sys.stdout)
+        self._told = tell_notes(state, 0, sys.stdout)
 
-    def on_step_end(self, trainer: Run) -> None:
+    def on_step_end(self, state: TrainingState) -> None:
         if time.monotonic() - (self._last or self._began) > SECONDS_WITHOUT_A_LINE:
-            of = f"/{trainer.batches_per_epoch}" if trainer.batches_per_epoch else ""
-            loss = trainer.history.steps["loss"][-1]
-            self._print(f"epoch {trainer.epoch + 1}, batch {trainer.batch}{of}: loss {loss:.4f}")
+            of = f"/{state.batches_per_epoch}" if state.batches_per_epoch else ""
+            loss = state.history.steps["loss"][-1]
+            self._print(f"epoch {state.epoch + 1}, batch {state.batch}{of}: loss {loss:.4f}")
 
-    def on_epoch_end(self, trainer: Run) -> None:
-        self._pending = epoch_line(trainer)
+    def on_epoch_end(self, state: TrainingState) -> None:
+        self._pending = epoch_line(state)
         if self._last is None or time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
             self._print(self._pending)
 
-    def on_fit_end(self, trainer: Run) -> None:
+    def on_fit_end(self, state: TrainingState) -> None:
         if self._pending:
             self._print(self._pending)
-        tell_notes(trainer, self._told, sys.stdout)
-        if trainer.history.stop_reason:
-            print(f"stopped: {trainer.history.stop_reason}", flush=True)
+        tell_notes(state, self._told, sys.stdout)
+        if state.history.stop_reason:
+            print(f"stopped: {state.history.stop_reason}", flush=True)
 
     def _print(self, line: str) -> None:
         print(line, flush=True)
@@ -114,29 +114,29 @@ class Bar(Callback):
         self._bar: Any = None
         self._told = 0
 
-    def on_fit_begin(self, trainer: Run) -> None:
-        self._told = tell_notes(trainer, 0, sys.stderr)
+    def on_fit_begin(self, state: TrainingState) -> None:
+        self._told = tell_notes(state, 0, sys.stderr)
 
-    def on_step_end(self, trainer: Run) -> None:
+    def on_step_end(self, state: TrainingState) -> None:
         if self._bar is None:
             self._bar = require("tqdm", "progress", "A progress bar").tqdm(
-                desc=f"epoch {trainer.epoch + 1}/{trainer.epochs}",
-                total=trainer.batches_per_epoch or None,
-                initial=trainer.batch - 1,
+                desc=f"epoch {state.epoch + 1}/{state.epochs}",
+                total=state.batches_per_epoch or None,
+                initial=state.batch - 1,
                 leave=False,
                 unit="batch",
             )
         self._bar.update()
 
-    def on_epoch_end(self, trainer: Run) -> None:
+    def on_epoch_end(self, state: TrainingState) -> None:
         self._close()
-        print(epoch_line(trainer), file=sys.stderr)
+        print(epoch_line(state), file=sys.stderr)
 
-    def on_fit_end(self, trainer: Run) -> None:
+    def on_fit_end(self, state: TrainingState) -> None:
         self._close()
-        tell_notes(trainer, self._told, sys.stderr)
-        if trainer.history.stop_reason:
-            print(f"stopped: {trainer.history.stop_reason}", file=sys.stderr)
+        tell_notes(state, self._told, sys.stderr)
+        if state.history.stop_reason:
+            print(f"stopped: {state.history.stop_reason}", file=sys.stderr)
 
     def _close(self) -> None:
         if self._bar is not None:
@@ -159,29 +159,29 @@ class NotebookBar(Callback):
         self._drawn = -math.inf
         self._told = 0
 
-    def on_fit_begin(self, trainer: Run) -> None:
-        self._told = tell_notes(trainer, 0, sys.stdout)
+    def on_fit_begin(self, state: TrainingState) -> None:
+        self._told = tell_notes(state, 0, sys.stdout)
 
-    def on_step_end(self, trainer: Run) -> None:
+    def on_step_end(self, state: TrainingState) -> None:
         if time.monotonic() - self._drawn >= SECONDS_BETWEEN_DRAWINGS:
-            self._draw(trainer)
+            self._draw(state)
             self._drawn = time.monotonic()
 
-    def on_epoch_end(self, trainer: Run) -> None:
-        self._line = epoch_line(trainer)
+    def on_epoch_end(self, state: TrainingState) -> None:
+        self._line = epoch_line(state)
 
-    def on_fit_end(self, trainer: Run) -> None:
+    def on_fit_end(self, state: TrainingState) -> None:
         if self._line:
             self._output.show(self._line, html_text(self._line))
-        tell_notes(trainer, self._told, sys.stdout)
-        if trainer.history.stop_reason:
-            print(f"stopped: {trainer.history.stop_reason}")
+        tell_notes(state, self._told, sys.stdout)
+        if state.history.stop_reason:
+            print(f"stopped: {state.history.stop_reason}")
 
-    def _draw(self, trainer: Run) -> None:
-        batches = trainer.batches_per_epoch
-        done = trainer.epoch + (trainer.batch / batches if batches else 0)
+    def _draw(self, state: TrainingState) -> None:
+        batches = state.batches_per_epoch
+        done = state.epoch + (state.batch / batches if batches else 0)
         of = f"/{batches}" if batches else ""
-        now = f"epoch {trainer.epoch + 1}/{trainer.epochs}, batch {trainer.batch}{of}"
-        bar = f'<progress value="{done:.4f}" max="{trainer.epochs}"></progress>'
+        now = f"epoch {state.epoch + 1}/{state.epochs}, batch {state.batch}{of}"
+        bar = f'<progress value="{done:.4f}" max="{state.epochs}"></progress>'
         text = "\n".join([now, self._line]).strip()
         self._output.show(text, bar + html_text(text))

@@ -1,4 +1,4 @@
-"""ReduceOnPlateau: smaller steps where larger ones no longer help."""
+"""ReduceOnPlateau: a smaller learning rate when a larger one no longer helps."""
 
 from __future__ import annotations
 
@@ -9,20 +9,36 @@ from chainrule.checks import check_range, check_whole
 from chainrule.errors import ConfigurationError
 from chainrule.training.callback import Callback
 from chainrule.training.monitor import VALIDATION, Monitor, check_monitored
-from chainrule.training.run import Run
+from chainrule.training.state import TrainingState
 
 
 class ReduceOnPlateau(Callback):
-    """Multiply the learning rate by `factor` when a metric gets no better.
+    """Multiply the learning rate by `factor` when a metric no longer improves.
 
     Parameters
     ----------
-    monitor, patience, min_delta, mode
-        As in `EarlyStopping`.
+    monitor : str
+        A column of ``history.epochs``.
     factor : float
-        Between 0 and 1.
+        What to multiply the learning rate by, between 0 and 1.
+    patience : int
+        After how many epochs without an improvement to do so.
+    min_delta : float
+        What counts as an improvement: better by more than this.
     min_lr : float
         The learning rate never falls below it.
+    mode : {"min", "max"}, optional
+        Which direction is better, if the name of the metric does not tell.
+
+    Raises
+    ------
+    ConfigurationError
+        The optimizer has a schedule instead of a number; found when training begins.
+
+    Examples
+    --------
+    >>> from chainrule import ReduceOnPlateau
+    >>> callbacks = [ReduceOnPlateau("loss", factor=0.5, patience=3)]
     """
 
     def __init__(
@@ -43,24 +59,24 @@ class ReduceOnPlateau(Callback):
         self.mode = mode
         self._monitor = Monitor(monitor, mode=mode, min_delta=min_delta)
 
-    def on_fit_begin(self, trainer: Run) -> None:
-        if callable(trainer.optimizer.learning_rate):
+    def on_fit_begin(self, state: TrainingState) -> None:
+        if callable(state.optimizer.learning_rate):
             raise ConfigurationError(
                 "ReduceOnPlateau changes a learning rate that is a number; this optimizer has a "
                 "schedule. Use one or the other."
             )
-        check_monitored(self.monitor, trainer.columns)
+        check_monitored(self.monitor, state.columns)
         self._monitor.reset()
 
-    def on_epoch_end(self, trainer: Run) -> None:
-        improved = self._monitor.update(trainer.history.column(self.monitor)[-1], trainer.epoch - 1)
+    def on_epoch_end(self, state: TrainingState) -> None:
+        improved = self._monitor.update(state.history.column(self.monitor)[-1], state.epoch - 1)
         if not improved and self._monitor.waited >= self.patience:
-            rate = trainer.optimizer.current_learning_rate()
-            trainer.optimizer.learning_rate = min(rate, max(self.min_lr, rate * self.factor))
+            rate = state.optimizer.current_learning_rate()
+            state.optimizer.learning_rate = min(rate, max(self.min_lr, rate * self.factor))
             self._monitor.waited = 0
 
     def state(self) -> dict[str, Any]:
         return self._monitor.state()
 
-    def load_state(self, state: Mapping[str, Any], trainer: Run) -> None:
-        self._monitor.load_state(state, trainer.epoch)
+    def load_state(self, state: Mapping[str, Any], training: TrainingState) -> None:
+        self._monitor.load_state(state, training.epoch)

@@ -1,4 +1,4 @@
-"""One step of training: a batch becomes gradients, and gradients a move of the parameters."""
+"""One step of training: a batch gives gradients, and the gradients move the parameters."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from chainrule.loss_functions import Loss
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer, clip_by_global_norm, gradient_norm
 from chainrule.optimizers.base import Spread
-from chainrule.training.parts import InTurn, Passed, StepFailed, Way
+from chainrule.parallel.strategy import PassResult, StepFailed, Strategy
 
 SAFE = 1e18
-"""Up to here a gradient's norm, and the step it asks for, may be squared within float32."""
+"""Up to here a gradient's norm, and the step that follows from it, may be squared in float32."""
 
-AT_ONCE = InTurn()
+IN_ONE_GO = Strategy()
 
 
 @dataclass(frozen=True)
-class StepResult(Passed):
-    """What a step tells besides what passed: the gradient's norm before clipping, and the rate."""
+class StepResult(PassResult):
+    """The result of a step: the pass, the gradient's norm before clipping, the learning rate."""
 
     gradient_norm: float
     learning_rate: float
@@ -35,7 +35,7 @@ def take_step(
     optimizer: Optimizer,
     batch: Batch,
     clip_norm: float | None = None,
-    way: Way = AT_ONCE,
+    strategy: Strategy = IN_ONE_GO,
 ) -> StepResult:
     """Move the parameters once, by the gradient of one batch: the whole step.
 
@@ -43,20 +43,20 @@ def take_step(
     ------
     StepFailed
         Something was NaN or infinite. The parameters are those from before the step, unless an
-        optimizer made it of finite gradients that were small.
+        optimizer made them so from finite gradients that were small.
     """
-    with np.errstate(all="ignore"):  # what overflows is found here, and told as it should
-        passed = way.set_gradients(network, loss, batch)
-        if passed.counts == 0:
+    with np.errstate(all="ignore"):  # an overflow is found below, and reported as it should be
+        result = strategy.set_gradients(network, loss, batch)
+        if result.weight == 0:
             raise InputError("All weights of this batch are 0; at least one sample has to count.")
-        norm = clipped(network, clip_norm)
+        norm = _clip(network, clip_norm)
         rate = optimizer.current_learning_rate()
         reach = norm if clip_norm is None else min(norm, clip_norm)
-        move(network, optimizer, reach, rate, way.spread)
-    return StepResult(passed.counts, passed.loss, passed.predictions, norm, rate)
+        _move(network, optimizer, reach, rate, strategy.spread)
+    return StepResult(result.weight, result.loss, result.predictions, norm, rate)
 
 
-def clipped(network: Network, clip_norm: float | None) -> float:
+def _clip(network: Network, clip_norm: float | None) -> float:
     """Scale the gradients down to `clip_norm` if they are larger; return their norm before."""
     try:
         if clip_norm is None:
@@ -66,12 +66,12 @@ def clipped(network: Network, clip_norm: float | None) -> float:
         raise StepFailed("backward") from None
 
 
-def move(
+def _move(
     network: Network, optimizer: Optimizer, norm: float, rate: float, spread: Spread | None
 ) -> None:
     """Let the optimizer take its step, and undo it if something is not finite afterwards.
 
-    Undoing takes a copy. A step that is too small to overflow goes without.
+    Undoing takes a copy. A step that is too small to overflow does without.
     """
     values = network.flat.values
     risky = not norm * max(rate, 1.0) < SAFE

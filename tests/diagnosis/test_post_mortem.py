@@ -86,8 +86,8 @@ def fails(subject, x=X, y=Y, **options):
 
 
 def row_in_batch(subject, row=ROW, size=8):
-    place = subject.order.tolist().index(row)
-    assert place // size == subject.batch
+    place = subject.state.order.tolist().index(row)
+    assert place // size == subject.state.batch
     return place % size
 
 
@@ -279,7 +279,7 @@ def test_what_the_failed_pass_left_is_looked_at_where_it_cannot_be_repeated():
     error = fails(trainer(network(Linear(4, 4, seed=0), Once("backward"))))
     assert error.origin.direction == "backward"
     assert error.origin.array == (
-        "the grad of layers.0.bias, or the gradient that came to it from behind; that of "
+        "the grad of layers.0.bias, or the gradient from the layer after it; that of "
         "layers.2.weight is finite"
     )
 
@@ -422,9 +422,9 @@ def test_the_batch_is_saved_and_can_be_replayed(tmp_path):
     x = planted()
     error = fails(subject, x, sample_weight=np.linspace(1, 2, 40))
     assert error.file == str(file)
-    assert f"the batch, which are rows of your data, is in {file}" in str(error)
+    assert f"the batch, rows of your data, is in {file}" in str(error)
     arrays, saved = read_archive(file, "post-mortem")
-    rows = subject.order[8 * subject.batch : 8 * subject.batch + 8]
+    rows = subject.state.order[8 * subject.state.batch : 8 * subject.state.batch + 8]
     np.testing.assert_array_equal(arrays["x/array"], x[rows])
     np.testing.assert_array_equal(arrays["y/array"], Y[rows])
     np.testing.assert_array_equal(arrays["weight"], np.linspace(1, 2, 40)[rows])
@@ -499,7 +499,7 @@ def test_dropout_is_repeated_with_the_same_mask():
     x = np.ones((400, 4), np.float32)
     error = fails(subject, x, np.zeros(400, int), batch_size=8)
     dropout = Dropout(0.02, seed=1)
-    for _ in range(subject.step + 1):
+    for _ in range(subject.state.step + 1):
         mask = dropout.forward(np.ones((8, 4), np.float32))
     assert error.origin.layer == "Root"
     assert error.origin.rows == np.flatnonzero((mask == 0).any(axis=1)).tolist()

@@ -38,8 +38,8 @@ from chainrule.metrics import (
     root_mean_squared_error,
     top_k_accuracy,
 )
-from chainrule.training.arguments import named_metrics
 from chainrule.training.monitor import better_is
+from chainrule.training.options import named_metrics
 from chainrule.training.settings import plain
 
 MACRO = {"average": "macro"}

@@ -126,7 +126,7 @@ def own_seeds():
     same = WORLD.allgather(net.flat.values.tobytes())
     orders = WORLD.allgather(subject.rng.bit_generator.state)
     drawn = WORLD.allgather(net.layers[1].rng.bit_generator.state)
-    return [len(set(same)), orders.count(orders[0]), drawn.count(drawn[0]), subject.epoch]
+    return [len(set(same)), orders.count(orders[0]), drawn.count(drawn[0]), subject.state.epoch]
 
 
 class Batches:
@@ -262,7 +262,7 @@ def not_finite():
             x = mapped if validation is None else X
             cases.fit(subject, x, Y, shuffle=False, **options)
         except NotFiniteError as error:
-            found.append([str(error), subject.step])
+            found.append([str(error), subject.state.step])
     return found
 
 
@@ -289,7 +289,7 @@ def long():
         progress="lines",
     )
     state = {name: value.tolist() for name, value in net.state().items()}
-    return {"stop": history.stop_reason, "step": subject.step, "state": state}
+    return {"stop": history.stop_reason, "step": subject.state.step, "state": state}
 
 
 class Stuck(Callback):

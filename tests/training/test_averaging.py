@@ -65,7 +65,7 @@ def test_updating_while_applied_is_refused():
     network, average = averaged(0.5, [4, 2], [0, 0])
     with (
         average.applied(network),
-        pytest.raises(ConfigurationError, match="update belongs after the with block"),
+        pytest.raises(ConfigurationError, match="call update after the with block"),
     ):
         average.update(network)
 
@@ -108,9 +108,9 @@ def test_an_empty_state():
 
 def test_states_that_do_not_fit():
     average = averaged(0.9, [1, 2])[1]
-    with pytest.raises(StateError, match=r"remembers \['average', 'steps'\], got \['steps'\]"):
+    with pytest.raises(StateError, match=r"holds \['average', 'steps'\], got \['steps'\]"):
         average.load_state({"steps": np.array(1)})
-    with pytest.raises(StateError, match=r"remembers \['steps'\], got \[\]"):
+    with pytest.raises(StateError, match=r"holds \['steps'\], got \[\]"):
         average.load_state({})
     larger = Network([Linear(3, 1, bias=False)])
     for method in (average.update, average.copy_to):
@@ -282,7 +282,7 @@ def test_two_cannot_both_be_used():
     subject = trainer()
     with pytest.raises(ConfigurationError, match=r"cannot both .* give one of them apply=False"):
         fit(subject, [ExponentialMovingAverage(0.8), ExponentialMovingAverage(0.9)])
-    assert subject.step == 0
+    assert subject.state.step == 0
     kept = ExponentialMovingAverage(0.9, apply=False)
     fit(subject, [ExponentialMovingAverage(0.8), kept])
     assert kept.steps == 16

@@ -65,7 +65,7 @@ def test_it_stops_after_its_patience_and_restores_the_best_weights():
     script, stopping = Script([5, 4, 3, 3.5, 3, 9, 1, 1, 1, 1]), EarlyStopping(patience=3)
     subject = trainer()
     history = fit(subject, callbacks=[script, stopping])
-    assert subject.epoch == 6
+    assert subject.state.epoch == 6
     assert stopping.best_epoch == 2
     assert history.stop_reason == "val_loss has not improved for 3 epochs"
     np.testing.assert_array_equal(subject.network.flat.values, script.weights[2])
@@ -195,7 +195,7 @@ def test_a_stop_file_ends_training_after_the_step_and_is_removed(tmp_path):
     file = tmp_path / "stop"
     subject = trainer()
     history = fit(subject, callbacks=[At(4, file.touch), StopFile(file)])
-    assert subject.step == 4
+    assert subject.state.step == 4
     assert "stop was there" in history.stop_reason
     assert not file.exists()
 
@@ -205,9 +205,9 @@ def test_ctrl_c_ends_training_after_the_step():
     subject = trainer()
     before = signal.getsignal(signal.SIGINT)
     history = fit(subject, callbacks=[At(5, lambda: os.kill(os.getpid(), signal.SIGINT))])
-    assert subject.step == 5
+    assert subject.state.step == 5
     assert history.stop_reason == "Ctrl-C"
-    assert subject.ended_well
+    assert subject.state.ended_well
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -221,7 +221,7 @@ def test_a_second_ctrl_c_interrupts_at_once():
     subject = trainer()
     with pytest.raises(KeyboardInterrupt):
         fit(subject, callbacks=[At(5, twice)])
-    assert not subject.ended_well
+    assert not subject.state.ended_well
     assert signal.getsignal(signal.SIGINT) is before
 
 

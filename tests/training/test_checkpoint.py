@@ -22,6 +22,7 @@ from chainrule import (
     CSVLog,
     Dropout,
     EarlyStopping,
+    ExponentialMovingAverage,
     FileFormatError,
     Linear,
     Module,
@@ -36,8 +37,8 @@ from chainrule import (
 from chainrule.metrics import accuracy
 from chainrule.module import named_generators
 from chainrule.storage.archive import read_archive, write_archive
-from chainrule.training import checkpoint
-from chainrule.training.checkpoint import from_plain_state, to_plain_state
+from chainrule.storage.rng_state import from_plain_state, to_plain_state
+from chainrule.training import checkpoint_file, setup
 from chainrule.training.lock import FolderLock
 
 
@@ -89,7 +90,8 @@ class Same:
             and a.rng.bit_generator.state == b.rng.bit_generator.state
             and columns[0] == columns[1]
             and a.history.steps == b.history.steps
-            and (a.step, a.epoch, a.batch) == (b.step, b.epoch, b.batch)
+            and (a.state.step, a.state.epoch, a.state.batch)
+            == (b.state.step, b.state.epoch, b.state.batch)
         )
 
 
@@ -128,6 +130,68 @@ def test_stopped_after_any_step_it_goes_on_as_if_nothing_had_been(tmp_path, step
     assert Same(resumed) == Same(whole)
 
 
+class Decay(Callback):
+    """Changes the learning rate after every step and every epoch, and keeps no state."""
+
+    def on_step_end(self, state):
+        state.optimizer.learning_rate *= 0.9
+
+    def on_epoch_end(self, state):
+        state.optimizer.learning_rate *= 0.7
+
+
+class Fail(Callback):
+    """Fails at a hook."""
+
+    def __init__(self, hook, step):
+        self.hook, self.step = hook, step
+
+    def on_step_end(self, state):
+        if self.hook == "step" and state.step == self.step:
+            raise ZeroDivisionError
+
+    def on_epoch_end(self, state):
+        if self.hook == "epoch" and state.step >= self.step:
+            raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("at", [("step", 3), ("step", 4), ("step", 7), ("epoch", 4), ("epoch", 8)])
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+def test_wherever_the_checkpoint_is_in_the_list_it_resumes_exactly(tmp_path, at, place):
+    def callbacks(folder, *last):
+        own = [Decay(), ExponentialMovingAverage(0.8), EarlyStopping("loss", patience=9)]
+        return [*own[:place], Checkpoint(folder, every_steps=1), *own[place:], *last]
+
+    whole, killed, resumed = trainer(), trainer(), trainer(seed=99)
+    fit(whole, callbacks=callbacks(tmp_path / "whole"))
+    with pytest.raises(ZeroDivisionError):
+        fit(killed, callbacks=callbacks(tmp_path, Fail(*at)))
+    fit(resumed, callbacks=callbacks(tmp_path), resume=tmp_path / "last.npz")
+    assert resumed.state.notes[0].startswith("resumed from")
+    assert Same(resumed) == Same(whole)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_callbacks_are_called_in_the_order_given(tmp_path, place):
+    calls = []
+
+    class Noted(Checkpoint):
+        def on_epoch_end(self, state):
+            super().on_epoch_end(state)
+            calls.append("checkpoint")
+
+    class Mine(Callback):
+        def on_epoch_end(self, state):
+            calls.append("mine")
+            found.append((tmp_path / "last.npz").exists())
+
+    found = []
+    both = [Noted(tmp_path), Mine()]
+    fit(trainer(), callbacks=both if place == 0 else both[::-1], epochs=1)
+    assert calls == ["checkpoint", "mine"][:: 1 if place == 0 else -1]
+    assert found == [place == 0]
+
+
 def test_iterables_and_micro_batches_are_resumed_too(tmp_path):
     batches = [(X[a : a + 16], Y[a : a + 16]) for a in range(0, 60, 16)]
     whole = trainer(micro_batch_size=5)
@@ -148,7 +212,7 @@ def test_more_epochs_may_be_asked_for(tmp_path):
     assert len(history) == 5
     before = resumed.network.flat.values.copy()
     fit(resumed, epochs=2, resume=tmp_path / "last.npz")
-    assert resumed.epoch == 3, "nothing is left to do"
+    assert resumed.state.epoch == 3, "nothing is left to do"
     assert not np.array_equal(resumed.network.flat.values, before)
 
 
@@ -162,7 +226,7 @@ def test_the_callbacks_go_on_too(tmp_path):
     whole = trainer()
     fit(whole, epochs=30, callbacks=callbacks("whole"))
     assert "has not improved" in whole.history.stop_reason
-    last = whole.step
+    last = whole.state.step
     for step in (2, 9, last - 1, last):
         first, resumed = trainer(), trainer()
         fit(first, epochs=30, callbacks=callbacks("part", StopAt(step)))
@@ -181,7 +245,7 @@ def test_killed_after_early_stopping_it_stops_again_with_the_best_weights(tmp_pa
 
     whole, resumed = trainer(), trainer()
     fit(whole, callbacks=callbacks())
-    assert whole.epoch == 2
+    assert whole.state.epoch == 2
     history = fit(resumed, callbacks=callbacks(), resume=tmp_path / "last.npz")
     assert Same(resumed) == Same(whole)
     assert "has not improved" in history.stop_reason
@@ -219,11 +283,20 @@ def test_the_best_network_and_the_last_state(tmp_path):
     for mode, best in (("min", 1), (None, 0)):
         weights = []
         checkpoint = Checkpoint(tmp_path / str(mode), monitor="score", mode=mode)
-        fit(trainer(), callbacks=[checkpoint, Score()])
+        fit(trainer(), callbacks=[Score(), checkpoint])
         network = Network.load(checkpoint.best)
         assert network.metadata["metrics"]["score"] == scores[best]
         for name, value in network.state().items():
             np.testing.assert_array_equal(value, weights[best][name])
+
+
+def test_what_monitors_a_column_comes_after_what_writes_it(tmp_path):
+    class Score(Callback):
+        columns = ("score",)
+
+    for watching in (Checkpoint(tmp_path, monitor="score"), EarlyStopping("score")):
+        with pytest.raises(ConfigurationError, match="monitors 'score', which a later callback wr"):
+            fit(trainer(), callbacks=[watching, Score()])
 
 
 def test_best_is_by_the_validation_loss_unless_there_is_none(tmp_path):
@@ -261,9 +334,9 @@ def test_it_holds_what_the_other_callbacks_decided_whatever_their_order(tmp_path
     (tmp_path / "stop").touch()
     subject, resumed = trainer(), trainer()
     fit(subject, callbacks=[Checkpoint(tmp_path), StopFile(tmp_path / "stop")])
-    assert subject.step == 1
+    assert subject.state.step == 1
     fit(resumed, epochs=1, resume=tmp_path / "last.npz", callbacks=[StopAt(2)])
-    assert resumed.step == 2
+    assert resumed.state.step == 2
 
 
 def test_after_an_error_the_last_good_checkpoint_stays(tmp_path):
@@ -276,7 +349,7 @@ def test_after_an_error_the_last_good_checkpoint_stays(tmp_path):
         fit(trainer(), callbacks=[Checkpoint(tmp_path), Break()])
     resumed = trainer()
     fit(resumed, resume=tmp_path / "last.npz", callbacks=[StopAt(5)])
-    assert resumed.step == 5, "it went on from step 4, the end of the first epoch"
+    assert resumed.state.step == 5, "it went on from step 4, the end of the first epoch"
 
 
 def test_the_first_start_says_that_there_is_nothing_to_resume(tmp_path, capsys):
@@ -359,7 +432,7 @@ def everything(subject):
         "rng": subject.rng.bit_generator.state,
         "generators": [g.bit_generator.state for g in named_generators(subject.network).values()],
         "history": (subject.history, subject.history.epochs, list(subject.history.notes)),
-        "run": (subject.epoch, subject.batch, subject.step, subject.epochs),
+        "run": (subject.state.epoch, subject.state.batch, subject.state.step, subject.state.epochs),
     }
 
 
@@ -383,16 +456,16 @@ def test_a_resume_that_is_refused_late_leaves_everything_untouched(tmp_path, at,
         def broken(*_):
             raise StateError("no such state")
 
-        monkeypatch.setattr(checkpoint, "from_plain_state", broken)
+        monkeypatch.setattr(checkpoint_file, "from_plain_state", broken)
     elif at == "history":
-        monkeypatch.setattr(subject, "_look_at", lambda *_: 1 / 0)
+        monkeypatch.setattr(setup, "look_at", lambda *_: 1 / 0)
     with pytest.raises((StateError, ZeroDivisionError)):
         fit(subject, callbacks=[Other()], resume=tmp_path / "last.npz")
     monkeypatch.undo()
     np.testing.assert_equal(everything(subject), before)
     assert everything(subject)["history"][0] is before["history"][0]
     fit(subject, resume=tmp_path / "last.npz")
-    assert subject.epoch == 4
+    assert subject.state.epoch == 4
 
 
 def test_a_fit_that_is_refused_at_the_door_keeps_the_history(path):
@@ -579,13 +652,13 @@ WRONG = [
     (say("step", value=3), "of all steps should be 3 numbers"),
     (say("sums", value={"loss": 1.0}), r"sums should hold .*\['weight'\] is missing"),
     (say("sums", "weight", value=float("nan")), "weight should be a finite number of at least 0"),
-    (say("learning_rate", value=None), "has a learning rate where there is a schedule here"),
+    (say("learning_rate", value=None), "or this optimizer has a schedule, and the other has none"),
     (say("learning_rate", value=[1]), "learning_rate should be a finite number"),
     (say("callbacks", 0, value={"class": "Watch"}), r"callbacks\[0\] should hold"),
     (say("rng_states", "trainer", "state", value={"state": 1}), r"trainer.*|\['inc'\] is missing"),
     (say("rng_states", "trainer", "has_uint32", value=7), "has_uint32 should be a whole number"),
     (say("rng_states", "trainer", "bit_generator", value="MT19937"), "other random generators"),
-    (put("order", np.zeros(3)), "order should be an array of whole numbers with 1 axes"),
+    (put("order", np.zeros(3)), "order should be an array of integers with 1 axes"),
     (put("order", np.zeros(90, int)), "order does not hold each row of these data once"),
     (put("validation_rows", np.array([1])), "validation_rows are not rows of these data"),
     (put("history/steps/loss", np.zeros((2, 2))), "'loss' of all steps should be an array"),
@@ -617,7 +690,7 @@ def test_a_checkpoint_with_wrong_content_is_refused_and_changes_nothing(tmp_path
         ),
         ({"name": "loss", "best": 1.0, "best_epoch": -1, "waited": 0}, "is of no epoch"),
         ({"name": "loss", "best": "1", "best_epoch": 0, "waited": 0}, "best should be a number"),
-        ({"name": "x", "best": 1.0, "best_epoch": 0, "waited": 0}, "watched 'x'; there is"),
+        ({"name": "x", "best": 1.0, "best_epoch": 0, "waited": 0}, "monitored 'x'; there is"),
         ({"name": 3}, "should be text, got 3"),
     ],
 )

@@ -1,5 +1,6 @@
 """Ranks: processes over MPI learn what one does, and none is left hanging where one fails."""
 
+import contextlib
 import importlib.util
 import itertools
 import json
@@ -28,13 +29,9 @@ from chainrule import (
 from chainrule.data.samples import Samples
 from chainrule.data.sources import ArraySource
 from chainrule.layers.micro_batch import WHOLE
-from chainrule.training.over_ranks import (
-    part_of_rank,
-    parts_of_batches,
-    refuse_other_lengths,
-    turns,
-)
-from chainrule.training.ranks import Alone, _by_rank, as_ranks, rank_error
+from chainrule.parallel import DataParallel
+from chainrule.parallel.communicator import _by_rank, as_communicator, rank_error
+from chainrule.parallel.distributed import Distributed, refuse_other_lengths
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -204,7 +201,7 @@ def test_nan_on_one_rank_is_told_by_all_as_by_one_process(tmp_path):
         assert ranks[1][place][0].splitlines()[:3] == told.splitlines()[:3]
         assert "the samples 47 of the data" in told
         assert f"post_mortem_{place}.npz" in ranks[0][place][0]
-        assert "rank 0 tells where" in ranks[1][place][0]
+        assert "rank 0 reports where" in ranks[1][place][0]
     assert len(list(tmp_path.glob("post_mortem_*"))) == 2
 
 
@@ -291,15 +288,22 @@ def test_without_mpi4py_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     monkeypatch.setitem(sys.modules, "mpi4py.MPI", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'chainrule\[mpi\]'"):
-        as_ranks(object())
-    assert type(as_ranks(None)) is Alone
+        as_communicator(object())
+    assert as_communicator(None) is None
 
 
-class Ranks(Alone):
-    """As if there were others, which are not asked."""
+class OneOfMany:
+    """As if there were other processes, which bring the same."""
 
-    def __init__(self, rank, count):
-        self.rank, self.count = rank, count
+    def __init__(self, rank, world_size):
+        self.rank, self.world_size = rank, world_size
+
+    def allgather(self, place, thing):
+        return [thing] * self.world_size
+
+
+def distributed(rank, world_size, workers=1):
+    return Distributed(OneOfMany(rank, world_size), DataParallel(workers))
 
 
 def test_each_row_of_a_batch_is_taken_by_one_rank_and_no_other_is_read():
@@ -317,47 +321,52 @@ def test_each_row_of_a_batch_is_taken_by_one_rank_and_no_other_is_read():
             read = []
             source = ArraySource(Samples(y[:, None], y), 14)
             source.samples.y = y.view(Noticed)
-            parts = list(parts_of_batches(Ranks(rank, count), source, order, 0, 0))
-            by_rank.append(parts)
-            expected = [number for _, (_, own, _), _ in parts for number in own.tolist()]
-            assert read == expected
-        for number, (bounds, others) in enumerate(
+            shares = list(distributed(rank, count).batches(source, order, 0, 0))
+            by_rank.append(shares)
+            assert read == [number for share in shares for number in share.batch[1].tolist()]
+        for number, (bounds, of_ranks) in enumerate(
             zip(((0, 14), (14, 28), (28, 31)), zip(*by_rank, strict=True), strict=True)
         ):
             rows = order[slice(*bounds)].tolist()
-            taken = [own.tolist() for _, (_, own, _), _ in others]
+            taken = [share.batch[1].tolist() for share in of_ranks]
             if number == 2:  # too few for two samples a rank
                 assert taken == [rows] * count
-                assert all(part is WHOLE for part, *_ in others)
+                assert all(share.part is WHOLE for share in of_ranks)
             else:
                 assert list(itertools.chain(*taken)) == rows
                 assert max(map(len, taken)) - min(map(len, taken)) <= 1
-                assert [part.first for part, *_ in others] == np.cumsum(
+                assert [share.part.first for share in of_ranks] == np.cumsum(
                     [0, *map(len, taken[:-1])]
                 ).tolist()
-            assert others[0][2]()[1].tolist() == rows
+            assert of_ranks[0].whole()[1].tolist() == rows
 
 
-def test_ranks_predict_in_turns():
-    source = ArraySource(Samples(np.arange(50.0)[:, None], np.arange(50.0)), 5)
-    by_rank = [list(turns(Ranks(rank, 3), source, 2)) for rank in range(3)]
-    assert len({len(of_rank) for of_rank in by_rank}) == 1
-    numbers = [
-        number
-        for turn in zip(*by_rank, strict=True)
-        for batches, _ in turn
-        for number, _ in batches
-    ]
-    assert numbers == list(range(10))
-    batches, find = by_rank[1][0]
-    assert batches[0][1][1].tolist() == find(2)[1].tolist() == [10.0, 11.0, 12.0, 13.0, 14.0]
+def test_ranks_predict_in_turn_and_read_no_other_batch():
+    network = Network([1, 2, 2], seed=0)
+    by_rank = []
+    for rank in range(3):
+        seen = []
+
+        def compute(batch, seen=seen):
+            seen.append(batch[1].tolist())
+            return len(batch[1])
+
+        source = ArraySource(Samples(np.arange(50.0)[:, None], np.arange(50.0)), 5)
+        strategy = distributed(rank, 3, workers=2)
+        found = []
+        with contextlib.suppress(ValueError):  # of the last turn fewer batches are left
+            found.extend(strategy.map_batches(compute, source, network))
+        assert [number for number, *_ in found][:6] == list(range(6))
+        assert found[2][1]()[1].tolist() == [10.0, 11.0, 12.0, 13.0, 14.0]
+        by_rank.append(seen)
+    batches = sorted(first for seen in by_rank for first, *_ in seen)
+    assert batches == np.arange(0.0, 50.0, 5.0).tolist()
 
 
-def test_a_batch_that_is_too_small_is_not_shared_out():
-    assert part_of_rank(Ranks(1, 3), 5) is WHOLE
-    part = part_of_rank(Ranks(1, 3), 7)
+def test_a_batch_that_is_too_small_is_not_shared():
+    assert distributed(1, 3).part_of(5) is WHOLE
+    part = distributed(1, 3).part_of(7)
     assert (part.first, part.count, part.batch) == (2, 2, 7)
-    assert part_of_rank(Alone(), 100) is WHOLE
 
 
 def test_what_is_told_names_the_ranks():
@@ -367,7 +376,7 @@ def test_what_is_told_names_the_ranks():
     assert error.ranks == (1,)
     assert str(error) == "Rank 1 of 3 failed:\nValueError: x\nSo this rank stopped too."
     with pytest.raises(InputError, match="12 samples on rank 0, 9 samples on rank 1"):
-        refuse_other_lengths(Alone(), np.array([12.0, 9.0]))
+        refuse_other_lengths(np.array([12.0, 9.0]))
 
 
 @needs_mpi

@@ -51,7 +51,7 @@ def refused(error, message, subject, *data, **options):
         subject.fit(*data, **{"epochs": 2, "progress": False} | options)
     after = subject.network.state()
     assert all(np.array_equal(after[name], value) for name, value in before.items())
-    assert (subject.step, subject.optimizer.steps) == (0, 0)
+    assert (subject.state.step, subject.optimizer.steps) == (0, 0)
 
 
 # ---------------------------------------------------------------- iterables
@@ -79,7 +79,7 @@ def test_no_batch_is_lost_by_looking_at_the_first():
     for batches in (BATCHES, iter(BATCHES), (batch for batch in BATCHES)):
         subject = trainer()
         history = subject.fit(batches, epochs=1, progress=False, validation_data=iter(BATCHES))
-        counts.append((subject.step, history.epochs["loss"], history.epochs["val_loss"]))
+        counts.append((subject.state.step, history.epochs["loss"], history.epochs["val_loss"]))
     assert counts[0] == counts[1] == counts[2]
     assert counts[0][0] == 2
 

@@ -1,6 +1,7 @@
 """Trainer: what it does to the network, against loops written by hand; what it refuses."""
 
 import math
+import threading
 import tracemalloc
 
 import numpy as np
@@ -167,7 +168,7 @@ def test_a_batch_that_counts_for_nothing_is_refused_in_parts_as_it_is_as_a_whole
         subject = weighted_by_class([0.0, 1.0, 5.0], micro_batch_size=micro)
         with pytest.raises(InputError, match="All weights of this batch are 0"):
             fit(subject, [(X, Y), (X[first], Y[first])])
-        assert subject.step == 1
+        assert subject.state.step == 1
 
 
 def test_clipping_scales_the_whole_gradient_to_the_norm():
@@ -268,7 +269,7 @@ def test_an_iterable_of_batches_gives_what_the_arrays_give():
     fit(from_list, batches, class_weight={0: 2.0})
     fit(from_arrays, shuffle=False, class_weight={0: 2.0})
     np.testing.assert_array_equal(values(from_list), values(from_arrays))
-    assert from_list.batches_per_epoch == 5
+    assert from_list.state.batches_per_epoch == 5
 
 
 def test_batches_may_bring_weights_and_come_from_a_generator_once():
@@ -282,7 +283,7 @@ def test_batches_may_bring_weights_and_come_from_a_generator_once():
     fit(from_stream, stream(), epochs=1)
     fit(from_arrays, X, Y, sample_weight=weight, shuffle=False, epochs=1)
     np.testing.assert_array_equal(values(from_stream), values(from_arrays))
-    assert from_stream.batches_per_epoch == 0
+    assert from_stream.state.batches_per_epoch == 0
     with pytest.raises(ConfigurationError, match="read only once"):
         fit(trainer(), stream(), epochs=2)
 
@@ -326,11 +327,11 @@ def test_the_validation_split_is_stratified_shuffled_and_says_so(capsys):
     x = np.arange(400.0).reshape(100, 4) / 400
     subject = trainer()
     history = fit(subject, x, y, validation_split=0.2, progress="lines", epochs=1)
-    held_out = subject.validation_rows
+    held_out = subject.state.validation_rows
     assert np.bincount(y[held_out]).tolist() == [12, 6, 2]
     assert held_out.tolist() != sorted(held_out)
-    assert not set(held_out) & set(subject.order)
-    assert len(held_out) + len(subject.order) == 100
+    assert not set(held_out) & set(subject.state.order)
+    assert len(held_out) + len(subject.state.order) == 100
     first_line = capsys.readouterr().out.splitlines()[0]
     assert first_line == "20 of 100 samples for validation, shuffled, stratified by class"
     expected = subject.evaluate(x[held_out], y[held_out])["loss"]
@@ -349,8 +350,8 @@ def test_where_it_cannot_stratify_it_says_that(y, words):
     outputs = 1 if y.ndim == 1 else 2
     subject = Trainer(Network([Linear(4, outputs)], seed=0), MeanSquaredError(), SGD(0.01))
     fit(subject, X[:20], y, validation_split=0.25)
-    assert words in subject.notes[0]
-    assert len(subject.validation_rows) == 5
+    assert words in subject.state.notes[0]
+    assert len(subject.state.validation_rows) == 5
 
 
 def test_validation_data_is_measured_with_its_weights_and_not_trained_on():
@@ -405,7 +406,7 @@ def test_hooks_are_called_in_order_and_the_end_always():
     with pytest.raises(ZeroDivisionError):
         fit(subject, callbacks=[record, Breaks()])
     assert record.calls == ["begin", *steps, "epoch", "end"]
-    assert not subject.ended_well
+    assert not subject.state.ended_well
 
 
 def test_stop_ends_after_the_present_step():
@@ -417,10 +418,10 @@ def test_stop_ends_after_the_present_step():
 
     record, subject = Record(), trainer()
     history = fit(subject, epochs=10, callbacks=[StopAtSeven(), record])
-    assert (subject.step, subject.epoch, subject.batch) == (7, 1, 2)
+    assert (subject.state.step, subject.state.epoch, subject.state.batch) == (7, 1, 2)
     assert record.calls.count("step") == 7
     assert history.stop_reason == "seven"
-    assert subject.ended_well
+    assert subject.state.ended_well
 
 
 def test_fitting_again_begins_a_new_history_and_keeps_what_was_learned():
@@ -660,3 +661,57 @@ def test_a_trainers_numbers_may_be_numpys():
     subject = trainer(clip_norm=np.float32(1), micro_batch_size=np.int64(8))
     fit(subject, epochs=np.int64(1), batch_size=np.int64(16))
     assert len(subject.history) == 1
+
+
+# ---------------------------------------------------------------- one training at a time
+
+
+class InAnotherThread(Callback):
+    """Calls fit of another trainer in another thread, at the first step of this training."""
+
+    def __init__(self, other):
+        self.other, self.raised = other, None
+
+    def on_step_end(self, state):
+        if state.step == 1:
+            thread = threading.Thread(target=self.run)
+            thread.start()
+            thread.join()
+
+    def run(self):
+        try:
+            fit(self.other, epochs=1)
+        except ConfigurationError as error:
+            self.raised = error
+
+
+def test_two_threads_cannot_train_one_network_at_the_same_time():
+    subject = trainer()
+    alone = values_after(trainer())
+    for other in (subject, trainer(subject.network), trainer(sharing(subject.network))):
+        attempt = InAnotherThread(other)
+        fit(subject, callbacks=[attempt])
+        assert "is being trained by another fit right now" in str(attempt.raised)
+        assert other.state is subject.state or other.state.step == 0
+    attempt = InAnotherThread(trainer())
+    fresh = trainer()
+    assert np.array_equal(values_after(fresh, callbacks=[attempt]), alone)
+    assert attempt.raised is None
+
+
+def test_a_network_that_was_trained_can_be_trained_again():
+    subject = trainer()
+    with pytest.raises(InputError):
+        fit(subject, X, Y[:3])
+    fit(subject)
+    fit(trainer(sharing(subject.network)))
+
+
+def sharing(net):
+    """Return another network that shares a layer."""
+    return Network([net.layers[0], ReLU(), Linear(8, 3)])
+
+
+def values_after(subject, **options):
+    fit(subject, **options)
+    return values(subject)

@@ -47,14 +47,17 @@ from chainrule.layers.micro_batch import WHOLE, MicroBatch, current_micro_batch
 from chainrule.loss_functions import JointLoss
 from chainrule.metrics import accuracy
 from chainrule.module import named_generators
+from chainrule.parallel import DataParallel, Strategy, auto_workers, copy_of_loss, data_parallel
+from chainrule.parallel.auto_workers import AutoWorkers
+from chainrule.parallel.data_parallel import split_evenly
+from chainrule.parallel.micro_batches import WeightedMean, move_towards
+from chainrule.parallel.synchronized_generators import (
+    SynchronizedGenerator,
+    synchronized_generators,
+)
+from chainrule.parallel.threads import ThreadExchange, WorkerThreads
 from chainrule.parameter import replica_of
 from chainrule.training import Checkpoint, EarlyStopping, ExponentialMovingAverage
-from chainrule.training import pace as paces
-from chainrule.training import team as teams
-from chainrule.training.draws import BatchGenerator, drawing_for_the_batch
-from chainrule.training.parts import InTurn, Mean, Passed, follow
-from chainrule.training.team import own_copy, shared_out, team_of
-from chainrule.training.threads import Meeting, Threads
 from chainrule.watching import Watcher, watch
 
 RNG = np.random.default_rng(0)
@@ -287,7 +290,7 @@ def test_recurrent_layers_share_out_what_pays(monkeypatch, samples, parts, blas)
     step = rows[-parts:]  # the rehearsal before it has rows of its own
     assert (len(step), sum(step)) == (parts, samples)
     assert threads[-1] == {blas}
-    assert [note for note in history.notes if "fewer than 64 samples are not shared out" in note]
+    assert [note for note in history.notes if "fewer than 64 samples are not" in note]
 
 
 def test_predictions_side_by_side_have_one_blas_thread_each(monkeypatch):
@@ -375,8 +378,8 @@ def test_the_sums_and_the_step_are_shared_out_without_changing_a_bit(monkeypatch
         return learned(dropped(), 3, optimizer=optimizer)
 
     alone = run()
-    monkeypatch.setattr(teams, "WORTH_SHARING", 1)
-    monkeypatch.setattr(teams, "BLOCK", 7)
+    monkeypatch.setattr(data_parallel, "WORTH_SHARING", 1)
+    monkeypatch.setattr(data_parallel, "BLOCK", 7)
     monkeypatch.setattr("chainrule.optimizers.base.BLOCK", 5)
     assert equal(alone, run())
 
@@ -387,7 +390,7 @@ def test_an_optimizer_with_a_step_of_its_own_takes_it(monkeypatch):
             super().step(network)
             super().step(network)
 
-    monkeypatch.setattr(teams, "WORTH_SHARING", 1)
+    monkeypatch.setattr(data_parallel, "WORTH_SHARING", 1)
     assert (
         differences(
             learned(plain(), optimizer=Twice(0.1)), learned(plain(), 2, optimizer=Twice(0.1))
@@ -408,8 +411,8 @@ def test_a_killed_training_goes_on_with_the_same_bits(tmp_path):
         )
     second = trainer(dropped(), 2, metrics=[accuracy])
     fit(second, epochs=4, callbacks=[Checkpoint(tmp_path)], resume=tmp_path / "last.npz")
-    assert second.notes[0] == f"resumed from {tmp_path / 'last.npz'}: epoch 2, after batch 1"
-    assert not any("worker" in note for note in second.notes)
+    assert second.state.notes[0] == f"resumed from {tmp_path / 'last.npz'}: epoch 2, after batch 2"
+    assert not any("worker" in note for note in second.state.notes)
     assert equal(whole, second.network.state())
 
 
@@ -418,7 +421,7 @@ def test_a_checkpoint_goes_on_with_another_number_of_workers(tmp_path):
     fit(trainer(dropped(), 2), callbacks=[Checkpoint(tmp_path)])
     second = trainer(dropped(), 3)
     fit(second, epochs=4, resume=tmp_path / "last.npz")
-    assert "written with 2 worker(s), and there are 3 now" in second.notes[0]
+    assert "written with 2 worker(s), and there are 3 now" in second.state.notes[0]
     assert differences(whole, second.network.state()) < 1e-12
 
 
@@ -427,7 +430,7 @@ def test_a_checkpoint_without_workers_in_it_goes_on(tmp_path):
     fit(subject, callbacks=[Checkpoint(tmp_path), Do(10, lambda run: run.settings.pop("workers"))])
     second = trainer(dropped(), 2)
     fit(second, epochs=4, resume=tmp_path / "last.npz")
-    assert second.epoch == 4
+    assert second.state.epoch == 4
 
 
 def test_sync_batch_norm_is_a_setting_that_must_be_the_same(tmp_path):
@@ -632,7 +635,7 @@ def test_a_second_ctrl_c_within_a_step_ends_it(sync):
     subject = trainer(net, 3, sync_batch_norm=sync)
     with pytest.raises(KeyboardInterrupt):
         fit(subject)
-    assert not subject.ended_well
+    assert not subject.state.ended_well
     assert type(net.layers[3].rng) is np.random.Generator
 
 
@@ -640,29 +643,29 @@ def test_a_second_ctrl_c_within_a_step_ends_it(sync):
 def test_ctrl_c_ends_after_the_step():
     subject = trainer(plain(), 2)
     history = fit(subject, callbacks=[Do(4, lambda _: os.kill(os.getpid(), signal.SIGINT))])
-    assert (history.stop_reason, subject.step) == ("Ctrl-C", 4)
+    assert (history.stop_reason, subject.state.step) == ("Ctrl-C", 4)
 
 
 def test_a_meeting_that_is_called_off_lets_nobody_wait():
-    meeting = Meeting(2)
+    exchange = ThreadExchange(2)
     ended = []
 
     def wait():
         try:
-            meeting.meet(1, "mine")
+            exchange.allgather(1, "mine")
         except threading.BrokenBarrierError:
             ended.append(True)
 
     thread = threading.Thread(target=wait)
     thread.start()
-    meeting.call_off()
+    exchange.abort()
     thread.join(10)
     assert ended == [True]
 
 
 def test_ctrl_c_while_work_is_handed_out_leaves_nobody_waiting():
-    meeting = Meeting(3)
-    with Threads(3) as threads:
+    exchange = ThreadExchange(3)
+    with WorkerThreads(3) as threads:
         submit, handed_out = threads._pool.submit, []
 
         def interrupted(*work):
@@ -673,7 +676,7 @@ def test_ctrl_c_while_work_is_handed_out_leaves_nobody_waiting():
 
         threads._pool.submit = interrupted
         with pytest.raises(KeyboardInterrupt):
-            threads.map(lambda place: meeting.meet(place, 0), range(3), meeting.call_off)
+            threads.map(lambda place: exchange.allgather(place, 0), range(3), exchange.abort)
     assert isinstance(handed_out[0].exception(), threading.BrokenBarrierError)
 
 
@@ -685,7 +688,7 @@ def test_the_first_error_is_raised_and_all_have_ended():
             raise ValueError(item)
         done.append(item)
 
-    with Threads(4) as threads:
+    with WorkerThreads(4) as threads:
         with pytest.raises(ValueError, match="1"):
             threads.map(work, range(4))
         assert sorted(done) == [0, 3]
@@ -693,7 +696,11 @@ def test_the_first_error_is_raised_and_all_have_ended():
 
 
 def test_threads_work_in_the_callers_context():
-    with Threads(2) as threads, np.errstate(divide="raise"), pytest.raises(FloatingPointError):
+    with (
+        WorkerThreads(2) as threads,
+        np.errstate(divide="raise"),
+        pytest.raises(FloatingPointError),
+    ):
         threads.map(lambda place: np.ones(1) / np.array([1.0 - place]), range(2))
 
 
@@ -755,42 +762,43 @@ def test_without_threadpoolctl_it_says_what_to_install(monkeypatch, workers):
     ("alone", "together", "kept"), [(0.010, 0.006, 2), (0.006, 0.010, 1), (0.01, 0.01, 1)]
 )
 def test_the_faster_way_is_kept(alone, together, kept):
-    with team_of(plain(), 2) as team:
-        pace = paces.Pace(InTurn(), team)
-        ways = []
-        while not pace.decided:
-            ways.append(pace.workers)
-            pace.note(alone if pace.way is pace.alone else together, 10)
-        assert pace.workers == kept
+    net = plain()
+    auto = AutoWorkers(Strategy(), DataParallel(2))
+    with auto.running(net):
+        workers = []
+        while not auto.decided:
+            workers.append(auto.workers)
+            auto.record(alone if auto.current is auto.single else together, 10)
+        assert auto.workers == kept
         blas = {lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas"}
         assert kept == 1 or blas == {1}
-    count = ways.count(1)
-    assert ways == [1] * count + [2] * (len(ways) - count)
-    least = paces.WARM_UP_STEPS + paces.STEPS
-    assert least <= count <= least + paces.WARM_UP_SECONDS / alone
-    assert f"{1000 * together:.3g} ms with 2 workers and {1000 * alone:.3g} ms" in pace.in_words(10)
+    count = workers.count(1)
+    assert workers == [1] * count + [2] * (len(workers) - count)
+    least = auto_workers.WARM_UP_STEPS + auto_workers.STEPS
+    assert least <= count <= least + auto_workers.WARM_UP_SECONDS / alone
+    assert f"{1000 * together:.3g} ms with 2 workers and {1000 * alone:.3g} ms" in auto.in_words(10)
 
 
 def test_what_auto_chose_is_noted_and_gone_on_with(monkeypatch, tmp_path):
-    monkeypatch.setattr(paces, "WARM_UP_SECONDS", 0.0)
-    monkeypatch.setattr("chainrule.training.trainer.cores", lambda: 2)
+    monkeypatch.setattr(auto_workers, "WARM_UP_SECONDS", 0.0)
+    monkeypatch.setattr("chainrule.parallel.choice.cores", lambda: 2)
     first = trainer(dropped(), "auto")
     fit(first, epochs=5, callbacks=[Checkpoint(tmp_path)])
-    assert first.chosen_workers in (1, 2)
-    assert f"with one; going on with {first.chosen_workers}" in first.notes[0]
+    assert first.state.chosen_workers in (1, 2)
+    assert f"with one; going on with {first.state.chosen_workers}" in first.state.notes[0]
     assert differences(learned(dropped(), epochs=5), first.network.state()) < 1e-12
     second = trainer(dropped(), "auto")
     fit(second, epochs=6, resume=tmp_path / "last.npz")
-    assert second.chosen_workers == first.chosen_workers
-    assert not any("with one" in note for note in second.notes)
+    assert second.state.chosen_workers == first.state.chosen_workers
+    assert not any("with one" in note for note in second.state.notes)
 
 
 def test_auto_is_one_worker_where_there_is_one_processor(monkeypatch):
-    monkeypatch.setattr("chainrule.training.trainer.cores", lambda: 1)
+    monkeypatch.setattr("chainrule.parallel.choice.cores", lambda: 1)
     subject = trainer(plain(), "auto")
     fit(subject)
-    assert not any("worker" in note for note in subject.notes)
-    assert subject.chosen_workers is None
+    assert not any("worker" in note for note in subject.state.notes)
+    assert subject.state.chosen_workers is None
     assert subject.predict(X).shape == (53, 3)
 
 
@@ -798,16 +806,16 @@ def test_auto_is_one_worker_where_there_is_one_processor(monkeypatch):
 
 
 def test_batches_are_shared_out_evenly():
-    assert shared_out(8, 3) == [slice(0, 2), slice(2, 5), slice(5, 8)]
-    assert shared_out(5, 4, least=2) == [slice(0, 2), slice(2, 5)]
-    assert shared_out(1, 4, least=2) == [slice(0, 1)]
+    assert split_evenly(8, 3) == [slice(0, 2), slice(2, 5), slice(5, 8)]
+    assert split_evenly(5, 4, least=2) == [slice(0, 2), slice(2, 5)]
+    assert split_evenly(1, 4, least=2) == [slice(0, 1)]
 
 
 def test_a_mean_that_moves_on_is_the_mean():
-    mean, gradient = Mean(), np.full(2, np.nan)
+    mean, gradient = WeightedMean(), np.full(2, np.nan)
     for counts, loss in ((0, 7.0), (2, 1.0), (0, 9.0), (6, 3.0)):
-        follow(gradient, np.array([loss, -loss]), mean.take_in(Passed(counts, loss, [])))
-    assert (mean.counts, mean.loss) == (8, 2.5)
+        move_towards(gradient, np.array([loss, -loss]), mean.add(counts, loss))
+    assert (mean.weight, mean.loss) == (8, 2.5)
     np.testing.assert_array_equal(gradient, [2.5, -2.5])
 
 
@@ -826,7 +834,10 @@ DRAWS = {
 
 @pytest.mark.parametrize("draw", DRAWS)
 def test_a_part_is_drawn_as_with_the_whole_batch(draw):
-    plain, ours = np.random.default_rng(3), BatchGenerator(np.random.default_rng(3).bit_generator)
+    plain, ours = (
+        np.random.default_rng(3),
+        SynchronizedGenerator(np.random.default_rng(3).bit_generator),
+    )
     whole = DRAWS[draw](plain, 9)
     token = current_micro_batch.set(MicroBatch(2, 4, 9))
     try:
@@ -842,9 +853,9 @@ def test_a_part_is_drawn_as_with_the_whole_batch(draw):
 def test_generators_are_put_back_where_they_were():
     net = network(Linear(4, 8), Dropout(0.3), LSTM(8, 8, 2, dropout=0.1))
     before = named_generators(net)
-    with drawing_for_the_batch(net):
+    with synchronized_generators(net):
         inside = named_generators(net)
-        assert all(isinstance(rng, BatchGenerator) for rng in inside.values())
+        assert all(isinstance(rng, SynchronizedGenerator) for rng in inside.values())
         assert all(
             type(r) is np.random.Generator for r in named_generators(copy.deepcopy(net)).values()
         )
@@ -864,11 +875,11 @@ def test_what_a_loss_keeps_is_of_its_own_part():
 
 def test_a_loss_is_copied_for_each_thread():
     inner = Distance()
-    twin = own_copy(inner)
+    twin = copy_of_loss(inner)
     twin.difference = 1
     assert not hasattr(inner, "difference")
     both = Trainer(siamese(), {"thin": MeanSquaredError(), "right": MeanSquaredError()}, SGD()).loss
-    assert own_copy(both).losses_by_output["thin"] is not both.losses_by_output["thin"]
+    assert copy_of_loss(both).losses_by_output["thin"] is not both.losses_by_output["thin"]
 
 
 def test_a_replica_shares_values_and_nothing_else():

@@ -1,8 +1,8 @@
-"""A rehearsal: what does not fit together is told before the first step, not in an epoch's middle.
+"""A dry run: what does not fit together is reported before the first step, not in mid-epoch.
 
-Some samples go through the network, and with them come the least and the greatest target and index.
-Then every target is shown to the loss, and the metrics are tried. Of an iterable the first batch
-is looked at.
+Some samples go through the network, among them those with the smallest and the largest target and
+index. Then every target is shown to the loss, and the metrics are tried. Of an iterable the first
+batch is used.
 """
 
 from __future__ import annotations
@@ -22,85 +22,85 @@ from chainrule.errors import ChainruleError, ConfigurationError, InputError, Mod
 from chainrule.loss_functions import JointLoss, Loss, LossPerOutput
 from chainrule.network import Network
 from chainrule.parameter import Array
-from chainrule.pytree import PyTree, by_name, first_array, is_tuple, named_arrays, take, tree_leaves
-from chainrule.training.run import Run
+from chainrule.pytree import PyTree, by_name, is_tuple, named_arrays, take, tree_leaves
+from chainrule.training.state import TrainingState
 
 ROWS = 13
-"""How many samples are sent through: not a likely size of anything else, see `in_users_words`."""
+"""How many samples are sent through: an unlikely size of anything else, see `tell_all_samples`."""
 
 MOST_NUMBERS = 100_000_000
-"""Every target is shown to the loss where that is about so many numbers at most: a second."""
+"""Every target is shown to the loss if that takes about this many numbers at most: a second."""
 
 FAR = 1000.0
-"""How far logits are moved: no probability is so far from 0 to 1."""
+"""How far logits are moved: no probability is so far from the range 0 to 1."""
 
 
-def rehearse(trainer: Run, source: Source, called: str = "") -> None:
+def dry_run(state: TrainingState, source: Source, called: str = "") -> None:
     """Raise what the first epoch would raise; `called` says which data it is."""
     try:
         if source.samples is not None:
-            rehearse_arrays(trainer, source.samples, called)
+            _run_samples(state, source.samples, called)
         else:
             batch = source.first()
-            finite = all(is_finite_in(array, trainer.network) for array in tree_leaves(batch[0]))
-            if finite or called:  # else the first step tells, with a report
-                rehearse_batch(trainer, batch)
+            finite = all(_is_finite_in(array, state.network) for array in tree_leaves(batch[0]))
+            if finite or called:  # else the first step raises it, with a post-mortem
+                _run_batch(state, batch)
     except (ModuleError, InputError) as error:
         if called and called not in str(error):
-            say(error, lambda text: f"{text} (That is{called}.)")
+            _reword(error, lambda text: f"{text} (That is{called}.)")
         raise
 
 
-def is_finite_in(array: Array, network: Network) -> bool:
-    """Whether an array holds finite numbers still in the network's type."""
+def dry_run_single_sample(state: TrainingState, source: Source) -> None:
+    """Raise what a training batch of one sample would raise, if there will be one."""
+    samples = source.samples
+    if samples is None:
+        return
+    bounds = batch_bounds(len(samples), source.batch_size, source.drop_last)
+    if state.micro_batch_size == 1 or int(np.diff(bounds).min()) == 1:
+        with np.errstate(all="ignore"):
+            copy.deepcopy(state.network).forward(take(samples.X, samples.rows[:1]))
+
+
+def _is_finite_in(array: Array, network: Network) -> bool:
+    """Whether the numbers of an array are finite in the network's dtype."""
     if array.dtype.kind != "f":
         return True
     with np.errstate(over="ignore"):
         return all_finite(array.astype(network.dtype, copy=False))
 
 
-def rehearse_arrays(trainer: Run, source: Samples, called: str) -> None:
-    """Send some samples through, with the least and the greatest target and index among them."""
-    network, loss = trainer.network, trainer.loss
-    for name, array in (named_arrays(source.X, "X") | named_arrays(source.y, "y")).items():
-        refuse_too_large(array, name + called, network.dtype)
-    places = np.concatenate([source.extremes(), extreme_indices(network, source)])
+def _run_samples(state: TrainingState, samples: Samples, called: str) -> None:
+    """Send some samples through, among them the smallest and the largest target and index."""
+    network, loss = state.network, state.loss
+    for name, array in (named_arrays(samples.X, "X") | named_arrays(samples.y, "y")).items():
+        _refuse_too_large(array, name + called, network.dtype)
+    places = np.concatenate([samples.extremes(), _extreme_indices(network, samples)])
     rows = np.resize(places, max(ROWS, len(places)))
-    x, y = take(source.X, rows), take(source.y, rows)
     try:
-        y_pred = rehearse_batch(trainer, (x, y, None))
+        y_pred = _run_batch(state, (take(samples.X, rows), take(samples.y, rows), None))
     except (ModuleError, InputError) as error:
-        in_users_words(error, len(rows), len(first_array(source.X)))
+        tell_all_samples(error, len(rows), len(tree_leaves(samples.X)[0]))
         raise
     if y_pred is not None:
-        show_all_targets(loss, source, y_pred)
+        _show_all_targets(loss, samples, y_pred)
 
 
-def rehearse_batch(trainer: Run, batch: Batch) -> PyTree | None:
-    """Raise what a batch would raise; return the predictions, or None where they are not finite."""
+def _run_batch(state: TrainingState, batch: Batch) -> PyTree | None:
+    """Raise what a batch would raise; return the predictions, or None if they are not finite."""
     x, y, weight = batch
-    y_pred = trainer.network.predict(x)
+    y_pred = state.network.predict(x)
     if not all(all_finite(array) for array in tree_leaves(y_pred)):
         return None  # the first step tells from where
     with np.errstate(all="ignore"):
-        trainer.loss.forward(y, y_pred, weight)
-    try_metrics(trainer.metrics, y, with_far_logits(trainer.loss, y_pred))
+        state.loss.forward(y, y_pred, weight)
+    if state.metrics:
+        _try_metrics(state.metrics, y, _with_far_logits(state.loss, y_pred))
     return y_pred
 
 
-def rehearse_single_sample(trainer: Run, source: Source) -> None:
-    """Raise what a batch of one sample would raise in training, where there will be one."""
-    samples = source.samples
-    if samples is None:
-        return
-    bounds = batch_bounds(len(samples), source.batch_size, source.drop_last)
-    if 1 in (trainer.micro_batch_size, *np.diff(bounds)):
-        with np.errstate(all="ignore"):
-            copy.deepcopy(trainer.network).forward(take(samples.X, samples.rows[:1]))
-
-
-def refuse_too_large(array: Array, name: str, dtype: np.dtype[Any]) -> None:
-    """Raise InputError where a number becomes infinite in the network's type."""
+def _refuse_too_large(array: Array, name: str, dtype: np.dtype[Any]) -> None:
+    """Raise InputError where a number becomes infinite in the network's dtype."""
     if array.dtype.kind != "f" or array.itemsize <= dtype.itemsize or isinstance(array, np.memmap):
         return
     largest = float(np.finfo(dtype).max)
@@ -112,8 +112,8 @@ def refuse_too_large(array: Array, name: str, dtype: np.dtype[Any]) -> None:
         )
 
 
-def extreme_indices(network: Network, source: Samples) -> Array:
-    """Return the samples with the least and the greatest number in each input of whole numbers."""
+def _extreme_indices(network: Network, source: Samples) -> Array:
+    """Return the rows with the smallest and the largest number of each integer input."""
     rows: list[int] = []
     for name, array in _inputs(network, source.X):
         whole = array.dtype.kind in "iu" and not isinstance(array, np.memmap)
@@ -131,31 +131,31 @@ def _inputs(network: Network, X: PyTree) -> Iterator[tuple[str, Array]]:
         yield from zip(names, X if is_tuple(X) else (X,), strict=False)
 
 
-def in_users_words(error: ModuleError | InputError, tried: int, samples: int) -> None:
-    """Let a message speak of all samples, (150, 4), where it speaks of the few that were tried."""
+def tell_all_samples(error: ModuleError | InputError, tried: int, samples: int) -> None:
+    """Let a message name the shape of all samples, (150, 4), not of the few that were tried."""
 
     def told(text: str) -> str:
         return re.sub(rf"\({tried}(?=[,)])", f"({samples}", text)
 
-    say(error, told)
+    _reword(error, told)
 
 
-def say(error: ModuleError | InputError, told: Callable[[str], str]) -> None:
-    """Change the words of an error."""
+def _reword(error: ModuleError | InputError, told: Callable[[str], str]) -> None:
+    """Change the text of an error."""
     if isinstance(error, ModuleError):
         error.detail = told(error.detail)
     error.args = tuple(told(a) if isinstance(a, str) else a for a in error.args)
 
 
-def show_all_targets(loss: Loss, source: Samples, y_pred: PyTree) -> None:
-    """Raise what the loss has against any of the targets, one in the middle too."""
+def _show_all_targets(loss: Loss, source: Samples, y_pred: PyTree) -> None:
+    """Raise what the loss refuses about any of the targets, also one in the middle."""
     if isinstance(loss, LossPerOutput):
         losses = loss.losses_by_output
         pred = by_name(y_pred, list(losses), "The outputs that have a loss")
         true = by_name(source.y, list(losses), "The targets")
         pairs = [(part, true[name], pred[name]) for name, part in losses.items()]
     elif isinstance(loss, JointLoss) or isinstance(y_pred, Mapping):
-        return  # what such a loss makes of its targets is its own affair
+        return  # what such a loss does with its targets is not known here
     else:
         pairs = [(loss, source.y, y_pred)]
     for part, true, pred in pairs:
@@ -168,23 +168,24 @@ def show_all_targets(loss: Loss, source: Samples, y_pred: PyTree) -> None:
             part.rows(true.take(rows, axis=0), np.resize(pred, (len(rows), *pred.shape[1:])))
 
 
-def with_far_logits(loss: Loss, y_pred: PyTree) -> PyTree:
-    """Return the predictions, those that are logits as far from 0 to 1 as they may come to lie.
+def _with_far_logits(loss: Loss, y_pred: PyTree) -> PyTree:
+    """Return the predictions, with logits moved as far from the range 0 to 1 as they may get.
 
-    The first ones of all might pass for probabilities. Moving all of them changes no order.
+    The initial ones might pass for probabilities. Moving all of them alike changes no order.
     """
     if isinstance(loss, LossPerOutput):
         if not isinstance(y_pred, Mapping):
             return y_pred
         losses = loss.losses_by_output
-        return {name: with_far_logits(losses[name], pred) for name, pred in y_pred.items()}
+        return {name: _with_far_logits(losses[name], pred) for name, pred in y_pred.items()}
     return y_pred - FAR if getattr(loss, "from_logits", False) else y_pred
 
 
-def try_metrics(metrics: Mapping[str, Any], y: PyTree, y_pred: PyTree) -> None:
-    """Raise ConfigurationError where a metric is not made for such targets and predictions.
+def _try_metrics(metrics: Mapping[str, Any], y: PyTree, y_pred: PyTree) -> None:
+    """Raise ConfigurationError if a metric does not take such targets and predictions.
 
-    What others than chainrule's metrics raise of so few samples may be due to these.
+    Other errors of metrics that are not chainrule's are passed over: they may be due to there being
+    so few samples.
     """
     for name, metric in metrics.items():
         try:

@@ -1,0 +1,258 @@
+"""Strategy: how a training step is run. The base class runs it in one go, in this process.
+
+The training loop (`training/trainer.py`) calls the methods of a `Strategy` and does not know which
+one it is. A batch may be split: the mean over it is the mean of the parts' means, each weighted by
+what the part counts, and so is its gradient. So each part goes through a network, wherever that
+is (`forward_backward`), and the mean gradients are combined in the network's flat vector.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, Self, TypeVar
+
+import numpy as np
+
+from chainrule.checks import all_finite
+from chainrule.data.samples import Batch, rows_of
+from chainrule.data.sources import Source
+from chainrule.errors import InputError
+from chainrule.layers.micro_batch import WHOLE, MicroBatch, current_micro_batch
+from chainrule.loss_functions import Loss
+from chainrule.network import Network
+from chainrule.optimizers import Optimizer
+from chainrule.optimizers.base import Spread
+from chainrule.parameter import Array
+from chainrule.pytree import PyTree, tree_leaves, tree_map
+
+Result = TypeVar("Result")
+
+Evaluated = tuple[int, Callable[[], Batch], Result]
+"""The number of a batch, a function that returns the batch, and what was computed from it."""
+
+
+class StepFailed(ArithmeticError):
+    """A step met NaN or infinity and was not completed.
+
+    Attributes
+    ----------
+    stage : str
+        Where it was met first: ``"forward"``, ``"loss"``, ``"backward"`` or ``"update"``.
+    network, batch : Network and tuple, or None
+        The replica and the part of the batch in which it was met.
+    """
+
+    def __init__(
+        self, stage: str, network: Network | None = None, batch: Batch | None = None
+    ) -> None:
+        super().__init__(f"NaN or infinity in the stage {stage!r} of a training step.")
+        self.stage = stage
+        self.network, self.batch = network, batch
+
+
+@dataclass(frozen=True)
+class PassResult:
+    """The result of a forward and a backward pass; the mean gradient is in the flat vector.
+
+    Attributes
+    ----------
+    weight : float
+        What the mean was divided by: how much these samples count.
+    loss : float
+        The mean loss.
+    predictions : sequence of arrays, or of dicts of arrays
+        The predictions of each part, in the order of the samples.
+    """
+
+    weight: float
+    loss: float
+    predictions: Sequence[PyTree]
+
+
+@dataclass(frozen=True)
+class BatchShare:
+    """The rows of a batch that this process takes: all of them, unless processes share it.
+
+    Attributes
+    ----------
+    batch : tuple
+        These rows.
+    whole : callable
+        Returns the whole batch.
+    part : MicroBatch
+        Which rows these are; `WHOLE` where the batch is not shared.
+    """
+
+    batch: Batch
+    whole: Callable[[], Batch]
+    part: MicroBatch = WHOLE
+
+
+class State(Protocol):
+    """What a strategy sees of a training; see `TrainingState`."""
+
+    network: Network
+    optimizer: Optimizer
+    rng: np.random.Generator
+    generators: dict[str, np.random.Generator]
+    settings: dict[str, Any]
+    epoch: int
+    epochs: int
+    stop_requested: str
+    stop_reason: str
+    chosen_workers: int | None
+
+    @property
+    def notes(self) -> list[str]:
+        """What there is to say about the training."""
+        ...
+
+
+class Strategy:
+    """Run each step in one go, in one process.
+
+    Attributes
+    ----------
+    rank, world_size : int
+        Which process this is, and how many train together: 0 of 1.
+    """
+
+    rank, world_size = 0, 1
+
+    # ------------------------------------------------------------ around a training
+
+    def session(self) -> AbstractContextManager[None]:
+        """Return a context in which an error is reported to all processes."""
+        return nullcontext()
+
+    @contextmanager
+    def running(self, network: Network, state: State | None = None) -> Iterator[Self]:
+        """Start what lasts as long as a training, such as threads."""
+        yield self
+
+    def begin(self, state: State) -> None:
+        """Note what there is to say, and let all processes draw the same random numbers."""
+
+    def refuse_differences(self, settings: Mapping[str, Any]) -> None:
+        """Raise ConfigurationError unless all processes have these settings."""
+
+    def broadcast_state(self, state: State) -> None:
+        """Give all processes the first one's parameters, optimizer and random generators."""
+
+    def broadcast(self, compute: Callable[[], Result]) -> Result:
+        """Return what the first process computes, on all processes."""
+        return compute()
+
+    # ------------------------------------------------------------ a step
+
+    def batches(
+        self,
+        source: Source,
+        order: Array,
+        start: int,
+        epoch: int,
+        augment: Callable[[PyTree], PyTree] | None = None,
+    ) -> Iterator[BatchShare]:
+        """Yield this process's share of each batch of an epoch, beginning with batch `start`."""
+        for batch in source.batches(order, start, epoch):
+            if augment is not None:
+                x, y, weight = batch
+                batch = augment(x), y, weight
+            yield BatchShare(batch, partial(rows_of, batch, slice(None)))
+
+    def step(self, share: BatchShare) -> AbstractContextManager[Any]:
+        """Return the context in which the step on this batch is taken."""
+        return nullcontext()
+
+    def set_gradients(self, network: Network, loss: Loss, batch: Batch) -> PassResult:
+        """Set the gradients of the batch's mean loss."""
+        return forward_backward(network, loss, batch)
+
+    @property
+    def spread(self) -> Spread | None:
+        """What distributes work on the flat vectors; None where one thread does it."""
+        return None
+
+    def gather(
+        self, share: BatchShare, predictions: Sequence[PyTree], wanted: bool
+    ) -> tuple[PyTree, Sequence[PyTree]] | None:
+        """Return the whole batch's targets and predictions, on the first process.
+
+        They are `wanted` only if there are metrics. The other processes get None.
+        """
+        return share.batch[1], predictions
+
+    def synchronize(self, state: State) -> None:
+        """Let all processes agree after a step: whether to stop, and where the generators are."""
+        if state.stop_requested and not state.stop_reason:
+            state.stop_reason = state.stop_requested
+
+    def synchronize_epoch(self, state: State) -> None:
+        """Let all processes agree after an epoch."""
+        self.synchronize(state)
+
+    # ------------------------------------------------------------ evaluation
+
+    @property
+    def local(self) -> Strategy:
+        """The strategy of this process alone, for what the processes do not do together."""
+        return self
+
+    def map_batches(
+        self, compute: Callable[[Batch], Result], source: Source, network: Network
+    ) -> Iterator[Evaluated[Result]]:
+        """Yield the result for each batch of a source, in order."""
+        for number, batch in enumerate(source.batches(source.order(None))):
+            yield number, partial(rows_of, batch, slice(None)), compute(batch)
+
+
+# ---------------------------------------------------------------- one part
+
+
+@contextmanager
+def using_micro_batch(part: MicroBatch) -> Iterator[None]:
+    """Tell the layers, in this thread, which part of a batch passes through them."""
+    token = current_micro_batch.set(part)
+    try:
+        yield
+    finally:
+        current_micro_batch.reset(token)
+
+
+def forward_backward(network: Network, loss: Loss, batch: Batch) -> PassResult:
+    """Send a batch, or a part of one, forward and backward: set the gradients of its mean loss.
+
+    A part of weight 0 leaves the gradients as they are.
+    """
+    x, y, sample_weight = batch
+    y_pred = network.forward(x)
+    try:
+        weight = loss.total_weight(y, y_pred, sample_weight)
+        value, dy = loss.value_and_gradient(y, y_pred, sample_weight) if weight else (0.0, None)
+    except InputError:
+        if not all(all_finite(array) for array in tree_leaves(y_pred)):
+            raise StepFailed("forward", network, batch) from None
+        raise
+    if not math.isfinite(value):
+        raise StepFailed("loss", network, batch)
+    if current_micro_batch.get().together:
+        dy = _scaled_to_whole(weight, y_pred, dy)
+    if dy is not None:
+        network.backward_parameters(dy)
+    return PassResult(weight, value, [y_pred])
+
+
+def _scaled_to_whole(weight: float, y_pred: PyTree, dy: PyTree | None) -> PyTree:
+    """Return the gradient of the whole batch's loss at the output, instead of the part's.
+
+    Where layers share statistics between parts, gradients flow from one part to another, also to a
+    part of weight 0. So they have to be weighted before the backward pass, not after it.
+    """
+    (whole,) = current_micro_batch.get().sum(weight)
+    if dy is None:
+        return tree_map(np.zeros_like, y_pred)
+    return tree_map(lambda array: array * array.dtype.type(weight / whole), dy)

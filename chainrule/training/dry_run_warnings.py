@@ -1,0 +1,72 @@
+"""Warnings before the first step and after the last one, each in one line.
+
+They are static checks of the doctor: an error if training cannot work, a note if it may not. The
+notes are in `History.notes`, and shown before the first line of progress.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from chainrule.data.sources import Source
+from chainrule.doctor.conditions import static_findings
+from chainrule.errors import ConfigurationError
+from chainrule.loss_functions import Loss
+from chainrule.loss_functions.cross_entropy import BinaryLoss
+from chainrule.metrics import (
+    accuracy,
+    balanced_accuracy_score,
+    f1_score,
+    precision_score,
+    recall_score,
+)
+from chainrule.pytree import first_array, take
+from chainrule.training.state import Metric, TrainingState
+
+ROWS, MOST_BYTES = 1000, 1 << 20
+"""The most samples of X that are looked at, and the most bytes."""
+
+
+OF_CLASSES = (accuracy, balanced_accuracy_score, f1_score, precision_score, recall_score)
+"""Metrics that turn a single column into classes: 1 from 0.5 on."""
+
+
+def dry_run_warnings(state: TrainingState, source: Source) -> list[str]:
+    """Return the warnings; raise ConfigurationError if training cannot work."""
+    X = y = None
+    samples = source.samples
+    if samples is not None:
+        first = first_array(samples.X)
+        count = max(2, min(ROWS, len(samples), MOST_BYTES // max(1, first[0].nbytes)))
+        places = np.linspace(0, len(samples) - 1, count).astype(np.intp)
+        X, y = take(samples.X, samples.rows[places]), samples.y
+    findings = static_findings(state.network, state.loss, X, y)
+    for finding in findings:
+        if finding.impossible:
+            raise ConfigurationError(finding.summary)
+    warnings = list(dict.fromkeys(f.summary for f in findings if f.severity != "note"))
+    return warnings + _warn_of_scores(state.loss, state.metrics)
+
+
+def _warn_of_scores(loss: Loss, metrics: Mapping[str, Metric]) -> list[str]:
+    """Return a warning if metrics would take scores (class 1 from 0 on) for probabilities."""
+    if not metrics or not (isinstance(loss, BinaryLoss) and loss.from_logits):
+        return []
+    wrong = [name for name, metric in metrics.items() if _unwrapped(metric) in OF_CLASSES]
+    if not wrong:
+        return []
+    name = _unwrapped(metrics[wrong[0]]).__name__
+    return [
+        f"{', '.join(wrong)}: a single column means class 1 from 0.5 on, as for probabilities, but "
+        f"with from_logits=True the network returns scores, for which it is from 0 on. Give "
+        f"metrics={{{wrong[0]!r}: lambda y, scores: {name}(y, scores > 0)}}."
+    ]
+
+
+def _unwrapped(metric: Metric) -> Any:
+    """Return the function within a `partial`."""
+    return metric.func if isinstance(metric, partial) else metric

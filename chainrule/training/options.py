@@ -1,0 +1,168 @@
+"""The options of `Trainer` and its `fit`: validated, and turned into what training works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from chainrule.checks import check_function, check_instance, check_range
+from chainrule.errors import ConfigurationError
+from chainrule.loss_functions import Loss, LossPerOutput
+from chainrule.loss_functions.class_weight import ClassWeight
+from chainrule.network import Network
+from chainrule.optimizers import Optimizer
+from chainrule.pytree import PyTree, by_name
+from chainrule.training.history import RESERVED
+from chainrule.training.monitor import VALIDATION
+from chainrule.training.state import Metric
+
+__all__ = [
+    "Augment",
+    "ClassWeight",
+    "as_loss",
+    "check_trainer",
+    "make_augment",
+    "named_metrics",
+    "refuse_two_class_weights",
+]
+
+Augment = Callable[[Any, np.random.Generator], Any]
+
+# ---------------------------------------------------------------- loss and optimizer
+
+
+def check_trainer(network: Any, loss: Any, optimizer: Any, clip_norm: float | None) -> float | None:
+    """Return `clip_norm`; raise ConfigurationError if `Trainer` is given something else."""
+    check_instance(network, Network, "network must be a Network")
+    check_instance(loss, Loss, "loss must be a Loss")
+    check_instance(optimizer, Optimizer, "optimizer must be an Optimizer")
+    return None if clip_norm is None else check_range("clip_norm", clip_norm, inclusive=False)
+
+
+def as_loss(loss: Any, weights: Mapping[str, float] | None) -> Any:
+    """Return the losses of several outputs as one loss; a single loss as it is."""
+    if isinstance(loss, Mapping):
+        return LossPerOutput(loss, weights=weights)
+    if weights is not None:
+        raise ConfigurationError(
+            "loss_weights says how much each output's loss counts: give the losses as a dict too."
+        )
+    return loss
+
+
+def refuse_two_class_weights(loss: Loss, class_weight: ClassWeight | str | None) -> None:
+    """Raise ConfigurationError if both the loss and `fit` have class weights."""
+    if class_weight is not None and getattr(loss, "class_weight", None) is not None:
+        raise ConfigurationError(
+            f"class_weight is given to fit and to the loss, {loss!r}: classes would be weighted "
+            "twice. Give it to one of the two."
+        )
+
+
+# ---------------------------------------------------------------- metrics
+
+
+def named_metrics(metrics: Any) -> dict[str, Metric]:
+    """Return the metrics by name; a function has its own name.
+
+    A partial has its options appended: ``partial(f1_score, average="macro")`` is f1_score_macro.
+    Those of one output have its name in front: ``{"species": [accuracy]}`` is species_accuracy.
+
+    >>> from chainrule.metrics import accuracy, f1_score
+    >>> list(named_metrics([accuracy, partial(f1_score, average="macro")]))
+    ['accuracy', 'f1_score_macro']
+    """
+    if not isinstance(metrics, Mapping | Sequence) or isinstance(metrics, str):
+        raise ConfigurationError(f"metrics must be a list, such as [accuracy]; got {metrics!r}.")
+    if not isinstance(metrics, Mapping):
+        pairs = [(_name_of(metric), metric) for metric in metrics]
+    else:
+        pairs = []
+        for name, metric in metrics.items():
+            if isinstance(metric, list | tuple):
+                pairs += [(f"{name}_{_name_of(m)}", partial(_of_output, m, name)) for m in metric]
+            else:
+                pairs.append((name, metric))
+    named: dict[str, Metric] = {}
+    for name, metric in pairs:
+        if name in named:
+            raise ConfigurationError(
+                f"Two metrics are called {name!r}. Name them in a dict: "
+                f"metrics={{'first': ..., 'second': ...}}."
+            )
+        if name in RESERVED or name.startswith(VALIDATION):
+            raise ConfigurationError(
+                f"A metric cannot be called {name!r}: the history has a column of that name, or "
+                f"may have one. Rename it: metrics={{'my_{name}': ...}}."
+            )
+        if not callable(metric):
+            raise ConfigurationError(
+                f"A metric is a function (y_true, y_pred) -> float, such as "
+                f"chainrule.metrics.accuracy; got {metric!r} as {name!r}."
+            )
+        named[name] = metric
+    return named
+
+
+def _name_of(metric: Any) -> str:
+    """Return the name of a function; of a partial, with its options appended.
+
+    Of text the value is appended, of True the name, and of other numbers both:
+    roc_auc_score_ovo_weighted, balanced_accuracy_score_adjusted, top_k_accuracy_k_3.
+    """
+    if not isinstance(metric, partial):
+        return getattr(metric, "__name__", type(metric).__name__)
+    words = [_name_of(metric.func)]
+    for option, value in metric.keywords.items():
+        if isinstance(value, str):
+            words.append(value)
+        elif value is True:
+            words.append(option)
+        elif value is None or isinstance(value, bool | int | float | np.number):
+            words.append(f"{option}_{value}")
+    return "_".join(words)
+
+
+def _of_output(metric: Metric, name: str, y_true: PyTree, y_pred: PyTree) -> float:
+    """Return the metric of one of several outputs."""
+    outputs = by_name(y_pred, list(y_pred), "The outputs")
+    if name not in outputs:
+        raise ConfigurationError(
+            f"There is no output {name!r} to measure; there are {list(y_pred)}."
+        )
+    return metric(by_name(y_true, list(y_pred), "The targets")[name], outputs[name])
+
+
+# ---------------------------------------------------------------- augmentation
+
+
+def make_augment(
+    augment: Augment | Mapping[str, Augment] | None, rng: np.random.Generator, X: PyTree
+) -> Callable[[PyTree], PyTree] | None:
+    """Return a function that augments a batch: by one function, or one for each input by name.
+
+    `X` is the data, or None if the batches will tell which inputs there are.
+    """
+    if augment is None:
+        return None
+    functions = augment.values() if isinstance(augment, Mapping) else [augment]
+    for function in functions:
+        check_function(function, "augment must be a function augment(x, rng)")
+    if not isinstance(augment, Mapping):
+        return lambda x: augment(x, rng)
+
+    def refuse_unknown(x: PyTree) -> None:
+        unknown = [name for name in augment if not isinstance(x, Mapping) or name not in x]
+        if unknown:
+            raise ConfigurationError(f"augment names {unknown}, which the data does not have.")
+
+    def each(x: PyTree) -> PyTree:
+        refuse_unknown(x)
+        return {name: augment[name](a, rng) if name in augment else a for name, a in x.items()}
+
+    if X is not None:
+        refuse_unknown(X)
+    return each

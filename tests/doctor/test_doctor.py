@@ -420,8 +420,8 @@ def test_early_stopping_that_kept_the_best_epoch_is_no_overfitting():
 def test_data_are_let_go_of_after_training():
     trainer = Trainer(classifier(), LOSS, Adam(0.01), seed=0)
     trainer.fit(X, Y, epochs=1, progress=False)
-    assert trainer.source is None
-    assert trainer.validation is None
+    assert trainer.state.source is None
+    assert trainer.state.validation is None
 
 
 # ---------------------------------------------------------------- findings and reports

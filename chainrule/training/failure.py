@@ -201,17 +201,12 @@ def _trace_forward(network: Network, x: PyTree, rng_states: Mapping[str, Any]) -
             if not isinstance(was, np.ndarray) or was.dtype.kind != "f" or all_finite(was):
                 continue
             rows = _bad_rows(was, len(first_array(x)))
-            if any(_same(now, a) for a in given):
-                if _same(now, output):
-                    what = "the input or the output"
-                    return NonFiniteArray("forward", what, path, type(modules[path]).__name__, rows)
-                path = next(
-                    (p for p, _, out, _ in reversed(calls.made[:place]) if _same(now, out)), path
-                )
-                return NonFiniteArray(
-                    "forward", "the output", path, type(modules[path]).__name__, rows
-                )
             what = "what was saved for backward"
+            if any(_same(now, a) for a in given):
+                what = "the input or the output"
+                if not _same(now, output):
+                    before = (p for p, _, out, _ in reversed(calls.made[:place]) if _same(now, out))
+                    path, what = next(before, path), "the output"
             return NonFiniteArray("forward", what, path, type(modules[path]).__name__, rows)
     return NonFiniteArray("forward", "an array that is finite when the step is repeated")
 

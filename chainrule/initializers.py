@@ -1,8 +1,12 @@
-"""How weights get their first values.
+"""How weights get their initial values.
 
 An initializer is any callable ``initializer(shape, rng) -> array``; `get_initializer` turns a
 name into one. Shapes are those of the layers: a matrix is (in_features, out_features), a
 convolution kernel (out_channels, in_channels / groups, *kernel).
+
+    Linear(784, 100, initialization="xavier")
+    Linear(784, 100, initialization=KaimingUniform(gain("leaky_relu")))
+    Linear(784, 100, initialization=lambda shape, rng: rng.laplace(0, 0.05, shape))
 """
 
 from __future__ import annotations
@@ -42,7 +46,23 @@ __all__ = [
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     """Return (fan_in, fan_out): how many inputs feed one output, and how many outputs one input.
 
-    A vector is the weights of a single neuron: its length is the fan-in.
+    Parameters
+    ----------
+    shape : tuple of int
+        The shape of a weight. A vector holds the weights of a single neuron: its length is the
+        fan-in.
+
+    Raises
+    ------
+    ConfigurationError
+        The shape is that of a single number.
+
+    Examples
+    --------
+    >>> fans((784, 100))  # of a Linear
+    (784, 100)
+    >>> fans((64, 32, 3, 3))  # of a Conv2d from 32 to 64 channels
+    (288, 576)
     """
     if len(shape) == 1:
         return shape[0], 1
@@ -55,11 +75,27 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def gain(activation: str, *, negative_slope: float = 0.01) -> float:
-    """Return by what an activation's weights are enlarged so that the variance stays.
+    """Return the variance-preserving gain of an activation: the factor of the weights before it.
 
-    The names are ``"linear"``, ``"sigmoid"``, ``"tanh"``, ``"relu"``, ``"leaky_relu"`` (which uses
-    `negative_slope`) and ``"selu"``, with the values that PyTorch gives: 1 / √E[f(x)²] for the
-    rectifiers, and what has proved itself for tanh and SELU.
+    The values are PyTorch's: 1 / √E[f(x)²], with x standard normal, for the rectifiers, and values
+    that work well in practice for tanh and SELU.
+
+    Parameters
+    ----------
+    activation : str
+        ``"linear"``, ``"sigmoid"``, ``"tanh"``, ``"relu"``, ``"leaky_relu"`` or ``"selu"``.
+    negative_slope : float
+        The slope of a leaky ReLU to the left of 0.
+
+    Raises
+    ------
+    ConfigurationError
+        The activation is unknown.
+
+    Examples
+    --------
+    >>> round(gain("relu"), 4)
+    1.4142
     """
     gains = {
         "linear": 1.0,
@@ -75,12 +111,23 @@ def gain(activation: str, *, negative_slope: float = 0.01) -> float:
     return gains[activation]
 
 
-# ---------------------------------------------------------------- whatever the layer's size
+# ---------------------------------------------------------------- independent of the layer's size
 
 
 @dataclass(frozen=True)
 class Constant:
-    """Every value the same."""
+    """The same value everywhere.
+
+    Parameters
+    ----------
+    value : float
+        The value.
+
+    Examples
+    --------
+    >>> Constant(0.5)((2,), np.random.default_rng(0))
+    array([0.5, 0.5])
+    """
 
     value: float = 0.0
 
@@ -92,16 +139,34 @@ class Constant:
 
 
 class Zero(Constant):
-    """All zero. Right for biases; for weights it is the classic mistake, kept to show it.
+    """All zeros: right for biases, and the classic mistake for weights, kept to demonstrate it.
 
-    With zero weights all neurons of a layer compute the same and get the same gradient, so
-    they stay equal for ever (symmetry); behind a ReLU nothing but the last bias learns at all.
+    With zero weights all neurons of a layer compute the same and get the same gradient, so they
+    stay equal for ever (symmetry). With ReLU, only the last bias learns at all.
+
+    Examples
+    --------
+    >>> Zero()((2,), np.random.default_rng(0))
+    array([0., 0.])
     """
 
 
 @dataclass(frozen=True)
 class Normal:
-    """Normal, with a fixed standard deviation."""
+    """Normal distribution with a fixed standard deviation.
+
+    Parameters
+    ----------
+    std : float
+        The standard deviation.
+    mean : float
+        The mean.
+
+    Examples
+    --------
+    >>> Normal(0.01)((2, 3), np.random.default_rng(0)).shape
+    (2, 3)
+    """
 
     std: float = 0.1
     _: KW_ONLY
@@ -116,12 +181,28 @@ class Normal:
 
 
 Random = Normal
-"""What the name ``"random"`` stands for."""
+"""`Normal`, which is what the name ``"random"`` stands for."""
 
 
 @dataclass(frozen=True)
 class Uniform:
-    """Each value between `low` and `high` as likely as any other."""
+    """Uniform distribution between `low` and `high`.
+
+    Parameters
+    ----------
+    low, high : float
+        The bounds.
+
+    Raises
+    ------
+    ConfigurationError
+        `low` is above `high`.
+
+    Examples
+    --------
+    >>> Uniform(0, 1)((2, 3), np.random.default_rng(0)).shape
+    (2, 3)
+    """
 
     low: float = -0.1
     high: float = 0.1
@@ -130,7 +211,7 @@ class Uniform:
         check_number("low", self.low)
         check_number("high", self.high)
         if self.low > self.high:
-            raise ConfigurationError(f"low must not lie above high, got {self!r}.")
+            raise ConfigurationError(f"low must not be above high, got {self!r}.")
 
     def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
         return rng.uniform(self.low, self.high, shape)
@@ -138,10 +219,21 @@ class Uniform:
 
 @dataclass(frozen=True)
 class TruncatedNormal:
-    """Normal, but what lies more than `cut` standard deviations from the mean is drawn again.
+    """Normal distribution in which values more than `cut` standard deviations off are redrawn.
 
-    `std` is that of the normal distribution before the cut; with cut = 2 that of the values is
-    0.88 · std.
+    Parameters
+    ----------
+    std : float
+        The standard deviation before the cut; with cut = 2 that of the values is 0.88 · std.
+    mean : float
+        The mean.
+    cut : float
+        The largest distance from the mean, in standard deviations.
+
+    Examples
+    --------
+    >>> bool(np.abs(TruncatedNormal(0.1)((1000,), np.random.default_rng(0))).max() <= 0.2)
+    True
     """
 
     std: float = 0.1
@@ -163,14 +255,24 @@ class TruncatedNormal:
         return self.mean + self.std * z
 
 
-# ---------------------------------------------------------------- by the layer's size
+# ---------------------------------------------------------------- scaled by the layer's size
 
 
 @dataclass(frozen=True)
 class KaimingNormal:
-    """Normal, mean 0, std = gain / sqrt(fan_in): keeps the variance through layers of ReLU.
+    """Normal distribution, std = gain / sqrt(fan_in): preserves the variance through ReLU layers.
 
     He, Zhang, Ren, Sun, "Delving Deep into Rectifiers", 2015, equation 10.
+
+    Parameters
+    ----------
+    gain : float
+        The factor that makes up for the activation behind the weights; see `gain`.
+
+    Examples
+    --------
+    >>> float(KaimingNormal()((800, 100), np.random.default_rng(0)).std().round(2))
+    0.05
     """
 
     gain: float = math.sqrt(2.0)
@@ -185,7 +287,18 @@ class KaimingNormal:
 
 @dataclass(frozen=True)
 class KaimingUniform:
-    """Uniform, with the same standard deviation as KaimingNormal: up to gain · sqrt(3 / fan_in)."""
+    """Uniform between ±gain · sqrt(3 / fan_in): the standard deviation of KaimingNormal.
+
+    Parameters
+    ----------
+    gain : float
+        The factor that makes up for the activation behind the weights; see `gain`.
+
+    Examples
+    --------
+    >>> float(KaimingUniform()((800, 100), np.random.default_rng(0)).std().round(2))
+    0.05
+    """
 
     gain: float = math.sqrt(2.0)
 
@@ -200,10 +313,21 @@ class KaimingUniform:
 
 @dataclass(frozen=True)
 class XavierNormal:
-    """Normal, mean 0, std = gain · sqrt(2 / (fan_in + fan_out)): fair to both passes.
+    """Normal distribution, std = gain · sqrt(2 / (fan_in + fan_out)).
 
+    A compromise between preserving the variance of values, forward, and of gradients, backward.
     Glorot, Bengio, "Understanding the Difficulty of Training Deep Feedforward Neural Networks",
     2010, equation 12.
+
+    Parameters
+    ----------
+    gain : float
+        The factor that makes up for the activation behind the weights; see `gain`.
+
+    Examples
+    --------
+    >>> float(XavierNormal()((600, 200), np.random.default_rng(0)).std().round(2))
+    0.05
     """
 
     gain: float = 1.0
@@ -217,7 +341,20 @@ class XavierNormal:
 
 @dataclass(frozen=True)
 class XavierUniform:
-    """Uniform, with the same standard deviation as XavierNormal; the paper's equation 16."""
+    """Uniform between ±gain · sqrt(6 / (fan_in + fan_out)): the standard deviation of XavierNormal.
+
+    Equation 16 of the same paper.
+
+    Parameters
+    ----------
+    gain : float
+        The factor that makes up for the activation behind the weights; see `gain`.
+
+    Examples
+    --------
+    >>> float(XavierUniform()((600, 200), np.random.default_rng(0)).std().round(2))
+    0.05
+    """
 
     gain: float = 1.0
 
@@ -231,9 +368,19 @@ class XavierUniform:
 
 @dataclass(frozen=True)
 class LecunNormal(KaimingNormal):
-    """Normal, mean 0, std = 1 / sqrt(fan_in): keeps the variance through linear layers and SELU.
+    """Normal distribution, std = gain / sqrt(fan_in): for linear layers and SELU, with gain = 1.
 
     LeCun, Bottou, Orr, Müller, "Efficient BackProp", 1998, equation 16.
+
+    Parameters
+    ----------
+    gain : float
+        The factor that makes up for the activation behind the weights; see `gain`.
+
+    Examples
+    --------
+    >>> float(LecunNormal()((400, 100), np.random.default_rng(0)).std().round(2))
+    0.05
     """
 
     gain: float = 1.0
@@ -241,24 +388,46 @@ class LecunNormal(KaimingNormal):
 
 @dataclass(frozen=True)
 class LecunUniform(KaimingUniform):
-    """Uniform, with the same standard deviation as LecunNormal: up to sqrt(3 / fan_in)."""
+    """Uniform between ±gain · sqrt(3 / fan_in): the standard deviation of LecunNormal.
+
+    Parameters
+    ----------
+    gain : float
+        The factor that makes up for the activation behind the weights; see `gain`.
+
+    Examples
+    --------
+    >>> float(LecunUniform()((400, 100), np.random.default_rng(0)).std().round(2))
+    0.05
+    """
 
     gain: float = 1.0
 
 
-# ---------------------------------------------------------------- with a structure
+# ---------------------------------------------------------------- structured
 
 
 @dataclass(frozen=True)
 class Orthogonal:
-    """Rows or columns, whichever are fewer, at right angles and `gain` long.
+    """A random orthogonal matrix, times `gain`: its rows or columns, whichever are fewer.
 
-    Drawn uniformly among all such matrices: the Q of a normal matrix's QR decomposition, each
-    column with the sign of R's diagonal. A kernel counts as (out_channels, all else), a vector
-    as one row.
+    It is drawn uniformly: the Q of the QR decomposition of a normal matrix, each column with the
+    sign of R's diagonal. A kernel is treated as a matrix (out_channels, all other axes), a vector
+    as a single row.
 
     Saxe, McClelland, Ganguli, "Exact Solutions to the Nonlinear Dynamics of Learning in Deep
     Linear Neural Networks", 2014.
+
+    Parameters
+    ----------
+    gain : float
+        The length of each row or column.
+
+    Examples
+    --------
+    >>> w = Orthogonal()((3, 3), np.random.default_rng(0))
+    >>> bool(np.allclose(w @ w.T, np.eye(3)))
+    True
     """
 
     gain: float = 1.0
@@ -277,10 +446,26 @@ class Orthogonal:
 
 @dataclass(frozen=True)
 class Identity:
-    """The layer begins by passing on its input, `gain` times as large.
+    """The layer starts as the identity, times `gain`.
 
-    A matrix has ones on its diagonal. A kernel has them at its centre (to the right of it where
-    the size is even), from each channel to itself.
+    A matrix has ones on its diagonal. A kernel has them at its centre (just after it if the size is
+    even), from each channel to itself.
+
+    Parameters
+    ----------
+    gain : float
+        The value in place of the ones.
+
+    Raises
+    ------
+    ConfigurationError
+        When called: the shape is not that of a matrix or a kernel.
+
+    Examples
+    --------
+    >>> Identity()((2, 2), np.random.default_rng(0))
+    array([[1., 0.],
+           [0., 1.]])
     """
 
     gain: float = 1.0
@@ -317,10 +502,27 @@ BY_NAME: dict[str, Initializer] = {
     "uniform": Uniform(),
     "truncated_normal": TruncatedNormal(),
 }
+"""The initializers by the names that layers and networks accept."""
 
 
 def get_initializer(initialization: str | Initializer) -> Initializer:
-    """Return the initializer of this name; one that is given as such is returned as it is."""
+    """Return the initializer of this name; an initializer is returned as it is.
+
+    Parameters
+    ----------
+    initialization : str or callable
+        A name in `BY_NAME`, or a function ``(shape, rng) -> array``.
+
+    Raises
+    ------
+    ConfigurationError
+        The name is unknown, or what was given cannot be called.
+
+    Examples
+    --------
+    >>> get_initializer("xavier")
+    XavierNormal(gain=1.0)
+    """
     if not isinstance(initialization, str):
         check_function(initialization, "initialization must be a name or a function (shape, rng)")
         return initialization

@@ -45,7 +45,15 @@ def tiny(dtype: np.dtype[Any]) -> float:
 
 
 class ReLU(Module):
-    """y = max(x, 0). At 0 the gradient is 0."""
+    """y = max(x, 0): the rectified linear unit.
+
+    Backward: dx = dy where x > 0, and 0 elsewhere, also at x = 0.
+
+    Examples
+    --------
+    >>> ReLU()(np.array([[-1.0, 0.0, 2.0]]))
+    array([[0., 0., 2.]])
+    """
 
     def forward(self, x: Array, training: bool = True) -> Array:
         y = np.maximum(x, 0)

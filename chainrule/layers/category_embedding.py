@@ -1,4 +1,4 @@
-"""CategoryEmbedding: columns of a table that hold codes of categories become learned vectors."""
+"""CategoryEmbedding: columns of category codes in a table become learned vectors."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from chainrule.checks import check_seed, check_sizes, check_whole_numbers
-from chainrule.errors import ConfigurationError, InputError, ShapeError
+from chainrule.errors import ConfigurationError, InputError
 from chainrule.initializers import Random
+from chainrule.layers.shape_checks import check_shape
 from chainrule.module import Module
 from chainrule.parameter import Array, Initializer, Parameter, filled
 
@@ -16,10 +17,10 @@ __all__ = ["CategoryEmbedding"]
 
 
 class CategoryTable(Parameter):
-    """The vectors of one column's categories, (..., categories, embedding_dim).
+    """The vectors of the categories of one column, (..., categories, embedding_dim).
 
-    That of code 0 begins at zero, whoever draws the others anew: where no row of the training part
-    has this code, which is that of unknown categories, it says nothing, rather than anything.
+    Initializing sets that of code 0, for unknown categories, to zero: if no training row has this
+    code, it stays neutral instead of random.
     """
 
     def __init__(self, shape: tuple[int, ...]) -> None:
@@ -36,20 +37,38 @@ class CategoryEmbedding(Module):
 
     For x (N, in_features), whose last columns hold codes as `TablePreparation(embed_from=...)`
     makes them, y is (N, in_features - c + c · embedding_dim): the other columns as they are, then
-    the vector of each code. The codes are whole numbers in the type of x, and their gradient is 0.
+    the vector of each code. The codes are whole numbers in the floating-point type of x.
+
+    Backward: the gradient of each vector is the sum of dy over the rows that picked it; dx is dy in
+    the columns of numbers, and 0 in the columns of codes.
     Guo, Berkhahn, "Entity Embeddings of Categorical Variables", 2016.
 
     Parameters
     ----------
     in_features : int
-        How many columns go in, those of codes counted.
+        The number of columns of x, those of codes included.
     categories : sequence of int
-        How many categories m_j each column of codes has: it holds numbers from 0 to m_j - 1.
+        The number of categories m_j of each column of codes, which holds 0 to m_j - 1.
     embedding_dim : int
-        How long each vector is. They begin normal, mean 0 and standard deviation
-        1 / √embedding_dim; those of code 0, for unknown categories, begin at 0.
+        The length of each vector. Initial vectors are normal, with mean 0 and standard deviation
+        1 / √embedding_dim; those of code 0, for unknown categories, are 0.
     seed : int, optional
         The same seed gives the same tables.
+
+    Raises
+    ------
+    ConfigurationError
+        There are more columns of codes than columns.
+    ShapeError
+        In forward: x is not (N, in_features).
+    InputError
+        In forward: a column of codes holds something else.
+
+    Examples
+    --------
+    >>> layer = CategoryEmbedding(3, [7], embedding_dim=2, seed=0)
+    >>> layer(np.array([[0.5, 0.1, 0.0]]))
+    array([[0.5, 0.1, 0. , 0. ]])
     """
 
     def __init__(
@@ -70,12 +89,12 @@ class CategoryEmbedding(Module):
             table.initialize(rng)
 
     def table(self, categories: int) -> CategoryTable:
-        """Return the vectors of one column, not drawn yet."""
+        """Return the vectors of one column, not yet initialized."""
         return CategoryTable((categories, self.embedding_dim))
 
     @property
     def out_features(self) -> int:
-        """How many columns come out."""
+        """The number of columns of y."""
         return self.in_features + self.code_columns * (self.embedding_dim - 1)
 
     def forward(self, x: Array, training: bool = True) -> Array:
@@ -101,7 +120,7 @@ class CategoryEmbedding(Module):
         self._set_gradients(dy)
 
     def _set_gradients(self, dy: Array) -> tuple[int, ...]:
-        """Add up dy over the places where each vector stands; return the shape of x."""
+        """Add up dy over the places of each vector; return the shape of x."""
         places, shape = self.saved_values()
         columns = np.arange(self.embedding_dim)
         for place, own, table in zip(self._slices(), places, self.tables, strict=True):
@@ -112,43 +131,41 @@ class CategoryEmbedding(Module):
         return shape
 
     def _slices(self) -> list[slice]:
-        """Return where the vectors of each column of codes stand in y."""
+        """Return the columns of y that hold the vectors of each column of codes."""
         kept, size = self.in_features - self.code_columns, self.embedding_dim
         return [slice(kept + j * size, kept + j * size + size) for j in range(self.code_columns)]
 
-    # ------------------------------------------------------------ what a stack does otherwise
+    # ------------------------------------------------------------ what a stack does differently
 
     def check(self, x: Array) -> None:
         """Raise ShapeError unless `x` is (N, in_features)."""
-        if x.ndim != 2 or x.shape[1] != self.in_features:
-            raise ShapeError(
-                f"expected (N, {self.in_features}), got an input of shape {x.shape}.", self
-            )
+        fits = x.ndim == 2 and x.shape[1] == self.in_features
+        check_shape(self, x, fits, f"(N, {self.in_features})")
 
     def places(self, codes: Array) -> list[Array]:
-        """Return, for each column of codes, which row of its table each sample picks."""
+        """Return, for each column of codes, the row of its table for each sample."""
         return list(np.moveaxis(codes, -1, 0))
 
     def side_by_side(self, x: Array) -> Array:
-        """Return the other columns in the arrangement of y."""
+        """Return the other columns with the axes of y."""
         return x
 
 
 def check_categories(categories: Sequence[int], in_features: int) -> tuple[int, ...]:
-    """Return how many categories each column of codes has; there are not more than columns."""
+    """Return the number of categories of each column of codes, at most one for each column."""
     counts = check_whole_numbers("categories", categories)
     if not 0 < len(counts) <= in_features:
         raise ConfigurationError(
-            f"categories must say of each column of codes how many categories it has, and there "
-            f"are {in_features} columns; got {categories!r:.100}."
+            f"categories must hold the number of categories of each column of codes, 1 to "
+            f"{in_features} of them; got {categories!r:.100}."
         )
     return counts
 
 
 def codes_of(x: Array, categories: Sequence[int]) -> Array:
-    """Return the codes in the last columns, as integers to count with; refuse what is none."""
+    """Return the codes in the last columns as integers; refuse anything else."""
     given = x[..., -len(categories) :]
-    with np.errstate(invalid="ignore"):  # NaN becomes a number, and is not that number
+    with np.errstate(invalid="ignore"):  # NaN becomes some integer, and differs from it
         codes = given.astype(np.intp)
     wrong = (codes != given) | (codes < 0) | (codes >= np.array(categories))
     if wrong.any():
@@ -156,7 +173,7 @@ def codes_of(x: Array, categories: Sequence[int]) -> Array:
         column, count = first[-1], categories[first[-1]]
         raise InputError(
             f"Column {x.shape[-1] - len(categories) + column} holds codes of categories, whole "
-            f"numbers from 0 to {count - 1}; row {first[0]} has {given[first]}. Codes are not "
-            "scaled, and unknown categories are 0."
+            f"numbers from 0 to {count - 1}; row {first[0]} has {given[first]}. Codes must not be "
+            "scaled; the code of unknown categories is 0."
         )
     return codes

@@ -1,4 +1,4 @@
-"""Embedding: whole numbers, such as word indices, become vectors that are learned."""
+"""Embedding: integers, such as word indices, become learned vectors."""
 
 from __future__ import annotations
 
@@ -15,23 +15,39 @@ __all__ = ["Embedding"]
 
 
 class Embedding(Module):
-    """y = weight[x]: each whole number in x picks its row of the table.
+    """y = weight[x]: each integer in x picks its row of a table.
 
-    For x (N, ...) of any whole-number type, y is (N, ..., embedding_dim). It is the product of
-    one-hot rows with the table, without the zeros: Bengio et al., "A Neural Probabilistic Language
-    Model", 2003. No gradient flows back to whole numbers, so backward returns None.
+    For x (N, ...) of any integer type, y is (N, ..., embedding_dim). This is the product of one-hot
+    rows with the table, without the zeros.
+
+    Backward: the gradient of row i is the sum of dy over the places where x is i. Integers have no
+    gradient, so backward returns None.
+    Bengio et al., "A Neural Probabilistic Language Model", 2003.
 
     Parameters
     ----------
     num_embeddings : int
-        How many rows the table has: x holds numbers from 0 to num_embeddings - 1.
+        The number of rows of the table: x holds integers from 0 to num_embeddings - 1.
     embedding_dim : int
-        How long each row is. The rows begin normal, mean 0 and standard deviation 1.
+        The length of each row. The initial rows are normal, with mean 0 and standard deviation 1.
     padding_idx : int, optional
-        The index that fills up short sequences. Its y is zero, so it gets no gradient; its row of
-        the table begins at zero and stays there.
+        The index that pads short sequences. Its y is zero, so it gets no gradient; its row of the
+        table starts at zero and stays there.
     seed : int, optional
         The same seed gives the same table.
+
+    Raises
+    ------
+    InputError
+        In forward: x does not hold integers, or one is not in the table.
+    ShapeError
+        In forward: x is a single number.
+
+    Examples
+    --------
+    >>> layer = Embedding(100, 8, padding_idx=0, seed=0)
+    >>> layer(np.array([[3, 7, 0]])).shape
+    (1, 3, 8)
     """
 
     takes_indices = True
@@ -62,9 +78,8 @@ class Embedding(Module):
 
     def backward(self, dy: Array) -> None:
         (indices,) = self.saved_values()
-        # Row i of the gradient is the sum of dy over the places where x is i. All features are
-        # summed at once, as bins of one long vector: 5 × faster than np.add.at (1600 places,
-        # 1000 rows of 64), and 2 × faster than sorting the places first.
+        # All features are summed at once, as bins of one long vector: 5 times as fast as np.add.at
+        # (1600 places, 1000 rows of 64), and twice as fast as sorting the places first.
         rows, columns = self.weight.shape
         bins = indices.reshape(-1, 1) * columns + np.arange(columns)  # (places, columns)
         sums = np.bincount(bins.reshape(-1), dy.reshape(-1), rows * columns)
@@ -73,11 +88,11 @@ class Embedding(Module):
             self.weight.grad[self.padding_idx] = 0
 
     def _checked(self, x: ArrayLike) -> Array:
-        """Return the indices as integers that NumPy can count with; refuse what is none."""
+        """Return the indices as integers for indexing; refuse anything else."""
         indices = check_array("the input of Embedding", x)
         if indices.dtype.kind not in "iu":
             raise InputError(
-                f"Embedding takes whole numbers, got {indices.dtype}; x.astype(int) makes them of "
+                f"Embedding takes integers, got {indices.dtype}; x.astype(int) converts "
                 "whole-valued floats."
             )
         if indices.ndim == 0:
@@ -90,14 +105,14 @@ class Embedding(Module):
             first = tuple(int(place) for place in np.argwhere(wrong)[0])
             raise InputError(
                 f"Embedding has rows 0 to {self.num_embeddings - 1}, got the index "
-                f"{indices[first]} at {first}. Give rare and unknown values an index of their own, "
-                "or build the table with more rows."
+                f"{indices[first]} at {first}. Use one index for rare and unknown values, or build "
+                "the table with more rows."
             )
         return indices.astype(np.intp)  # a copy: the caller may reuse x before backward
 
 
 class Table(Parameter):
-    """The rows of an Embedding: whoever draws them anew, the padding's row is zero again."""
+    """The rows of an Embedding; initializing sets the row of the padding to zero."""
 
     def __init__(self, shape: tuple[int, ...], padding_idx: int | None) -> None:
         super().__init__(filled(shape, 0.0), initializer=Random(std=1.0))

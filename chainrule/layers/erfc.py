@@ -1,7 +1,7 @@
 """The complementary error function, which NumPy lacks: erfc(x) = 2/√π ∫ exp(-t²) dt from x to ∞.
 
-Three quotients of polynomials, from W. J. Cody, "Rational Chebyshev Approximations for the Error
-Function", 1969; erf(x) = 1 - erfc(x) is its odd sister:
+Three rational functions, from W. J. Cody, "Rational Chebyshev Approximations for the Error
+Function", 1969, with erf(x) = 1 - erfc(x):
 
     erf(x)  = x P(x²) / Q(x²)                            for |x| <= 0.46875
     erfc(x) = exp(-x²) R(x) / S(x)                       up to 4
@@ -20,8 +20,8 @@ import numpy as np
 from chainrule.parameter import Array
 
 NEAR, FAR = 0.46875, 4.0
-GONE = 30.0  # erfc is 0 from 27.3 on; beyond, the powers of x would only overflow
-BLOCK = 32768  # numbers at a time, so that what is in between stays in the cache: twice as fast
+GONE = 30.0  # erfc is 0 from 27.3 on; larger powers of x would only overflow
+BLOCK = 32768  # numbers at a time, so that intermediate results stay in the cache: twice as fast
 
 # Coefficients, the highest power first.
 P = (1.85777706184603153e-1, 3.16112374387056560e0, 1.13864154151050156e2, 3.77485237685302021e2,
@@ -41,9 +41,9 @@ U = (1.0, 2.56852019228982242e0, 1.87295284992346725e0, 5.27905102951428412e-1,
 
 
 def erfc(x: Array) -> Array:
-    """Return 1 - erf(x) of every number, in x's own precision, and exact also where it is small."""
+    """Return 1 - erf(x) elementwise, in the precision of x, accurate also where it is small."""
     y = np.empty_like(x)
-    flat_x, flat_y = x.ravel(order="K"), y.ravel(order="K")  # as they lie in memory
+    flat_x, flat_y = x.ravel(order="K"), y.ravel(order="K")  # in the order of memory
     for start in range(0, x.size, BLOCK):
         flat_y[start : start + BLOCK] = _erfc(flat_x[start : start + BLOCK])
     return y
@@ -53,16 +53,16 @@ def _erfc(x: Array) -> Array:
     size = np.minimum(np.abs(x), GONE)
     tail = _middle(size)
     far = size > FAR
-    if far.any():  # few numbers are: they alone pay for it
+    if far.any():  # only a few numbers are, and only they are computed
         tail[far] = _far(size[far])
     sign = np.copysign(x.dtype.type(1), x)
     y = sign * tail
-    y += 1 - sign  # 2 - erfc(|x|) to the left, erfc(x) itself to the right
+    y += 1 - sign  # 2 - erfc(|x|) to the left, erfc(x) to the right
     return np.where(size <= NEAR, 1 - _near(x, size), y)
 
 
 def _near(x: Array, size: Array) -> Array:
-    """Return erf(x); right only where size = |x| <= NEAR."""
+    """Return erf(x), valid where size = |x| <= NEAR."""
     square = size * size
     y = _polynomial(P, square)
     y /= _polynomial(Q, square)
@@ -71,7 +71,7 @@ def _near(x: Array, size: Array) -> Array:
 
 
 def _middle(size: Array) -> Array:
-    """Return erfc(size); right only from NEAR to FAR."""
+    """Return erfc(size), valid from NEAR to FAR."""
     y = _polynomial(R, size)
     y /= _polynomial(S, size)
     y *= np.exp(-size * size)
@@ -79,9 +79,9 @@ def _middle(size: Array) -> Array:
 
 
 def _far(size: Array) -> Array:
-    """Return erfc(size); right only from FAR on.
+    """Return erfc(size), valid from FAR on.
 
-    exp turns x²'s rounding error, up to 6e-14, into a relative one. So x² is split exactly:
+    exp turns the rounding error of x², up to 6e-14, into a relative one. So x² is split exactly:
     x² = r² + (x - r)(x + r), where r is x rounded down to a multiple of 1/16.
     """
     z = 1 / (size * size)
@@ -96,7 +96,7 @@ def _far(size: Array) -> Array:
 
 
 def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
-    """Return the polynomial's value by Horner's rule."""
+    """Return the value of a polynomial, by Horner's rule."""
     highest, *others = coefficients
     y = np.full_like(x, highest)
     for coefficient in others:

@@ -1,9 +1,9 @@
-"""A part of a batch, and what it has to know of the others.
+"""A part of a batch, and what layers need to know of the other parts.
 
-Workers send the parts of a batch through copies of a network side by side. Almost no layer has to
-know of that: a sample's output depends on that sample alone. Two kinds do. What draws at random
-shall draw for a sample what it would have drawn with the whole batch together; and statistics over
-the batch may be wanted over all of it. Both ask `current_micro_batch`.
+Workers run the parts of a batch through copies of a network in parallel. Almost no layer needs to
+know of that: the output for a sample depends on that sample alone. Two kinds of layers do. Random
+draws for a sample must be those that the whole batch would have got, and statistics over the batch
+may be wanted over all of it. Both ask `current_micro_batch`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ class MicroBatch:
     Parameters
     ----------
     first, count : int
-        Where these rows begin in the batch, and how many they are.
+        The index of the first of these rows in the batch, and their number.
     batch : int
-        How many rows the whole batch has.
+        The number of rows of the whole batch.
 
     Attributes
     ----------
     together : bool
-        Whether layers look at all parts together, so that gradients flow between these.
+        Whether layers compute statistics over all parts, so that gradients flow between parts.
     """
 
     together = False
@@ -39,24 +39,24 @@ class MicroBatch:
 
     @property
     def rows(self) -> slice:
-        """Which of the batch's rows these are."""
+        """The rows of the batch that these are."""
         return slice(self.first, self.first + self.count)
 
     def sum(self, *numbers: Any) -> tuple[Any, ...]:
         """Return the sum of each of these over all parts that belong together.
 
-        Here that is this part alone: statistics are by part, unless `Trainer` is asked for those
-        of the whole batch (a subclass).
+        Here that is this part alone. A subclass sums over the whole batch, if `Trainer` is asked
+        for statistics of the whole batch.
         """
         return numbers
 
     def largest(self, array: Array) -> Array:
-        """Return the largest of each entry over all parts that belong together."""
+        """Return the elementwise maximum over all parts that belong together."""
         return array
 
 
 WHOLE = MicroBatch(0, 0, 0)
-"""What passes where no batch was split."""
+"""The current micro-batch while no batch is split."""
 
 current_micro_batch: ContextVar[MicroBatch] = ContextVar("current_micro_batch", default=WHOLE)
-"""The part that is on its way through a network in this thread."""
+"""The part that is going through a network in this thread."""

@@ -1,14 +1,14 @@
 """The mathematics of RNN, LSTM and GRU: one direction of one layer, step by step through time.
 
-Axes here: T steps, N sequences, G gates, H hidden features. Time stands first and the gates
-before the batch, so that what one gate is at one step, (N, H), is one block of memory.
+Axes: T steps, N sequences, G gates, H hidden features. Time comes first, and the gates before the
+batch, so that one gate at one step, (N, H), is one block of memory.
 
-`states` (S, T + 1, N, H) holds the S states (h, and c in an LSTM) after t steps at place t, the
-first ones at place 0. `dstates` is the loss's gradient at each of them: going back, step t reads
-place t + 1 and adds what it finds to place t.
+`states` (S, T + 1, N, H) holds the S states (h, and c in an LSTM) after t steps at index t, and the
+initial ones at index 0. `dstates` is the gradient of the loss with respect to each of them. In the
+backward pass, step t reads index t + 1 and adds its contribution to index t.
 
-The loop over time does what has to wait for the step before. What x adds to the gates, and the
-gradients of x and of the weights, are products for all steps at once.
+The loop over time does only what depends on the previous step. What x contributes to the gates, and
+the gradients of x and of the weights, are products over all steps at once.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from chainrule.parameter import Array, Initializer, Parameter, refuse_huge_shape
 
 SIGMOID = 0.5
 TANH = 1.0
-"""The scale s of a gate s tanh(s v) + 1 - s: with 1/2 it is σ(v), so one tanh makes all gates."""
+"""The scale s of a gate s tanh(s v) + 1 - s, which is σ(v) for 1/2: one tanh computes all gates."""
 
 
 class Cell(Module):
-    """What the three have in common: the weights, the products for all steps, their gradients.
+    """Base class of the cells: the weights, the products over all steps, and their gradients.
 
-    The gates stand side by side in weight_ih (in, G H), weight_hh (H, G H), bias_ih and bias_hh
-    (G H,): PyTorch's names and order, transposed against it.
+    The gates are side by side in weight_ih (in, G H), weight_hh (H, G H), bias_ih and bias_hh
+    (G H,): PyTorch's names and order, with the matrices transposed.
     """
 
     gates: tuple[float, ...]  # the scale of each
@@ -41,17 +41,17 @@ class Cell(Module):
     def __init__(self, input_size: int, hidden_size: int, rng: np.random.Generator) -> None:
         width = len(self.gates) * hidden_size
         refuse_huge_shape((hidden_size, width))
-        keeping_variance = KaimingNormal(gain=1.0)
+        variance_preserving = KaimingNormal(gain=1.0)
         self.hidden_size = hidden_size
-        self.weight_ih = Parameter.from_initializer((input_size, width), keeping_variance, rng)
-        self.weight_hh = Parameter.from_initializer((hidden_size, width), keeping_variance, rng)
+        self.weight_ih = Parameter.from_initializer((input_size, width), variance_preserving, rng)
+        self.weight_hh = Parameter.from_initializer((hidden_size, width), variance_preserving, rng)
         self.bias_ih = Parameter.from_initializer((width,), self.first_bias, rng, decay=False)
         self.bias_hh = Parameter.from_initializer((width,), Zero(), rng, decay=False)
 
     def run(self, x: Array, first: Array, running: Array | None, training: bool) -> Array:
-        """Return `states` (S, T + 1, N, H) for x (T, N, in), from the `first` ones (S, N, H).
+        """Return `states` (S, T + 1, N, H) for x (T, N, in), from the initial ones (S, N, H).
 
-        `running` (T, N, 1) is 1 before each sequence's end and 0 behind it, where h becomes 0.
+        `running` (T, N, 1) is 1 before the end of each sequence and 0 after it, where h becomes 0.
         """
         steps, batch, _ = x.shape
         states = np.empty((self.states, steps + 1, batch, self.hidden_size), x.dtype)
@@ -64,10 +64,10 @@ class Cell(Module):
         return states
 
     def backward(self, dstates: Array) -> Array:
-        """Return dx (T, N, in); `dstates` is completed in place, at 0 for the first states."""
+        """Return dx (T, N, in); complete `dstates` in place, down to index 0."""
         x, states, a, kept = self.saved_values()
         weight = np.ascontiguousarray(self.by_gate(self.weight_hh.value).swapaxes(1, 2))
-        dinput, dhidden = self.steps_back(a, weight, states, kept, dstates)  # (T, G, N, H)
+        dinput, dhidden = self.steps_backward(a, weight, states, kept, dstates)  # (T, G, N, H)
         da_h = side_by_side(dhidden)  # (T N, G H)
         da = da_h if dinput is dhidden else side_by_side(dinput)
         h = states[0, :-1].reshape(len(da), -1)  # (T N, H), before each step
@@ -84,29 +84,29 @@ class Cell(Module):
         return array.reshape(rows, len(self.gates), self.hidden_size).swapaxes(0, 1)
 
     def input_bias(self) -> Array:
-        """Return what is added to all gates before the first step."""
+        """Return the bias that is added to all steps at once."""
         return self.bias_ih.value + self.bias_hh.value
 
     def steps(self, a: Array, weight: Array, states: Array, running: Array | None) -> Any:
-        """Fill `states`; turn `a` (T, G, N, H) from the input's part into the gates' values.
+        """Fill `states`; turn `a` (T, G, N, H), the contribution of x, into the gates.
 
-        `weight` (G, H, H) is W_hh. It and `a` are scaled as the gates want it. What is returned
-        comes back as `kept` in `steps_back`.
+        `weight` (G, H, H) is W_hh; it and `a` are scaled by `gates`. What is returned is given to
+        `steps_backward` as `kept`.
         """
         raise NotImplementedError(f"{type(self).__name__} has no steps(a, weight, ...).")
 
-    def steps_back(
+    def steps_backward(
         self, a: Array, weight: Array, states: Array, kept: Any, dstates: Array
     ) -> tuple[Array, Array]:
-        """Complete `dstates`; return the gradient at x W_ih and at h W_hh, (T, G, N, H) each.
+        """Complete `dstates`; return the gradients at x W_ih and at h W_hh, (T, G, N, H) each.
 
         `weight` (G, H, H) is W_hh, transposed and not scaled. `a` may be overwritten.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no steps_back(a, weight, ...).")
+        raise NotImplementedError(f"{type(self).__name__} has no steps_backward(a, weight, ...).")
 
 
 class RNNCell(Cell):
-    """h' = tanh(x W_ih + b_ih + h W_hh + b_hh), or relu of it."""
+    """h' = tanh(x W_ih + b_ih + h W_hh + b_hh), or with relu in place of tanh."""
 
     gates, states = (TANH,), 1
 
@@ -126,7 +126,7 @@ class RNNCell(Cell):
                 np.maximum(total, 0, out=h[t + 1])
             stop_ended(h[t + 1], running, t)
 
-    def steps_back(
+    def steps_backward(
         self, a: Array, weight: Array, states: Array, kept: Any, dstates: Array
     ) -> tuple[Array, Array]:
         (h,), (dh,) = states, dstates
@@ -139,10 +139,11 @@ class RNNCell(Cell):
 
 @dataclass(frozen=True)
 class OpenGate:
-    """A first bias of 1 for the gate that keeps what is remembered, and of 0 for the others.
+    """An initial bias of 1 for the gate that keeps the memory, and of 0 for the others.
 
-    It makes memory last long enough for gradients to reach back: Jozefowicz, Zaremba, Sutskever,
-    2015, for LSTM; Tallec, Ollivier, "Can Recurrent Neural Networks Warp Time?", 2018, for both.
+    Then memory lasts long enough for gradients to reach far back: Jozefowicz, Zaremba, Sutskever,
+    "An Empirical Exploration of Recurrent Network Architectures", 2015, for LSTM; Tallec, Ollivier,
+    "Can Recurrent Neural Networks Warp Time?", 2018, for both.
     """
 
     gate: int
@@ -180,7 +181,7 @@ class LSTMCell(Cell):
             stop_ended(h[t + 1], running, t)
         return tanh_c
 
-    def steps_back(
+    def steps_backward(
         self, a: Array, weight: Array, states: Array, kept: Any, dstates: Array
     ) -> tuple[Array, Array]:
         (_, c), (dh, dc), tanh_c = states, dstates, kept
@@ -211,7 +212,7 @@ class GRUCell(Cell):
     first_bias = OpenGate(1, gates=3)
 
     def input_bias(self) -> Array:
-        """Return the sum of both biases, but for n: its b_hn is added behind r."""
+        """Return the sum of both biases, except b_hn, which is multiplied by r."""
         bias = super().input_bias()
         bias[2 * self.hidden_size :] = self.bias_ih.value[2 * self.hidden_size :]
         return bias
@@ -237,7 +238,7 @@ class GRUCell(Cell):
             stop_ended(h[t + 1], running, t)
         return hidden_n
 
-    def steps_back(
+    def steps_backward(
         self, a: Array, weight: Array, states: Array, kept: Any, dstates: Array
     ) -> tuple[Array, Array]:
         (h,), (dh,), hidden_n = states, dstates, kept
@@ -250,7 +251,7 @@ class GRUCell(Cell):
             dn *= 1 - n * n
             dr = dn * hidden_n[t]
             dr *= r * (1 - r)
-            np.multiply(dn, r, out=dhidden[t, 2])  # h meets n behind r, x without it
+            np.multiply(dn, r, out=dhidden[t, 2])  # h W_hn is multiplied by r, x W_in is not
             dh[t] += dh[t + 1] * z
             r[...], z[...], n[...] = dr, dz, dn
             dhidden[t, :2] = a[t, :2]
@@ -258,16 +259,16 @@ class GRUCell(Cell):
         return a, dhidden
 
 
-# ---------------------------------------------------------------- small words
+# ---------------------------------------------------------------- helpers
 
 
 def side_by_side(a: Array) -> Array:
-    """Return (T, G, N, H) as (T N, G H), as the weights have it."""
+    """Return (T, G, N, H) as (T N, G H), the layout of the weights."""
     _, gates, _, hidden = a.shape
     return a.swapaxes(1, 2).reshape(-1, gates * hidden)
 
 
 def stop_ended(h: Array, running: Array | None, t: int) -> None:
-    """Set h to 0 where the sequence has ended before step t."""
+    """Set h to 0 where the sequence ended before step t."""
     if running is not None:
         h *= running[t]

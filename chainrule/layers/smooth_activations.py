@@ -1,7 +1,7 @@
-"""The smooth relatives of ReLU: near x far to the right, near a constant far to the left.
+"""Smooth variants of ReLU: close to x far to the right, close to a constant far to the left.
 
-Each is written so that it is right far out too, where exp overflows or vanishes, and so is its
-gradient, which runs into 0 or 1 there.
+Values and gradients are accurate far out too, where exp overflows or vanishes: there the slope is
+0 or 1.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import math
 
 import numpy as np
 
-from chainrule.checks import check_number, check_range
-from chainrule.errors import ConfigurationError
+from chainrule.checks import check_choice, check_number, check_range
 from chainrule.layers.activations import sigmoid, sigmoid_denominator
 from chainrule.layers.erfc import erfc
 from chainrule.module import Module
@@ -19,14 +18,25 @@ from chainrule.parameter import Array
 
 __all__ = ["ELU", "GELU", "SELU", "Mish", "SiLU", "Softplus"]
 
-# ---------------------------------------------------------------- exponential to the left
+# ---------------------------------------------------------------- exponentials
 
 
 class ELU(Module):
-    """y = x where x > 0, and α (exp(x) - 1) elsewhere; dy/dx = 1 or α exp(x).
+    """y = x where x > 0, and α (exp(x) - 1) elsewhere.
 
+    Backward: dx = dy where x > 0, and dy α exp(x) elsewhere.
     Clevert, Unterthiner, Hochreiter, "Fast and Accurate Deep Network Learning by Exponential
     Linear Units (ELUs)", 2016.
+
+    Parameters
+    ----------
+    alpha : float
+        α: y approaches -α far to the left.
+
+    Examples
+    --------
+    >>> ELU()(np.array([[-1.0, 0.0, 2.0]])).round(3)
+    array([[-0.632,  0.   ,  2.   ]])
     """
 
     def __init__(self, alpha: float = 1.0) -> None:
@@ -42,11 +52,19 @@ class ELU(Module):
 
 
 class SELU(Module):
-    """y = λ x where x > 0, and λ α (exp(x) - 1) elsewhere: ELU that keeps mean 0 and variance 1.
+    """y = λ x where x > 0, and λ α (exp(x) - 1) elsewhere: an ELU that keeps mean 0 and variance 1.
 
-    λ and α solve this: where x is normal with mean 0 and variance 1, so are y's mean and variance.
-    Weights should be drawn with variance 1 / fan_in. Klambauer, Unterthiner, Mayr, Hochreiter,
-    "Self-Normalizing Neural Networks", 2017, which gives both constants.
+    λ and α are such that for a normal x with mean 0 and variance 1, y has mean 0 and variance 1.
+    The weights should have variance 1 / fan_in (`LecunNormal`).
+
+    Backward: dx = dy λ where x > 0, and dy λ α exp(x) elsewhere.
+    Klambauer, Unterthiner, Mayr, Hochreiter, "Self-Normalizing Neural Networks", 2017, which gives
+    both constants.
+
+    Examples
+    --------
+    >>> SELU()(np.array([[-1.0, 0.0, 2.0]])).round(3)
+    array([[-1.111,  0.   ,  2.101]])
     """
 
     ALPHA = 1.6732632423543772848170429916717
@@ -62,20 +80,27 @@ class SELU(Module):
 
 
 def softplus(x: Array) -> Array:
-    """log(1 + exp(x)), written so that only exp(-|x|) is taken."""
+    """Return log(1 + exp(x)), written with exp(-|x|), which cannot overflow."""
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
 class Softplus(Module):
-    """y = log(1 + exp(β x)) / β, a ReLU with a rounded corner; dy/dx = sigmoid(β x).
+    """y = log(1 + exp(β x)) / β: a ReLU with a rounded corner.
 
-    Exact everywhere: it does not turn into y = x from some threshold on.
+    It is exact everywhere, and does not become y = x beyond a threshold.
+
+    Backward: dx = dy · sigmoid(β x).
     Dugas et al., "Incorporating Second-Order Functional Knowledge for Better Option Pricing", 2001.
 
     Parameters
     ----------
     beta : float
-        The larger, the sharper the corner.
+        β: the larger, the sharper the corner.
+
+    Examples
+    --------
+    >>> Softplus()(np.array([[-1.0, 0.0, 2.0]])).round(3)
+    array([[0.313, 0.693, 2.127]])
     """
 
     def __init__(self, beta: float = 1.0) -> None:
@@ -94,30 +119,34 @@ class Softplus(Module):
 
 
 GELU_END = 40.0
-"""From here on Φ below is 0 or 1 and its slope 0, in float64 too; and no power of it overflows."""
+"""Beyond this, Φ below is 0 or 1 and its slope 0, even in float64; and no power of it overflows."""
 
 
 class GELU(Module):
-    """y = x Φ(x), Φ being the normal distribution function: a number counts by how large it is.
+    """y = x Φ(x), with the distribution function Φ of the standard normal distribution.
 
-    Exact:  Φ(x) = erfc(-x / √2) / 2,                 dy/dx = Φ(x) + x exp(-x² / 2) / √(2π).
-    tanh:   Φ(x) ≈ (1 + t) / 2 with t = tanh(u) and u = √(2/π) (x + 0.044715 x³),
-            dy/dx = (1 + t) / 2 + x (1 - t²) u' / 2  with u' = √(2/π) (1 + 0.134145 x²).
+    Exact:  Φ(x) = erfc(-x / √2) / 2.
+    tanh:   Φ(x) ≈ (1 + t) / 2 with t = tanh(u) and u = √(2/π) (x + 0.044715 x³).
+
+    Backward: dx = dy (Φ(x) + x Φ'(x)), where Φ'(x) is exp(-x² / 2) / √(2π), or with tanh
+    (1 - t²) u' / 2 with u' = √(2/π) (1 + 0.134145 x²).
 
     Hendrycks, Gimpel, "Gaussian Error Linear Units (GELUs)", 2016.
 
     Parameters
     ----------
     approximate : str
-        ``"none"``, or ``"tanh"`` for the approximation, which GPT-2 and others were trained with;
-        it is off by up to 5e-4. The gradient is that of what was computed.
+        ``"none"``, or ``"tanh"`` for the approximation with which GPT-2 and others were trained;
+        its error is up to 5e-4. The gradient is that of the function in use.
+
+    Examples
+    --------
+    >>> GELU()(np.array([[-1.0, 0.0, 2.0]])).round(3)
+    array([[-0.159,  0.   ,  1.954]])
     """
 
     def __init__(self, approximate: str = "none") -> None:
-        if approximate not in ("none", "tanh"):
-            raise ConfigurationError(
-                f"GELU's approximate must be 'none' or 'tanh', got {approximate!r}."
-            )
+        check_choice("approximate", approximate, {"none": None, "tanh": None})
         self.approximate = approximate
 
     def forward(self, x: Array, training: bool = True) -> Array:
@@ -141,11 +170,17 @@ class GELU(Module):
 
 
 class SiLU(Module):
-    """y = x σ(x), also called Swish; dy/dx = σ (1 + x (1 - σ)).
+    """y = x σ(x), with the sigmoid σ; also called Swish.
 
+    Backward: dx = dy σ (1 + x (1 - σ)).
     Elfwing, Uchibe, Doya, "Sigmoid-Weighted Linear Units for Neural Network Function Approximation
     in Reinforcement Learning", 2018; Ramachandran, Zoph, Le, "Searching for Activation
     Functions", 2017.
+
+    Examples
+    --------
+    >>> SiLU()(np.array([[-1.0, 0.0, 2.0]])).round(3)
+    array([[-0.269,  0.   ,  1.762]])
     """
 
     def forward(self, x: Array, training: bool = True) -> Array:
@@ -160,15 +195,21 @@ class SiLU(Module):
 
 
 MISH_END = 20.0
-"""From here on t below is 1, in float64 too; and for float32 exp(2 x) does not overflow yet."""
+"""Beyond this, t below is 1, even in float64; and in float32 exp(2 x) does not overflow yet."""
 
 
 class Mish(Module):
-    """y = x t with t = tanh(log(1 + exp(x))); dy/dx = t + x (1 - t²) σ(x).
+    """y = x t with t = tanh(log(1 + exp(x))).
 
-    As (1 + e)² = 1 + n for e = exp(x) and n = e (e + 2), it is t = n / (n + 2).
+    With e = exp(x) and n = e (e + 2), (1 + e)² = 1 + n, and so t = n / (n + 2).
 
+    Backward: dx = dy (t + x (1 - t²) σ(x)), with the sigmoid σ.
     Misra, "Mish: A Self Regularized Non-Monotonic Activation Function", 2020.
+
+    Examples
+    --------
+    >>> Mish()(np.array([[-1.0, 0.0, 2.0]])).round(3)
+    array([[-0.303,  0.   ,  1.944]])
     """
 
     def forward(self, x: Array, training: bool = True) -> Array:

@@ -2,10 +2,10 @@
 
 Convolution and pooling share this. Along one axis of length L, a kernel of k elements with
 `dilation` d has the effective size e = d (k - 1) + 1; with `stride` s and p values of padding on
-both sides together, the output has the length floor((L + p - e) / s) + 1.
+both sides together, the output has length floor((L + p - e) / s) + 1.
 
-Everything here is two-dimensional, (vertical, horizontal). A sequence (N, C, T) is an image of
-height 1.
+Everything here is two-dimensional, (vertical, horizontal). A sequence (N, C, T) is treated as an
+image of height 1.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ class Window:
 
     @property
     def effective_size(self) -> Pair:
-        """The kernel's extent, dilation included: d (k - 1) + 1."""
+        """The extent of the kernel, dilation included: d (k - 1) + 1."""
         (kh, kw), (dh, dw) = self.size, self.dilation
         return dh * (kh - 1) + 1, dw * (kw - 1) + 1
 
     def pad_width(self, image: Pair) -> tuple[Pair, Pair]:
         """Return the padding of an image (H, W): ((top, bottom), (left, right)).
 
-        "same" makes the output ceil(L / stride) long; where the number of zeros is odd, the extra
-        one goes to the bottom and to the right.
+        "same" makes the output ceil(L / stride) long; if the number of zeros is odd, the extra one
+        goes to the bottom and to the right.
         """
         if self.padding is not None:
             return self.padding
@@ -66,7 +66,7 @@ class Window:
         return any(map(any, self.pad_width(image)))
 
     def output_size(self, image: Pair) -> Pair:
-        """Return (H', W') for an image (H, W); 0 or less where the kernel does not fit in."""
+        """Return (H', W') for an image (H, W); 0 or less if the kernel does not fit."""
         height, width = (
             (length + sum(padding) - size) // stride + 1
             for length, padding, size, stride in zip(
@@ -78,8 +78,7 @@ class Window:
     def offsets(self, axis: int, length: int) -> Iterator[tuple[slice, slice]]:
         """Yield (outputs, inputs), two slices, for each element of the kernel along one axis.
 
-        For these outputs the element is multiplied with these inputs; for the others it lies on
-        the padding.
+        For these outputs the element lies on these inputs; for the others it lies on the padding.
         """
         before, after = self.pad_width((length, length))[axis]
         count = (length + before + after - self.effective_size[axis]) // self.stride[axis] + 1
@@ -89,22 +88,22 @@ class Window:
 
 
 def in_bounds(first: int, step: int, count: int, length: int) -> tuple[slice, slice]:
-    """Return which of the indices first, first + step, ... (`count` of them) an axis has.
+    """Return which of the indices first, first + step, ... (`count` of them) are on an axis.
 
-    As two slices: of the indices, and of the axis, whose length is `length`.
+    As two slices: of these indices, and of the axis, which has this length.
     """
     start = min(max(-(first // step), 0), count)
     stop = max(min(-((first - length) // step), count), start)
     return slice(start, stop), slice(first + start * step, first + stop * step, step)
 
 
-# ---------------------------------------------------------------- what a user may write
+# ---------------------------------------------------------------- the options of layers
 
 
 def read_window(
     axes: int, kernel_size: Sizes, stride: Sizes, padding: Padding, dilation: Sizes
 ) -> Window:
-    """Return the window that a user's arguments mean, for `axes` axes (1 or 2)."""
+    """Return the window for the options of a layer with this many axes (1 or 2)."""
     size = read_sizes("kernel_size", kernel_size, axes)
     steps = read_sizes("stride", stride, axes)
     spacing = read_sizes("dilation", dilation, axes)
@@ -116,7 +115,7 @@ def read_window(
 
 
 def read_sizes(name: str, value: Sizes, axes: int, least: int = 1) -> tuple[int, ...]:
-    """Return one whole number for each axis; a single number goes for all of them."""
+    """Return one whole number for each axis; a single number counts for all of them."""
     numbers: Any = (value,) * axes if is_whole(value) else value
     if (
         not isinstance(numbers, Sequence)
@@ -131,7 +130,7 @@ def read_sizes(name: str, value: Sizes, axes: int, least: int = 1) -> tuple[int,
 
 
 def read_padding(padding: Padding, axes: int) -> tuple[Pair, ...]:
-    """Return (before, after) for each axis, from a number, one number an axis, or all sides."""
+    """Return (before, after) for each axis, from one number, one for each axis, or all sides."""
     sides: Any = (padding,) * axes if is_whole(padding) else padding
     if isinstance(sides, Sequence) and axes == 1 and len(sides) == 2:
         sides = (sides,)  # (left, right)
@@ -148,8 +147,8 @@ def read_padding(padding: Padding, axes: int) -> tuple[Pair, ...]:
         else "a pair (vertical, horizontal), all sides ((top, bottom), (left, right))"
     )
     raise ConfigurationError(
-        f"padding must be a whole number of at least 0, {forms}, or 'same' where the layer has "
-        f"it; got {padding!r}."
+        f"padding must be a whole number of at least 0, {forms}, or 'same' if the layer has it; "
+        f"got {padding!r}."
     )
 
 
@@ -173,7 +172,7 @@ def check_images(module: Module, x: Array, axes: int, channels: int | None = Non
 
 
 def _hint(x: Array, axes: int, channels: int | None) -> str:
-    """Return what helps where the channels stand last, as in Keras, or are left out."""
+    """Return advice if the channels come last, as in Keras, or are missing."""
     if x.ndim == 2 + axes and x.shape[-1] == channels:
         order = ", ".join(map(str, (0, axes + 1, *range(1, axes + 1))))
         return f" Channels come first here: x.transpose({order})."
@@ -189,8 +188,8 @@ def check_fit(module: Module, window: Window, x: Array) -> None:
         padded = [n + sum(p) for n, p in zip(image, window.pad_width(image), strict=True)]
         axes = slice(4 - x.ndim, None)
         raise ShapeError(
-            f"expected an input of at least {window.effective_size[axes]}, padding included: the "
-            f"kernel covers as much. Got an input of shape {x.shape}, padded to "
+            f"expected an input of at least {window.effective_size[axes]}, padding included, which "
+            f"is the extent of the kernel; got an input of shape {x.shape}, padded to "
             f"{tuple(padded)[axes]}.",
             module,
         )
@@ -202,5 +201,5 @@ def to_nchw(x: Array) -> Array:
 
 
 def from_nchw(y: Array, ndim: int) -> Array:
-    """Undo `to_nchw`: return images y as sequences (N, C, T) if `ndim` is 3."""
+    """Undo `to_nchw`: return images as sequences (N, C, T) if `ndim` is 3."""
     return y[:, :, 0] if ndim == 3 else y

@@ -138,7 +138,8 @@ class Constant:
         return np.full(shape, self.value)
 
 
-class Zero(Constant):
+@dataclass(frozen=True)
+class Zero:
     """All zeros: right for biases, and the classic mistake for weights, kept to demonstrate it.
 
     With zero weights all neurons of a layer compute the same and get the same gradient, so they
@@ -149,6 +150,9 @@ class Zero(Constant):
     >>> Zero()((2,), np.random.default_rng(0))
     array([0., 0.])
     """
+
+    def __call__(self, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+        return np.zeros(shape)
 
 
 @dataclass(frozen=True)

@@ -217,7 +217,7 @@ def test_an_unknown_name_lists_those_there_are():
         (lambda: Constant("0"), "value must be a finite number, got '0'"),
         (lambda: Normal(-1), "0 <= std, got -1"),
         (lambda: Normal(1, mean=np.nan), "mean must be a finite number"),
-        (lambda: Uniform(1, 0), "low must not lie above high, got Uniform"),
+        (lambda: Uniform(1, 0), "low must not be above high, got Uniform"),
         (lambda: Uniform(None, 0), "low must be a finite number"),
         (lambda: TruncatedNormal(1, cut=0), "0 < cut, got 0"),
         (lambda: LecunUniform("1"), "0 <= gain, got '1'"),

@@ -303,11 +303,26 @@ def log_softmax(x: Array, axis: int = -1) -> Array:
 class Softmax(Module):
     """y_i = exp(x_i) / Σ_j exp(x_j) along `axis`: numbers become probabilities.
 
-    dx_i = y_i (dy_i - Σ_j dy_j y_j).
+    Backward: dx_i = y_i (dy_i - Σ_j dy_j y_j).
 
-    A probability never falls below the smallest normal number. Cross-entropy's gradient is
-    -1 / y there, and the product of the two, y · (-1 / y) = -1, comes out exactly; with y = 0 the
-    gradient of the worst mistakes would be lost.
+    A probability is never below the smallest normal number. The gradient of cross-entropy is -1 / y
+    there, and the product y · (-1 / y) is exactly -1; with y = 0 the gradient of the worst mistakes
+    would be lost.
+
+    Parameters
+    ----------
+    axis : int
+        The axis along which the probabilities add up to 1.
+
+    Raises
+    ------
+    ShapeError
+        In forward: x has no such axis.
+
+    Examples
+    --------
+    >>> Softmax()(np.log(np.array([[1.0, 1.0, 2.0]])))
+    array([[0.25, 0.25, 0.5 ]])
     """
 
     def __init__(self, axis: int = -1) -> None:

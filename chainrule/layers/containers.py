@@ -131,12 +131,23 @@ class Pass:
 class Sequential(Container):
     """One module after the other: y = f_n(... f_2(f_1(x))).
 
-    By the chain rule, dx = dy · f_n' · ... · f_2' · f_1': backward runs in the opposite order.
+    Backward: by the chain rule, dx = dy · f_n' · ... · f_2' · f_1', in the opposite order.
 
     Parameters
     ----------
     layers : sequence of Module
         At least one. They become a tuple: the architecture does not change under an optimizer.
+
+    Raises
+    ------
+    ConfigurationError
+        There are no layers, or something is not a module.
+
+    Examples
+    --------
+    >>> layers = Sequential([Linear(4, 8), ReLU(), Linear(8, 3)])
+    >>> layers(np.zeros((2, 4))).shape
+    (2, 3)
     """
 
     def __init__(self, layers: Sequence[Module]) -> None:
@@ -196,7 +207,7 @@ class Sequential(Container):
 class Residual(Container):
     """y = shortcut(x) + body(x): the body learns what to add to its input.
 
-    dx = dy · shortcut' + dy · body'. Without a shortcut, the first term is dy itself.
+    Backward: dx = dy · shortcut' + dy · body'. Without a shortcut, the first term is dy itself.
 
     He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2016.
 
@@ -207,6 +218,17 @@ class Residual(Container):
     shortcut : Module, optional
         What turns x into the shape of the body's output, if the body changes it: a `Linear`, or a
         convolution with a kernel of 1. Without it x itself is added.
+
+    Raises
+    ------
+    ShapeError
+        In forward: the shapes of the two terms differ.
+
+    Examples
+    --------
+    >>> block = Residual(Sequential([Linear(4, 4), ReLU()]))
+    >>> block(np.zeros((2, 4))).shape
+    (2, 4)
     """
 
     def __init__(self, body: Module, shortcut: Module | None = None) -> None:
@@ -270,6 +292,16 @@ class Parallel(Container):
         ``"concatenate"``, or ``"add"``: y = f_1(x) + f_2(x) + ...
     axis : int
         Along which axis outputs are concatenated: 1, the channels, by default.
+
+    Raises
+    ------
+    ShapeError
+        In forward: the outputs cannot be joined.
+
+    Examples
+    --------
+    >>> Parallel([Linear(4, 2), Linear(4, 3)])(np.zeros((5, 4))).shape
+    (5, 5)
     """
 
     def __init__(

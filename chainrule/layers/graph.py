@@ -84,34 +84,22 @@ class _Pass:
 class Graph(Module):
     """Modules as the nodes of a directed graph without cycles.
 
-    ::
+    A single input is given as an array, several as a dict by name or a tuple in order; all but the
+    first also as keyword arguments. A single output is an array, several are a dict. The same
+    module may be used at several nodes; it has one set of parameters.
 
-        Graph(
-            inputs=["image", "text"],
-            nodes={
-                "seen": Node(Sequential([Conv2d(3, 8, 3), GlobalAvgPool()]), "image"),
-                "read": Node(Sequential([Embedding(50, 8), LSTM(8, 8), LastStep()]), "text"),
-                "both": Node(Concatenate(), "seen", "read"),
-                "answer": Node(Linear(16, 2), "both"),
-            },
-            outputs="answer",
-        )
-
-    One input is given as an array, several as a dict by their names or a tuple in their order;
-    those behind the first also as keyword arguments. One output comes as an array, several as a
-    dict. Backward takes gradients arranged like the outputs, and returns them like the inputs: an
-    array, or a dict; None where an input is whole numbers.
-
-    The same module may be used at several nodes; it has one set of parameters.
+    Backward: each node gets the sum of the gradients from everything that used its output. It takes
+    gradients arranged like the outputs, and returns them like the inputs: an array, or a dict, with
+    None for an input of integers.
 
     Parameters
     ----------
     inputs : str or sequence of str
-        What comes from outside.
+        The names of the inputs.
     nodes : mapping of str to Node
-        In any order. A node's name is also the name of its output.
+        In any order. The name of a node is also the name of its output.
     outputs : str or sequence of str
-        Which nodes' outputs are the graph's.
+        The nodes whose outputs are the outputs of the graph.
 
     Attributes
     ----------
@@ -123,6 +111,22 @@ class Graph(Module):
     ConfigurationError
         A name is unknown or used twice, an input or a node leads nowhere, or there is a cycle; the
         message names them.
+
+    Examples
+    --------
+    >>> from chainrule import Conv2d, Embedding, GlobalAvgPool, LastStep, LSTM
+    >>> graph = Graph(
+    ...     inputs=["image", "text"],
+    ...     nodes={
+    ...         "seen": Node(Sequential([Conv2d(3, 8, 3), GlobalAvgPool()]), "image"),
+    ...         "read": Node(Sequential([Embedding(50, 8), LSTM(8, 8), LastStep()]), "text"),
+    ...         "both": Node(Concatenate(), "seen", "read"),
+    ...         "answer": Node(Linear(16, 2), "both"),
+    ...     },
+    ...     outputs="answer",
+    ... )
+    >>> graph({"image": np.zeros((5, 3, 9, 9)), "text": np.zeros((5, 7), int)}).shape
+    (5, 2)
     """
 
     def __init__(

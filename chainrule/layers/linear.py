@@ -17,16 +17,28 @@ class Neuron(Module):
 
     Each position of a sequence is a row: x (N, T, in_features), y (N, T, 1).
 
-    dw = Σ_n dy_n x_n, db = Σ_n dy_n, and dx = dy wᵀ.
+    Backward: dw = Σ_n dy_n x_n, db = Σ_n dy_n, and dx = dy wᵀ.
 
     Parameters
     ----------
     in_features : int
-        How many inputs the neuron weighs.
+        The number of inputs.
     initialization : str or callable
-        How the weights begin; see `chainrule.initializers`. The bias begins at 0.
+        The initial weights; see `chainrule.initializers`. The bias starts at 0.
     seed : int, optional
         The same seed gives the same weights.
+
+    Raises
+    ------
+    ShapeError
+        In forward: x does not have `in_features` features.
+
+    Examples
+    --------
+    >>> neuron = Neuron(2)
+    >>> neuron.weight.value, neuron.bias.value = [2, 3], [1]
+    >>> neuron([[1, 10]])
+    array([[33.]], dtype=float32)
     """
 
     def __init__(
@@ -61,7 +73,7 @@ class Linear(Module):
 
     Each position of a sequence is a row: x (N, T, in_features), y (N, T, out_features).
 
-    dW = xᵀ dy, db = Σ_n dy_n, and dx = dy Wᵀ.
+    Backward: dW = xᵀ dy, db = Σ_n dy_n, and dx = dy Wᵀ.
 
     Parameters
     ----------
@@ -70,9 +82,25 @@ class Linear(Module):
     bias : bool
         Whether to add b.
     initialization : str or callable
-        How W begins; see `chainrule.initializers`. The bias begins at 0.
+        The initial W; see `chainrule.initializers`. The bias starts at 0.
     seed : int, optional
         The same seed gives the same weights.
+
+    Raises
+    ------
+    ShapeError
+        In forward: x does not have `in_features` features.
+
+    Examples
+    --------
+    >>> layer = Linear(2, 3, initialization="identity")
+    >>> layer([[5, 7]])
+    array([[5., 7., 0.]], dtype=float32)
+    >>> layer.backward(np.ones((1, 3)))
+    array([[1., 1.]])
+    >>> layer.weight.grad
+    array([[5., 5., 5.],
+           [7., 7., 7.]], dtype=float32)
     """
 
     def __init__(

@@ -21,7 +21,7 @@ from chainrule.layers import Conv1d, Conv2d, ConvTranspose2d, convolution_kernel
         (lambda: Conv2d(1, 1, 3, stride=0), "stride must be a whole number of at least 1"),
         (lambda: Conv2d(1, 1, 3, dilation=1.5), "dilation must be a whole number of at least 1"),
         (lambda: Conv2d(1, 1, 3, padding=-1), "padding must be a whole number of at least 0"),
-        (lambda: Conv2d(1, 1, 3, padding="valid"), "or 'same' where the layer has it; got 'valid'"),
+        (lambda: Conv2d(1, 1, 3, padding="valid"), "or 'same' if the layer has it; got 'valid'"),
         (lambda: Conv1d(1, 1, (3, 3)), r"kernel_size must be .* of at least 1; got \(3, 3\)"),
         (lambda: Conv1d(1, 1, 3, padding=(1, 2, 3)), r"\(left, right\), or 'same'"),
         (lambda: ConvTranspose2d(1, 1, 3, padding="same"), "choose the size .* output_padding"),

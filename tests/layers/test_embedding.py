@@ -22,10 +22,10 @@ from chainrule import (
     [
         (np.array([[0, 5]]), r"rows 0 to 4, got the index 5 at \(0, 1\)"),
         (np.array([0, 1, -1]), r"got the index -1 at \(2,\)"),
-        (np.array([0.0, 1.0]), "whole numbers, got float64"),
-        (np.array([0.0, np.nan]), "whole numbers, got float64"),
-        (np.array([True, False]), "whole numbers, got bool"),
-        ([0.5, 1], "whole numbers, got float64"),
+        (np.array([0.0, 1.0]), "integers, got float64"),
+        (np.array([0.0, np.nan]), "integers, got float64"),
+        (np.array([True, False]), "integers, got bool"),
+        ([0.5, 1], "integers, got float64"),
         ([[0, 9], [1, 2]], "got the index 9"),
     ],
 )

@@ -114,7 +114,7 @@ def test_a_graph_that_does_not_hang_together_is_refused_by_name(inputs, nodes, o
     ("build", "message"),
     [
         (lambda: Node(ReLU, "x"), r"needs a module.*Did you forget the \(\)"),
-        (lambda: Node(ReLU()), "needs the name of what goes in"),
+        (lambda: Node(ReLU()), "needs the name of its input"),
         (lambda: Node(ReLU(), 3), "inputs are names, got 3"),
         (lambda: Node(LSTM(2, 3), "x", length="l"), "takes no further input 'length'.* lengths"),
         (lambda: Node(ReLU(), "x", mask="m"), "takes no further input 'mask'. There are: none"),

@@ -89,7 +89,7 @@ class Condition:
     ...     remedy = "network = Network([features, 8, outputs])"
     ...
     ...     def find(self, exam):
-    ...         rows, size = len(exam.X), exam.network.num_parameters
+    ...         rows, size = len(exam.X), len(exam.network.flat)
     ...         if rows < size:
     ...             yield self.finding("warning", "X", "too few rows", ("rows", rows, f">= {size}"))
     >>> X, y = np.random.default_rng(0).standard_normal((2, 20, 1))

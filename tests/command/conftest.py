@@ -6,7 +6,7 @@ from command.running import HEADER, QUICK, chainrule, fruit, write_csv
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
-    """Return a folder with tables to learn from, and models of them."""
+    """Return a folder with tables and models that were trained on them."""
     folder = tmp_path_factory.mktemp("command")
     write_csv(folder / "fruit.csv", HEADER, fruit(300, 0))
     write_csv(folder / "holdout.csv", HEADER, fruit(80, 1))

@@ -1,4 +1,4 @@
-"""The real command, in a process of its own; and a table to learn from."""
+"""The real command in its own process, and a table to learn from."""
 
 import contextlib
 import csv
@@ -72,7 +72,7 @@ HEADER = ("id", "length_cm", "colour", "ripe", "kind", "price")
 
 
 def fruit(count, seed):
-    """Return rows of a table with numbers, text, truth values and gaps."""
+    """Return rows of a table with numbers, text, booleans and missing values."""
     rng = np.random.default_rng(seed)
     rows = []
     for n in range(count):

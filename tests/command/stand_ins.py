@@ -1,4 +1,4 @@
-"""Predictors for tests of other processes, which import them from here."""
+"""Predictors for tests with several processes, which import them from here."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Whatever is wrong with what is given: one sentence on standard error, and a code that says so."""
+"""Bad input: one sentence on standard error, and an exit code that says so."""
 
 import io
 import os
@@ -11,7 +11,7 @@ from chainrule import Network
 
 
 def refused(done, *words, code=1):
-    """Check that a run told one sentence, with these words in it, and wrote nothing else."""
+    """Check that a run printed one sentence with these words in it, and wrote nothing else."""
     error = done.stderr if isinstance(done.stderr, str) else done.stderr.decode()
     assert done.returncode == code, error
     assert "Traceback" not in error
@@ -46,7 +46,7 @@ def numbers(count=40):
 
 
 def test_the_real_command_says_the_same(tmp_path):
-    """The other tests run it in their own process, which is quicker."""
+    """The other tests run the command in their own process, which is quicker."""
     arguments = ("train", "nothing.csv", "--target", "y", "-o", "m.npz")
     done = chainrule(*arguments, cwd=tmp_path)
     refused(done, "There is no file nothing.csv")
@@ -98,7 +98,7 @@ def test_a_wrong_encoding(tmp_path):
     refused(train(tmp_path, "t.csv", "--encoding", "ascii"), "is not ascii text")
 
 
-def test_an_encoding_that_there_is_not(tmp_path):
+def test_an_unknown_encoding(tmp_path):
     refused(train(tmp_path, "t.csv", "--encoding", "klingon"), "no encoding 'klingon'")
 
 
@@ -261,7 +261,7 @@ def test_an_output_that_cannot_be_written(folder):
     refused(done, "must end in .csv")
 
 
-def test_what_is_read_is_not_written_over(folder):
+def test_an_input_is_not_overwritten(folder):
     before = (folder / "fruit.csv").read_bytes()
     done = train(folder, "fruit.csv", target="kind", output="fruit.csv")
     refused(done, "fruit.csv is also an input")
@@ -281,7 +281,7 @@ def test_no_model(folder, subcommand):
     refused(done, "not a model of a table")
 
 
-def test_inspecting_what_is_no_model(folder):
+def test_inspecting_a_file_that_is_not_a_model(folder):
     Network([3, 2], seed=0).save(folder / "network.npz")
     refused(called("inspect", "network.npz", cwd=folder), "not a model of a table")
     np.savez(folder / "arrays.npz", a=np.ones(3))
@@ -292,7 +292,7 @@ def test_inspecting_what_is_no_model(folder):
     refused(called("inspect", ".", cwd=folder), "is a folder")
 
 
-def test_a_model_in_the_place_of_a_table(folder):
+def test_a_model_instead_of_a_table(folder):
     done = called("predict", "kind.npz", "kind.npz", cwd=folder)
     refused(done, "is a chainrule model, and a table is expected")
 
@@ -329,7 +329,7 @@ def test_a_kept_column_that_has_the_name_of_a_prediction(folder, tmp_path):
     ],
     ids=" ".join,
 )
-def test_a_command_that_is_not_written_right(tmp_path, arguments):
+def test_wrong_usage(tmp_path, arguments):
     done = called(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("Usage: chainrule")

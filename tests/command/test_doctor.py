@@ -1,4 +1,4 @@
-"""`chainrule doctor`: real tables, healthy and sick, and what is said of them."""
+"""`chainrule doctor`: healthy and sick real tables, and what it says about them."""
 
 import json
 import re
@@ -16,14 +16,14 @@ datasets = pytest.importorskip("sklearn.datasets")
 
 @pytest.fixture(scope="module")
 def iris():
-    """Return iris as its file is: names of species, and rows in a random order."""
+    """Return the iris table with the names of the species, and its rows in random order."""
     frame = datasets.load_iris(as_frame=True).frame
     frame["species"] = np.array(["setosa", "versicolor", "virginica"])[frame.pop("target")]
     return frame.sample(frac=1, random_state=0).reset_index(drop=True)
 
 
 def told(folder, frame, *options, target="species", code=None):
-    """Return what is said of a table, as JSON and as text."""
+    """Return the command's JSON for a table."""
     frame.to_csv(folder / "t.csv", index=False)
     arguments = ("doctor", "t.csv", "--target", target, *options)
     done = called(*arguments, "--json", cwd=folder)
@@ -46,18 +46,18 @@ def test_a_healthy_table(iris, tmp_path):
     assert found["verdict"].startswith("The doctor found nothing wrong")
     assert (found["task"], found["target"], found["rows"]) == ("classification", "species", 150)
     assert found["columns"] == list(iris.columns[:-1])
-    assert set(by_id(found)) <= {"mislabelled-rows"}  # some lie beyond the border, as they do
+    assert set(by_id(found)) <= {"mislabelled-rows"}  # some are on the wrong side of the border
     assert found["healthy"]
 
 
-def test_what_the_preparation_mends_is_no_matter(iris, tmp_path):
-    """Numbers of any size, gaps, text, an outlier, and gaps in the same rows of two columns."""
+def test_what_the_preparation_takes_care_of_is_not_reported(iris, tmp_path):
+    """Numbers of any scale, text, an outlier, missing values in the same rows of two columns."""
     rng = np.random.default_rng(0)
     frame = iris.copy()
     frame["sepal width (cm)"] *= 1e7
     frame["petal width (cm)"] += 1e6
     frame.loc[rng.random(150) < 0.1, ["sepal length (cm)", "petal length (cm)"]] = np.nan
-    frame["town"] = [f"town {n}" for n in rng.integers(0, 60, 150)]  # codes, for an embedding
+    frame["town"] = [f"town {n}" for n in rng.integers(0, 60, 150)]  # codes for an embedding
     frame["ripe"] = rng.random(150) < 0.5
     frame.loc[3, "sepal width (cm)"] = -1e12
     found = told(tmp_path, frame, code=0)
@@ -70,7 +70,7 @@ def test_a_table_of_text_alone(tmp_path):
     frame = "level " + frame
     frame["same"] = np.where(frame.p == frame.q, "yes", "no")
     found = told(tmp_path, frame, target="same", code=0)
-    assert found["healthy"]  # 81 different rows: that many are alike by chance
+    assert found["healthy"]  # there are only 81 different rows, so some repeat by chance
 
 
 # ---------------------------------------------------------------- sick columns
@@ -97,7 +97,7 @@ def test_a_column_that_gives_a_class_away_is_named(iris, tmp_path, coded):
 
 
 def test_a_column_that_is_the_target_in_another_unit(tmp_path):
-    """The preparation bends what is far outside, after which they no longer correlate fully."""
+    """The preparation compresses outliers, after which the columns no longer correlate fully."""
     frame = datasets.load_diabetes(as_frame=True, scaled=False).frame
     frame["in percent"] = frame.target * 100 + 3
     frame.loc[::7, "in percent"] = np.nan
@@ -106,7 +106,7 @@ def test_a_column_that_is_the_target_in_another_unit(tmp_path):
     ]
 
 
-def test_columns_that_are_of_no_use(iris, tmp_path):
+def test_useless_columns(iris, tmp_path):
     frame = iris.assign(batch="x", nothing=np.nan, again=iris["sepal width (cm)"])
     frame["text"] = ["ab"[n % 2] for n in range(150)]
     frame["text too"] = frame["text"]
@@ -122,8 +122,8 @@ def test_columns_that_are_of_no_use(iris, tmp_path):
     assert "The doctor found nothing wrong" in done.stdout
 
 
-def test_what_it_says_to_type_trains(iris, tmp_path):
-    """The options that were given stand in it, and what has to be left out."""
+def test_the_remedy_can_be_run(iris, tmp_path):
+    """The remedy has the options that were given, and leaves out what `train` would refuse."""
     frame = iris.assign(batch="x", id=range(150))
     frame.loc[4, "species"] = None
     found = by_id(told(tmp_path, frame, "--drop", "id", "--hidden", "16", "--missing=-9", code=0))
@@ -141,18 +141,18 @@ def test_what_it_says_to_type_trains(iris, tmp_path):
 # ---------------------------------------------------------------- sick rows
 
 
-def test_rows_that_stand_there_twice_by_their_numbers(iris, tmp_path):
+def test_duplicate_rows_are_named_by_number(iris, tmp_path):
     found = told(tmp_path, pd.concat([iris, iris.iloc[:60]]), code=1)
     first = found["findings"][0]
     assert (first["id"], first["severity"]) == ("duplicate-rows", "problem")
     itself = iris.duplicated().to_numpy()
     assert first["rows"] == [*(np.flatnonzero(itself) + 1), *range(151, 211)]
     assert "151 repeats 1" in first["summary"]
-    assert "duplicate-rows" not in by_id(told(tmp_path, iris))  # it has a pair of its own
+    assert "duplicate-rows" not in by_id(told(tmp_path, iris))  # it has one pair of its own
 
 
-def test_wrong_labels_by_their_numbers_in_the_file(tmp_path):
-    """Rows without a target are left out, and count."""
+def test_wrong_labels_are_named_by_row_number(tmp_path):
+    """Rows without a target are left out, but still count."""
     frame = datasets.load_wine(as_frame=True).frame
     wrong = [7, 30, 170]
     frame.loc[wrong, "target"] = [2, 1, 0]
@@ -166,7 +166,7 @@ def test_wrong_labels_by_their_numbers_in_the_file(tmp_path):
     assert "look at the rows" in only["remedy"]
 
 
-def test_a_target_that_stands_for_none(tmp_path):
+def test_a_target_value_that_means_missing(tmp_path):
     frame = datasets.load_diabetes(as_frame=True, scaled=False).frame
     frame["target"] += 0.5
     frame.loc[41, "target"] = -9999
@@ -194,7 +194,7 @@ def test_a_target_that_never_changes(iris, tmp_path, value, words):
     assert "'petal width (cm)'" in only["remedy"]
 
 
-def test_a_rare_class_by_its_name(iris, tmp_path):
+def test_a_rare_class_is_named(iris, tmp_path):
     rare = np.flatnonzero(iris.species == "virginica")[3:]
     frame = iris.drop(index=rare)
     found = by_id(told(tmp_path, frame))
@@ -204,7 +204,7 @@ def test_a_rare_class_by_its_name(iris, tmp_path):
     assert "class-imbalance" not in by_id(told(tmp_path, frame, "--balanced"))
 
 
-def test_options_of_the_network_are_its_own(iris, tmp_path):
+def test_the_options_of_the_network_are_used(iris, tmp_path):
     first = told(tmp_path, iris, "--hidden", "1", "--seed", "1", code=1)["findings"][0]
     assert "--hidden 128,128" in first["remedy"]
     task = told(tmp_path, iris, "--task", "regression", target="petal width (cm)")["task"]
@@ -247,7 +247,7 @@ def test_the_page_needs_nothing_else(iris, tmp_path):
 
 
 def test_the_same_seed_finds_the_same(iris, tmp_path):
-    frame = iris.assign(species=np.roll(iris.species, 3))  # nothing tells the target
+    frame = iris.assign(species=np.roll(iris.species, 3))  # nothing determines the target
     assert told(tmp_path, frame, "--seed", "3") == told(tmp_path, frame, "--seed", "3")
 
 
@@ -287,7 +287,7 @@ def test_what_cannot_be_used_is_refused(folder, options, words, code):
     assert (folder / "fruit.csv").read_bytes() == before
 
 
-def test_too_few_rows_and_no_column_of_use(tmp_path):
+def test_too_few_rows_and_no_usable_column(tmp_path):
     write_csv(tmp_path / "t.csv", ("a", "y"), [[n, n % 2] for n in range(5)])
     assert "at least 10" in called("doctor", "t.csv", "--target", "y", cwd=tmp_path).stderr
     write_csv(tmp_path / "t.csv", ("a", "y"), [[1, n % 2] for n in range(30)])
@@ -296,8 +296,8 @@ def test_too_few_rows_and_no_column_of_use(tmp_path):
     assert done.returncode == 1
 
 
-def test_what_is_said_is_what_training_would_use(folder):
-    """Both go through the same doors: a table that `train` takes has the same task and columns."""
+def test_the_same_table_as_train_uses(folder):
+    """Both read and check tables in the same way, so they have the same task and columns."""
     told = json.loads(
         called(
             *("doctor", "fruit.csv", "--target", "price", "--drop", "id", "--drop", "kind"),
@@ -311,6 +311,6 @@ def test_what_is_said_is_what_training_would_use(folder):
     assert told["rows"] == model["rows"] + model["held_out"] == len(read_csv(folder / "fruit.csv"))
 
 
-def test_help_tells_the_exit_codes(capsys):
+def test_help_explains_the_exit_codes(capsys):
     assert main(["doctor", "--help"]) == 0
     assert "The exit code is 1 if there is a problem" in " ".join(capsys.readouterr().out.split())

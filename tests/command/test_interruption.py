@@ -1,4 +1,4 @@
-"""Ctrl-C, whenever it comes: one line, the code 130, and no file that is half-written."""
+"""Ctrl-C at any time: one line, the exit code 130, and no incomplete file."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ TOLD = "chainrule: Interrupted; nothing incomplete is left behind.\n"
 
 
 def interrupted(stderr):
-    """Whether nothing else was printed; click ends the terminal's line, in which ^C stands."""
+    """Whether nothing else was printed, besides click's line break after the terminal's ^C."""
     return stderr.removeprefix("\n") == TOLD
 
 
@@ -46,7 +46,7 @@ time.sleep(60)
     ids=lambda value: value if isinstance(value, str) else value[0],
 )
 def test_while_a_package_is_being_loaded(folder, tmp_path, package, arguments):
-    """The half second before anything happens is spent in loading; a traceback would tell that."""
+    """The first half second is spent on imports; there must be no traceback from them."""
     (tmp_path / f"{package}.py").write_text(KILLS_ITS_OWN_PROCESS)
     before = sorted(os.listdir(folder))
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
@@ -56,12 +56,12 @@ def test_while_a_package_is_being_loaded(folder, tmp_path, package, arguments):
     assert sorted(os.listdir(folder)) == before
 
 
-def test_a_job_that_ignores_it_goes_on_ignoring_it(tmp_path):
+def test_a_background_job_still_ignores_it(tmp_path):
     (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)")
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     done = chainrule("inspect", "nothing.npz", PYTHONPATH=path)
-    assert done.returncode == 1  # this click has nothing in it
+    assert done.returncode == 1  # this click module is empty
     assert TOLD not in done.stderr
 
 
@@ -71,7 +71,7 @@ def test_while_it_waits_for_a_table_to_learn_from(tmp_path):
     with subprocess.Popen([*command, "-o", "m.npz"], cwd=tmp_path, **pipe) as running:
         running.stdin.write(
             b"x,y\n" + b"1,a\n2,b\n" * 2_000_000
-        )  # more than a pipe holds: it reads
+        )  # more than a pipe holds, so it is being read
         running.stdin.flush()
         running.send_signal(signal.SIGINT)
         assert running.wait(60) == 130
@@ -81,7 +81,7 @@ def test_while_it_waits_for_a_table_to_learn_from(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_while_the_doctor_tries_a_network(folder, tmp_path, number):
-    """Also while members learn, which elsewhere would go on to the end of an epoch."""
+    """Also while the networks of an ensemble are trained."""
     (tmp_path / "page.html").write_text("from before\n")
     command = [sys.executable, "-m", "chainrule_command", "doctor", str(folder / "fruit.csv")]
     running = subprocess.Popen(
@@ -94,7 +94,7 @@ def test_while_the_doctor_tries_a_network(folder, tmp_path, number):
     with running:
         assert running.stdout.readline().startswith(b"Classification: ")
         assert running.stdout.readline().startswith(b"X is ")
-        time.sleep(0.5)  # what comes now takes minutes
+        time.sleep(0.5)  # what follows takes minutes
         running.send_signal(number)
         assert running.wait(60) == 130
         assert interrupted(running.stderr.read().decode())
@@ -104,7 +104,7 @@ def test_while_the_doctor_tries_a_network(folder, tmp_path, number):
 
 
 def predicting(folder, tmp_path):
-    """Return a process that predicts what comes in into p.csv."""
+    """Return a process that predicts the rows it is sent in p.csv."""
     command = [sys.executable, "-m", "chainrule_command", "predict", folder / "kind.npz", "-"]
     return subprocess.Popen(
         [*map(str, command), "-o", "p.csv"],
@@ -128,8 +128,8 @@ def test_while_predictions_are_being_written(folder, tmp_path, number):
     with predicting(folder, tmp_path) as running:
         rows = "\n".join(",".join(row).replace(", with", " with") for row in fruit(200, 1))
         running.stdin.write((",".join(HEADER) + "\n" + rows + "\n").encode())
-        running.stdin.flush()  # and then the pipe stays open
-        # its temporary file
+        running.stdin.flush()  # the pipe stays open
+        # the temporary file
         wait_until(lambda: len(os.listdir(tmp_path)) == 2 or running.poll() is not None)
         running.send_signal(number)
         assert running.wait(60) == 130
@@ -138,8 +138,8 @@ def test_while_predictions_are_being_written(folder, tmp_path, number):
     assert (tmp_path / "p.csv").read_text() == "from before\n"
 
 
-def test_a_job_in_the_background_is_ended_by_sigterm(folder, tmp_path):
-    """It ignores Ctrl-C, and is no reason to go on where its file was taken away."""
+def test_a_background_job_is_ended_by_sigterm(folder, tmp_path):
+    """It ignores Ctrl-C, but not SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with predicting(folder, tmp_path) as running:
         running.stdin.write(f"{','.join(HEADER)}\n{','.join(fruit(1, 0)[0])}\n".encode())
@@ -158,7 +158,7 @@ def test_a_job_in_the_background_is_ended_by_sigterm(folder, tmp_path):
 )
 @pytest.mark.parametrize("when", ["starting", "writing"])
 def test_while_a_folder_is_predicted(folder, tmp_path, number, to_all, when):
-    """A terminal sends Ctrl-C to all processes; whatever ends the first one ends the others."""
+    """A terminal sends Ctrl-C to all processes. Whatever ends the first one ends the others."""
     head, *rows = (",".join(row).replace(", with", " with") for row in [HEADER, *fruit(400, 1)])
     tables, out = tmp_path / "new", tmp_path / "out"
     tables.mkdir()

@@ -20,7 +20,7 @@ def ran(*arguments, **given):
 # ---------------------------------------------------------------- evaluate, inspect
 
 
-def test_evaluating_tells_scores_here_and_at_training(folder):
+def test_evaluating_shows_scores_here_and_in_training(folder):
     told = ran("evaluate", "kind.npz", "holdout.csv", cwd=folder).stdout
     assert told.startswith("80 rows, ")
     assert "in training" in told
@@ -64,7 +64,7 @@ def test_a_class_that_the_model_does_not_know_counts_as_wrong(folder, tmp_path):
     assert told["scores"]["accuracy"] <= 0.5
 
 
-def test_inspecting_tells_columns_scores_and_architecture(folder):
+def test_inspecting_shows_columns_scores_and_architecture(folder):
     told = ran("inspect", "kind.npz", cwd=folder).stdout
     assert "a model of a table, for classification, by chainrule" in told
     assert "Predicts kind, one of 3 classes: apple, pear, plum." in told
@@ -187,7 +187,7 @@ sys.exit(main([sys.argv[1], "kind.npz", "holdout.csv"]))
     assert subcommand == "evaluate" or len(done.stdout.splitlines()) == 81
 
 
-def test_the_reader_of_our_output_may_have_had_enough(folder):
+def test_the_reader_of_the_output_may_stop(folder):
     program = f"{sys.executable} -m chainrule_command predict kind.npz fruit.csv | head -1"
     done = subprocess.run(
         program,

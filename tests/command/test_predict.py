@@ -1,4 +1,4 @@
-"""Predicting the rows of a table: all of them, in their order, or none."""
+"""Predicting the rows of a table: all of them, in order, or none."""
 
 import os
 import random
@@ -20,7 +20,7 @@ def predict(folder, model, table, *options, code=0):
 
 @pytest.fixture
 def new(tmp_path):
-    """Return a table of new rows; each test changes what it likes."""
+    """Return a table of new rows, for tests to change."""
     return write_csv(tmp_path / "new.csv", HEADER, fruit(25, 9))
 
 
@@ -74,7 +74,7 @@ def test_the_order_of_columns_does_not_matter(folder, tmp_path, new):
     assert predict(folder, "kind.npz", tmp_path / "other.csv", "--probabilities").stdout == first
 
 
-def test_what_is_kept_is_kept_to_the_letter(folder, tmp_path, new):
+def test_kept_columns_are_copied_exactly(folder, tmp_path, new):
     predict(folder, "kind.npz", new, "--keep-all", "-o", tmp_path / "p.csv")
     rows = read_csv(tmp_path / "p.csv")
     assert [{name: row[name] for name in HEADER} for row in rows] == read_csv(new)
@@ -141,9 +141,9 @@ def test_none_of_the_columns(folder, new):
     assert "none of the columns" in done.stderr
 
 
-def test_rows_are_counted_through_all_pieces(folder, tmp_path):
-    """The first unknown value of a long table is told with its own row."""
-    rows = fruit(400, 2) * 500  # 8 megabytes and more: two pieces
+def test_rows_are_counted_over_all_batches(folder, tmp_path):
+    """The first unknown value of a long table is reported with its row."""
+    rows = fruit(400, 2) * 500  # more than 8 MB: two batches
     rows[190_000] = [*rows[190_000][:2], "purple", *rows[190_000][3:]]
     table = write_csv(tmp_path / "long.csv", HEADER, rows)
     assert table.stat().st_size > 1 << 22
@@ -152,7 +152,7 @@ def test_rows_are_counted_through_all_pieces(folder, tmp_path):
     assert "unknown category in 1 row, the first is row 190001 ('purple')" in done.stderr
     told = read_csv(out)
     assert [row["id"] for row in told] == [row[0] for row in rows]
-    # A part of the table by itself has the same predictions: pieces do not change them.
+    # A part of the table has the same predictions: batches do not change them.
     part = write_csv(tmp_path / "part.csv", HEADER, rows[-100:])
     alone = predict(folder, "kind.npz", part).stdout.splitlines()[1:]
     assert alone == [row["predicted_kind"] for row in told[-100:]]

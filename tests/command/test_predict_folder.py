@@ -1,4 +1,4 @@
-"""Predicting every table of a folder: side by side the same as each by itself, or named."""
+"""Predicting every table of a folder in parallel: the same as each on its own."""
 
 import gzip
 import multiprocessing
@@ -22,7 +22,7 @@ def predict(folder, tables, output, *options, code=0, model="kind.npz"):
 
 @pytest.fixture
 def tables(tmp_path):
-    """Return a folder with three tables in it; each test adds what it likes."""
+    """Return a folder with three tables, for tests to change."""
     tables = tmp_path / "new"
     tables.mkdir()
     for seed, name in enumerate("abc"):
@@ -31,7 +31,7 @@ def tables(tmp_path):
 
 
 @pytest.mark.parametrize("jobs", [(), ("--jobs", "2"), ("-j", "-1")], ids=["one", "two", "all"])
-def test_each_is_predicted_as_by_itself(folder, tables, tmp_path, jobs):
+def test_each_is_predicted_as_on_its_own(folder, tables, tmp_path, jobs):
     import pandas as pd
 
     text = (tables / "c.csv").read_bytes()
@@ -44,12 +44,12 @@ def test_each_is_predicted_as_by_itself(folder, tables, tmp_path, jobs):
     for name in os.listdir(tables):
         predict(folder, tables / name, tmp_path / name, *OPTIONS)
         together, alone = (path.read_bytes() for path in (tmp_path / "out" / name, tmp_path / name))
-        if name.endswith(".gz"):  # which holds the time
+        if name.endswith(".gz"):  # gzip records the time
             together, alone = gzip.decompress(together), gzip.decompress(alone)
         assert together == alone
 
 
-def test_what_is_odd_is_told_with_the_tables_name(folder, tables, tmp_path):
+def test_warnings_name_the_table(folder, tables, tmp_path):
     change(tables / "b.csv", 3, "colour", "purple")
     options = ("--on-unknown", "warn", "--quiet")
     done = predict(folder, tables, tmp_path / "out", *options)
@@ -95,7 +95,7 @@ def test_where_none_can_be_predicted_no_folder_is_left(folder, tables, tmp_path)
     assert os.listdir(tmp_path) == ["new"]
 
 
-def test_what_is_no_table_is_left_out(folder, tables, tmp_path):
+def test_other_files_are_skipped(folder, tables, tmp_path):
     (tables / ".hidden.csv").write_text("nothing\n")
     (tables / "notes.md").write_text("# Notes\n")
     (tables / "older").mkdir()
@@ -109,7 +109,7 @@ def test_what_is_no_table_is_left_out(folder, tables, tmp_path):
 
 def test_a_folder_within_the_one_that_is_read(folder, tables):
     predict(folder, tables, tables / "out")
-    again = predict(folder, tables, tables / "out")  # what is there is replaced, and no table
+    again = predict(folder, tables, tables / "out")  # replaces the old predictions
     assert sorted(os.listdir(tables / "out")) == ["a.csv", "b.csv", "c.csv"]
     assert "skipped" in again.stderr
 
@@ -144,7 +144,7 @@ def test_the_output_is_another_folder(folder, tables, tmp_path):
     assert (tables / "a.csv").read_bytes() == before
 
 
-def test_nothing_that_is_read_is_written_over(folder, tables, tmp_path):
+def test_no_input_is_overwritten(folder, tables, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     before = (tables / "a.csv").read_bytes()
@@ -210,8 +210,8 @@ def test_processes_that_cannot_start_are_not_started_for_ever(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_the_real_command_says_no_more(folder, tables, tmp_path):
-    """Whatever its processes leave to the system would be told when it ends."""
+def test_the_real_command_prints_nothing_else(folder, tables, tmp_path):
+    """Resources that its processes leave behind would cause a warning at the end."""
     done = chainrule("predict", folder / "kind.npz", "new", "-o", "out", "-j", 2, cwd=tmp_path)
     assert done.returncode == 0
     assert done.stderr == "Predicted 63 rows of 3 tables in out\n"

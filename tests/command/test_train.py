@@ -1,4 +1,4 @@
-"""Training from a table: what is decided, told, written and repeated."""
+"""Training on a table: what is inferred, reported, saved and repeated."""
 
 import json
 import re
@@ -131,7 +131,7 @@ def test_the_file_predicts_raw_rows_with_numpy_alone(folder):
 
 
 def test_every_kind_of_file_has_the_same_predictions(folder, tmp_path):
-    """Compressed, piped, as Parquet, with other separators: what is in it is what counts."""
+    """Compressed, piped, as Parquet, with other separators: only the content counts."""
     import bz2
     import gzip
     import lzma
@@ -182,7 +182,7 @@ def test_training_takes_them_too(folder, tmp_path, kind):
     else:
         frame.to_csv(tmp_path / f"t.{kind}", compression="gzip" if kind == "gz" else None)
     table, given = f"t.{kind}", {}
-    if kind == "csv":  # with pandas' row numbers in front, through a pipe
+    if kind == "csv":  # through a pipe, with pandas' row numbers as the first column
         table, given = "-", {"given": (tmp_path / "t.csv").read_bytes()}
     done = train(tmp_path, table, "--drop", "price", **given)
     stdout = done.stdout if isinstance(done.stdout, str) else done.stdout.decode()
@@ -256,7 +256,7 @@ def test_text_that_means_missing_and_numbers_that_are_names(tmp_path):
     assert x["kind"] == "number"
     assert x["missing"] > 0
     assert (postal["kind"], postal["examples"][0][:2]) == ("category", "01")
-    # The model remembers both: new rows need no options.
+    # The model remembers both, so new rows need no options.
     write_csv(tmp_path / "new.csv", ["x", "zip"], [["?", "01002"], ["3", "01001"]])
     done = called("predict", "m.npz", "new.csv", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -68,15 +68,11 @@ class TableReader:
         self._ragged_row: Any = None
         self._parquet: Any = None
         self._file, self.size = open_file(path)
-        with self._explained_errors():
-            stream, is_parquet = decompress(self._file, self.label)
-            if is_parquet:
-                self._parquet = parquet.ParquetFile(seekable(stream))
-                self.names = list(self._parquet.schema_arrow.names)
-            else:
-                self._stream = as_utf8(stream, csv_format.encoding)
-                self.names, self._separator = self._header()
-        self._check_names()
+        try:
+            self._read_names()
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -91,6 +87,17 @@ class TableReader:
         return self._file.tell() if self.size is not None else 0
 
     # ------------------------------------------------------------ column names
+
+    def _read_names(self) -> None:
+        with self._explained_errors():
+            stream, is_parquet = decompress(self._file, self.label)
+            if is_parquet:
+                self._parquet = parquet.ParquetFile(seekable(stream))
+                self.names = list(self._parquet.schema_arrow.names)
+            else:
+                self._stream = as_utf8(stream, self.format.encoding)
+                self.names, self._separator = self._header()
+        self._check_names()
 
     def _header(self) -> tuple[list[str], str]:
         """Read the first line; return the column names and the separator."""

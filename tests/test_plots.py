@@ -1,4 +1,4 @@
-"""Pictures: the right boxes and cases, in the right order, with the right words."""
+"""Plots: the right elements, in the right order, with the right labels."""
 
 import copy
 import pickle
@@ -48,7 +48,7 @@ P = np.array(
 )
 
 
-def test_the_worst_mistakes_come_first_and_right_answers_are_none():
+def test_the_worst_mistakes_come_first():
     assert worst_mistakes(TRUE, P).tolist() == [2, 1, 4]
     assert worst_mistakes(TRUE, P, count=2).tolist() == [2, 1]
     assert worst_mistakes(np.eye(3)[TRUE], P).tolist() == [2, 1, 4]
@@ -60,13 +60,13 @@ def test_the_worst_mistakes_come_first_and_right_answers_are_none():
     [([0, 1], P), ([0, 1, 2, 0, 3], P), (TRUE, P.argmax(axis=1)), ([0, 1, 2, 0, -1], P)],
     ids=["too few labels", "a label outside", "no probabilities", "a negative label"],
 )
-def test_what_does_not_fit_together_is_refused(labels, p):
+def test_invalid_probabilities_are_refused(labels, p):
     with pytest.raises(InputError, match="Expected a row of probabilities"):
         worst_mistakes(labels, p)
 
 
 @pytest.mark.parametrize("shape", [(5, 4, 6), (5, 1, 4, 6), (5, 3, 4, 6)])
-def test_mistakes_are_drawn_with_what_they_were_taken_for(shape):
+def test_mistakes_are_drawn_with_their_predicted_class(shape):
     pytest.importorskip("matplotlib")
     images = np.random.default_rng(0).normal(size=shape)
     panels = plot_mistakes(images, TRUE, P, class_names=NAMES).axes
@@ -94,7 +94,7 @@ def test_no_mistakes_and_no_names():
     assert plot_mistakes(images, TRUE, P).axes[0].get_title() == "predicted: 1 (90%)\ntrue: 2"
 
 
-def test_long_names_above_mistakes_are_wrapped_and_stand_beside_no_other():
+def test_long_names_above_mistakes_are_wrapped_and_do_not_overlap():
     pytest.importorskip("matplotlib")
     names = [f"{name}, one of those with a long name" for name in NAMES]
     figure = plot_mistakes(np.zeros((5, 4, 4)), TRUE, P, class_names=names)
@@ -115,7 +115,7 @@ def test_long_names_above_mistakes_are_wrapped_and_stand_beside_no_other():
         ((5, 2, 4, 4), "one channel or three"),
     ],
 )
-def test_images_that_are_none(shape, message):
+def test_invalid_images_are_refused(shape, message):
     with pytest.raises(InputError, match=message):
         plot_mistakes(np.full(shape, np.nan), TRUE, P)
 
@@ -124,7 +124,7 @@ def test_images_that_are_none(shape, message):
 
 
 def nothing_is_cut(figure):
-    """Hold all that is drawn to lie within the figure."""
+    """Assert that everything drawn lies within the figure."""
     figure.draw_without_rendering()
     drawn = figure.get_tightbbox()  # in inches, of what is visible
     assert min(drawn.x0, drawn.y0) >= 0
@@ -153,7 +153,7 @@ def test_a_confusion_matrix_shows_counts_and_shares_of_each_row():
     assert (panel.get_ylabel(), panel.get_xlabel()) == ("true", "predicted")
 
 
-def test_a_confusion_matrix_has_a_scale_as_high_as_it_is():
+def test_a_confusion_matrix_has_a_scale_of_the_same_height():
     pytest.importorskip("matplotlib")
     figure = plot_confusion(TRUE, P, class_names=NAMES)
     panel, _, _ = matrix_of(figure)
@@ -176,7 +176,7 @@ LONG = [f"{a} {b}" for a in ("Northern hairy-nosed", "Southern", "Eastern") for 
 
 
 @pytest.mark.parametrize("names", [None, LONG, [name * 3 for name in LONG]])
-def test_thirty_classes_keep_the_size_of_a_cell_whatever_they_are_called(names):
+def test_thirty_classes_keep_the_size_of_a_cell(names):
     pytest.importorskip("matplotlib")
     labels = np.arange(3000) % 30
     figure = plot_confusion(labels, labels, class_names=names)
@@ -195,7 +195,7 @@ def test_numbers_of_any_length_stay_in_their_cells():
     assert widest < width
 
 
-def test_of_very_many_classes_some_ticks_and_no_counts_are_written():
+def test_with_very_many_classes_some_ticks_and_no_counts_are_written():
     pytest.importorskip("matplotlib")
     labels = np.arange(120)
     panel, *_ = matrix_of(plot_confusion(labels, labels))
@@ -226,7 +226,7 @@ def test_a_long_name_loses_its_middle():
     assert name.endswith("female")
 
 
-def test_names_that_differ_only_in_the_middle_are_told_apart_by_their_numbers():
+def test_names_that_differ_only_in_the_middle_are_numbered():
     pytest.importorskip("matplotlib")
     names = [f"Northern hairy-nosed wombat, {name}, of the mountains" for name in NAMES]
     figure = plot_confusion(TRUE, P, class_names=names)
@@ -275,7 +275,7 @@ def test_the_panel_of_predictions_is_square_so_that_the_diagonal_is_one():
     nothing_is_cut(figure)
 
 
-def test_residuals_are_what_is_left_over():
+def test_residuals():
     pytest.importorskip("matplotlib")
     (panel,) = plot_residuals(Y, Y_PRED).axes
     offsets = panel.collections[0].get_offsets()
@@ -298,7 +298,7 @@ def test_an_interval_is_a_band_around_the_diagonal():
 
 
 @pytest.mark.parametrize("half_width", [-1, [1, 2], np.nan, [[1.0]]])
-def test_a_half_width_that_makes_no_sense_is_refused(half_width):
+def test_an_invalid_half_width_is_refused(half_width):
     with pytest.raises(InputError, match="half_width"):
         plot_predictions(Y, Y_PRED, half_width=half_width)
 
@@ -326,7 +326,7 @@ def test_a_panel_for_each_output(plot):
         ([], [], "y_true is empty"),
     ],
 )
-def test_a_regression_that_cannot_be_drawn(plot, true, pred, message):
+def test_invalid_regressions_are_refused(plot, true, pred, message):
     with pytest.raises(InputError, match=message):
         plot(true, pred)
 
@@ -360,7 +360,7 @@ def test_the_roc_curve_of_two_classes(labels, scores):
     assert figure.axes[0].get_ylabel() == "true positive rate"
 
 
-def test_a_curve_for_each_class_and_what_is_not_there():
+def test_a_curve_for_each_class_and_absent_classes():
     pytest.importorskip("matplotlib")
     scores = np.eye(4)[[0, 1, 2, 0, 1]]
     figure = plot_roc([0, 1, 2, 0, 2], scores, class_names=["a", "b", "c", "d"])
@@ -374,7 +374,7 @@ def test_a_curve_for_each_class_and_what_is_not_there():
     nothing_is_cut(figure)
 
 
-def test_of_many_classes_the_worst_are_named():
+def test_with_many_classes_the_worst_are_named():
     pytest.importorskip("matplotlib")
     rng = np.random.default_rng(0)
     labels = np.arange(600) % 30
@@ -399,7 +399,7 @@ def test_of_many_classes_the_worst_are_named():
         ([0, 0, 1, 1], ["a", "b", "c", "d"], "y_score must hold numbers"),
     ],
 )
-def test_scores_without_a_roc_curve(labels, scores, message):
+def test_invalid_scores_are_refused(labels, scores, message):
     with pytest.raises(InputError, match=message):
         plot_roc(labels, scores)
 
@@ -456,7 +456,7 @@ def test_samples_have_the_color_of_their_class():
     np.testing.assert_array_equal(groups[1].get_offsets(), CORNERS[2:])
 
 
-def test_a_function_takes_the_rows_as_they_are():
+def test_a_function_instead_of_a_network():
     pytest.importorskip("matplotlib")
     far = 100 + 50 * CORNERS
     figure = plot_decision_boundary(lambda x: right_half().predict((x - 100) / 50), far)
@@ -464,7 +464,7 @@ def test_a_function_takes_the_rows_as_they_are():
     assert figure.axes[0].get_legend().get_title().get_text() == "predicted"
 
 
-def test_an_estimator_is_asked_for_probabilities():
+def test_an_estimator_predicts_probabilities():
     pytest.importorskip("matplotlib")
 
     class Estimator:
@@ -495,7 +495,7 @@ def test_networks_that_return_logits(outputs):
     assert len(panel.get_legend().get_texts()) == max(outputs, 2)
 
 
-def test_samples_on_one_line_leave_room_around_them():
+def test_samples_on_a_line_have_a_margin():
     pytest.importorskip("matplotlib")
     panel = plot_decision_boundary(right_half(), [[0, 3], [1, 3]], grid_resolution=60).axes[0]
     assert panel.get_ylim() == (2, 4)
@@ -519,12 +519,12 @@ def test_samples_on_one_line_leave_room_around_them():
         ((lambda x: x * np.nan, CORNERS), InputError, "what the network returns holds NaN"),
     ],
 )
-def test_planes_that_cannot_be_drawn(arguments, error, message):
+def test_invalid_planes_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         plot_decision_boundary(*arguments)
 
 
-def test_options_of_a_plane_that_make_no_sense():
+def test_invalid_options_of_a_plane_are_refused():
     for options in (
         {"grid_resolution": 1},
         {"eps": -1.0},
@@ -538,7 +538,7 @@ def test_options_of_a_plane_that_make_no_sense():
 # ---------------------------------------------------------------- figures
 
 
-def test_a_figure_is_matplotlibs_and_has_a_picture_for_notebooks():
+def test_a_figure_is_matplotlibs_and_has_an_image_for_notebooks():
     figures = pytest.importorskip("matplotlib.figure")
     figure = plot_confusion(TRUE, P)
     assert isinstance(figure, figures.Figure)
@@ -600,7 +600,7 @@ def test_a_graph_is_drawn_with_its_names_and_shapes(tmp_path):
     assert len(plot_network(shared_encoder()).axes) == 1
 
 
-def test_what_is_shared_has_one_color():
+def test_shared_modules_have_one_color():
     boxes = {
         text.get_text().split(":")[0]: text.get_bbox_patch().get_facecolor()
         for text in plot_network(shared_encoder()).axes[0].texts
@@ -609,7 +609,7 @@ def test_what_is_shared_has_one_color():
     assert boxes["l"] == boxes["r"] != boxes["y"]
 
 
-def test_a_node_stands_below_all_that_it_takes():
+def test_a_node_is_below_all_its_inputs():
     network = shared_encoder()
     places = arrange(*wiring(network))
     for name, node in network.body.nodes.items():

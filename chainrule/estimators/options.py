@@ -18,6 +18,7 @@ from chainrule.checks import (
     is_whole,
     network_dtype,
 )
+from chainrule.ensemble import architecture
 from chainrule.ensemble.optimizer import OptimizerFactory
 from chainrule.errors import ConfigurationError
 from chainrule.estimators import defaults
@@ -26,12 +27,7 @@ from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.preparation import Preparation
 
-ACTIVATIONS: Mapping[str, str] = {
-    **{name: name for name in ("relu", "silu", "gelu", "mish", "elu", "selu", "leaky_relu")},
-    "tanh": "tanh",
-    "logistic": "sigmoid",
-    "sigmoid": "sigmoid",
-}
+ACTIVATIONS = {**{name: name for name in architecture.ACTIVATIONS}, "logistic": "sigmoid"}
 """scikit-learn's names, and the ensemble's."""
 
 OPTIMIZERS: Mapping[str, type[Optimizer]] = {
@@ -58,18 +54,8 @@ CLASS_LOSSES: Mapping[str, type[Loss]] = {
 }
 """What "log_loss" stands for, by the network's output."""
 
-FIXED = (
-    "activation",
-    "batch_norm",
-    "dropout",
-    "dtype",
-    "hidden_layers",
-    "loss",
-    "members",
-    "network",
-    "preparation",
-    "random_state",
-)
+FIXED = ["activation", "batch_norm", "dropout", "dtype", "hidden_layers", "loss", "members"]
+FIXED += ["network", "preparation", "random_state"]
 """Options that count when training starts; `partial_fit` and warm_start cannot change them."""
 
 PLAIN = (bool, int, float, str, tuple, np.generic)

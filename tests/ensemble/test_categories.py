@@ -1,4 +1,4 @@
-"""An ensemble whose members embed categories: they learn alone, stop, are saved and taken apart."""
+"""An ensemble whose members embed categories: training, stopping, saving and unstacking."""
 
 import itertools
 
@@ -22,7 +22,7 @@ OPTIONS = {"output": "linear", "categories": CATEGORIES, "embedding_dim": 3}
 
 
 def table(samples=200, seed=0):
-    """Return two columns of numbers and two of codes, each code with an effect of its own."""
+    """Return two columns of numbers and two of codes, where each code has its own effect."""
     rng = np.random.default_rng(seed)
     effects = np.random.default_rng(9).standard_normal(12)
     first, second = (rng.integers(0, count, samples) for count in CATEGORIES)
@@ -35,7 +35,7 @@ def build(members=3, **options):
     return Ensemble([4, 8, 1], members, seed=0, **(OPTIONS | options))
 
 
-def test_it_begins_with_an_embedding_of_each_members_own():
+def test_each_member_starts_with_its_own_embedding():
     ensemble = build(batch_norm=True)
     first = ensemble.network[0]
     assert isinstance(first, StackedCategoryEmbedding)
@@ -120,7 +120,7 @@ def test_save_and_load(tmp_path, dtype):
 
 
 @pytest.mark.parametrize("code", [12, -1, 0.5])
-def test_rows_that_hold_no_codes(code):
+def test_invalid_codes_are_refused(code):
     X, y = table(60)
     ensemble = build()
     X[7, 2] = code
@@ -130,7 +130,7 @@ def test_rows_that_hold_no_codes(code):
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"categories": 3}, "categories must be a sequence of whole numbers"),
         ({"categories": (3, 0)}, "categories must be a sequence of whole numbers"),
@@ -138,12 +138,12 @@ def test_rows_that_hold_no_codes(code):
         ({"embedding_dim": 0}, "embedding_dim must be a whole number"),
     ],
 )
-def test_options_that_make_no_embedding(options, told):
-    with pytest.raises(ConfigurationError, match=told):
+def test_invalid_options_of_an_embedding(options, message):
+    with pytest.raises(ConfigurationError, match=message):
         build(**options)
 
 
-def test_every_column_may_be_one_of_codes():
+def test_every_column_may_hold_codes():
     X, y = table(60)
     ensemble = Ensemble([2, 1], 2, seed=0, **OPTIONS).fit(X[:, 2:], y, epochs=2)
     assert np.isfinite(ensemble.predict(X[:, 2:])).all()

@@ -48,7 +48,7 @@ def table(samples=120, features=4, classes=3, seed=0):
 
 
 def various(count=4, **options):
-    """Return members that differ in everything."""
+    """Return members with different hyperparameters."""
     rates = np.geomspace(0.003, 0.03, count)
     return [
         {"learning_rate": float(rate), "weight_decay": 0.01 * k, "dropout": 0.1 * (k % 3)} | options
@@ -60,7 +60,7 @@ def various(count=4, **options):
 
 
 def trained_alone(member, sizes, X, y, loss, optimizer, epochs, batch_size, dtype, options):
-    """Return a network trained by the usual loop, in the order that the member has."""
+    """Return a network trained by a plain loop, with the member's order of samples."""
     ensemble = Ensemble(sizes, [member], dtype=dtype, **options)
     (network,) = ensemble.networks()
     for place, layer in enumerate(network):
@@ -108,7 +108,7 @@ def test_a_member_among_others_is_a_network_trained_alone(place):
     np.testing.assert_allclose(members, network.predict(X), rtol=1e-8, atol=1e-10)
 
 
-def test_a_schedule_is_a_factor_of_each_rate():
+def test_a_schedule_multiplies_each_learning_rate():
     X, y = table(64)
     member = {"learning_rate": 0.02, "seed": 1}
     schedule = CosineDecay(1.0, 6)
@@ -144,7 +144,7 @@ def test_the_stack_passes_the_gradient_check():
     ],
     ids=str,
 )
-def test_what_one_member_does_leaves_the_bits_of_the_others(change):
+def test_members_do_not_affect_each_other(change):
     X, y = table(150)
     members = various(4, dropout=0.2)
     other = [*members[:1], members[1] | change, *members[2:]]
@@ -182,7 +182,7 @@ def test_the_same_seed_gives_the_same_bits():
 # ---------------------------------------------------------------- what it learns
 
 
-def test_it_learns_classes_and_is_unsure_where_members_disagree():
+def test_it_learns_classes_and_reports_the_spread():
     X, y = table(300)
     ensemble = Ensemble([4, 16, 3], various(6), seed=0)
     ensemble.fit(X[:200], y[:200], epochs=60, validation_split=0.2, patience=10)
@@ -197,7 +197,7 @@ def test_it_learns_classes_and_is_unsure_where_members_disagree():
     np.testing.assert_allclose(spread, np.sqrt(variance), atol=1e-5)
 
 
-def test_it_learns_yes_or_no():
+def test_it_learns_a_binary_label():
     X, _ = table(200)
     y = (X[:, 0] > 0).astype(int)
     ensemble = Ensemble([4, 8, 1], various(), output="sigmoid", seed=0)
@@ -205,7 +205,7 @@ def test_it_learns_yes_or_no():
     assert accuracy(y, ensemble.predict(X)) > 0.95
 
 
-def test_it_learns_several_answers():
+def test_it_learns_several_labels():
     X, _ = table(300)
     y = (X[:, :2] > 0).astype(int)
     ensemble = Ensemble([4, 8, 2], various(), output="sigmoid", seed=0)
@@ -227,7 +227,7 @@ def test_it_learns_numbers(outputs, loss):
     assert (best < 0.5).any()
 
 
-def test_a_weight_of_two_is_the_sample_twice():
+def test_a_weight_of_two_equals_the_sample_given_twice():
     X, y = table(40)
     weight = np.ones(40)
     weight[:10] = 2
@@ -241,7 +241,7 @@ def test_a_weight_of_two_is_the_sample_twice():
     np.testing.assert_allclose(*predicted, rtol=1e-9, atol=1e-12)
 
 
-def test_class_weights_are_sample_weights_and_zero_leaves_out():
+def test_class_weights_act_as_sample_weights():
     X, y = table(60)
     options = {"epochs": 3, "batch_size": 20}
     by_class, by_sample, without = (Ensemble([4, 5, 3], 2, seed=0) for _ in range(3))
@@ -276,8 +276,8 @@ def test_every_member_stops_by_itself_and_keeps_its_best_weights():
     assert len(losses) == max(stopped), "training ends with the last member"
 
 
-def test_a_stopped_member_leaves_the_others_as_they_were():
-    """The stack is built anew without it, optimizer and generators included."""
+def test_a_stopped_member_does_not_affect_the_others():
+    """The stack is rebuilt without it, with its optimizer and random generators."""
     X, y = table(100)
     data = {"validation_data": (X[:30], y[:30]), "batch_size": 10}
     stopping, going_on = (Ensemble([4, 8, 3], various(3), seed=0) for _ in range(2))
@@ -341,7 +341,7 @@ def test_an_interruption_in_the_middle_of_an_epoch():
     assert not np.array_equal(after[:, 1], before[:, 1])
 
 
-def test_fit_goes_on_from_where_it_was():
+def test_fit_continues_from_the_present_weights():
     X, y = table()
     ensemble = Ensemble([4, 8, 3], 3, seed=0)
     first = ensemble.fit(X, y, epochs=5).history["loss"]
@@ -367,14 +367,14 @@ def test_a_member_that_meets_nan_is_left_out_with_a_note():
         assert np.isfinite(ensemble.history["val_loss"][:, [0, 2]]).all()
 
 
-def test_without_validation_too():
+def test_a_member_that_meets_nan_without_validation():
     X, y = table()
     members = [{"learning_rate": 0.01}, {"learning_rate": 1e30}]
     ensemble = Ensemble([4, 6, 3], members, seed=0).fit(X, y, epochs=2, optimizer=SGD)
     assert ensemble.weights.tolist() == [1, 0]
 
 
-def test_one_that_was_good_before_goes_on_with_its_best_weights():
+def test_a_member_that_diverges_later_keeps_its_best_weights():
     X, y = table()
     members = [{"learning_rate": 0.01}, {"learning_rate": 0.02}]
 
@@ -393,7 +393,7 @@ def test_one_that_was_good_before_goes_on_with_its_best_weights():
     assert np.isfinite(ensemble.predict(X)).all()
 
 
-def test_all_of_them():
+def test_all_members_meet_nan():
     X, y = table()
     ensemble = Ensemble([4, 6, 3], [{"learning_rate": 1e30}] * 2, seed=0)
     before = ensemble.predict(X)
@@ -439,7 +439,7 @@ def test_members_are_initialized_as_layers_are(tmp_path, initialization):
     np.testing.assert_array_equal(again.predict(X), ensemble.predict(X))
 
 
-def test_a_file_of_something_else(tmp_path):
+def test_a_file_of_a_network_is_refused(tmp_path):
     file = tmp_path / "network.npz"
     Network([4, 3], seed=0).save(file)
     with pytest.raises(FileFormatError, match="holds a network, not an ensemble"):
@@ -449,18 +449,18 @@ def test_a_file_of_something_else(tmp_path):
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda told: told.pop("members"),
-        lambda told: told["members"].pop(),
-        lambda told: told["members"].append({}),
-        lambda told: told["members"].__setitem__(0, {"learning_rate": -1}),
-        lambda told: told.update(activation="magic"),
-        lambda told: told.update(batch_norm=True),
-        lambda told: told.update(weights=[0, 0]),
-        lambda told: told.update(weights=[1]),
-        lambda told: told.update(weights=["much", "little"]),
+        lambda d: d.pop("members"),
+        lambda d: d["members"].pop(),
+        lambda d: d["members"].append({}),
+        lambda d: d["members"].__setitem__(0, {"learning_rate": -1}),
+        lambda d: d.update(activation="magic"),
+        lambda d: d.update(batch_norm=True),
+        lambda d: d.update(weights=[0, 0]),
+        lambda d: d.update(weights=[1]),
+        lambda d: d.update(weights=["much", "little"]),
     ],
 )
-def test_a_file_that_does_not_fit_together(tmp_path, damage):
+def test_an_inconsistent_file_is_refused(tmp_path, damage):
     ensemble = Ensemble([4, 6, 3], 2, seed=0)
     ensemble.save(tmp_path / "ensemble.npz")
     network = Network.load(tmp_path / "ensemble.npz")
@@ -470,7 +470,7 @@ def test_a_file_that_does_not_fit_together(tmp_path, damage):
         Ensemble.load(tmp_path / "damaged.npz")
 
 
-def test_as_single_networks(tmp_path):
+def test_members_as_single_networks(tmp_path):
     X, y = table()
     ensemble = Ensemble([4, 6, 3], various(), batch_norm=True, seed=0).fit(X, y, epochs=4)
     networks = ensemble.networks()
@@ -494,7 +494,7 @@ def test_copies_are_independent():
         np.testing.assert_array_equal(ensemble.predict(X), before)
 
 
-# ---------------------------------------------------------------- at the door
+# ---------------------------------------------------------------- input validation
 
 
 def test_members_in_every_form():
@@ -531,7 +531,7 @@ def test_members_in_every_form():
         (lambda: Ensemble([4, 3], 2, batch_norm="no"), "batch_norm must be True or False"),
     ],
 )
-def test_options_that_make_no_ensemble(build, message):
+def test_invalid_options_of_an_ensemble(build, message):
     with pytest.raises(ConfigurationError, match=message):
         build()
 
@@ -582,7 +582,7 @@ HOLES = np.where(np.arange(20)[:, None] == 7, np.nan, X)
         ((X, Y), {"schedule": 0.5}, "schedule"),
     ],
 )
-def test_data_and_settings_that_cannot_be_used(data, options, message):
+def test_invalid_data_and_options_of_fit(data, options, message):
     ensemble = Ensemble([4, 5, 3], 2, seed=0)
     before = ensemble.predict(X)
     with pytest.raises(ChainruleError, match=message):
@@ -590,7 +590,7 @@ def test_data_and_settings_that_cannot_be_used(data, options, message):
     np.testing.assert_array_equal(ensemble.predict(X), before)
 
 
-def test_what_is_refused_of_other_outputs():
+def test_invalid_data_for_other_outputs():
     numbers = Ensemble([4, 1], 2, output="linear")
     with pytest.raises(ConfigurationError, match="label_smoothing is for classes"):
         numbers.fit(X, X[:, 0], label_smoothing=0.1)
@@ -604,7 +604,7 @@ def test_what_is_refused_of_other_outputs():
     answers.fit(X, Y[:, None] == [0, 1], epochs=1, loss=BinaryCrossEntropy(from_logits=True))
 
 
-def test_predict_is_given_rows_of_features():
+def test_predict_refuses_other_shapes():
     ensemble = Ensemble([4, 3], 2)
     for wrong in (X[0], X[:, :3], np.ones((5, 2, 4))):
         with pytest.raises(InputError, match=r"X must be \(N, 4\)"):
@@ -613,7 +613,7 @@ def test_predict_is_given_rows_of_features():
         ensemble.predict(HOLES)
 
 
-def test_an_optimizer_with_options_of_its_own():
+def test_an_optimizer_with_options():
     ensemble = Ensemble([4, 5, 3], various(), seed=0)
     ensemble.fit(X, Y, epochs=2, optimizer=functools.partial(Adam, beta2=0.9))
     assert np.isfinite(ensemble.history["loss"]).all()

@@ -1,4 +1,4 @@
-"""Cross-validation by member: each learns from all samples but a part of its own."""
+"""Cross-validation by member: each learns from all samples except those of its own fold."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ RNG = np.random.default_rng
 
 
 @pytest.mark.parametrize("count", [10, 11, 13])
-def test_parts_hold_every_sample_once_and_are_alike(count):
+def test_folds_hold_every_sample_once_and_are_stratified(count):
     y = np.arange(count) % 2
     folds = stratified_folds(5, y, RNG(0))
     held_out = np.concatenate([part for _, part in folds])
@@ -40,7 +40,7 @@ def test_classes_and_numbers_are_spread_evenly():
     assert np.std(means) < 0.3 * np.std(at_random)
 
 
-def test_members_take_the_parts_in_turn():
+def test_members_take_the_folds_in_turn():
     folds = member_folds(3, np.arange(9) % 2, 7, RNG(0))
     assert len(folds) == 7
     for k in (3, 4, 5, 6):
@@ -58,7 +58,7 @@ def test_rows_as_columns():
     assert columns.tolist() == [[3, 7], [4, 7], [5, 7]]
 
 
-def test_a_member_learns_nothing_from_its_own_part():
+def test_a_member_does_not_learn_from_the_fold_it_leaves_out():
     X, y = table(60)
     folds = stratified_folds(4, y, RNG(0))
     wrong = y.copy()
@@ -74,7 +74,7 @@ def test_a_member_learns_nothing_from_its_own_part():
         assert same == [False, True, False, False]
 
 
-def test_each_member_is_measured_on_its_own_part_and_keeps_its_best():
+def test_each_member_is_validated_on_its_own_fold():
     X, y = table()
     folds = stratified_folds(3, y, RNG(0))
     ensemble = Ensemble([4, 10, 3], 3, seed=1)
@@ -101,7 +101,7 @@ def test_out_of_fold_predictions_are_of_members_that_have_not_seen_the_sample():
     assert few.fit(X, y, epochs=1, validation_split=0.2).out_of_fold is None
 
 
-def test_members_stop_by_themselves_and_the_result_repeats():
+def test_members_stop_separately_and_the_result_is_reproducible():
     X, y = table(80)
     y[::8] = (y[::8] + 1) % 3  # wrong labels, so that a member can learn too much
     fits = [
@@ -131,7 +131,7 @@ def test_numbers_and_weights():
         ensemble.fit(X, y, cv=[(np.arange(60), np.arange(60, 90))], sample_weight=weight)
 
 
-def test_one_network_with_its_own_fold_is_that_network_with_these_data():
+def test_one_member_with_a_fold_equals_validation_data():
     X, y = table()
     train, part = stratified_folds(4, y, RNG(0))[0]
     one, other = (Ensemble([4, 8, 3], 1, seed=0, dtype="float64") for _ in range(2))
@@ -157,13 +157,13 @@ def test_one_network_with_its_own_fold_is_that_network_with_these_data():
         ([([0, 1], [1, 2])], InputError, "same row"),
     ],
 )
-def test_folds_that_cannot_be(cv, error, message):
+def test_invalid_folds(cv, error, message):
     X, y = table()
     with pytest.raises(error, match=message):
         Ensemble([4, 3], 2, seed=0).fit(X, y, cv=cv)
 
 
-def test_one_way_to_validate():
+def test_only_one_kind_of_validation_may_be_given():
     X, y = table()
     with pytest.raises(ConfigurationError, match="Give one of"):
         Ensemble([4, 3], 2, seed=0).fit(X, y, cv=5, validation_split=0.2)

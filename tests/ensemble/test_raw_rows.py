@@ -1,4 +1,4 @@
-"""An ensemble that knows how its rows were prepared, goes on, changes type, and is calibrated."""
+"""Ensembles with a preparation, partial_fit, astype and calibration."""
 
 import copy
 import dataclasses
@@ -48,7 +48,7 @@ def test_a_file_keeps_both_preparations(regression, tmp_path):
     np.testing.assert_array_equal(loaded.predict_raw(X), regression.predict_raw(X))
 
 
-def test_single_networks_know_it_too(regression):
+def test_single_networks_have_the_preparations(regression):
     wide = regression.astype("float64")
     singles = [network.predict_raw(X) for network in wide.networks()]
     mean = np.tensordot(wide.weights, np.stack(singles), axes=1)
@@ -60,7 +60,7 @@ def test_without_a_preparation_raw_rows_are_refused():
         Ensemble([4, 3], 2).predict_raw(X)
 
 
-def test_another_type_has_the_same_values_and_leaves_the_first_alone(regression):
+def test_astype_copies(regression):
     wide = regression.astype("float64")
     before = regression.predict_raw(X)
     np.testing.assert_allclose(wide.predict_raw(X), before, rtol=1e-5)
@@ -91,7 +91,7 @@ def test_a_temperature_divides_the_logits_of_every_member(output):
 
 
 @pytest.mark.parametrize("members", [1, 3])
-def test_so_many_calls_of_partial_fit_are_so_many_epochs_of_fit(members):
+def test_n_calls_of_partial_fit_equal_n_epochs_of_fit(members):
     x = (X - 50) / 20
     weight = RNG.uniform(0.5, 2, len(x))
     hyperparameters = [{"learning_rate": 0.01 * (k + 1), "dropout": 0.1} for k in range(members)]
@@ -107,7 +107,7 @@ def test_so_many_calls_of_partial_fit_are_so_many_epochs_of_fit(members):
 @pytest.mark.parametrize(
     "change", [{"loss": Huber(0.1)}, {"optimizer": SGD}, {"optimizer": partial(AdamW, beta2=0.5)}]
 )
-def test_options_of_a_later_partial_fit_take_effect(change):
+def test_options_given_to_a_later_partial_fit_take_effect(change):
     x, y = (X - 50) / 20, (Y - Y.mean()) / Y.std()
     changed, unchanged, told_again = (
         Ensemble([4, 8, 1], 2, output="linear", seed=0).partial_fit(x, y) for _ in range(3)
@@ -149,7 +149,7 @@ def test_partial_fit_starts_afresh_after_all_members_diverged():
             ensemble.partial_fit(x, CLASSES, batch_size=8, optimizer=SGD)
 
 
-def test_partial_fit_takes_other_rows_and_other_sizes_of_batches():
+def test_partial_fit_takes_other_rows_and_batch_sizes():
     x = (X - 50) / 20
     ensemble = Ensemble([4, 8, 2], 2, seed=0)
     losses = [

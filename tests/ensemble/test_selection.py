@@ -1,4 +1,4 @@
-"""Which members predict together, against a choice that is written out in plain loops."""
+"""Which members predict together, compared with plain loops."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from chainrule.metrics import accuracy
 
 
 def by_hand(outputs, loss, rounds):
-    """Choose greedily: every candidate's mean is built and measured one by one."""
+    """Select greedily: every candidate's mean is computed and scored one by one."""
     chosen, history = [], []
     for _ in range(rounds):
         tried = []
@@ -24,7 +24,7 @@ def by_hand(outputs, loss, rounds):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_against_a_choice_by_hand(seed):
+def test_against_plain_loops(seed):
     rng = np.random.default_rng(seed)
     y = rng.standard_normal((40, 2))
     noise = rng.standard_normal((40, 7, 2)) * rng.uniform(0.2, 2, (7, 1))
@@ -40,7 +40,7 @@ def test_against_a_choice_by_hand(seed):
     assert best <= min(alone)
 
 
-def test_a_metric_that_grows_and_one_member():
+def test_a_metric_to_maximize_and_a_single_member():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 3, 60)
     outputs = rng.dirichlet(np.ones(3), (60, 5)) + 0.3 * np.eye(3)[y][:, np.newaxis]
@@ -59,7 +59,7 @@ def test_a_member_that_is_not_finite_is_never_chosen():
     assert found.tolist() == [0, 0, 1]
 
 
-def test_an_ensemble_is_no_worse_on_its_validation_part_than_its_best_member():
+def test_the_ensemble_is_at_least_as_good_as_its_best_member_on_validation_samples():
     rng = np.random.default_rng(1)
     X = rng.standard_normal((200, 5))
     y = (X[:, 0] * X[:, 1] > 0).astype(int)
@@ -76,7 +76,7 @@ def test_an_ensemble_is_no_worse_on_its_validation_part_than_its_best_member():
     assert all_alike.weights.tolist() == [0.25] * 4
 
 
-def test_weights_of_the_validation_part_count():
+def test_weights_of_validation_samples_count():
     rng = np.random.default_rng(0)
     y = rng.standard_normal((30, 1))
     outputs = np.stack([np.where(np.arange(30)[:, None] < 15, y, 5.0), y + 1], axis=1)

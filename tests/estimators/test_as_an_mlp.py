@@ -1,4 +1,4 @@
-"""What scikit-learn asks of its own MLP, and any such estimator can be asked for."""
+"""What scikit-learn tests of its own MLP."""
 
 import _thread
 import pickle
@@ -123,7 +123,7 @@ def test_several_numbers_are_learned():
     assert regressor.predict(X[:7]).shape == (7, 5)
 
 
-def test_sparse_rows_are_taken_as_dense_ones(two_digits):
+def test_sparse_rows_equal_dense_ones(two_digits):
     X, y = two_digits
     options = {"hidden_layers": 15, "members": 2, "epochs": 5, "random_state": 1}
     dense = NetworkClassifier(**options).fit(X, y)
@@ -169,7 +169,7 @@ def test_probabilities_of_several_labels_do_not_sum_to_one():
 
 @pytest.mark.parametrize("members", MEMBERS)
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_epochs_of_partial_fit_are_those_of_fit(digits, members, optimizer):
+def test_epochs_of_partial_fit_equal_those_of_fit(digits, members, optimizer):
     X, y = digits
     options = {**SGD, "optimizer": optimizer, "learning_rate": 0.01, "members": members}
     options |= {"preparation": None, "batch_norm": False, "random_state": 1}
@@ -182,7 +182,7 @@ def test_epochs_of_partial_fit_are_those_of_fit(digits, members, optimizer):
     assert in_parts.n_iter_ == 12
 
 
-def test_epochs_of_partial_fit_are_those_of_fit_for_numbers(regression):
+def test_epochs_of_partial_fit_equal_those_of_fit_for_numbers(regression):
     X, y = regression
     options = {**SGD, "learning_rate": 0.01, "members": 2, "random_state": 1, "preparation": None}
     options["batch_norm"] = False
@@ -193,7 +193,7 @@ def test_epochs_of_partial_fit_are_those_of_fit_for_numbers(regression):
     np.testing.assert_array_equal(at_once.predict(X), in_parts.predict(X))
 
 
-def test_partial_fit_meets_some_classes_later():
+def test_partial_fit_sees_some_classes_later():
     classifier = NetworkClassifier(members=2, random_state=0, learning_rate=0.03)
     classifier.partial_fit([[1], [2], [3]], ["a", "b", "c"], classes=["a", "b", "c", "d"])
     for _ in range(30):
@@ -203,7 +203,7 @@ def test_partial_fit_meets_some_classes_later():
         classifier.partial_fit([[4]], ["e"])
 
 
-def test_partial_fit_has_to_know_the_classes():
+def test_partial_fit_needs_the_classes():
     X, y = [[3, 2], [1, 6]], [1, 0]
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
         NetworkClassifier().partial_fit(X, y)
@@ -233,7 +233,7 @@ def test_fine_tuning_after_joblib(tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_warm_start_goes_on_and_runs_all_its_epochs(kind, iris):
+def test_warm_start_continues_for_all_its_epochs(kind, iris):
     X, y = iris
     estimator = kind(8, members=2, epochs=5, warm_start=True, random_state=0, early_stopping=False)
     first = estimator.fit(X, y).loss_
@@ -332,7 +332,7 @@ def test_text_labels_with_early_stopping():
     assert classifier.score(X, labels) > 0.7
 
 
-def test_weights_of_one_are_no_weights(regression):
+def test_weights_of_one_equal_no_weights(regression):
     X, y = regression
     options = {"hidden_layers": 10, "members": 2, "epochs": 5, "early_stopping": True}
     with_weights = NetworkRegressor(**options, random_state=0).fit(X, y, np.ones(len(y)))
@@ -374,7 +374,7 @@ def test_the_same_seed_gives_the_same_bits(kind, members, iris):
     assert not np.array_equal(outputs(fitted(one_state)), outputs(fitted(one_state)))
 
 
-def test_diverging_is_told():
+def test_diverging_raises():
     X, y = np.random.default_rng(0).standard_normal((2, 100, 3))
     with pytest.raises(NotFiniteError, match="smaller learning rate"):
         NetworkRegressor(
@@ -390,7 +390,7 @@ def test_diverging_is_told():
 
 @pytest.mark.parametrize("go_on", [False, True])
 @pytest.mark.parametrize("network", [None, Network([4, 5, 3], seed=0)])
-def test_a_fit_that_fails_leaves_the_estimator_as_it_was(iris, go_on, network):
+def test_a_failed_fit_does_not_change_the_estimator(iris, go_on, network):
     X, y = iris
     options = {"optimizer": "sgd", "epochs": 3, "preparation": None, "random_state": 0}
     classifier = NetworkClassifier(4, members=1, warm_start=go_on, network=network, **options)
@@ -416,12 +416,12 @@ def test_huge_numbers_are_prepared():
 
 
 @pytest.mark.parametrize("members", MEMBERS)
-def test_verbose_tells_of_every_epoch(capsys, iris, members):
+def test_verbose_reports_every_epoch(capsys, iris, members):
     NetworkClassifier(4, members=members, epochs=3, verbose=True).fit(*iris)
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == 3
-    assert told[0].startswith("epoch 1/3  loss ")
-    assert "val_loss" in told[0]
+    printed = capsys.readouterr().err.splitlines()
+    assert len(printed) == 3
+    assert printed[0].startswith("epoch 1/3  loss ")
+    assert "val_loss" in printed[0]
     NetworkClassifier(4, members=members, epochs=3).fit(*iris)
     assert capsys.readouterr() == ("", "")
 
@@ -453,7 +453,7 @@ def test_names_of_columns_are_kept_with_early_stopping(kind):
         estimator.predict(X.rename(columns={"a": "c"}))
 
 
-def test_a_pickle_goes_on_as_the_estimator_would(iris):
+def test_a_pickle_continues_as_the_estimator_would(iris):
     X, y = iris
     estimator = NetworkClassifier(8, members=2, random_state=0, dropout=0.2)
     estimator.partial_fit(X, y, classes=[0, 1, 2])

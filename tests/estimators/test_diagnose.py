@@ -1,4 +1,4 @@
-"""The estimators ask the doctor about the network that their options would train."""
+"""The doctor examines the network that an estimator's options would train."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ Y = RNG.integers(0, 3, 300)
 X = RNG.standard_normal((300, 4)) + 1.5 * np.eye(3, 4)[Y]
 
 
-def test_healthy_options_have_no_problem_and_the_estimator_is_left_alone():
+def test_good_options_have_no_problem_and_the_estimator_does_not_change():
     classifier = NetworkClassifier(members=2, epochs=20, random_state=np.random.RandomState(0))
     before = str(classifier.random_state.get_state()), dict(vars(classifier))
     report = classifier.diagnose(X * 1000, np.array(["a", "b", "c"])[Y])
@@ -31,12 +31,12 @@ def test_healthy_options_have_no_problem_and_the_estimator_is_left_alone():
         ({"preparation": None, "epochs": 20}, "input-scale"),
     ],
 )
-def test_options_that_are_sick_are_named(options, found):
+def test_bad_options_are_reported(options, found):
     report = NetworkClassifier(members=1, random_state=0, **options).diagnose(X * 1000, Y)
     assert report.findings[0].id == found
 
 
-def test_a_ready_network_is_asked_about_too():
+def test_a_given_network_is_diagnosed():
     network = Network([Linear(4, 8), ReLU(), Linear(8, 3), Softmax()], initialization="zero")
     state = network.state()
     report = NetworkClassifier(network=network, epochs=20).diagnose(X, Y)
@@ -44,8 +44,8 @@ def test_a_ready_network_is_asked_about_too():
     assert all(np.array_equal(v, state[k]) for k, v in network.state().items())
 
 
-def test_the_same_seed_finds_the_same():
-    """A member's dropout has masks of its own once it stands apart from the others."""
+def test_the_same_seed_gives_the_same_report():
+    """A single member draws new dropout masks."""
     cases = [
         NetworkClassifier(epochs=20, random_state=0).diagnose(X, Y).examination for _ in range(2)
     ]
@@ -65,8 +65,8 @@ def found(report):
     return {finding.id: finding for finding in report.every_finding()}
 
 
-def test_columns_are_those_of_the_frame_and_not_of_the_prepared_matrix():
-    """A text of three values goes in as three numbers, and a gap adds one."""
+def test_columns_are_named_as_in_the_frame():
+    """A text column of three values becomes three inputs, and missing values add one."""
     x = X.copy()
     x[::9, 0] = np.nan
     frame = frame_of(x, town=np.array(["x", "y", "z"])[Y], e=X[:, 1], same=1.0)
@@ -85,14 +85,14 @@ def test_columns_are_those_of_the_frame_and_not_of_the_prepared_matrix():
     plan.fit(report.examination.X, report.examination.y, epochs=1, progress=False)
 
 
-def test_gaps_in_the_same_rows_are_no_duplicate_columns():
+def test_missing_values_in_the_same_rows_are_no_duplicate_columns():
     x = X.copy()
     x[::7, 0] = x[::7, 1] = np.nan  # their indicators are the same column twice
     report = NetworkClassifier(members=1, epochs=20, random_state=0).diagnose(x, Y)
     assert "duplicate-columns" not in report.ids()
 
 
-def test_columns_of_an_array_are_called_by_their_places():
+def test_columns_of_an_array_are_named_by_their_index():
     x = np.column_stack([np.zeros(300), X, X[:, 2]])
     report = NetworkClassifier(members=1, epochs=20, random_state=0).diagnose(x, Y)
     assert found(report)["duplicate-columns"].columns == (5,)
@@ -102,14 +102,14 @@ def test_columns_of_an_array_are_called_by_their_places():
     assert found(report)["input-scale"].columns == ("d",)
 
 
-def test_codes_of_categories_are_no_numbers_of_a_wild_size():
+def test_category_codes_are_not_reported_as_large_numbers():
     frame = frame_of(X, town=[f"town {n % 150}" for n in range(300)])
     report = NetworkClassifier(members=2, epochs=20, random_state=0).diagnose(frame, Y)
     assert code_columns(report.examination.network) == 1
     assert "input-scale" not in report.ids()
 
 
-def test_rows_are_called_by_their_numbers():
+def test_rows_are_named_by_their_numbers():
     many = np.tile(Y, 10)
     x = RNG.standard_normal((3000, 4)) + 6 * np.eye(3, 4)[many]
     wrong = np.arange(100, 3000, 300)
@@ -129,7 +129,7 @@ def test_rows_are_called_by_their_numbers():
         classifier.diagnose(x, labels, row_numbers=numbers[1:])
 
 
-def test_classes_are_called_by_their_labels():
+def test_classes_are_named_by_their_labels():
     labels = np.array(["usual", "rare", "usual too"])[Y]
     keep = (labels != "rare") | (np.cumsum(labels == "rare") <= 5)
     options = {"members": 1, "epochs": 20, "random_state": 0}
@@ -141,7 +141,7 @@ def test_classes_are_called_by_their_labels():
     assert "class-imbalance" not in report.ids()
 
 
-def test_a_single_class_is_told_and_still_nothing_to_fit():
+def test_a_single_class_is_reported_but_cannot_be_fitted():
     classifier = NetworkClassifier(members=1, epochs=20, random_state=0)
     labels = np.full(300, "only")
     (only,) = classifier.diagnose(X, labels).findings
@@ -151,7 +151,7 @@ def test_a_single_class_is_told_and_still_nothing_to_fit():
         classifier.fit(X, labels)
 
 
-def test_a_regressions_targets_are_told_in_their_own_units():
+def test_targets_of_a_regression_are_reported_in_their_units():
     (only,) = NetworkRegressor(members=1, epochs=20).diagnose(X, np.full(300, 7.25)).findings
     assert (only.id, only.summary) == (
         "constant-target",
@@ -162,7 +162,7 @@ def test_a_regressions_targets_are_told_in_their_own_units():
 # ---------------------------------------------------------------- rows that stand there twice
 
 
-def test_rows_that_stand_there_twice():
+def test_duplicate_rows():
     x, y = np.concatenate([X, X[:100]]), np.concatenate([Y, Y[:100]])
     report = NetworkClassifier(members=1, epochs=20, random_state=0).diagnose(x, y)
     first = report.findings[0]
@@ -181,7 +181,7 @@ def test_rows_of_few_values_are_alike_by_chance(values):
     assert "duplicate-rows" not in report.ids()
 
 
-def test_several_labels_and_several_numbers_are_looked_at_too():
+def test_several_labels_and_several_numbers_are_diagnosed():
     options = {"members": 2, "epochs": 20, "random_state": 0}
     labels = (X[:, :2] > 0).astype(int)
     assert NetworkClassifier(**options).diagnose(X, labels).problems == []

@@ -1,4 +1,4 @@
-"""The estimators where others of scikit-learn stand: pipelines, searches, meta-estimators."""
+"""The estimators in place of scikit-learn's: pipelines, searches, meta-estimators."""
 
 import pickle
 
@@ -47,7 +47,7 @@ def test_what_they_are(classifier, regressor):
     assert is_regressor(regressor)
 
 
-def test_in_a_pipeline_one_line_is_swapped(classifier, iris):
+def test_in_a_pipeline(classifier, iris):
     X, y = iris
     pipeline = make_pipeline(StandardScaler(), classifier).fit(X, y)
     assert pipeline.score(X, y) > 0.9
@@ -77,7 +77,7 @@ def test_in_cross_validation(regressor, diabetes):
     assert len(sizes) == len(scores) == 2
 
 
-def test_cloned_it_has_learned_nothing(classifier, iris):
+def test_a_clone_is_not_fitted(classifier, iris):
     classifier.fit(*iris)
     copy = clone(classifier)
     assert copy.get_params() == classifier.get_params()
@@ -87,7 +87,7 @@ def test_cloned_it_has_learned_nothing(classifier, iris):
     )
 
 
-def test_a_ready_network_is_cloned_with_it(iris):
+def test_a_given_network_is_cloned_with_it(iris):
     network = Network([4, 6, 3], seed=0)
     before = network.state()
     classifier = NetworkClassifier(network=network, epochs=20, learning_rate=0.03, random_state=0)
@@ -106,14 +106,14 @@ def test_calibrated_by_scikit_learn(classifier, iris):
     assert calibrated.score(X, y) > 0.8
 
 
-def test_what_matters_is_found_by_permuting(regressor, diabetes):
+def test_in_permutation_importance(regressor, diabetes):
     X, y = diabetes
     regressor.fit(X, y)
     importances = permutation_importance(regressor, X, y, n_repeats=2, random_state=0)
     assert importances.importances_mean.argmax() in (2, 8)  # bmi and s5 are known to matter most
 
 
-def test_in_ensembles_of_others(classifier, regressor, iris, diabetes):
+def test_in_scikit_learns_ensembles(classifier, regressor, iris, diabetes):
     bagging = BaggingClassifier(classifier, n_estimators=2, random_state=0).fit(*iris)
     assert bagging.score(*iris) > 0.8
     voting = VotingClassifier(
@@ -127,7 +127,7 @@ def test_in_ensembles_of_others(classifier, regressor, iris, diabetes):
     assert several.predict(X).shape == (150, 2)
 
 
-def test_a_target_may_be_transformed_outside(regressor, diabetes):
+def test_in_a_transformed_target_regressor(regressor, diabetes):
     X, y = diabetes
     logarithm = TransformedTargetRegressor(regressor, func=np.log, inverse_func=np.exp)
     assert logarithm.fit(X, y).score(X, y) > 0.2
@@ -141,12 +141,12 @@ def test_a_pickle_predicts_the_same(regressor, diabetes):
     np.testing.assert_array_equal(copy.predict_interval(X), regressor.predict_interval(X))
 
 
-def test_its_repr_shows_what_was_chosen(classifier):
+def test_repr_shows_changed_options(classifier):
     assert repr(NetworkClassifier()) == "NetworkClassifier()"
     assert "members=2" in repr(classifier)
 
 
-# ---------------------------------------------------------------- ready networks
+# ---------------------------------------------------------------- given networks
 
 
 def logits(features, outputs):
@@ -169,7 +169,7 @@ def test_a_function_builds_the_network_that_fits(iris, early_stopping):
     assert (classifier.validation_scores_ is not None) == early_stopping
 
 
-def test_one_output_says_yes_or_no(iris):
+def test_a_network_with_one_output_is_a_binary_classifier(iris):
     X, y = iris
     X, y = X[:100], np.array(["no", "yes"])[y[:100]]
     for network in (yes, lambda features, outputs: logits(features, 1)):
@@ -202,7 +202,7 @@ def test_a_graph_with_and_without_a_softmax(iris, ends):
         NetworkClassifier(network=Network(graph, seed=0), loss="hinge").fit(*iris)
 
 
-def test_a_ready_network_of_numbers(diabetes):
+def test_a_given_network_for_regression(diabetes):
     X, y = diabetes
     regressor = NetworkRegressor(
         network=logits, preparation=None, epochs=40, learning_rate=0.03, random_state=0
@@ -215,7 +215,7 @@ def test_a_ready_network_of_numbers(diabetes):
         regressor.predict(X, return_std=True)
 
 
-def test_a_function_that_builds_something_else_is_told(iris):
+def test_a_function_that_builds_something_else_is_refused(iris):
     with pytest.raises(ValueError, match="must return a Network, got 'net'"):
         NetworkClassifier(network=lambda features, outputs: "net").fit(*iris)
     with pytest.raises(ValueError, match="function \\(features, outputs\\)"):

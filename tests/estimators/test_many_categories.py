@@ -1,4 +1,4 @@
-"""Columns of very many categories: embedded, learned from, unknown ones predicted, in a file."""
+"""Columns of very many categories: embedding, unknown categories, files."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ TOWNS = 300
 
 
 def table(rows=6 * TOWNS, seed=0, unknown=False):
-    """Return a table with towns of six rows each, and numbers: an effect of the town and of x."""
+    """Return a table with about six rows for each town, and targets that depend on town and x."""
     rng = np.random.default_rng(seed)
     effects = np.random.default_rng(99).standard_normal(TOWNS)
     towns, x = rng.integers(0, TOWNS, rows), rng.standard_normal(rows)
@@ -29,7 +29,7 @@ def as_frame(columns):
 
 
 @pytest.mark.parametrize("kind", [NetworkRegressor, NetworkClassifier])
-def test_they_are_learned_better_than_as_one_group(kind):
+def test_embedding_is_better_than_grouping_rare_categories(kind):
     (X, y), (unseen, truth) = table(), table(1500, seed=1)
     if kind is NetworkClassifier:
         y, truth = y > 0, truth > 0
@@ -91,7 +91,7 @@ def test_tables_of_few_categories_are_one_hot():
     np.testing.assert_array_equal(*found)
 
 
-def test_a_preparation_of_ones_own_may_embed():
+def test_a_given_preparation_may_embed():
     X, y = table(200)
     X["town"] = [f"town {n % 10}" for n in range(200)]
     for embed_from, embedded in ((9, True), (10, False), (None, False)):
@@ -101,7 +101,7 @@ def test_a_preparation_of_ones_own_may_embed():
         assert isinstance(first, StackedCategoryEmbedding) is embedded
 
 
-def test_partial_fit_goes_on_with_categories_unknown_before():
+def test_partial_fit_continues_with_unknown_categories():
     X, y = table()
     regressor = NetworkRegressor(**QUICK, random_state=0).partial_fit(as_frame(X), y)
     later, truth = table(100, seed=3)
@@ -113,7 +113,7 @@ def test_partial_fit_goes_on_with_categories_unknown_before():
     assert (tables[0].value[:, 0] != 0).all(), "code 0 has learned from them"
 
 
-def test_codes_that_nobody_embeds_are_refused_by_a_ready_network():
+def test_a_given_network_with_other_categories_refuses_codes():
     X, y = table(300)
 
     def own(features, outputs):

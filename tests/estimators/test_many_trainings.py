@@ -1,4 +1,4 @@
-"""Searches and cross-validation side by side: on every back end of joblib the same, to the bit."""
+"""Searches and cross-validation give the same bits with every backend of joblib."""
 
 import os
 from unittest import mock
@@ -22,21 +22,21 @@ BACKENDS = ["loky", "threading", pytest.param("dask", marks=pytest.mark.long)]
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    """Let BLAS have one thread in this process, where a search fits its best estimator anew."""
+    """Limit BLAS to one thread in this process, where a search refits its best estimator."""
     with threadpool_limits(1, "blas"):
         yield
 
 
 @pytest.fixture(scope="module", autouse=True)
 def no_process_is_left():
-    """End what loky has started."""
+    """Stop loky's processes."""
     yield
     get_reusable_executor().shutdown(wait=True)
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Start dask's processes, and leave none of its environment behind.
+    """Start dask's processes, and restore the environment afterwards.
 
     It sets what malloc keeps, for the processes that it starts, and so for those of other tests.
     """
@@ -52,7 +52,7 @@ def cluster():
 
 @pytest.fixture(params=BACKENDS)
 def side_by_side(request):
-    """Return what puts joblib's work onto a back end, for the length of a with block.
+    """Return a context manager that selects a backend of joblib.
 
     loky maps arrays of more than a megabyte, read-only; here of more than a hundred bytes.
     """
@@ -73,7 +73,7 @@ def searched(X, y, **options):
     return GridSearchCV(classifier, grid, cv=2, scoring="neg_log_loss", **options).fit(X, y)
 
 
-def test_a_search_finds_the_same(iris, side_by_side):
+def test_a_search_gives_the_same_result(iris, side_by_side):
     alone = searched(*iris)
     with side_by_side():
         search = searched(*iris)
@@ -85,7 +85,7 @@ def test_a_search_finds_the_same(iris, side_by_side):
 
 
 @pytest.mark.parametrize("random_state", [3, np.random.RandomState(3)], ids=["number", "state"])
-def test_cross_validation_measures_the_same(side_by_side, random_state):
+def test_cross_validation_gives_the_same_scores(side_by_side, random_state):
     regressor = NetworkRegressor(**QUICK, random_state=random_state)
     X, y = load_diabetes(return_X_y=True)
     alone = cross_val_score(regressor, X, y, cv=3)
@@ -93,8 +93,8 @@ def test_cross_validation_measures_the_same(side_by_side, random_state):
         np.testing.assert_array_equal(cross_val_score(regressor, X, y, cv=3), alone)
 
 
-def test_what_the_user_wrote_travels_along(iris, side_by_side):
-    """Networks, and functions that stand in no file that another process could import."""
+def test_the_users_objects_are_passed_along(iris, side_by_side):
+    """Networks, and functions that another process could not import."""
     ready = Network([4, 6, 3], seed=0)
     built = lambda features, outputs: Network([features, 6, outputs], seed=1)  # noqa: E731
     descent = lambda rate, **more: SGD(rate, **more)  # noqa: E731
@@ -106,7 +106,7 @@ def test_what_the_user_wrote_travels_along(iris, side_by_side):
         np.testing.assert_array_equal(scores, alone)
 
 
-def test_a_data_frame_is_learned_from_alike(side_by_side):
+def test_a_data_frame_gives_the_same_scores(side_by_side):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"length": rng.normal(size=90), "colour": rng.choice(["red", "blue"], 90)})
     frame.loc[::7, "length"] = np.nan
@@ -120,7 +120,7 @@ def test_a_data_frame_is_learned_from_alike(side_by_side):
 
 @pytest.mark.long
 def test_dasks_workers_give_blas_one_thread(cluster):
-    """As their documentation says; otherwise they would fight for the processors."""
+    """As dask's documentation says; otherwise they would compete for the processors."""
     numbers = cluster.run(lambda: [library["num_threads"] for library in threadpool_info()])
     assert len(numbers) == 2
     assert {number for of_one in numbers.values() for number in of_one} == {1}
@@ -130,7 +130,7 @@ def test_dasks_workers_give_blas_one_thread(cluster):
 
 
 def mapped(folder, array):
-    """Return an array as joblib hands large ones to its processes: mapped, and read-only."""
+    """Return an array as joblib passes large ones to its processes: memory-mapped, read-only."""
     path = folder / f"{len(os.listdir(folder))}.joblib"
     joblib.dump(array, path)
     array = joblib.load(path, mmap_mode="r")
@@ -142,7 +142,7 @@ def mapped(folder, array):
 @pytest.mark.parametrize(
     "options",
     [{}, {"preparation": None}, {"network": Network([4, 6, 3], seed=0), "preparation": None}],
-    ids=["prepared", "as they are", "ready network"],
+    ids=["prepared", "as they are", "given network"],
 )
 def test_rows_may_be_mapped_and_read_only(iris, tmp_path, dtype, options):
     X, y = iris[0].astype(dtype), iris[1]
@@ -167,8 +167,8 @@ def test_numbers_may_be_mapped_and_read_only(tmp_path):
     np.testing.assert_array_equal(found, expected)
 
 
-def test_several_targets_are_learned_side_by_side(iris, side_by_side):
-    """Each estimator is given the whole of X: from loky's processes, as it was mapped."""
+def test_several_targets_are_learned_in_parallel(iris, side_by_side):
+    """Each estimator gets the whole of X, memory-mapped in loky's processes."""
     X, y = iris
     several = np.stack([y, (y + 1) % 3], axis=1)
     classifier = MultiOutputClassifier(NetworkClassifier(**QUICK, random_state=0))

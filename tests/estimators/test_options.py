@@ -1,4 +1,4 @@
-"""Every option refuses what makes no sense, in the user's words; and does what it says."""
+"""Every option refuses invalid values, and does what it says."""
 
 import functools
 
@@ -18,7 +18,7 @@ NONSENSE = [
     ("hidden_layers", (0,), "hidden_layers must be a sequence of whole numbers"),
     ("hidden_layers", "big", "hidden_layers must be a sequence of whole numbers"),
     ("hidden_layers", -3, "hidden_layers must be a whole number"),
-    ("activation", "step", "activation must be one of 'relu'"),
+    ("activation", "step", "activation must be one of 'elu'"),
     ("dropout", 1.0, "dropout must be a number with 0 <= dropout < 1"),
     ("batch_norm", "yes", "batch_norm must be True, False or 'auto'"),
     ("optimizer", "lbfgs", "optimizer must be one of 'adam'"),
@@ -43,14 +43,14 @@ NONSENSE = [
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("name", "value", "told"), NONSENSE)
-def test_nonsense_is_told(kind, name, value, told):
-    with pytest.raises(ValueError, match=told):
+@pytest.mark.parametrize(("name", "value", "message"), NONSENSE)
+def test_invalid_options_are_refused(kind, name, value, message):
+    with pytest.raises(ValueError, match=message):
         kind(**{name: value}).fit(X, Y)
 
 
 @pytest.mark.parametrize(
-    ("weight", "told"),
+    ("weight", "message"),
     [
         ("even", "class_weight must be 'balanced', a dict"),
         ({7: 1.0}, r"class_weight names \[7\], and y has the classes \[0, 1, 2\]"),
@@ -58,8 +58,8 @@ def test_nonsense_is_told(kind, name, value, told):
         ([1.0, 2.0, 3.0], "may be a list only for several labels"),
     ],
 )
-def test_class_weights_are_told(weight, told):
-    with pytest.raises(ConfigurationError, match=told):
+def test_invalid_class_weights_are_refused(weight, message):
+    with pytest.raises(ConfigurationError, match=message):
         NetworkClassifier(class_weight=weight).fit(X, Y)
 
 
@@ -91,27 +91,27 @@ def test_class_weights_of_several_labels():
     assert classifier.fit(X, answers).score(X, answers) > 0.5
 
 
-def test_weights_are_told():
-    for weight, told in [
+def test_invalid_weights_are_refused():
+    for weight, message in [
         (np.ones((150, 2)), "Sample weights must be 1D"),
         (np.ones(3), "inconsistent numbers of samples"),
         (-np.ones(150), "Negative values in sample_weight"),
         (np.zeros(150), "All sample weights are zero"),
     ]:
-        with pytest.raises(ValueError, match=told):
+        with pytest.raises(ValueError, match=message):
             NetworkClassifier().fit(X, Y, sample_weight=weight)
     with pytest.raises(InputError, match="Only one class, 0, is left"):
         NetworkClassifier().fit(X, Y, sample_weight=(Y == 0).astype(float))
 
 
-def test_a_row_of_weight_zero_is_not_there():
+def test_a_row_of_weight_zero_is_left_out():
     weight = np.arange(150) % 3 > 0
     with_zero = NetworkClassifier(**QUICK, random_state=0).fit(X, Y, sample_weight=weight)
     without = NetworkClassifier(**QUICK, random_state=0).fit(X[weight], Y[weight])
     np.testing.assert_allclose(with_zero.predict_proba(X), without.predict_proba(X), rtol=1e-4)
 
 
-def test_validation_data_takes_the_place_of_held_out_rows():
+def test_validation_data_replaces_held_out_rows():
     classifier = NetworkClassifier(**QUICK, random_state=0, early_stopping=True)
     classifier.fit(X[::2], Y[::2], validation_data=(X[1::2], Y[1::2]))
     assert len(classifier.validation_scores_) == classifier.n_iter_
@@ -125,7 +125,7 @@ def test_validation_data_takes_the_place_of_held_out_rows():
         classifier.fit(X, Y, validation_data=(X[:, :2], Y))
 
 
-def test_losses_of_ones_own():
+def test_losses_as_objects():
     focal = NetworkClassifier(**QUICK, loss=CategoricalFocalCrossEntropy(), random_state=0)
     plain = NetworkClassifier(**QUICK, random_state=0)
     p, q = focal.fit(X, Y).predict_proba(X), plain.fit(X, Y).predict_proba(X)
@@ -161,7 +161,7 @@ def test_optimizers(optimizer):
     assert classifier.fit(X, Y).score(X, Y) > 0.8
 
 
-def test_members_differ_and_the_first_is_as_it_was_told():
+def test_members_differ_and_the_first_has_the_given_options():
     classifier = NetworkClassifier(
         (4,), members=6, epochs=1, learning_rate=0.01, weight_decay=0.1, dropout=0.2, random_state=0
     ).fit(X, Y)
@@ -172,13 +172,13 @@ def test_members_differ_and_the_first_is_as_it_was_told():
     assert all(0 <= member.dropout <= 0.4 for member in others)
 
 
-def test_y_is_told():
-    for y, told in [
+def test_invalid_targets_are_refused():
+    for y, message in [
         (np.linspace(0, 1, 150), "Unknown label type: continuous"),
         (np.stack([Y, Y + 1], axis=1), "MultiOutputClassifier"),
         (np.zeros(150), "only one class in y, 0.0"),
     ]:
-        with pytest.raises(ValueError, match=told):
+        with pytest.raises(ValueError, match=message):
             NetworkClassifier().fit(X, y)
     with pytest.raises(ValueError, match="the target y is None"):
         NetworkRegressor().fit(X, None)
@@ -203,13 +203,13 @@ def test_labels_of_any_kind(labels):
     assert classifier.score(X, labels[Y]) > 0.9
 
 
-def test_truth_values_as_labels():
+def test_booleans_as_labels():
     classifier = NetworkClassifier(**QUICK, random_state=0).fit(X, Y == 0)
     assert classifier.predict(X).dtype == np.bool_
     assert classifier.score(X, Y == 0) > 0.95
 
 
-def test_batch_norm_is_decided_by_the_rows():
+def test_batch_norm_depends_on_the_number_of_rows():
     def has_it(estimator):
         return any("running_mean" in name for name in estimator.network_.network.state())
 

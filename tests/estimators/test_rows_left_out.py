@@ -1,4 +1,4 @@
-"""Which rows each member of an estimator learns from, and what is known of those it left out."""
+"""Which rows each member of an estimator learns from and leaves out."""
 
 import numpy as np
 import pytest
@@ -31,18 +31,18 @@ def test_one_member_leaves_out_one_share():
 
 
 @pytest.mark.parametrize(("share", "parts"), [(0.125, 8), (0.1, 10), (0.9, 2), (0.001, 30)])
-def test_the_share_says_how_many_parts_there_are(share, parts):
+def test_the_share_determines_the_number_of_folds(share, parts):
     folds = member_folds(np.arange(60.0), None, share, 3, RNG(0))
     assert len(folds) == parts
     assert all(len(held_out) >= 2 for _, held_out in folds)
 
 
-def test_too_few_rows_leave_nothing_out():
+def test_nothing_is_held_out_of_too_few_rows():
     assert member_folds(np.arange(3.0), None, 0.5, 4, RNG(0)) is None
     assert member_folds(np.arange(1.0), None, 0.5, 1, RNG(0)) is None
 
 
-def test_who_left_a_row_out_does_not_know_it():
+def test_members_do_not_know_the_rows_they_left_out():
     X = RNG(0).standard_normal((64, 3))
     y = np.zeros(64, int)
     X[7], y[7] = 40.0, 1  # nothing is like it
@@ -55,7 +55,7 @@ def test_who_left_a_row_out_does_not_know_it():
     assert np.sort(known)[1] > 0.8
 
 
-def test_rows_of_weight_zero_are_no_part_of_it():
+def test_rows_of_weight_zero_do_not_count():
     X, weight = RNG(0).standard_normal((90, 2)), np.arange(90) % 3 > 0
     options = {"members": 3, "epochs": 5, "random_state": 0}
     regressor = NetworkRegressor(8, **options).fit(X, X[:, 0], sample_weight=weight)
@@ -66,7 +66,7 @@ def test_rows_of_weight_zero_are_no_part_of_it():
         np.testing.assert_allclose(ends, expected, rtol=1e-5)
 
 
-def test_a_ready_network_leaves_out_one_part():
+def test_a_given_network_leaves_out_one_fold():
     X = RNG(0).standard_normal((100, 2))
     ready = NetworkRegressor(network=Network([2, 8, 1], seed=0), epochs=5, members=8)
     low, high = ready.fit(X, X[:, 0]).predict_interval(X, coverage=0.5)

@@ -15,7 +15,7 @@ from chainrule.estimators import NetworkClassifier, NetworkRegressor
 
 
 def ready(features, outputs):
-    """Build a network of one's own, as a user might."""
+    """Build a network, as a user might."""
     return Network([Linear(features, 10), BatchNorm(10), ReLU(), Linear(10, outputs)], seed=0)
 
 
@@ -55,7 +55,7 @@ SHARED = {
 
 
 def all_checks():
-    """Return each check with its estimator, named alike in every process."""
+    """Return each check with its estimator, with the same names in every process."""
     checks = []
     for kind in (NetworkClassifier, NetworkRegressor):
         for name, setting in SETTINGS.items():
@@ -79,7 +79,7 @@ def test_scikit_learns_checks(estimator, check):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
-def test_the_reason_is_one_that_scikit_learns_mlp_shares(kind):
+def test_scikit_learns_mlp_fails_the_same_checks(kind):
     with pytest.raises(AssertionError, match="is not equivalent to fitting with removed"):
         check_sample_weight_equivalence_on_sparse_data(
             kind.__name__, kind(max_iter=20, batch_size=16)

@@ -1,4 +1,4 @@
-"""Data frames as they are: numbers, categories, gaps; and what is refused."""
+"""Raw data frames: numbers, categories, missing values; and what is refused."""
 
 import datetime
 
@@ -35,7 +35,7 @@ def frame(kind, table):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_data_frame_as_it_is(kind):
+def test_a_raw_data_frame(kind):
     table = columns()
     X, y = frame(kind, table), target(table)
     classifier = NetworkClassifier(**QUICK, random_state=0).fit(X, y)
@@ -49,7 +49,7 @@ def test_a_data_frame_as_it_is(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_unknown_categories_and_new_gaps_are_predicted(kind):
+def test_unknown_categories_and_new_missing_values_are_predicted(kind):
     table = columns()
     classifier = NetworkClassifier(**QUICK, random_state=0).fit(frame(kind, table), target(table))
     new = {"size": [1.0, float("nan")], "colour": ["mauve", None], "wet": [True, False]}
@@ -74,7 +74,7 @@ def test_dates_are_refused_with_advice(kind):
         NetworkRegressor(**QUICK).fit(frame(kind, table), np.arange(20.0))
 
 
-def test_gaps_in_arrays_are_imputed_and_infinity_is_refused():
+def test_missing_values_in_arrays_are_imputed_and_infinity_is_refused():
     X = np.random.default_rng(0).standard_normal((60, 3))
     y = X[:, 0] > 0
     X[::7, 1] = np.nan
@@ -102,7 +102,7 @@ def test_the_file_predicts_raw_rows_as_the_estimator_does(kind, tmp_path):
         assert model.metadata["class_names"] == ["sink", "swim"]
 
 
-def test_a_preparation_of_ones_own_is_copied():
+def test_a_given_preparation_is_copied():
     X = np.random.default_rng(0).normal(100, 30, (60, 3))
     mine = Standardizer()
     regressor = NetworkRegressor(**QUICK, preparation=mine, random_state=0).fit(X, X[:, 0])
@@ -128,14 +128,14 @@ def test_a_column_that_is_constant_at_first_is_learned_from_later():
     assert regressor.score(X, X[:, 1]) > 0.5
 
 
-def test_text_in_an_array_is_told_what_to_do():
+def test_text_in_an_array_is_refused_with_advice():
     X = np.array([["red", 1.0], ["blue", 2.0]] * 30, dtype=object)
     with pytest.raises(ValueError, match=r"X holds text .*red.* as a data frame"):
         NetworkRegressor(**QUICK).fit(X, np.arange(60.0))
     NetworkRegressor(**QUICK).fit(pd.DataFrame(X), np.arange(60.0))
 
 
-def test_columns_of_pandas_own_types():
+def test_columns_of_pandas_extension_types():
     table = pd.DataFrame(
         {
             "count": pd.array([1, 2, None, 4] * 20, dtype="Int64"),
@@ -151,7 +151,7 @@ def test_columns_of_pandas_own_types():
     assert classifier.score(table[::2], pd.Categorical(labels[::2])) == 1.0
 
 
-def test_a_ready_network_prepares_rows_if_it_has_a_preparation():
+def test_a_given_network_prepares_rows_if_it_has_a_preparation():
     table = frame("pandas", columns())
     preparation = TablePreparation().fit(table)
     network = Network([len(preparation.get_feature_names_out()), 8, 2], seed=0)

@@ -1,4 +1,4 @@
-"""How sure predictions are: the members' spread, intervals that hold, calibrated probabilities."""
+"""Uncertainty: the members' spread, prediction intervals, calibrated probabilities."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def noisy(rows, seed, outputs=1):
 # ---------------------------------------------------------------- the spread of the members
 
 
-def test_members_agree_where_there_were_rows_and_not_elsewhere():
+def test_members_agree_near_training_rows_only():
     X, y = noisy(300, 0)
     regressor = NetworkRegressor(**QUICK, members=6, random_state=0, preparation=None).fit(X, y)
     prediction, near = regressor.predict(X, return_std=True)
@@ -63,7 +63,7 @@ def test_one_network_has_no_spread(kind):
 
 @pytest.mark.parametrize("coverage", [0.5, 0.9])
 @pytest.mark.parametrize("members", [1, 4])
-def test_intervals_hold_what_they_promise(coverage, members):
+def test_intervals_have_the_promised_coverage(coverage, members):
     X, y = noisy(400, 1)
     regressor = NetworkRegressor(**QUICK, members=members, random_state=0).fit(X, y)
     regressor.calibrate(*noisy(1000, 2))
@@ -75,7 +75,7 @@ def test_intervals_hold_what_they_promise(coverage, members):
 
 
 @pytest.mark.parametrize("members", [1, 2, 5, 8])
-def test_what_members_leave_out_is_good_enough_for_intervals(members):
+def test_coverage_of_intervals_from_left_out_rows(members):
     X, y = noisy(600, 1)
     regressor = NetworkRegressor(**QUICK, members=members, random_state=0).fit(X, y)
     X_new, y_new = noisy(4000, 3)
@@ -83,7 +83,7 @@ def test_what_members_leave_out_is_good_enough_for_intervals(members):
     assert 0.72 < ((low <= y_new) & (y_new <= high)).mean() < 0.88
 
 
-def test_intervals_stay_honest_where_every_row_is_learned_by_heart():
+def test_intervals_of_an_overfitted_model_have_the_coverage():
     X, y = noisy(80, 1)
     options = {"members": 8, "weight_decay": 0.0, "dropout": 0.0, "learning_rate": 0.01}
     regressor = NetworkRegressor((64, 64), **options, random_state=0).fit(X, y)
@@ -94,7 +94,7 @@ def test_intervals_stay_honest_where_every_row_is_learned_by_heart():
     assert 0.7 < ((low <= y_new) & (y_new <= high)).mean() < 0.95
 
 
-def test_each_output_has_an_interval_of_its_own():
+def test_each_output_has_its_own_interval():
     X, Y = noisy(400, 1, outputs=2)
     regressor = NetworkRegressor(**QUICK, members=2, random_state=0).fit(X, Y)
     low, high = regressor.calibrate(*noisy(600, 2, outputs=2)).predict_interval(X)
@@ -105,7 +105,7 @@ def test_each_output_has_an_interval_of_its_own():
     assert 25 < width[1] < 60
 
 
-def test_widths_are_the_order_statistic_of_the_formula():
+def test_widths_are_the_order_statistic_in_the_formula():
     residuals = RNG.permutation(np.arange(1.0, 20.0))[:, None]  # 19 rows
     ones = np.ones(19)
     for coverage, place in [(0.9, 18), (0.5, 10), (0.95, 19), (0.05, 1), (0.051, 2)]:
@@ -117,7 +117,7 @@ def test_widths_are_the_order_statistic_of_the_formula():
         interval_half_width(residuals, ones, 1.0)
 
 
-def test_a_row_that_counts_more_moves_the_width_its_way():
+def test_row_weights_change_the_width():
     residuals = np.arange(1.0, 41.0)[:, None]
     large = np.where(residuals[:, 0] > 20, 3.0, 1.0)
     even = interval_half_width(residuals, np.ones(40), 0.5)
@@ -139,7 +139,7 @@ def test_without_held_out_rows_there_is_no_interval():
 
 
 def drawn(rows, classes, sharpness, seed=0):
-    """Return logits of two members, `sharpness` times too sure, and labels of the true p."""
+    """Return logits of two members, too confident by a factor, and labels drawn from the true p."""
     rng = np.random.default_rng(seed)
     z = rng.standard_normal((rows, classes)) * 1.5
     p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
@@ -148,7 +148,7 @@ def drawn(rows, classes, sharpness, seed=0):
 
 
 @pytest.mark.parametrize("sharpness", [0.3, 1.0, 4.0])
-def test_the_temperature_that_was_put_in_is_found(sharpness):
+def test_the_true_temperature_is_found(sharpness):
     z, y = drawn(20_000, 4, sharpness)
     found = fit_temperature(z, np.array([0.25, 0.75]), y, np.ones(len(y)))
     assert found == pytest.approx(sharpness, rel=0.05)
@@ -157,7 +157,7 @@ def test_the_temperature_that_was_put_in_is_found(sharpness):
     assert found == pytest.approx(sharpness, rel=0.05)
 
 
-def test_the_temperature_is_where_the_cross_entropy_is_smallest():
+def test_the_temperature_minimizes_the_cross_entropy():
     z, y = drawn(200, 3, 2.0)
     z[1] += RNG.standard_normal(z[1].shape)
     counts, weight = np.array([0.4, 0.6]), RNG.uniform(0, 2, 200)
@@ -174,7 +174,7 @@ def test_the_temperature_is_where_the_cross_entropy_is_smallest():
     assert found == pytest.approx(grid[np.argmin([cross_entropy(t) for t in grid])], rel=0.01)
 
 
-def test_right_answers_of_few_rows_do_not_ask_for_certainty():
+def test_few_correct_predictions_do_not_lead_to_certainty():
     z = np.array([[[1.0, -1.0], [-1.0, 1.0], [1.0, -1.0]]])
     assert fit_temperature(z, np.ones(1), np.array([0, 1, 0]), np.ones(3)) > 0.5
 
@@ -220,7 +220,7 @@ def test_probabilities_of_an_overfitted_network_are_calibrated(network):
     assert classifier.calibrate(*rows(500, 2)).temperature_ == pytest.approx(first, rel=0.01)
 
 
-def test_temperatures_are_an_option():
+def test_temperature_scaling_is_an_option():
     X, y = noisy(200, 0)
     options = {**QUICK, "members": 1, "random_state": 0}
     plain = NetworkClassifier(**options, temperature_scaling=False).fit(X, y > 0)
@@ -232,7 +232,7 @@ def test_temperatures_are_an_option():
     assert several.temperature_ != 1.0
 
 
-def test_members_that_each_leave_out_a_part_are_calibrated_by_further_rows_alone():
+def test_several_members_are_calibrated_on_further_rows_only():
     X, y = noisy(200, 0)
     options = {**QUICK, "members": 3, "random_state": 0}
     classifier = NetworkClassifier(**options).fit(X, y > 0)
@@ -243,7 +243,7 @@ def test_members_that_each_leave_out_a_part_are_calibrated_by_further_rows_alone
     assert classifier.temperature_ != 1.0
 
 
-def test_a_linear_layer_within_a_residual_is_not_cooled():
+def test_a_linear_layer_within_a_residual_is_not_calibrated():
     X, y = noisy(200, 0)
     body = [Linear(3, 2), Residual(Linear(2, 2)), Softmax()]
     classifier = NetworkClassifier(network=Network(body, seed=0), epochs=2, random_state=0)
@@ -253,14 +253,14 @@ def test_a_linear_layer_within_a_residual_is_not_cooled():
         classifier.calibrate(X, y > 0)
 
 
-def test_networks_within_networks_are_cooled_at_their_end():
+def test_a_network_within_a_network_is_calibrated():
     X, y = noisy(200, 0)
     inner = Network([Linear(3, 8), Tanh(), Linear(8, 2), Softmax()], seed=0)
     classifier = NetworkClassifier(network=Network([inner]), epochs=2, random_state=0)
     assert classifier.fit(X, y > 0).temperature_ != 1.0
 
 
-def test_going_on_begins_from_what_was_not_cooled():
+def test_training_continues_from_uncalibrated_values():
     X, y = noisy(200, 0)
     options = {**QUICK, "members": 1, "random_state": 0, "warm_start": True, "epochs": 3}
     plain = NetworkClassifier(**options, temperature_scaling=False)

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.checks import check_bool, check_range, check_whole
+from chainrule.checks import check_bool, check_numbers, check_range, check_whole
 from chainrule.checks.extras import require
 from chainrule.errors import ConfigurationError, InputError, ShapeError
 from chainrule.metrics import class_indices
 from chainrule.network import Network
 from chainrule.parameter import Array
 from chainrule.plots.figures import new_figure, resize_to_fit
-from chainrule.plots.inputs import check_class_names, check_names, finite_numbers
+from chainrule.plots.inputs import check_class_names, check_names
 
 ROWS_AT_ONCE = 8192
 
@@ -112,7 +112,7 @@ def class_probabilities(network: Any, rows: Array, from_logits: bool) -> Array:
         raise InputError(
             f"A decision boundary can be plotted for networks that take two features; {error}"
         ) from error
-    p = finite_numbers("what the network returns", np.concatenate(parts)).astype(np.float64)
+    p = check_numbers("what the network returns", np.concatenate(parts)).astype(np.float64)
     if p.ndim == 1:
         p = p[:, np.newaxis]
     if p.ndim != 2 or len(p) != len(rows):
@@ -130,7 +130,7 @@ def class_probabilities(network: Any, rows: Array, from_logits: bool) -> Array:
 
 
 def _two_features(X: ArrayLike) -> Array:
-    points = finite_numbers("X", X)
+    points = check_numbers("X", X)
     if points.ndim != 2 or points.shape[1] != 2:
         raise InputError(
             f"A plane has two features: expected X of shape (N, 2), got {points.shape}."

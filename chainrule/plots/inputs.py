@@ -14,11 +14,6 @@ from chainrule.parameter import Array
 LONGEST_NAME = 40
 
 
-def finite_numbers(name: str, values: ArrayLike) -> Array:
-    """Return an array of finite numbers; refuse text, NaN, infinity and an empty one."""
-    return check_numbers(name, values, advice="only numbers can be drawn")
-
-
 def check_class_names(class_names: Sequence[str] | None, count: int, prefix: str = "") -> list[str]:
     """Return the names of so many classes, as `check_names` does; without names their numbers."""
     numbers = [f"{prefix}{number}" for number in range(count)]
@@ -52,7 +47,7 @@ def shorten(name: str) -> str:
 
 def check_regression(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
     """Return the targets and the predictions of a regression, each as (N, outputs)."""
-    true, pred = finite_numbers("y_true", y_true), finite_numbers("y_pred", y_pred)
+    true, pred = check_numbers("y_true", y_true), check_numbers("y_pred", y_pred)
     true, pred = (a[:, np.newaxis] if a.ndim == 1 else a for a in (true, pred))
     if true.ndim != 2 or true.shape != pred.shape:
         raise InputError(
@@ -66,7 +61,7 @@ def check_half_width(half_width: ArrayLike | None, outputs: int) -> Array | None
     """Return half the width of each output's interval, (outputs,), or None."""
     if half_width is None:
         return None
-    widths = finite_numbers("half_width", half_width)
+    widths = check_numbers("half_width", half_width)
     if widths.ndim > 1 or widths.size not in (1, outputs) or (widths < 0).any():
         raise InputError(
             f"half_width must be a number of at least 0 for each of {outputs} outputs, or one for "

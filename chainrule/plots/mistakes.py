@@ -15,7 +15,7 @@ from chainrule.errors import InputError
 from chainrule.metrics import class_indices
 from chainrule.parameter import Array
 from chainrule.plots.figures import new_figure
-from chainrule.plots.inputs import check_class_names, finite_numbers
+from chainrule.plots.inputs import check_class_names
 
 
 def worst_mistakes(y_true: ArrayLike, y_proba: ArrayLike, *, count: int = 25) -> Array:
@@ -46,7 +46,7 @@ def worst_mistakes(y_true: ArrayLike, y_proba: ArrayLike, *, count: int = 25) ->
     array([2, 0])
     """
     count = check_whole("count", count)
-    true, p = class_indices(y_true), finite_numbers("y_proba", y_proba)
+    true, p = class_indices(y_true), check_numbers("y_proba", y_proba)
     if p.ndim != 2 or len(p) != len(true) or not 0 <= true.min() <= true.max() < p.shape[1]:
         raise InputError(
             f"Expected a row of probabilities (N, C) for each of the {len(true)} labels, got an "
@@ -95,7 +95,7 @@ def plot_mistakes(
     >>> from chainrule.plots import plot_mistakes
     >>> figure = plot_mistakes(images, y, network.predict(images))  # doctest: +SKIP
     """
-    true, p = class_indices(y_true), finite_numbers("y_proba", y_proba)
+    true, p = class_indices(y_true), check_numbers("y_proba", y_proba)
     rows = worst_mistakes(true, p, count=count)
     pictures = [as_picture(image) for image in check_images(images, true)[rows]]
     names = check_class_names(class_names, p.shape[1])
@@ -143,7 +143,7 @@ def check_images(images: ArrayLike, labels: Array) -> Array:
 
 def as_picture(image: Array) -> Array:
     """Return one image as matplotlib draws it: (H, W), or (H, W, 3) scaled to 0 to 1."""
-    image = finite_numbers("one of the images to draw", image)
+    image = check_numbers("one of the images to draw", image)
     if image.ndim == 2 or len(image) == 1:
         return image.reshape(image.shape[-2:])
     low, high = image.min(), image.max()

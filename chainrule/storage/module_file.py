@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.errors import ConfigurationError, FileFormatError, StateError
 from chainrule.module import Module, cast, walk
-from chainrule.parameter import Array, Buffer, Parameter, bytes_of
+from chainrule.parameter import SPARE, Array, Buffer, Parameter, bytes_of
 from chainrule.preparation.base import (
     Preparation,
     check_preparations,
@@ -73,6 +73,8 @@ def save_module(
     _refuse_not_finite(values)
     _check_json(metadata or {})
     shared = shared_names(things)
+    if shared:
+        _refuse_too_large_copies(values, shared)
     description: dict[str, Any] = {
         "module": describe(module, len(values), memory_of(values, shared)),
         "shared": shared,
@@ -154,16 +156,27 @@ def _refuse_unknown(
 def memory_of(values: Mapping[str, Array], shared: list[list[str]]) -> int:
     """Return the memory that a file's values justify while the module is built.
 
-    A shared parameter is in the file once, but every module makes its own before they are shared.
-    At most as much again as is in the file is allowed for that.
+    Each module makes its own copy of a shared parameter before it is shared again. At most as much
+    again as is in the file is allowed for these copies.
     """
     held = sum([bytes_of(array) for array in values.values()])
-    again = sum(
-        (len(set(names)) - 1) * bytes_of(values[names[0]])
-        for names in shared
-        if names and names[0] in values
-    )
-    return held + min(again, held)
+    return held + min(held, _copies(values, shared)) if shared else held
+
+
+def _copies(values: Mapping[str, Array], shared: list[list[str]]) -> int:
+    groups = [names for names in shared if names and names[0] in values]
+    return sum([(len(set(names)) - 1) * bytes_of(values[names[0]]) for names in groups])
+
+
+def _refuse_too_large_copies(values: Mapping[str, Array], shared: list[list[str]]) -> None:
+    needed = memory_of(values, []) + _copies(values, shared)
+    if needed > 2 * memory_of(values, shared) + SPARE:
+        names = max(shared, key=len)
+        raise ConfigurationError(
+            f"{names[0]} is shared by {len(names)} modules, and each of them would make its own "
+            "copy while the file is loaded, which is more memory than a file may ask for. Use one "
+            "module in several places instead of several modules with one parameter."
+        )
 
 
 def _check_json(metadata: Mapping[str, Any]) -> None:

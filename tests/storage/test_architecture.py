@@ -462,14 +462,25 @@ def test_a_layer_without_arrays_in_the_file_takes_no_memory(path):
     np.testing.assert_array_equal(other.predict(x), network.predict(x))
 
 
-def test_a_parameter_of_several_modules_may_be_large(path):
-    tied = [Linear(600, 600, bias=False) for _ in range(3)]
-    for linear in tied[1:]:
-        linear.weight = tied[0].weight
-    network = Network(tied)
+def tied(modules, features):
+    linears = [Linear(features, features, bias=False) for _ in range(modules)]
+    for linear in linears[1:]:
+        linear.weight = linears[0].weight
+    return Network(linears)
+
+
+@pytest.mark.parametrize(("modules", "features"), [(3, 600), (4, 600), (50, 60)])
+def test_a_parameter_of_several_modules_may_be_large(path, modules, features):
+    network = tied(modules, features)
     other = again(network, path)
-    assert other.layers[2].weight is other.layers[0].weight
-    np.testing.assert_array_equal(other.layers[0].weight.value, tied[0].weight.value)
+    assert all(linear.weight is other.layers[0].weight for linear in other.layers)
+    np.testing.assert_array_equal(other.layers[0].weight.value, network[0].weight.value)
+
+
+def test_a_large_parameter_of_too_many_modules_is_refused_when_it_is_saved(path):
+    with pytest.raises(ConfigurationError, match=r"layers\.0\.weight is shared by 5 modules"):
+        tied(5, 600).save(path)
+    assert not path.exists()
 
 
 class Holder(Module):

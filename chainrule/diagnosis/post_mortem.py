@@ -30,6 +30,7 @@ from chainrule.pytree import (
     named_arrays,
     take,
     tree_leaves,
+    tree_map,
 )
 from chainrule.storage.archive import read_archive
 from chainrule.storage.names import without_prefix
@@ -117,7 +118,7 @@ def investigate(
     >>> print(investigate(network, MeanSquaredError(), batch))
     input: the batch, from row 1 of the batch
     """
-    step = _Step(network, loss, optimizer, clip_norm, dict(rng_states or {}))
+    step = _Step(network, loss, optimizer, clip_norm, rng_states or {})
     with np.errstate(all="ignore"):
         found = step.run(*batch)
         if found is not None and len(found.rows) in (0, len(first_array(batch[0]))):
@@ -130,35 +131,24 @@ def investigate_prediction(network: Network, x: PyTree) -> NonFiniteArray | None
     network = copy.deepcopy(network)
     try:
         with np.errstate(all="ignore"):
-            _look_at_input(network, x)
-            with watch(network, _Looker(network)):
+            _check_input(network, x)
+            with watch(network, _Checker(network)):
                 y_pred = network.predict(x)
-            for name, array in named_arrays(y_pred, "the network's output").items():
-                _look(array, "forward", name, rows=True)
+            _check_rows(y_pred, "forward", "the network's output")
     except _Found as found:
         return found.array
     return None
 
 
-def _look_at_input(network: Network, x: PyTree) -> None:
-    for name, array in named_arrays(x, "the batch").items():
-        cast = array.astype(network.dtype) if array.dtype.kind == "f" else array
-        _look(cast, "input", name, rows=True)
-
-
+@dataclass
 class _Step:
     """A training step to repeat on new copies each time, with every array checked."""
 
-    def __init__(
-        self,
-        network: Network,
-        loss: Loss,
-        optimizer: Optimizer | None,
-        clip_norm: float | None,
-        rng_states: dict[str, Any],
-    ) -> None:
-        self.network, self.loss, self.optimizer = network, loss, optimizer
-        self.clip_norm, self.rng_states = clip_norm, rng_states
+    network: Network
+    loss: Loss
+    optimizer: Optimizer | None
+    clip_norm: float | None
+    rng_states: Mapping[str, Any]
 
     def run(self, x: PyTree, y: PyTree, weight: Array | None) -> NonFiniteArray | None:
         try:
@@ -173,49 +163,56 @@ class _Step:
         for name, generator in named_generators(network).items():
             if name in self.rng_states:
                 generator.bit_generator.state = self.rng_states[name]
-        _look_at_input(network, x)
+        _check_input(network, x)
         for path, parameter in network.named_parameters().items():
-            _look(parameter.value, "update", f"the value of {path}")
-        with watch(network, _Looker(network)):
+            _check(parameter.value, "update", f"the value of {path}")
+        with watch(network, _Checker(network)):
             y_pred = network.forward(x)
-            for name, array in named_arrays(y_pred, "the network's output").items():
-                _look(array, "forward", name, rows=True)
-            _look(np.array(self.loss.forward(y, y_pred, weight)), "loss", "the loss")
+            _check_rows(y_pred, "forward", "the network's output")
+            _check(np.array(self.loss.forward(y, y_pred, weight)), "loss", "the loss")
             dy = self.loss.backward(y, y_pred, weight)
-            for name, array in named_arrays(dy, "its gradient at the output").items():
-                _look(array, "loss", name, rows=True)
+            _check_rows(dy, "loss", "its gradient at the output")
             network.backward(dy)
         if optimizer is not None:
             if self.clip_norm is not None:
                 clip_by_global_norm(network, self.clip_norm)
             optimizer.step(network)
             for path, parameter in network.named_parameters().items():
-                _look(parameter.value, "update", f"the new value of {path}")
-            for name, memory in optimizer.state_vectors.items():
+                _check(parameter.value, "update", f"the new value of {path}")
+            for name, state in optimizer.state_vectors.items():
                 for path, place in network.flat.slices.items():
-                    _look(memory[place], "update", f"the optimizer's {name} for {path}")
+                    _check(state[place], "update", f"the optimizer's {name} for {path}")
 
 
-def _look(
-    array: Any,
-    direction: str,
-    what: str,
-    module: tuple[str, Module] | None = None,
-    rows: bool = False,
-) -> None:
+ModuleAt = tuple[str, Module]
+"""A module with its path."""
+
+
+def _check(array: Any, direction: str, what: str, module: ModuleAt | None = None) -> None:
     """Raise _Found if the array holds NaN or infinity."""
-    finite = np.isfinite(array)
-    if not finite.all():
+    if not np.isfinite(array).all():
         path, layer = ("", "") if module is None else (module[0], type(module[1]).__name__)
-        bad = (
-            [int(r) for r in np.flatnonzero(~finite.reshape(len(finite), -1).all(1))]
-            if rows
-            else []
-        )
-        raise _Found(NonFiniteArray(direction, what, path, layer, bad))
+        raise _Found(NonFiniteArray(direction, what, path, layer))
 
 
-class _Looker(Watcher):
+def _check_rows(tree: PyTree, direction: str, what: str, module: ModuleAt | None = None) -> None:
+    """Raise _Found, with the rows, if an array with one row a sample holds NaN or infinity."""
+    for name, array in named_arrays(tree, what).items():
+        try:
+            _check(array, direction, name, module)
+        except _Found as found:
+            finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+            found.array.rows = np.flatnonzero(~finite).tolist()
+            raise
+
+
+def _check_input(network: Network, x: PyTree) -> None:
+    """Raise _Found if an input is not finite in the network's type."""
+    as_type = tree_map(lambda a: a.astype(network.dtype) if a.dtype.kind == "f" else a, x)
+    _check_rows(as_type, "input", "the batch")
+
+
+class _Checker(Watcher):
     """Checks what every module inside the network returns, as soon as it returns.
 
     If a module's input is not finite already, the module around it computed that between two of its
@@ -226,29 +223,24 @@ class _Looker(Watcher):
         self.modules = network.named_modules()
 
     def on_forward(self, path: str, module: Module, x: Any, y: Any) -> None:
-        if not path:
-            return
-        for name, array in named_arrays(x, f"what it gives to {path}").items():
-            if array.dtype.kind == "f":
-                _look(array, "forward", name, self._around(path), rows=True)
-        for name, array in named_arrays(y, "the output").items():
-            _look(array, "forward", name, (path, module), rows=True)
+        if path:
+            _check_rows(x, "forward", f"what it gives to {path}", self._around(path))
+            _check_rows(y, "forward", "the output", (path, module))
 
     def on_backward(self, path: str, module: Module, dy: Any, dx: Any) -> None:
         if not path:
             return
-        for name, array in named_arrays(dy, f"the gradient that it gives to {path}").items():
-            _look(array, "backward", name, self._around(path), rows=True)
+        given = f"the gradient that it gives to {path}"
+        _check_rows(dy, "backward", given, self._around(path))
         gradients = dx if is_tuple(dx) or isinstance(dx, Mapping) else (dx,)
         for gradient in tree_leaves(gradients) if dx is not None else ():
             if gradient is not None:
-                what = "the gradient at the input"
-                _look(gradient, "backward", what, (path, module), rows=True)
+                _check_rows(gradient, "backward", "the gradient at the input", (path, module))
         for name, value in module.children():
             if isinstance(value, Parameter):
-                _look(value.grad, "backward", f"the gradient of {name}", (path, module))
+                _check(value.grad, "backward", f"the gradient of {name}", (path, module))
 
-    def _around(self, path: str) -> tuple[str, Module]:
+    def _around(self, path: str) -> ModuleAt:
         """Return the innermost module around this one."""
         while path:
             path = path.rpartition(".")[0]

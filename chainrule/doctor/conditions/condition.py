@@ -78,6 +78,7 @@ class Condition:
     --------
     >>> import numpy as np
     >>> from chainrule import MeanSquaredError, Network, diagnose
+    >>> from chainrule.doctor.conditions import CONDITIONS, Condition
     >>> class FewRows(Condition):
     ...     '''Fewer rows than parameters.
     ...

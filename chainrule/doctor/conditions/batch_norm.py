@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator
 
 from chainrule.doctor.conditions import thresholds as t
-from chainrule.doctor.conditions.condition import Condition, Finding
+from chainrule.doctor.conditions.condition import Condition, Evidence, Finding
 from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.setup import TrainingSetup
 from chainrule.layers import BatchNorm
@@ -51,7 +51,7 @@ class SmallBatches(Condition):
         if values >= t.FEW_FOR_STATISTICS:
             return
         ratio, too_high = gap(exam)
-        evidence: list[tuple[str, float | str, str]] = [
+        evidence: list[Evidence] = [
             ("values behind a mean and variance", values, f"{t.FEW_FOR_STATISTICS} or more")
         ]
         if exam.gaps is not None:

@@ -29,6 +29,9 @@ FILLED_WIDTH = 76
 PAGES = "docs/doctor/"
 """The project's folder with a page about every condition."""
 
+Evidence = tuple[str, float | str, str]
+"""What was measured, its value, and the healthy range."""
+
 CONDITIONS: dict[str, Condition] = {}
 """All conditions by their id; a class puts itself here when it is defined."""
 
@@ -137,7 +140,7 @@ class Condition:
         severity: str,
         where: str,
         summary: str,
-        *evidence: tuple[str, float | str, str],
+        *evidence: Evidence,
         **options: Any,
     ) -> Finding:
         """Return a finding of this condition.
@@ -147,7 +150,7 @@ class Condition:
         severity, where, summary : str
             See `Finding`.
         *evidence : tuple of (str, float or str, str)
-            What was measured, its value, and the healthy range.
+            What was measured, its value, and the healthy range; see `Measurement`.
         **options
             Further attributes of `Finding`: `cause` and `remedy`, where they are not the
             condition's own, `rows`, `columns`, `layers`, `impossible`.

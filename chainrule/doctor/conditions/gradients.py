@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.doctor.conditions import thresholds as t
-from chainrule.doctor.conditions.condition import Condition, Finding
+from chainrule.doctor.conditions.condition import Condition, Evidence, Finding
 from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.setup import TrainingSetup
 from chainrule.doctor.conditions.snapshot import LayerStatistics
@@ -157,9 +157,7 @@ class UnchangedLayer(Condition):
 
     def _about_frozen(self, exam: Examination, optimizer: Optimizer, frozen: list[str]) -> Finding:
         """Return the finding about frozen parameters: a note, unless they do harm."""
-        evidence: list[tuple[str, float | str, str]] = [
-            ("their learning rate", 0.0, "above 0, if they are to learn")
-        ]
+        evidence: list[Evidence] = [("their learning rate", 0.0, "above 0, if they are to learn")]
         severity, told = "note", ""
         if exam.trial is not None and exam.unfrozen is not None:
             here, there = exam.remaining(exam.trial, exam.unfrozen)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from chainrule.doctor.conditions import thresholds as t
-from chainrule.doctor.conditions.condition import Condition, Finding, TrainCommand
+from chainrule.doctor.conditions.condition import Condition, Evidence, Finding, TrainCommand
 from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.names import Name, counted, listed
 from chainrule.doctor.conditions.output_layer import NORMALIZATIONS
@@ -140,7 +140,7 @@ class InputScale(Condition):
         exam: Examination,
         severity: str,
         summary: str,
-        evidence: tuple[str, float, str],
+        evidence: Evidence,
         columns: Iterable[int] = (),
     ) -> Finding:
         remedy, what = STANDARDIZE, "Standardizer().fit(X_train) brings all columns to scale 1"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from chainrule.doctor.conditions import thresholds as t
-from chainrule.doctor.conditions.condition import Condition, Finding, TrainCommand, filled
+from chainrule.doctor.conditions.condition import Condition, Evidence, Finding, TrainCommand, filled
 from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.names import Names, counted, listed
 from chainrule.parameter import Array
@@ -92,9 +92,7 @@ class MislabelledRows(Condition):
                 ("largest loss of a sample", worst, f"below {t.SURPRISING:g}"),
             )
 
-    def _about(
-        self, rows: tuple[int, ...], severity: str, why: str, evidence: tuple[str, float, str]
-    ) -> Finding:
+    def _about(self, rows: tuple[int, ...], severity: str, why: str, evidence: Evidence) -> Finding:
         told = counted(len(rows), "label is", "labels are")
         return self.finding(
             severity,

@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.doctor.conditions import rebuilding
 from chainrule.doctor.conditions import thresholds as t
-from chainrule.doctor.conditions.condition import Condition, Finding, TrainCommand, filled
+from chainrule.doctor.conditions.condition import Condition, Evidence, Finding, TrainCommand, filled
 from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.names import counted, listed
 from chainrule.doctor.conditions.output_layer import RANGES, REGRESSION, outputs
@@ -69,10 +69,8 @@ class LabelsOutOfRange(Condition):
         )
 
     def treat(self, setup: TrainingSetup, finding: Finding) -> str | None:
-        classes, outputs = (
-            np.unique(setup.examination.y),
-            rebuilding.number_of_outputs(setup.network),
-        )
+        classes = np.unique(setup.examination.y)
+        outputs = rebuilding.number_of_outputs(setup.network)
         if outputs is None:
             return None
         if len(classes) <= outputs:
@@ -223,7 +221,7 @@ class ClassImbalance(Condition):
             return
         rare = int(held[counts.argmin()])
         name, common = (exam.names.of_class(k) for k in (rare, int(held[counts.argmax()])))
-        evidence: list[tuple[str, float | str, str]] = [
+        evidence: list[Evidence] = [
             ("largest class by the smallest", ratio, f"below {t.IMBALANCE:g}")
         ]
         severity, recall = "warning", exam.recall

@@ -1,11 +1,15 @@
 """Losses: values and gradients, and what is refused at the door."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 import chainrule
 from chainrule import (
@@ -756,6 +760,59 @@ def test_rows_that_are_no_distribution():
     p = np.full((2, 3), 1 / 3)
     refused(loss, [[1, 1, 0], [0, 0, 1]], p, "Each row of y_true must be a distribution")
     refused(loss, [[2, -1, 0], [0, 0, 1]], p, "Each row of y_true must be a distribution")
+
+
+def spoiled(rows, row, *values):
+    rows = rows.copy()
+    rows[row] = values
+    return rows
+
+
+ROWS = np.array([[0, 1, 0], [0.25, 0.25, 0.5]], "float32")
+P = np.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1]], "float32")
+
+
+@pytest.mark.parametrize(
+    ("y_true", "y_pred", "message"),
+    [
+        (spoiled(ROWS, 1, 0.5, 0.25, 0.5), P, "Each row of y_true must be a distribution"),
+        (spoiled(ROWS, 1, 1.5, -0.5, 0), P, "Each row of y_true must be a distribution"),
+        (spoiled(ROWS, 0, 0, 0.5, 0), P, "Each row of y_true must be a distribution"),
+        (spoiled(ROWS, 0, 0, np.nan, 1), P, "y_true holds NaN or infinity, first in row 0"),
+        (ROWS, spoiled(P, 1, 0.5, np.nan, 0.5), "y_pred holds NaN or infinity, first in row 1"),
+        (ROWS, spoiled(P, 0, np.inf, 0, 0), "y_pred holds NaN or infinity, first in row 0"),
+        (ROWS, spoiled(P, 0, 1.5, 0, 0), "y_pred must hold probabilities, got values from 0"),
+        (ROWS, spoiled(P, 0, -0.5, 1, 0.5), "y_pred must hold probabilities, got values from -0.5"),
+        (ROWS[:, :1] * 0 + 1, P[:, :1], "One output is no choice between classes"),
+        (ROWS[:0], P[:0], "y_pred is empty"),
+        (P, np.eye(3, dtype="float32")[:2], "swapped"),
+    ],
+)
+def test_arrays_that_fit_in_shape_and_type_are_checked_as_well(y_true, y_pred, message):
+    """Two contiguous arrays of one type take a short cut, which must let nothing else through."""
+    refused(CategoricalCrossEntropy(), y_true, y_pred, message)
+    kind = "probabilities|swapped|NaN or infinity, first in row 0"
+    if not re.search(kind, message):
+        refused(CategoricalCrossEntropy(from_logits=True), y_true, y_pred, message)
+
+
+@given(data=st.data(), dtype=st.sampled_from(["float32", "float64"]), from_logits=st.booleans())
+def test_the_short_cut_accepts_nothing_that_the_long_way_refuses(data, dtype, from_logits):
+    numbers = st.sampled_from([-1e-3, -0.0, 0.0, 1e-40, 1e-3, 0.5, 1.0, 1.0005, 2.0, np.nan])
+    y_true = data.draw(arrays(dtype, (2, 2), elements=numbers.map(np.dtype(dtype).type)))
+    y_pred = data.draw(arrays(dtype, (2, 2), elements=numbers.map(np.dtype(dtype).type)))
+    loss = CategoricalCrossEntropy(from_logits=from_logits)
+    results = []
+    for form in (np.ascontiguousarray, np.asfortranarray):
+        try:
+            results.append(loss.value_and_gradient(form(y_true), form(y_pred)))
+        except InputError as error:
+            results.append(str(error))
+    if isinstance(results[1], str):
+        assert results[0] == results[1]
+    else:
+        assert results[0][0] == pytest.approx(results[1][0], rel=1e-6, nan_ok=True)
+        np.testing.assert_array_equal(results[0][1], results[1][1])
 
 
 def test_predictions_without_a_class_axis():

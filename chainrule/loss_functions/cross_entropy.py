@@ -34,6 +34,7 @@ class ClassLoss(Loss):
     from_logits: bool
 
     def rows(self, y_true: Any, y_pred: Any) -> tuple[Array, Array]:
+        # Distributions from Softmax beside one-hot rows need no more than a few comparisons.
         if are_rows(y_true, y_pred) and self.class_weight is None and y_pred.shape[1] > 1:
             sums = np.add.reduce(y_true, axis=1)
             pred_fits = all_finite(y_pred) if self.from_logits else within(y_pred, TINY, 1)

@@ -887,8 +887,8 @@ def test_classes_that_a_mapping_does_not_name_count_one(kind):
 
 
 def test_class_weights_become_plain_numbers():
-    for given in ({np.int64(1): np.float32(2)}, np.array([1, 2], np.float32), [1, np.int64(2)]):
-        loss = CategoricalCrossEntropy(class_weight=given)
+    for weight in ({np.int64(1): np.float32(2)}, np.array([1, 2], np.float32), [1, np.int64(2)]):
+        loss = CategoricalCrossEntropy(class_weight=weight)
         assert repr(eval(repr(loss))) == repr(loss)
         assert "np." not in repr(loss)
 

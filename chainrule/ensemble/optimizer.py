@@ -18,7 +18,7 @@ from chainrule.optimizers.base import Block
 from chainrule.parameter import Array, FlatParameters
 
 OptimizerFactory = Callable[..., Optimizer]
-"""The class of an optimizer, or a function that takes the same arguments."""
+"""The class of an optimizer, or a function ``(learning_rate, *, weight_decay)`` that makes one."""
 
 
 class MemberOptimizer:
@@ -28,7 +28,8 @@ class MemberOptimizer:
     ----------
     factory : callable
         The class of an optimizer, or a function ``(learning_rate, *, weight_decay)`` that makes
-        one.
+        one. It is called with 1, or the schedule, and with 1 or 0: each member's own numbers are
+        factors of these.
     members : sequence of Member
         Those in the stack, in their order there.
     schedule : callable, optional

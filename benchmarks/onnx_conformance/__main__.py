@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--write",
         action="store_true",
-        help=f"write {report.RESULTS.name} and the section in {report.PAGE.name}",
+        help=f"write {report.RESULTS.name} and {report.PAGE.name}",
     )
     options = parser.parse_args(arguments)
     result = conformance(*collect())

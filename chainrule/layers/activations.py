@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.checks import check_number, check_seed, check_sizes, check_whole
 from chainrule.initializers import Constant, get_initializer
-from chainrule.layers.shape_checks import check_axis, check_channels
+from chainrule.layers.shape_checks import check_channels, check_shape
 from chainrule.module import Module
 from chainrule.parameter import Array, Initializer, Parameter
 
@@ -329,7 +329,8 @@ class Softmax(Module):
         self.axis = check_whole("axis", axis, least=None)
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        check_axis(self, x, self.axis)
+        if not -x.ndim <= self.axis < x.ndim:
+            check_shape(self, x, False, f"an axis {self.axis}")
         y = softmax(x, self.axis)
         np.maximum(y, tiny(y.dtype), out=y)
         self.save_for_backward(y, training=training)
@@ -362,7 +363,8 @@ class LogSoftmax(Module):
         self.axis = check_whole("axis", axis, least=None)
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        check_axis(self, x, self.axis)
+        if not -x.ndim <= self.axis < x.ndim:
+            check_shape(self, x, False, f"an axis {self.axis}")
         y = log_softmax(x, self.axis)
         self.save_for_backward(y, training=training)
         return y

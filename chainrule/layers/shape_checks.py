@@ -23,8 +23,3 @@ def check_channels(module: Module, x: Array, channels: int) -> None:
     """Raise ShapeError unless `x` is (N, channels, ...) and not empty."""
     fits = x.ndim >= 2 and x.shape[1] == channels and x.size > 0
     check_shape(module, x, fits, f"{channels} channels (N, {channels}, ...)")
-
-
-def check_axis(module: Module, x: Array, axis: int) -> None:
-    """Raise ShapeError unless `x` has this axis."""
-    check_shape(module, x, -x.ndim <= axis < x.ndim, f"an axis {axis}")

@@ -167,13 +167,16 @@ class TablePreparation(Preparation):
         columns = [self._fit_column(table.column(key), key) for key in keys]
         if not any(column.width for column in columns):
             raise InputError("No column of the table ever changes: there is nothing to learn from.")
-        self.columns_ = columns
+        self._set_columns(columns)
         self.notes_ = [
             note for key, column in zip(keys, columns, strict=True) for note in _notes(column, key)
         ]
-        self.code_categories_ = code_categories(columns)
         self.feature_names_in_, self.n_features_in_ = table.names, table.columns
         return self
+
+    def _set_columns(self, columns: list[Column]) -> None:
+        self.columns_ = columns
+        self.code_categories_ = tuple(c.codes for c in columns if isinstance(c, CodeColumn))
 
     def _fit_column(self, values: Any, key: Name) -> Column:
         array = values_of(values, key)
@@ -288,17 +291,11 @@ class TablePreparation(Preparation):
         made = cls(**description["settings"])
         expect(set(description["settings"]) == set(made.get_params()))
         expect(set(arrays) - NAMES == ARRAYS | set(pack("notes", [])))
-        made.columns_ = columns_from_arrays(arrays)
-        made.code_categories_ = code_categories(made.columns_)
+        made._set_columns(columns_from_arrays(arrays))
         made.n_features_in_ = len(made.columns_)
         made.feature_names_in_ = unpack_names(arrays, made.n_features_in_)
         made.notes_ = unpack("notes", arrays)
         return made
-
-
-def code_categories(columns: Sequence[Column]) -> tuple[int, ...]:
-    """Return the number of codes in each column of codes."""
-    return tuple(column.codes for column in columns if isinstance(column, CodeColumn))
 
 
 def _notes(column: Column, name: Name) -> Iterator[str]:

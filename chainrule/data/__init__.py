@@ -1,9 +1,13 @@
-"""Data on its way to a network.
+"""Data for networks.
 
 arrays.py         batches, splits, one-hot labels
-files.py          IDX, MNIST and its kin, npz, CSV
-augmentation.py   images changed a little, each time differently
-sources.py        where a training's batches come from
+files.py          IDX, MNIST and similar data sets, npz, CSV
+augmentation.py   random changes of images
+samples.py        `Samples`: validated rows of arrays, and how they become batches
+weights.py        how much each sample counts
+sources.py        where the batches of a training come from: arrays, or an iterable
+fingerprint.py    a short text that other data would not have
+mapped.py         memory-mapped arrays: pages that were read are released
 """
 
 from chainrule.data import augmentation

@@ -1,4 +1,4 @@
-"""Getting data ready: batches, splits, one-hot labels."""
+"""Data in arrays: batches, splits, one-hot labels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Seed: TypeAlias = "int | np.random.Generator | None"
 
 
 def check_lengths(*arrays: Any) -> int:
-    """Return how many samples the arrays hold; raise InputError if they differ or hold none."""
+    """Return how many samples the arrays hold; raise InputError if that differs or is 0."""
     if not arrays:
         raise InputError("There is no data: give at least one array.")
     if any(np.ndim(array) == 0 for array in arrays):
@@ -42,13 +42,13 @@ def batches(
     Parameters
     ----------
     *arrays : array_like
-        With equal first axes, such as X and y.
+        Of equal length, such as X and y.
     batch_size : int
-        Samples in a batch.
+        Samples per batch.
     shuffle : bool
         Whether the order is random.
     seed : int or Generator, optional
-        Where the order comes from. Pass one Generator to every epoch's call, so that epochs
+        Determines the order. Pass the same Generator to the call of every epoch, so that epochs
         differ and the run can be repeated.
 
     Examples
@@ -80,7 +80,7 @@ def train_test_split(
     Parameters
     ----------
     *arrays : array_like
-        With equal first axes, such as X and y.
+        Of equal length, such as X and y.
     test_size : float
         The share of the test part, between 0 and 1.
     stratify : array_like, shape (N,), optional
@@ -116,9 +116,9 @@ def train_test_split(
 
 
 def _test_sizes(groups: list[Array], test_size: float) -> list[int]:
-    """Return how many of each group are for testing, each at least 1 and not all.
+    """Return the test size of each group, at least 1 and at most all but one.
 
-    The sizes are rounded down, and what is missing to the whole goes to the largest remainders.
+    The sizes are rounded down, and what is missing from the total goes to the largest remainders.
     """
     smallest = min(len(group) for group in groups)
     if smallest < 2:

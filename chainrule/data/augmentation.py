@@ -1,8 +1,8 @@
-"""Images changed a little, each time differently: training data for nothing.
+"""Random changes of images: more training data for free.
 
-Each function takes a batch (N, C, H, W) and the run's random generator, draws for every image
-anew, and returns a new batch; the given one is left as it is. `Trainer.fit` takes any such
-function, alone or in a chain::
+Each function takes a batch (N, C, H, W) and the trainer's random generator, draws anew for every
+image, and returns a new batch; the given one is not changed. `Trainer.fit` takes any such
+function, alone or composed::
 
     def augment(x, rng):
         return cutout(horizontal_flip(shift(x, rng, pixels=2), rng), rng, size=8)
@@ -24,8 +24,28 @@ __all__ = ["crop", "cutout", "horizontal_flip", "shift"]
 def shift(x: Array, rng: np.random.Generator, pixels: int = 2, *, fill: float = 0.0) -> Array:
     """Move every image by up to `pixels` up or down and left or right.
 
-    What comes in at the border is `fill`. It is the same as a border of that many pixels all
-    around, and a `crop` back to the size.
+    The same as padding by that many pixels on all sides, and a `crop` back to the size.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, H, W)
+        The images.
+    rng : Generator
+        What draws.
+    pixels : int
+        The largest distance.
+    fill : float
+        The value of pixels from outside the image.
+
+    Returns
+    -------
+    ndarray, shape (N, C, H, W)
+
+    Examples
+    --------
+    >>> x = np.ones((2, 1, 4, 4))
+    >>> shift(x, np.random.default_rng(0), pixels=1).shape
+    (2, 1, 4, 4)
     """
     height, width = _image_size(x)
     pixels = check_whole("pixels", pixels, least=0, most=min(height, width) - 1)
@@ -35,7 +55,26 @@ def shift(x: Array, rng: np.random.Generator, pixels: int = 2, *, fill: float = 
 
 
 def crop(x: Array, rng: np.random.Generator, height: int, width: int) -> Array:
-    """Cut a piece (height, width) out of every image, at a random place: (N, C, height, width)."""
+    """Crop a piece (height, width) from every image, at a random place.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, H, W)
+        The images.
+    rng : Generator
+        What draws.
+    height, width : int
+        The size of the piece.
+
+    Returns
+    -------
+    ndarray, shape (N, C, height, width)
+
+    Examples
+    --------
+    >>> crop(np.ones((2, 1, 4, 4)), np.random.default_rng(0), 3, 2).shape
+    (2, 1, 3, 2)
+    """
     full_height, full_width = _image_size(x)
     height = check_whole("height", height, most=full_height)
     width = check_whole("width", width, most=full_width)
@@ -48,7 +87,27 @@ def crop(x: Array, rng: np.random.Generator, height: int, width: int) -> Array:
 
 
 def horizontal_flip(x: Array, rng: np.random.Generator, p: float = 0.5) -> Array:
-    """Mirror an image, left for right, with probability `p`."""
+    """Flip each image left to right with probability `p`.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, H, W)
+        The images.
+    rng : Generator
+        What draws.
+    p : float
+        The probability.
+
+    Returns
+    -------
+    ndarray, shape (N, C, H, W)
+
+    Examples
+    --------
+    >>> horizontal_flip(np.arange(4.0).reshape(1, 1, 2, 2), np.random.default_rng(0), p=1.0)
+    array([[[[1., 0.],
+             [3., 2.]]]])
+    """
     _image_size(x)
     p = check_range("p", p, high=1, high_inclusive=True)
     mirrored = rng.random(len(x)) < p
@@ -56,10 +115,30 @@ def horizontal_flip(x: Array, rng: np.random.Generator, p: float = 0.5) -> Array
 
 
 def cutout(x: Array, rng: np.random.Generator, size: int = 8, *, fill: float = 0.0) -> Array:
-    """Blank out a square of up to `size` × `size` pixels at a random place of every image.
+    """Mask out a square of up to `size` × `size` pixels at a random place of every image.
 
-    The square's middle lies anywhere in the image, so near the border a part of it is outside.
+    The center is anywhere in the image, so near the border a part of the square is outside.
     DeVries, Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout", 2017.
+
+    Parameters
+    ----------
+    x : ndarray, shape (N, C, H, W)
+        The images.
+    rng : Generator
+        What draws.
+    size : int
+        The side of the square.
+    fill : float
+        The value of the masked pixels.
+
+    Returns
+    -------
+    ndarray, shape (N, C, H, W)
+
+    Examples
+    --------
+    >>> cutout(np.ones((1, 1, 4, 4)), np.random.default_rng(0), size=2).sum() < 16
+    np.True_
     """
     height, width = _image_size(x)
     size = check_whole("size", size)
@@ -71,7 +150,7 @@ def cutout(x: Array, rng: np.random.Generator, size: int = 8, *, fill: float = 0
 
 
 def _within(middle: Array, size: int, length: int) -> Array:
-    """Return, for each middle, which of the places 0 ... length - 1 the square covers."""
+    """Return, for each center, which of the places 0 ... length - 1 the square covers."""
     first = middle[:, None] - size // 2
     place = np.arange(length)
     return (place >= first) & (place < first + size)

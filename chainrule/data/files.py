@@ -1,6 +1,6 @@
-"""Data out of files: IDX (the format of MNIST), MNIST and its kin whole, npz, CSV of numbers.
+"""Data from files: IDX (the format of MNIST), MNIST and similar data sets, npz, CSV of numbers.
 
-Nothing in a file is trusted: what it claims about its size is compared with the size it has.
+Nothing in a file is trusted: the size it claims is compared with the size it has.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _at_most(file: Readable, count: int) -> Iterator[bytes]:
 
 
 def read_mnist(folder: Path) -> tuple[Array, Array, Array, Array]:
-    """Return training images and labels, test images and labels, of MNIST or a set like it.
+    """Return training images and labels, test images and labels, of MNIST or a similar data set.
 
     MNIST, Fashion-MNIST, KMNIST and EMNIST come as four IDX files of the same names, plain or
     with ``.gz``: ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, and the same two with

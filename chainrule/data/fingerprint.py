@@ -1,6 +1,6 @@
-"""A fingerprint of data: cheap to take, and another one for other data of the same shape.
+"""A fingerprint of data: quick to compute, and different for other data of the same shape.
 
-For noticing that a training goes on with something else than it began with; not against attackers.
+It shows that a training is resumed with other data; it is not meant against attackers.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from chainrule.parameter import Array
 from chainrule.pytree import PyTree, named_arrays
 
 MOST_BYTES = 1 << 24
-"""An array up to this size is read as a whole, in some milliseconds; of a larger one some rows."""
+"""An array up to this size is read as a whole, in milliseconds; of a larger one some rows are."""
 
 ROWS = 256
 
 
 def fingerprint(**data: PyTree | None) -> str:
-    """Return a short text that depends on names, shapes, types and values of all these arrays.
+    """Return a short text that depends on the names, shapes, types and values of all arrays.
 
     >>> fingerprint(X=np.zeros((2, 3)), y=np.arange(2))
     'ffa841ea'

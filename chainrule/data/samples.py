@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import check_finite, check_numbers, check_range
-from chainrule.data.arrays import check_lengths, train_test_split
+from chainrule.data.arrays import train_test_split
 from chainrule.data.fingerprint import fingerprint
 from chainrule.data.mapped import Mappings
 from chainrule.data.weights import class_labels, refuse_absent_classes, sample_weights
@@ -64,7 +64,9 @@ class Samples:
         self.y: Any = None if y is None else tree_map(np.asarray, y)
         self.weight = weight
         self.rows = np.arange(len(first_array(self.X))) if rows is None else rows
-        self._mappings = Mappings(self.X, self.y)
+        own = tree_leaves(self.X) + tree_leaves(self.y)
+        views = [array for array in own if getattr(array, "base", None) is not None]
+        self._mappings = Mappings(*views) if views else None  # only a view can be mapped
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -80,7 +82,8 @@ class Samples:
             None if self.y is None else take(self.y, rows),
             None if self.weight is None else self.weight.take(rows, axis=0),
         )
-        self._mappings.release()
+        if self._mappings is not None:
+            self._mappings.release()
         return taken
 
     # ------------------------------------------------------------ batches
@@ -209,7 +212,8 @@ def check_samples(
     if len(set(lengths.values())) > 1:
         words = ", ".join(f"{name} has {length}" for name, length in lengths.items())
         raise InputError(f"X and y{called} must have the same number of samples: {words}.")
-    check_lengths(*named.values())
+    if not lengths or 0 in lengths.values():
+        raise InputError(f"There are no samples: X{called} is empty.")
     for name, array in named.items():
         if not isinstance(array, np.memmap):  # whose batches are checked when they are used
             check_finite(name + called, array, columns=columns if name == "X" else None)

@@ -36,64 +36,7 @@ Share = tuple[Batch, Callable[[], Batch]]
 """Some rows of a batch, and a function that returns the whole batch."""
 
 
-class Source:
-    """The batches of a training: the base class.
-
-    Attributes
-    ----------
-    samples : Samples or None
-        The arrays the batches come from; None for an iterable of batches.
-    batch_size : int
-        Samples per batch; 0 for an iterable, whose batches may be of any size.
-    drop_last : bool
-        Whether a smaller last batch is left out.
-    """
-
-    samples: Samples | None = None
-    batch_size = 0
-    drop_last = False
-
-    def __len__(self) -> int:
-        """Return the number of batches per epoch; 0 if unknown."""
-        raise NotImplementedError
-
-    def fingerprint(self) -> str:
-        """Return a short text that other data would not have."""
-        raise NotImplementedError
-
-    def first(self) -> Batch:
-        """Return the first batch, not shuffled. Nothing is lost by it."""
-        raise NotImplementedError
-
-    def order(self, rng: np.random.Generator | None) -> Array:
-        """Return the row numbers of one epoch, shuffled if `rng` is given."""
-        raise NotImplementedError
-
-    def batches(self, order: Array, start: int = 0, epoch: int = 0) -> Iterator[Batch]:
-        """Yield the batches of an epoch, beginning with batch number `start`."""
-        raise NotImplementedError
-
-    def training_batches(self, steps: int, rng: np.random.Generator) -> Iterator[Batch]:
-        """Yield `steps` batches, epoch after epoch, each epoch shuffled."""
-        epoch = 0
-        while steps > 0:
-            batches = self.batches(self.order(rng), epoch=epoch)
-            for batch in itertools.islice(batches, steps):
-                yield batch
-                steps -= 1
-            epoch += 1
-
-    def shares(
-        self, order: Array, start: int, epoch: int, rows: Callable[[int], slice]
-    ) -> Iterator[Share]:
-        """Yield some rows of each batch: of a batch of n samples, those in ``rows(n)``.
-
-        For processes that share each batch. Of arrays only those rows are read.
-        """
-        raise NotImplementedError
-
-
-class ArraySource(Source):
+class ArraySource:
     """Batches from arrays, in memory or memory-mapped.
 
     Parameters
@@ -107,44 +50,56 @@ class ArraySource(Source):
     """
 
     def __init__(self, samples: Samples, batch_size: int, drop_last: bool = False) -> None:
-        self.samples = samples
-        self._samples, self.batch_size, self.drop_last = samples, batch_size, drop_last
+        self.samples, self.batch_size, self.drop_last = samples, batch_size, drop_last
         self.bounds = batch_bounds(len(samples), batch_size, drop_last)
 
     def __len__(self) -> int:
+        """Return the number of batches per epoch."""
         return len(self.bounds) - 1
 
     def fingerprint(self) -> str:
-        return self._samples.fingerprint()
+        """Return a short text that other data would not have."""
+        return self.samples.fingerprint()
 
     def first(self) -> Batch:
-        return self._batch(self._samples.rows, 0, slice(None))
+        """Return the first batch, not shuffled."""
+        return self._batch(self.samples.rows, 0, slice(None))
 
     def order(self, rng: np.random.Generator | None) -> Array:
-        rows = self._samples.rows
+        """Return the row numbers of one epoch, shuffled if `rng` is given."""
+        rows = self.samples.rows
         return rows if rng is None else rng.permutation(rows)
 
     def batches(self, order: Array, start: int = 0, epoch: int = 0) -> Iterator[Batch]:
-        return self._samples.batches(self.batch_size, order, start, self.drop_last)
+        """Yield the batches of an epoch, beginning with batch number `start`."""
+        return self.samples.batches(self.batch_size, order, start, self.drop_last)
 
     def shares(
         self, order: Array, start: int, epoch: int, rows: Callable[[int], slice]
     ) -> Iterator[Share]:
+        """Yield some rows of each batch: of a batch of n samples, those in ``rows(n)``.
+
+        For processes that share each batch: no other rows are read.
+        """
         sizes = np.diff(self.bounds).tolist()
         for number in range(start, len(self)):
             share = self._batch(order, number, rows(sizes[number]))
             yield share, partial(self._batch, order, number, slice(None))
 
     def _batch(self, order: Array, number: int, rows: slice) -> Batch:
-        return self._samples.take(order[self.bounds[number] : self.bounds[number + 1]][rows])
+        return self.samples.take(order[self.bounds[number] : self.bounds[number + 1]][rows])
 
 
-class IterableSource(Source):
+class IterableSource:
     """Batches ``(x, y)`` or ``(x, y, weight)`` from an iterable.
 
     An iterable that shuffles itself has a method ``set_epoch(epoch)``, which is called before each
-    epoch: its order must follow from that number, so that a training can be resumed.
+    epoch: its order must follow from that number, so that a training can be resumed. The methods
+    are those of `ArraySource`.
     """
+
+    samples = None
+    batch_size, drop_last = 0, False
 
     def __init__(
         self,
@@ -168,6 +123,7 @@ class IterableSource(Source):
         self.called = called
 
     def __len__(self) -> int:
+        """Return the number of batches per epoch; 0 if unknown."""
         count = getattr(self.iterable, "__len__", None)
         return 0 if count is None else int(count())
 
@@ -182,6 +138,7 @@ class IterableSource(Source):
         return taken[0] if taken[0] == taken[1] else CHANGING
 
     def first(self) -> Batch:
+        """Return the first batch; it is not lost from an iterator."""
         if isinstance(self.iterable, Iterator):
             taken = list(itertools.islice(self.iterable, 1))
             self.iterable = itertools.chain(taken, self.iterable)
@@ -207,6 +164,7 @@ class IterableSource(Source):
     def shares(
         self, order: Array, start: int, epoch: int, rows: Callable[[int], slice]
     ) -> Iterator[Share]:
+        """Yield some rows of each batch, as `ArraySource` does."""
         for batch in self.batches(order, start, epoch):
             share = rows_of(batch, rows(len(first_array(batch[0]))))
             yield share, partial(rows_of, batch, slice(None))
@@ -229,6 +187,19 @@ class IterableSource(Source):
             check_lengths(*tree_leaves(x), *tree_leaves(y))
             given = batch[2] if len(batch) == 3 else None
             yield x, y, sample_weights(y, given, self.class_weight)
+
+
+Source = ArraySource | IterableSource
+
+
+def training_batches(source: Source, steps: int, rng: np.random.Generator) -> Iterator[Batch]:
+    """Yield `steps` batches, epoch after epoch, each epoch of arrays in a new random order."""
+    for epoch in itertools.count():
+        for batch in source.batches(source.order(rng), epoch=epoch):
+            if steps <= 0:
+                return
+            yield batch
+            steps -= 1
 
 
 def join_last(batches: Iterator[Batch]) -> Iterator[Batch]:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.data.samples import Batch, Samples
-from chainrule.data.sources import ArraySource
+from chainrule.data.sources import ArraySource, training_batches
 from chainrule.data.weights import sample_weights
 from chainrule.diagnosis.post_mortem import investigate
 from chainrule.doctor.conditions.examination import Examination, LearningCurve, is_class_loss
@@ -93,9 +93,8 @@ def run(
     network, optimizer = copy.deepcopy((exam.network, optimizer or exam.optimizer or Adam()))
     scale_rate(optimizer, rate)
     samples = Samples(exam.X, exam.y, sample_weights(exam.y, None, exam.class_weight))
-    batches = ArraySource(samples, exam.batch_size).training_batches(
-        steps, np.random.default_rng(seed)
-    )
+    source = ArraySource(samples, exam.batch_size)
+    batches = training_batches(source, steps, np.random.default_rng(seed))
     losses: list[float] = []
     trial = Trial(LearningCurve(np.empty(0)), network)
     for step, batch in enumerate(batches, start=1):

@@ -40,7 +40,7 @@ def make_strategy(
     >>> make_strategy(micro_batch_size=16).micro_batch_size
     16
     """
-    processes = as_communicator(communicator)
+    processes = None if communicator is None else as_communicator(communicator)
     if micro_batch_size is not None:
         micro_batch_size = check_whole("micro_batch_size", micro_batch_size)
     if isinstance(workers, str) and workers != "auto":

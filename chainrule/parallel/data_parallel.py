@@ -27,14 +27,16 @@ from chainrule.loss_functions import Loss, LossPerOutput
 from chainrule.module import Module, named_generators, walk
 from chainrule.network import Network
 from chainrule.optimizers.base import BLOCK, Spread
-from chainrule.parallel.micro_batches import WeightedMean, accumulate, move_towards
+from chainrule.parallel.micro_batches import accumulate
 from chainrule.parallel.strategy import (
     Evaluated,
     PassResult,
     Result,
     State,
     Strategy,
+    WeightedMean,
     forward_backward,
+    move_towards,
     using_micro_batch,
 )
 from chainrule.parallel.synchronized_generators import (

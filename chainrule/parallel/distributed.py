@@ -36,7 +36,6 @@ from chainrule.parallel.communicator import (
     Communicator,
 )
 from chainrule.parallel.data_parallel import SMALLEST_PART, DataParallel, buffers_of, split_evenly
-from chainrule.parallel.micro_batches import WeightedMean, move_towards
 from chainrule.parallel.strategy import (
     BatchShare,
     Evaluated,
@@ -45,6 +44,8 @@ from chainrule.parallel.strategy import (
     State,
     StepFailed,
     Strategy,
+    WeightedMean,
+    move_towards,
     using_micro_batch,
 )
 from chainrule.parameter import Array

@@ -14,8 +14,13 @@ import numpy as np
 from chainrule.data.samples import Batch, batch_bounds, rows_of
 from chainrule.loss_functions import Loss
 from chainrule.network import Network
-from chainrule.parallel.strategy import PassResult, Strategy, forward_backward
-from chainrule.parameter import Array
+from chainrule.parallel.strategy import (
+    PassResult,
+    Strategy,
+    WeightedMean,
+    forward_backward,
+    move_towards,
+)
 from chainrule.pytree import PyTree, first_array
 
 
@@ -59,33 +64,3 @@ def accumulate(
         predictions += result.predictions
     network.set_gradients(gradient)
     return PassResult(mean.weight, mean.loss, predictions)
-
-
-class WeightedMean:
-    """A running mean of losses: there is no sum that large weights could make overflow.
-
-    Attributes
-    ----------
-    weight, loss : float
-        The total weight so far, and the mean loss.
-    """
-
-    def __init__(self) -> None:
-        self.weight = self.loss = 0.0
-
-    def add(self, weight: float, loss: float) -> float:
-        """Include a part; return its share of the mean, for `move_towards`."""
-        if weight == 0:
-            return 0.0
-        self.weight += weight
-        share = weight / self.weight
-        self.loss += share * (loss - self.loss)
-        return share
-
-
-def move_towards(mean: Array, value: Array, share: float) -> None:
-    """Update a running mean in place: mean ← mean + share · (value - mean)."""
-    if share == 1:  # nothing has counted before; what is in `mean` may be anything
-        mean[...] = value
-    elif share:
-        mean += share * (value - mean)

@@ -210,7 +210,7 @@ class Strategy:
             yield number, partial(rows_of, batch, slice(None)), compute(batch)
 
 
-# ---------------------------------------------------------------- one part
+# ------------------------------------------------------------ one part, and the mean over parts
 
 
 @contextmanager
@@ -256,3 +256,33 @@ def _scaled_to_whole(weight: float, y_pred: PyTree, dy: PyTree | None) -> PyTree
     if dy is None:
         return tree_map(np.zeros_like, y_pred)
     return tree_map(lambda array: array * array.dtype.type(weight / whole), dy)
+
+
+class WeightedMean:
+    """A running mean of losses: there is no sum that large weights could make overflow.
+
+    Attributes
+    ----------
+    weight, loss : float
+        The total weight so far, and the mean loss.
+    """
+
+    def __init__(self) -> None:
+        self.weight = self.loss = 0.0
+
+    def add(self, weight: float, loss: float) -> float:
+        """Include a part; return its share of the mean, for `move_towards`."""
+        if weight == 0:
+            return 0.0
+        self.weight += weight
+        share = weight / self.weight
+        self.loss += share * (loss - self.loss)
+        return share
+
+
+def move_towards(mean: Array, value: Array, share: float) -> None:
+    """Update a running mean in place: mean ← mean + share · (value - mean)."""
+    if share == 1:  # nothing has counted before; what is in `mean` may be anything
+        mean[...] = value
+    elif share:
+        mean += share * (value - mean)

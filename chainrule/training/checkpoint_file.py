@@ -8,7 +8,7 @@ the history. A resumed training ends with the same bits as one that was never in
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -93,7 +93,7 @@ def write_checkpoint(state: TrainingState, path: str | os.PathLike[str]) -> None
         "sums": sums,
         "rng_states": {
             name: to_plain_state(generator.bit_generator.state)
-            for name, generator in _generators(state).items()
+            for name, generator in state.all_generators().items()
         },
         "callbacks": callbacks,
     }
@@ -114,7 +114,7 @@ def restore(
     """Set the training to where the file says, if there is one; return the callbacks' states.
 
     `source` has all samples that the training was given. On StateError the caller undoes what
-    was changed (`undo_changes`).
+    was changed (`TrainingState.undo_changes`).
     """
     if content is None:
         state.notes.append(f"no checkpoint at {path} yet: starting from the beginning")
@@ -127,13 +127,13 @@ def restore(
     _refuse_another_place(arrays, saved, source, where)
     rng_states = {
         name: from_plain_state(saved["rng_states"][name], generator.bit_generator.state, where)
-        for name, generator in _generators(state).items()
+        for name, generator in state.all_generators().items()
     }
     state.network.load_state(without_prefix("network", arrays))
     _load_optimizer(state, without_prefix("optimizer", arrays), where)
     if saved["learning_rate"] is not None:
         state.optimizer.learning_rate = saved["learning_rate"]
-    for name, generator in _generators(state).items():
+    for name, generator in state.all_generators().items():
         generator.bit_generator.state = rng_states[name]
     history = state.history
     history.steps = {k: v.tolist() for k, v in without_prefix("history/steps", arrays).items()}
@@ -149,28 +149,6 @@ def restore(
         {**entry, "state": {**entry["state"], **without_prefix(f"callbacks/{index}", arrays)}}
         for index, entry in enumerate(saved["callbacks"])
     ]
-
-
-def undo_changes(state: TrainingState, values: bool) -> Callable[[], None]:
-    """Return a function that undoes what `fit` may change before its first step.
-
-    A refused resume must leave weights, optimizer and generators as they were. With `values`,
-    weights and the optimizer's memory are included, which takes a copy of them.
-    """
-    rng_states = {name: g.bit_generator.state for name, g in _generators(state).items()}
-    network = state.network.state() if values else {}
-    optimizer = state.optimizer.state() if values else {}
-    learning_rate = state.optimizer.learning_rate
-
-    def undo() -> None:
-        for name, generator in _generators(state).items():
-            generator.bit_generator.state = rng_states[name]
-        if values:
-            state.network.load_state(network)
-            state.optimizer.load_state(optimizer)
-            state.optimizer.learning_rate = learning_rate
-
-    return undo
 
 
 # ---------------------------------------------------------------- what is refused
@@ -202,7 +180,7 @@ def _refuse_another_training(state: TrainingState, saved: Mapping[str, Any], whe
         raise StateError(
             f"Either {where} or this optimizer has a schedule, and the other has none."
         )
-    kinds = {n: type(g.bit_generator).__name__ for n, g in _generators(state).items()}
+    kinds = {n: type(g.bit_generator).__name__ for n, g in state.all_generators().items()}
     if {n: each.get("bit_generator") for n, each in saved["rng_states"].items()} != kinds:
         raise StateError(f"{where} has other random generators than this network and trainer.")
 
@@ -265,10 +243,6 @@ def _load_optimizer(state: TrainingState, saved: Mapping[str, Array], where: str
                 f"{where} has the optimizer's {name} for {vector.size} values, the network {size}."
             )
     state.optimizer.load_state(saved)
-
-
-def _generators(state: TrainingState) -> dict[str, np.random.Generator]:
-    return {"trainer": state.rng, **{f"network/{k}": g for k, g in state.generators.items()}}
 
 
 def _small(rows: Array) -> Array:

@@ -1,4 +1,4 @@
-"""History: what happened in training, step by step and epoch by epoch."""
+"""History: what happened in training, per step and per epoch."""
 
 from __future__ import annotations
 
@@ -17,26 +17,34 @@ RESERVED = ("loss", "learning_rate", "seconds")
 """Columns that every history has; no metric may take their names."""
 
 EPOCHS_SHOWN = 5
-"""How many epochs a notebook shows of a long history, at its beginning and at its end."""
+"""How many epochs of a long history a notebook shows, at its beginning and at its end."""
 
 
 class History:
-    """Two tables of numbers, one row a step and one row an epoch.
+    """Two tables of numbers: one row per step, and one row per epoch.
 
     Attributes
     ----------
     steps : dict of str to list of float
         ``loss``, ``gradient_norm`` (before clipping) and ``learning_rate`` of every step.
     epochs : dict of str to list of float
-        ``loss`` and the metrics, measured while the epoch ran; the same with ``val_`` in
-        front, measured after it; ``learning_rate`` and ``seconds``. A number that an epoch does
-        not have is NaN.
+        ``loss`` and the metrics, measured during the epoch; the same with the prefix ``val_``,
+        measured after it on validation data; ``learning_rate`` and ``seconds``. A number that an
+        epoch does not have is NaN.
     stop_reason : str
-        Why training ended before its last epoch; ``""`` where it did not.
+        Why training ended before its last epoch; ``""`` if it did not.
     notes : list of str
         What was noticed about data, network, loss and the end of training.
     kept_epoch : int
         The epoch, counted from 0, whose weights the network has; -1 for the last one.
+
+    Examples
+    --------
+    >>> history = History()
+    >>> history.add_epoch({"loss": 0.9})
+    >>> history.add_epoch({"loss": 0.7})
+    >>> history.best_epoch(), history.column("loss")
+    (1, [0.9, 0.7])
     """
 
     def __init__(self) -> None:
@@ -58,14 +66,18 @@ class History:
                 column.append(float(row.get(name, math.nan)))
 
     def row(self, epoch: int = -1) -> dict[str, float]:
-        """Return the numbers of one epoch, counted from 0; of the last one without a number."""
+        """Return the numbers of one epoch, counted from 0; of the last one by default."""
         return {name: column[epoch] for name, column in self.epochs.items()}
 
     def best_epoch(self, metric: str | None = None, mode: str | None = None) -> int:
-        """Return the number, from 0, of the epoch that was best in `metric`.
+        """Return the number of the best epoch, counted from 0.
 
-        Without a name it is the validation loss, or the loss where there is no validation. `mode`
-        is ``"min"`` or ``"max"``; see `better_is`.
+        Parameters
+        ----------
+        metric : str, optional
+            A column of `epochs`; by default the validation loss, or the loss if there is none.
+        mode : {"min", "max"}, optional
+            Which direction is better, if the name does not tell.
         """
         if not self.epochs:
             raise InputError("There is no epoch in this history yet.")
@@ -82,14 +94,14 @@ class History:
             )
         return self.epochs[metric]
 
-    # ------------------------------------------------------------ to look at, to keep
+    # ------------------------------------------------------------ drawing and saving
 
     def plot(self) -> Any:
         """Draw the loss and every metric over the epochs, training against validation.
 
-        Two epochs are marked: the one with the lowest validation loss (without validation, the
-        lowest loss), and the one whose weights the network has. A loss that spans two decades
-        or more gets a logarithmic axis.
+        Two epochs are marked: the one with the lowest validation loss (or, without validation,
+        the lowest loss), and the one whose weights the network has. A loss that spans two
+        decades or more gets a logarithmic axis.
 
         Needs matplotlib (the extra ``plots``). Returns the figure, which a notebook shows;
         elsewhere, ``figure.savefig("history.png")``. No window is opened.
@@ -110,7 +122,7 @@ class History:
         return curves
 
     def _marks(self) -> dict[int, str]:
-        """Return what is worth marking: an epoch, counted from 0, and why."""
+        """Return the epochs to mark, counted from 0, and why."""
         kept = self._kept()
         marks = {kept: f"epoch {kept + 1}: the network's weights"}
         watched = default_monitor(self.epochs)
@@ -125,7 +137,7 @@ class History:
         return self.kept_epoch % len(self)
 
     def to_csv(self, path: str | os.PathLike[str], steps: bool = False) -> None:
-        """Write the epochs, or the steps, as a table of comma-separated values."""
+        """Write the epochs, or the steps, as comma-separated values."""
         import csv
 
         name, table = ("step", self.steps) if steps else ("epoch", self.epochs)
@@ -136,7 +148,7 @@ class History:
                 writer.writerow([number, *row])
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
-        """Write both tables as JSON; NaN and infinity, which JSON has no words for, as null."""
+        """Write both tables as JSON; NaN and infinity, which JSON does not have, become null."""
         import json
 
         text = json.dumps(
@@ -163,7 +175,7 @@ class History:
         )
 
     def _repr_html_(self) -> str | None:
-        """Return the epochs as a table; of many, the first and last ones and the one kept."""
+        """Return the epochs as a table; of many, the first and last ones and the kept one."""
         if not self.epochs:
             return None
         head, rows, kept = ["epoch", *self.epochs], [], self._kept()
@@ -188,7 +200,7 @@ class History:
 
 
 def _is_loss(name: str) -> bool:
-    """Whether this number becomes small; not so where its name does not tell."""
+    """Whether this number should be small; False if its name does not tell."""
     try:
         return better_is(name) == "min"
     except ConfigurationError:

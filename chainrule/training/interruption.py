@@ -1,4 +1,4 @@
-"""Ending cleanly: a file that says stop, and Ctrl-C."""
+"""Stopping cleanly: by a file, and by Ctrl-C."""
 
 from __future__ import annotations
 
@@ -13,9 +13,19 @@ from chainrule.training.state import TrainingState
 
 
 class StopFile(Callback):
-    """Stop after the current step once a file of this name exists: `touch stop`.
+    """Stop after the current step once a file of this name exists: ``touch stop``.
 
-    The file is removed when it has been obeyed, so that it does not stop the next training too.
+    The file is then removed, so that it does not stop the next training too.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Examples
+    --------
+    >>> from chainrule import StopFile
+    >>> callbacks = [StopFile("runs/stop")]
     """
 
     first_rank_alone = True
@@ -26,14 +36,14 @@ class StopFile(Callback):
     def on_step_end(self, state: TrainingState) -> None:
         if self.path.exists():
             self.path.unlink(missing_ok=True)
-            state.stop(f"the file {self.path} was there")
+            state.stop(f"the file {self.path} was found")
 
 
 class StopOnInterrupt(Callback):
     """Let Ctrl-C stop training after the current step; a second Ctrl-C interrupts at once.
 
-    `Trainer.fit` adds one of these by itself. It does nothing outside the main thread, where
-    signals do not arrive, nor where the program has a handler of its own.
+    `Trainer.fit` adds one by itself. It does nothing outside the main thread, where signals do not
+    arrive, or if the program has its own handler.
     """
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import check_range, check_whole
-from chainrule.data.sources import make_source
+from chainrule.data.sources import make_source, training_batches
 from chainrule.errors import InputError, NotFiniteError
 from chainrule.loss_functions import Loss
 from chainrule.network import Network
@@ -133,7 +133,7 @@ def find_learning_rate(
     first = mover.steps
     mover.learning_rate = lambda step: float(rates[min(step - first, steps - 1)])
     trainer = Trainer(trial, loss, mover, seed=seed, post_mortem_file=None)
-    batches = make_source(X, y, batch_size).training_batches(steps, trainer.rng)
+    batches = training_batches(make_source(X, y, batch_size), steps, trainer.rng)
     smoothing = _StopWhenDiverged()
     with contextlib.suppress(NotFiniteError):  # ends the test as a large loss does
         trainer.fit(batches, epochs=1, progress=False, callbacks=[smoothing])

@@ -1,4 +1,4 @@
-"""What happened in training, written down while it happens: CSV, and TensorBoard."""
+"""Logs of a training, written while it runs: CSV and TensorBoard."""
 
 from __future__ import annotations
 
@@ -14,9 +14,19 @@ from chainrule.training.state import TrainingState
 
 
 class CSVLog(Callback):
-    """Write a row an epoch into a file of comma-separated values, at once.
+    """Write one row per epoch into a file of comma-separated values, at once.
 
-    A new training begins the file anew; a resumed one writes the epochs so far, then goes on.
+    A new training overwrites the file; a resumed one writes the epochs so far, then goes on.
+
+    Parameters
+    ----------
+    path : path
+        The file; its folder is made if it does not exist.
+
+    Examples
+    --------
+    >>> from chainrule import CSVLog
+    >>> callbacks = [CSVLog("runs/history.csv")]
     """
 
     first_rank_alone = True
@@ -45,14 +55,19 @@ class CSVLog(Callback):
 
 
 class TensorBoardLog(Callback):
-    """Write what the history holds for TensorBoard, through tensorboardX (extra ``tensorboard``).
+    """Write the history for TensorBoard, through tensorboardX (the extra ``tensorboard``).
 
     Parameters
     ----------
     folder : path
-        Where the event files go.
+        Where to write the event files.
     every_steps : int
-        How many steps between two points of the step curves.
+        The number of steps between two points of the curves over steps.
+
+    Examples
+    --------
+    >>> from chainrule import TensorBoardLog
+    >>> callbacks = [TensorBoardLog("runs/tensorboard")]
     """
 
     first_rank_alone = True

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chainrule.errors import FileFormatError
-from chainrule.parallel.micro_batches import WeightedMean
+from chainrule.parallel.strategy import WeightedMean
 from chainrule.parameter import Array
 from chainrule.pytree import PyTree, as_dict, concatenate, from_dict
 from chainrule.storage.names import with_prefix, without_prefix

@@ -23,9 +23,8 @@ SECONDS_BETWEEN_DRAWINGS = 0.2
 def make_progress(progress: bool | str) -> Callback | None:
     """Return what shows progress: ``"bar"``, ``"lines"``, ``"auto"`` (or True), or False for none.
 
-    ``"auto"`` is the bar in a notebook and on a terminal where tqdm is installed, and lines
-    otherwise. A bar redraws its line over and over, so into a file or a pipe lines are written
-    in any case.
+    ``"auto"`` is the bar in a notebook, and on a terminal if tqdm is installed; otherwise lines. A
+    bar redraws its line over and over, so into a file or a pipe lines are written in any case.
     """
     if progress is False:
         return None
@@ -60,30 +59,42 @@ def epoch_line(state: TrainingState) -> str:
     return "  ".join([*parts, f"{row['seconds']:.1f} s"])
 
 
-def tell_notes(state: TrainingState, first: int, file: TextIO) -> int:
-    """Print the notes from this number on; return how many there are."""
-    for note in state.notes[first:]:
-        print(note, file=file, flush=True)
-    return len(state.notes)
-
-
-class Lines(Callback):
-    """A line an epoch; quick epochs share one, and a slow one gives a sign of life."""
+class Progress(Callback):
+    """The parent of what shows progress: prints the notes, and why training stopped."""
 
     first_rank_alone = True
 
-    def __init__(self) -> None:
-        self._last: float | None = None
-        self._began = 0.0
-        self._pending = ""
-        self._told = 0
+    @property
+    def file(self) -> TextIO:
+        """Where it prints."""
+        return sys.stdout
 
     def on_fit_begin(self, state: TrainingState) -> None:
-        self._began, self._last, self._pending = time.monotonic(), None, ""
-        self._told = tell_notes(state, 0, sys.stdout)
+        self._noted = 0
+        self._print_notes(state)
+
+    def on_fit_end(self, state: TrainingState) -> None:
+        self._print_notes(state)
+        if state.stop_reason:
+            print(f"stopped: {state.stop_reason}", file=self.file, flush=True)
+
+    def _print_notes(self, state: TrainingState) -> None:
+        for note in state.notes[self._noted :]:
+            print(note, file=self.file, flush=True)
+        self._noted = len(state.notes)
+
+
+class Lines(Progress):
+    """One line per epoch; short epochs share one, and a long one gives a sign of life."""
+
+    def on_fit_begin(self, state: TrainingState) -> None:
+        self._start = time.monotonic()
+        self._last: float | None = None
+        self._pending = ""
+        super().on_fit_begin(state)
 
     def on_step_end(self, state: TrainingState) -> None:
-        if time.monotonic() - (self._last or self._began) > SECONDS_WITHOUT_A_LINE:
+        if time.monotonic() - (self._last or self._start) > SECONDS_WITHOUT_A_LINE:
             of = f"/{state.batches_per_epoch}" if state.batches_per_epoch else ""
             loss = state.history.steps["loss"][-1]
             self._print(f"epoch {state.epoch + 1}, batch {state.batch}{of}: loss {loss:.4f}")
@@ -96,26 +107,22 @@ class Lines(Callback):
     def on_fit_end(self, state: TrainingState) -> None:
         if self._pending:
             self._print(self._pending)
-        tell_notes(state, self._told, sys.stdout)
-        if state.history.stop_reason:
-            print(f"stopped: {state.history.stop_reason}", flush=True)
+        super().on_fit_end(state)
 
     def _print(self, line: str) -> None:
         print(line, flush=True)
         self._last, self._pending = time.monotonic(), ""
 
 
-class Bar(Callback):
-    """tqdm's bar over the steps of each epoch, and the epoch's line when it is full."""
+class Bar(Progress):
+    """tqdm's bar over the steps of each epoch, and the epoch's line at its end."""
 
-    first_rank_alone = True
+    _bar: Any = None
 
-    def __init__(self) -> None:
-        self._bar: Any = None
-        self._told = 0
-
-    def on_fit_begin(self, state: TrainingState) -> None:
-        self._told = tell_notes(state, 0, sys.stderr)
+    @property
+    def file(self) -> TextIO:
+        """Where tqdm draws too."""
+        return sys.stderr
 
     def on_step_end(self, state: TrainingState) -> None:
         if self._bar is None:
@@ -134,9 +141,7 @@ class Bar(Callback):
 
     def on_fit_end(self, state: TrainingState) -> None:
         self._close()
-        tell_notes(state, self._told, sys.stderr)
-        if state.history.stop_reason:
-            print(f"stopped: {state.history.stop_reason}", file=sys.stderr)
+        super().on_fit_end(state)
 
     def _close(self) -> None:
         if self._bar is not None:
@@ -144,23 +149,17 @@ class Bar(Callback):
             self._bar = None
 
 
-class NotebookBar(Callback):
-    """A bar over the whole training, the last epoch's numbers below it, redrawn in one place.
+class NotebookBar(Progress):
+    """A bar over the whole training, with the last epoch's numbers below, redrawn in one place.
 
     It is plain HTML: unlike tqdm's bar for notebooks it needs no ipywidgets, and it is still there
-    when the notebook is opened again. When training is over the last epoch's line remains.
+    when the notebook is opened again. When training is over, the last epoch's line remains.
     """
-
-    first_rank_alone = True
 
     def __init__(self, output: NotebookOutput) -> None:
         self._output = output
         self._line = ""
         self._drawn = -math.inf
-        self._told = 0
-
-    def on_fit_begin(self, state: TrainingState) -> None:
-        self._told = tell_notes(state, 0, sys.stdout)
 
     def on_step_end(self, state: TrainingState) -> None:
         if time.monotonic() - self._drawn >= SECONDS_BETWEEN_DRAWINGS:
@@ -173,9 +172,7 @@ class NotebookBar(Callback):
     def on_fit_end(self, state: TrainingState) -> None:
         if self._line:
             self._output.show(self._line, html_text(self._line))
-        tell_notes(state, self._told, sys.stdout)
-        if state.history.stop_reason:
-            print(f"stopped: {state.history.stop_reason}")
+        super().on_fit_end(state)
 
     def _draw(self, state: TrainingState) -> None:
         batches = state.batches_per_epoch

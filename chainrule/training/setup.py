@@ -19,7 +19,6 @@ from chainrule.training.checkpoint_file import (
     CallbackStates,
     read_checkpoint,
     restore,
-    undo_changes,
 )
 from chainrule.training.dry_run import dry_run, dry_run_single_sample
 from chainrule.training.dry_run_warnings import dry_run_warnings
@@ -37,7 +36,6 @@ __all__ = [
     "note_settings",
     "note_the_end",
     "resume",
-    "undo_changes",
     "validation_source",
 ]
 

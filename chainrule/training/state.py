@@ -128,6 +128,34 @@ class TrainingState:
         """
         self.stop_requested = self.stop_requested or reason
 
+    # ------------------------------------------------------------ undoing a refused start
+
+    def all_generators(self) -> dict[str, np.random.Generator]:
+        """Return the trainer's random generator and those of the layers."""
+        return {"trainer": self.rng, **{f"network/{k}": g for k, g in self.generators.items()}}
+
+    def undo_changes(self, values: bool) -> Callable[[], None]:
+        """Return a function that undoes what `fit` may change before its first step.
+
+        A refused resume must leave weights, optimizer and generators as they were. With `values`,
+        weights and the optimizer's memory are included, which takes a copy of them.
+        """
+        generators = self.all_generators().values()
+        rng_states = [generator.bit_generator.state for generator in generators]
+        network = self.network.state() if values else {}
+        optimizer = self.optimizer.state() if values else {}
+        learning_rate = self.optimizer.learning_rate
+
+        def undo() -> None:
+            for generator, before in zip(generators, rng_states, strict=True):
+                generator.bit_generator.state = before
+            if values:
+                self.network.load_state(network)
+                self.optimizer.load_state(optimizer)
+                self.optimizer.learning_rate = learning_rate
+
+        return undo
+
     # ------------------------------------------------------------ averaged weights
 
     def average_weights_with(self, average: Any) -> None:

@@ -250,7 +250,7 @@ class Trainer(GivesAdvice):
             options.refuse_two_class_weights(self.loss, class_weight)
             state = self._new_state(check_whole("epochs", epochs))
             undo.callback(setattr, self, "state", self.state)
-            undo.callback(setup.undo_changes(state, values=resume is not None or state.rank > 0))
+            undo.callback(state.undo_changes(values=resume is not None or state.rank > 0))
             self.state = state
             strategy.begin(state)
             state.callbacks = setup.make_callbacks(callbacks, progress, state.rank)

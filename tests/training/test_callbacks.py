@@ -196,7 +196,7 @@ def test_a_stop_file_ends_training_after_the_step_and_is_removed(tmp_path):
     subject = trainer()
     history = fit(subject, callbacks=[At(4, file.touch), StopFile(file)])
     assert subject.state.step == 4
-    assert "stop was there" in history.stop_reason
+    assert "stop was found" in history.stop_reason
     assert not file.exists()
 
 

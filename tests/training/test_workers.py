@@ -50,7 +50,7 @@ from chainrule.module import named_generators
 from chainrule.parallel import DataParallel, Strategy, auto_workers, copy_of_loss, data_parallel
 from chainrule.parallel.auto_workers import AutoWorkers
 from chainrule.parallel.data_parallel import split_evenly
-from chainrule.parallel.micro_batches import WeightedMean, move_towards
+from chainrule.parallel.strategy import WeightedMean, move_towards
 from chainrule.parallel.synchronized_generators import (
     SynchronizedGenerator,
     synchronized_generators,

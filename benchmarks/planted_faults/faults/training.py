@@ -28,7 +28,7 @@ ROOM = Room(
         Fault(
             "the last weights instead of the best",
             "chainrule.EarlyStopping.on_fit_end",
-            "trainer.network.load_state(self._weights)",
+            "state.network.load_state(self._weights)",
             "pass",
         ),
         Fault(
@@ -64,12 +64,12 @@ ROOM = Room(
         Fault(
             "mean of batches instead of samples",
             "chainrule.training.measurement.Measurement.add",
-            "counts / self.weight * (value - self.loss)",
-            "(value - self.loss) / max(len(self.truths), 1)",
+            "self.mean.add(weight, loss)",
+            "self.mean.add(1.0, loss)",
         ),
         Fault(
             "not measured anew each epoch",
-            "chainrule.Trainer._train",
+            "chainrule.training.state.TrainingState.start_epoch",
             "self.measurement.reset()",
             "pass",
         ),
@@ -81,7 +81,7 @@ ROOM = Room(
         ),
         Fault(
             "state of the optimizer not put back",
-            "chainrule.training.step.move",
+            "chainrule.training.step._move",
             "optimizer.load_state(before[1])",
             "pass",
         ),

@@ -658,7 +658,7 @@ WRONG = [
     (say("rng_states", "trainer", "state", value={"state": 1}), r"trainer.*|\['inc'\] is missing"),
     (say("rng_states", "trainer", "has_uint32", value=7), "has_uint32 should be a whole number"),
     (say("rng_states", "trainer", "bit_generator", value="MT19937"), "other random generators"),
-    (put("order", np.zeros(3)), "order should be an array of integers with 1 axes"),
+    (put("order", np.zeros(3)), "order should be an array of whole numbers with 1 axes"),
     (put("order", np.zeros(90, int)), "order does not hold each row of these data once"),
     (put("validation_rows", np.array([1])), "validation_rows are not rows of these data"),
     (put("history/steps/loss", np.zeros((2, 2))), "'loss' of all steps should be an array"),

@@ -180,6 +180,36 @@ OPTIONS = {
 
 One that "is called" something here is only told where the call really takes that."""
 
+PER_MEMBER = "each member has its own: Ensemble(sizes, [{'learning_rate': 0.01}, ...])"
+TO_ENSEMBLE_FIT = "it is an option of fit: ensemble.fit(X, y, ...)"
+AFTER_EACH_EPOCH = "on_epoch_end is called after every epoch"
+TO_ESTIMATOR = "it is an option of the estimator, not of fit"
+
+ENSEMBLE_OPTIONS = {
+    **dict.fromkeys(("learning_rate", "lr", "weight_decay", "dropout"), PER_MEMBER),
+    **dict.fromkeys(("loss", "optimizer", "epochs", "batch_size"), TO_ENSEMBLE_FIT),
+    **dict.fromkeys(("callbacks", "verbose", "progress"), AFTER_EACH_EPOCH),
+    "hidden_layers": "sizes come first: Ensemble([4, 10, 3], members=8)",
+    "hidden_layer_sizes": "sizes come first: Ensemble([4, 10, 3], members=8)",
+    "estimators": "it is called members",
+    "networks": "it is called members",
+    "metrics": "it is called metric",
+    "early_stopping": "give patience=10, and validation_split=0.2 or cv=5",
+}
+ESTIMATOR_OPTIONS = {
+    **dict.fromkeys(("epochs", "batch_size", "verbose", "class_weight"), TO_ESTIMATOR),
+    "validation_split": "the estimator has the option validation_fraction",
+    "callbacks": "verbose may be a function, called after every epoch; a Trainer takes callbacks",
+    "model": "it is called network",
+    "module": "it is called network",
+    "layers": "sizes are hidden_layers=(128, 128); layers of your own are network=Network([...])",
+    "momentum": "give optimizer='momentum', or functools.partial(Momentum, momentum=0.9)",
+    "beta_1": "give optimizer=functools.partial(Adam, beta1=0.9)",
+    "beta_2": "give optimizer=functools.partial(Adam, beta2=0.999)",
+    "epsilon": "give optimizer=functools.partial(Adam, epsilon=1e-8)",
+}
+"""What is said instead by `Ensemble` and by the estimators."""
+
 # ---------------------------------------------------------------- names
 
 NAMES = {
@@ -267,6 +297,9 @@ class GivesAdvice:
     attribute_advice: ClassVar[Mapping[str, str]] = {}
     """Attributes that people look for, and what to write instead."""
 
+    option_advice: ClassVar[Mapping[str, str]] = {}
+    """Options of other names, where `OPTIONS` has none or other advice."""
+
     positional_advice: ClassVar[str] = ""
     """What is said to someone who gives too many arguments by position."""
 
@@ -275,7 +308,7 @@ class GivesAdvice:
 
         def __new__(cls, *arguments: Any, **options: Any) -> Any:
             """Refuse what __init__ does not take, if there is advice for it."""
-            advice = advice_on_call(cls.__init__, arguments, options, cls.positional_advice)
+            advice = advice_on_call(cls, cls.__init__, arguments, options, cls.positional_advice)
             if advice:
                 raise ConfigurationError(f"{cls.__name__} {advice}")
             return super().__new__(cls)
@@ -298,7 +331,7 @@ def gives_advice(method: Function) -> Function:
 
     @functools.wraps(method)
     def with_advice(self: Any, *arguments: Any, **options: Any) -> Any:
-        advice = advice_on_call(method, arguments, options, "")
+        advice = advice_on_call(type(self), method, arguments, options)
         if advice:
             raise ConfigurationError(f"{type(self).__name__}.{method.__name__} {advice}")
         return method(self, *arguments, **options)
@@ -307,17 +340,19 @@ def gives_advice(method: Function) -> Function:
 
 
 def advice_on_call(
+    kind: type,
     function: Callable[..., Any],
     arguments: tuple[Any, ...],
     options: Mapping[str, Any],
-    positional_advice: str,
+    positional_advice: str = "",
 ) -> str:
     """Return what to say of a call of this method; nothing where it fits, or without advice."""
     count, names, takes_any = _signature(function)
     if takes_any:
         return ""
+    own = getattr(kind, "option_advice", {})
     for option in options:
-        advice = OPTIONS.get(option, "") if option not in names else ""
+        advice = own.get(option, OPTIONS.get(option, "")) if option not in names else ""
         if advice and _is_true_of(advice, names):
             return f"has no option {option!r}: {advice}."
         if option == "lr" and option not in names:

@@ -12,6 +12,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from chainrule.checks import check_bool, check_finite, check_numbers, check_range, check_seed
+from chainrule.checks.habits import (
+    ENSEMBLE_ATTRIBUTES,
+    ENSEMBLE_OPTIONS,
+    GivesAdvice,
+    gives_advice,
+)
 from chainrule.data.samples import Samples, check_samples
 from chainrule.ensemble.architecture import Architecture
 from chainrule.ensemble.folds import Fold, as_columns, member_folds
@@ -48,7 +54,7 @@ NO_PREPARATION = (
 )
 
 
-class Ensemble:
+class Ensemble(GivesAdvice):
     """K networks of one architecture, trained at once as one stack, each with hyperparameters.
 
     Each member has its own initial weights, order of samples, dropout masks, learning rate and
@@ -133,6 +139,8 @@ class Ensemble:
     ((120, 3), (120, 3), (120, 4, 3))
     """
 
+    attribute_advice, option_advice = ENSEMBLE_ATTRIBUTES, ENSEMBLE_OPTIONS
+
     def __init__(
         self,
         sizes: Sequence[int],
@@ -172,6 +180,7 @@ class Ensemble:
 
     # ------------------------------------------------------------ training
 
+    @gives_advice
     def fit(
         self,
         X: Any,

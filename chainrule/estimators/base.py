@@ -19,6 +19,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
+from chainrule.checks.habits import ESTIMATOR_ATTRIBUTES, ESTIMATOR_OPTIONS, GivesAdvice
 from chainrule.doctor.report import Report
 from chainrule.ensemble.folds import Fold
 from chainrule.errors import ConfigurationError, InputError
@@ -85,8 +86,10 @@ class TrainingState:
 
 
 @dataclass(eq=False, repr=False)
-class NetworkEstimator(BaseEstimator):
+class NetworkEstimator(GivesAdvice, BaseEstimator):
     """The parent of `NetworkClassifier` and `NetworkRegressor`, where its options are explained."""
+
+    attribute_advice, option_advice = ESTIMATOR_ATTRIBUTES, ESTIMATOR_OPTIONS
 
     hidden_layers: Any = defaults.HIDDEN_LAYERS
     _: KW_ONLY

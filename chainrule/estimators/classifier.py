@@ -11,6 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from chainrule.checks import check_bool
+from chainrule.checks.habits import gives_advice
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.estimators import defaults
 from chainrule.estimators.base import HeldOutPredictions, NetworkEstimator
@@ -31,7 +32,7 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 """A probability of 0 was rounded: its logarithm is taken of this instead."""
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     """A classifier for tables: small networks, trained at once, that predict together.
 
@@ -163,6 +164,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
 
     # ------------------------------------------------------------ training
 
+    @gives_advice
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None
     ) -> Self:

@@ -11,6 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from chainrule.checks import check_bool
+from chainrule.checks.habits import gives_advice
 from chainrule.errors import ConfigurationError
 from chainrule.estimators.base import HeldOutPredictions, NetworkEstimator
 from chainrule.estimators.calibration import interval_half_width
@@ -18,7 +19,7 @@ from chainrule.estimators.targets import RegressionTargets, check_numbers
 from chainrule.parameter import Array
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
     """A regressor for tables: small networks, trained at once, that predict together.
 
@@ -134,6 +135,7 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
 
     # ------------------------------------------------------------ training
 
+    @gives_advice
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None
     ) -> Self:

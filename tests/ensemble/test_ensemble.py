@@ -536,6 +536,23 @@ def test_invalid_options_of_an_ensemble(build, message):
         build()
 
 
+@pytest.mark.parametrize("option", ["learning_rate", "lr", "weight_decay", "dropout"])
+def test_options_of_members_are_refused_with_advice(option):
+    with pytest.raises(ConfigurationError, match="each member has its own"):
+        Ensemble([4, 3], 2, **{option: 0.1})
+    with pytest.raises(ConfigurationError, match="each member has its own"):
+        Ensemble([4, 3], 2).fit(X, Y, **{option: 0.1})
+
+
+def test_habits_from_other_libraries_are_refused_with_advice():
+    with pytest.raises(ConfigurationError, match="'hidden_layers': sizes come first"):
+        Ensemble(hidden_layers=(8,))
+    with pytest.raises(ConfigurationError, match="'verbose': on_epoch_end is called"):
+        Ensemble([4, 3], 2).fit(X, Y, verbose=True)
+    with pytest.raises(AttributeError, match=r"predict\(X\) returns probabilities"):
+        Ensemble([4, 3], 2).predict_proba(X)
+
+
 X, Y = table(20)
 HOLES = np.where(np.arange(20)[:, None] == 7, np.nan, X)
 

@@ -63,6 +63,42 @@ def test_invalid_class_weights_are_refused(weight, message):
         NetworkClassifier(class_weight=weight).fit(X, Y)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("option", "advice"),
+    [
+        ("hidden_layer_sizes", "it is called hidden_layers"),
+        ("max_iter", "it is called epochs"),
+        ("alpha", "it is called weight_decay"),
+        ("n_iter_no_change", "it is called patience"),
+        ("learning_rate_init", "it is called learning_rate"),
+        ("seed", "it is called random_state"),
+        ("layers", r"layers of your own are network=Network\("),
+        ("beta_1", "optimizer=functools.partial"),
+    ],
+)
+def test_options_of_other_libraries_are_refused_with_advice(kind, option, advice):
+    with pytest.raises(
+        ConfigurationError, match=f"{kind.__name__} has no option '{option}'.*{advice}"
+    ):
+        kind(**{option: 1})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_options_of_the_estimator_are_refused_by_fit_with_advice(kind):
+    for option in ("epochs", "batch_size", "verbose"):
+        with pytest.raises(ConfigurationError, match="an option of the estimator, not of fit"):
+            kind().fit(X, Y, **{option: 3})
+    with pytest.raises(AttributeError, match="it is called network_"):
+        _ = kind().model_
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_the_hidden_layers_may_be_given_by_position(kind):
+    with pytest.raises(TypeError, match="positional"):
+        kind((8,), "relu")
+
+
 def test_balanced_needs_all_rows():
     with pytest.raises(ConfigurationError, match="partial_fit sees a part"):
         NetworkClassifier(class_weight="balanced").partial_fit(X, Y, classes=[0, 1, 2])

@@ -75,8 +75,8 @@ ROOM = Room(
         Fault(
             "keeps with p instead of 1 - p",
             "chainrule.Dropout.forward",
-            "self.rng.random(self.mask_shape(x), dtype=np.float32) >= self.p",
-            "self.rng.random(self.mask_shape(x), dtype=np.float32) < self.p",
+            "self.rng.random(mask.shape, dtype=np.float32) >= self.p",
+            "self.rng.random(mask.shape, dtype=np.float32) < self.p",
         ),
         Fault(
             "missing mask in backward",
@@ -86,9 +86,9 @@ ROOM = Room(
         ),
         Fault(
             "one mask for all channels",
-            "chainrule.SpatialDropout.mask_shape",
-            "x.shape[:2]",
-            "(len(x), 1)",
+            "chainrule.SpatialDropout.dropped_alone",
+            "x[slice(None), slice(None), *[slice(1)] * (x.ndim - 2)]",
+            "x[slice(None), *[slice(1)] * (x.ndim - 1)]",
         ),
         Fault(
             "gradient of the padding row",
@@ -110,13 +110,13 @@ ROOM = Room(
         ),
         Fault(
             "momentum swapped",
-            "chainrule.BatchNorm._follow",
-            "(1 - pull) * running.value + pull * new.reshape(self.channels)",
-            "pull * running.value + (1 - pull) * new.reshape(self.channels)",
+            "chainrule.BatchNorm._update",
+            "kept + self.momentum * new.reshape(self.channels)",
+            "self.momentum * running.value + (1 - self.momentum) * new.reshape(self.channels)",
         ),
         Fault(
             "epsilon outside the root",
-            "chainrule.layers.normalization.standardize_plainly",
+            "chainrule.layers.normalization.standardize_unchecked",
             "1 / np.sqrt(variance + epsilon)",
             "1 / (np.sqrt(variance) + epsilon)",
         ),
@@ -170,15 +170,15 @@ ROOM = Room(
         ),
         Fault(
             "bias gradient not summed over the width",
-            "chainrule.ConvTranspose2d.backward",
-            "dy.sum(axis=(0, 2, 3))",
-            "dy[..., 0].sum(axis=(0, 2))",
+            "chainrule.Conv2d.set_gradients",
+            "bias_from.sum(axis=(0, 2, 3))",
+            "bias_from[..., 0].sum(axis=(0, 2))",
         ),
         Fault(
             "only the last block counts",
             "chainrule.layers.convolution_kernels.weight_gradient",
-            "total[i] += pixels @ block.transpose(0, 2, 1)",
-            "total[i] = pixels @ block.transpose(0, 2, 1)",
+            "dw += block.reshape(*dw.shape[:2], -1) @ patches.swapaxes(1, 2)",
+            "dw = block.reshape(*dw.shape[:2], -1) @ patches.swapaxes(1, 2)",
         ),
         Fault(
             "scale of the scores forgotten in backward",

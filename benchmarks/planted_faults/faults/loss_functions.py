@@ -87,14 +87,14 @@ ROOM = Room(
         Fault(
             "negative sample weights taken",
             "chainrule.loss_functions.base.weight_of_rows",
-            "not np.isfinite(weight).all() or weight.min() < 0",
-            "not np.isfinite(weight).all()",
+            "weight.min() < 0",
+            "False",
         ),
         Fault(
             "labels from 0 to classes inclusive",
             "chainrule.one_hot",
-            "labels.astype(np.uintp, copy=False).max() >= classes",
-            "labels.astype(np.uintp, copy=False).max() > classes",
+            "low < 0 or high >= classes",
+            "low < 0 or high > classes",
         ),
     ),
 )

@@ -5,8 +5,7 @@ import textwrap
 
 import pytest
 
-from benchmarks.planted_faults import __main__ as command
-from benchmarks.planted_faults import trial
+from benchmarks.planted_faults import campaign, trial
 from benchmarks.planted_faults.fault import DoesNotApply, Fault, replaced
 from benchmarks.planted_faults.faults import ROOMS, Room
 
@@ -99,7 +98,12 @@ def copy(tmp_path, monkeypatch):
             def test_second():
                 assert f()[1] == 2
             """,
-        "tests/other/test_g.py": "def test_g():\n    pass\n",
+        "tests/other/test_g.py": """
+            def test_that_passes():
+                pass
+            def test_that_fails_anyway():
+                assert False
+            """,
         "pytest.ini": "[pytest]\nmarkers = long\n",
     }.items():
         path = project / name
@@ -124,9 +128,9 @@ def test_who_finds_a_fault_is_told(copy, monkeypatch, returned, quick, by, test)
     text = original.read_text().replace("1, 2", returned)
     monkeypatch.setattr(Fault, "plant", lambda self: (original, text))
     monkeypatch.setattr(trial, "PACKAGE", original.parent)
-    outcome = command.try_out(copy, "f", fault, quick)
+    outcome = campaign.Campaign(quick).try_out(copy, "f", fault)
     assert (outcome.by, outcome.test) == (by, test)
     assert (copy.root / "chainrule" / "__init__.py").read_text() == original.read_text()
-    table = command.as_table([outcome])
+    table = campaign.as_table([outcome])
     assert f"| f | f: another number | {by} |" in table
-    assert command.in_short([outcome]).startswith("1 faults: ")
+    assert campaign.in_short([outcome]).startswith("1 faults: ")

@@ -7,9 +7,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import chainrule
 from benchmarks.planted_faults.fault import Fault
@@ -20,26 +20,22 @@ LEFT_OUT = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache", "*
 LIMIT = 1800
 """Seconds after which a run of tests counts as one that hangs."""
 
-NOTHING_FAILED, SOMETHING_FAILED, INTERRUPTED = 0, 1, 2
+ALL_PASSED, SOME_FAILED, INTERRUPTED = 0, 1, 2
+FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+?(?:\[.*?\])?)(?: - |$)", re.MULTILINE)
 
 
-@dataclass
-class Run:
-    """What one run of tests found.
+class Run(NamedTuple):
+    """The tests that failed in a run, in their order, and the seconds that it took."""
 
-    ``test`` is the first test that failed, empty where all passed.
-    """
-
-    test: str
+    failed: list[str]
     seconds: float
 
 
 class Copy:
     """A copy of the project in a folder, to plant faults in."""
 
-    def __init__(self, folder: Path, deselect: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path) -> None:
         self.root = folder / "project"
-        self.deselect = [f"--deselect={test}" for test in deselect]
         shutil.copytree(ROOT, self.root, ignore=LEFT_OUT)
         variables = {"PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1"}
         self.environment = {**os.environ, **variables}
@@ -59,21 +55,21 @@ class Copy:
         finally:
             shutil.copyfile(original, file)
 
-    def run(self, tests: Sequence[str], marker: str, *more: str) -> Run:
-        """Run tests until the first one fails."""
-        arguments = ("-m", "pytest", "-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider")
+    def run(self, *arguments: str) -> Run:
+        """Run pytest."""
+        quiet = ("-q", "--tb=no", "-rfE", "-p", "no:cacheprovider")
         start = time.perf_counter()
         try:
-            done = self._python(*arguments, "-m", marker, *self.deselect, *more, *tests)
+            done = self._python("-m", "pytest", *quiet, *arguments)
         except subprocess.TimeoutExpired:
-            return Run("(it hangs)", time.perf_counter() - start)
+            return Run(["(it hangs)"], time.perf_counter() - start)
         seconds = time.perf_counter() - start
-        if done.returncode == NOTHING_FAILED:
-            return Run("", seconds)
-        failed = re.search(r"^(?:FAILED|ERROR) (\S+?(?:\[.*?\])?)(?: - |$)", done.stdout, re.M)
-        if done.returncode not in (SOMETHING_FAILED, INTERRUPTED):
+        if done.returncode not in (ALL_PASSED, SOME_FAILED, INTERRUPTED):
             raise RuntimeError(f"pytest failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-        return Run(failed[1] if failed else "(it does not end properly)", seconds)
+        failed = FAILED.findall(done.stdout)
+        if done.returncode != ALL_PASSED and not failed:
+            failed = ["(it does not end properly)"]
+        return Run(failed, seconds)
 
     def _python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -200,7 +200,7 @@ ROOM = Room(
         ),
         Fault(
             "forget gate takes the input gate's gradient",
-            "chainrule.layers.recurrent_cells.LSTMCell.steps_back",
+            "chainrule.layers.recurrent_cells.LSTMCell.steps_backward",
             "dc_t * c[t]",
             "dc_t * c[t + 1]",
         ),
@@ -218,7 +218,7 @@ ROOM = Room(
         ),
         Fault(
             "reset gate's gradient from the new state",
-            "chainrule.layers.recurrent_cells.GRUCell.steps_back",
+            "chainrule.layers.recurrent_cells.GRUCell.steps_backward",
             "dn * hidden_n[t]",
             "dn * h[t]",
         ),

@@ -86,6 +86,12 @@ ROOM = Room(
             "pass",
         ),
         Fault(
+            "sum of parts instead of their mean",
+            "chainrule.parallel.micro_batches.move_towards",
+            "share * (value - mean)",
+            "value",
+        ),
+        Fault(
             "missing values of a metric forgotten",
             "chainrule.training.history.History.add_epoch",
             "[math.nan] * count",

@@ -6,7 +6,6 @@ cells.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -57,9 +56,7 @@ class Recurrent(Module):
         rng = check_seed(seed)
         directions = 2 if bidirectional else 1
         between = range(self.num_layers - 1)
-        widths = itertools.chain(
-            [self.input_size], (self.hidden_size * directions for _ in between)
-        )
+        widths = [self.input_size, *(self.hidden_size * directions for _ in between)]
         self.cells = [self.make_cell(width, rng) for width in widths for _ in range(directions)]
         self.dropouts = [Dropout(dropout, seed=rng.spawn(1)[0]) for _ in between]
 
@@ -80,10 +77,7 @@ class Recurrent(Module):
         check_sequences(self, x, self.input_size)
         spans = Spans(lengths, x)
         shape = (self.cells[0].states, len(self.cells), len(x), self.hidden_size)
-        given = self._given({"h_0": h_0, "c_0": c_0}, shape, x.dtype)
-        first = np.zeros(shape, x.dtype)
-        for number, states in given.items():
-            first[number] = states
+        first, given = self._states({"h_0": h_0, "c_0": c_0}, shape, x.dtype)
         final = np.empty_like(first)
         y = spans.cleared(x.swapaxes(0, 1))  # (T, N, features) from here on
         for layer in range(self.num_layers):
@@ -91,34 +85,34 @@ class Recurrent(Module):
                 drop = self.dropouts[layer - 1].forward
                 y = drop(y.swapaxes(0, 1), training).swapaxes(0, 1)
             outputs = []
-            for place, turned in self._directions(layer, spans):
+            for place, turn in self._directions(layer, spans):
                 cell = self.cells[place]
-                states = cell.run(turned(y), first[:, place], spans.running, training)
+                states = cell.run(turn(y), first[:, place], spans.running, training)
                 final[:, place] = spans.at_the_end(states)
-                outputs.append(turned(states[0, 1:]))
+                outputs.append(turn(states[0, 1:]))
             y = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
-        self.save_for_backward(spans, shape, list(given), training=training)
+        self.save_for_backward(spans, shape, given, training=training)
         y = y.swapaxes(0, 1)  # (N, T, features)
-        return (y, self._final(final)) if return_state else y
+        if not return_state:
+            return y
+        h_n, *c_n = (state.swapaxes(0, 1) for state in final)  # (N, L, H)
+        return y, ((h_n, *c_n) if c_n else h_n)
 
     def backward(self, dy: Array, dstate: Any = None) -> Any:
         spans, shape, given = self.saved_values()
         names = ("dstate",) if shape[0] == 1 else ("dstate[0]", "dstate[1]")
         each = (dstate,) if shape[0] == 1 else (None, None) if dstate is None else dstate
-        dfinal = np.zeros(shape, dy.dtype)
-        of_name = dict(zip(names, each, strict=True))
-        for number, states in self._given(of_name, shape, dy.dtype).items():
-            dfinal[number] = states
+        dfinal, _ = self._states(dict(zip(names, each, strict=True)), shape, dy.dtype)
         dfirst = np.empty(shape, dy.dtype)
         dy = spans.cleared(dy.swapaxes(0, 1))  # (T, N, features)
         for layer in reversed(range(self.num_layers)):
             if layer + 1 < self.num_layers:
                 dy = self.dropouts[layer].backward(dy.swapaxes(0, 1)).swapaxes(0, 1)
             inputs = []
-            for half, (place, turned) in enumerate(self._directions(layer, spans)):
+            for half, (place, turn) in enumerate(self._directions(layer, spans)):
                 own = slice(half * self.hidden_size, (half + 1) * self.hidden_size)
-                dstates = spans.gradients(turned(dy[:, :, own]), dfinal[:, place])
-                inputs.append(turned(self.cells[place].backward(dstates)))
+                dstates = spans.gradients(turn(dy[:, :, own]), dfinal[:, place])
+                inputs.append(turn(self.cells[place].backward(dstates)))
                 dfirst[:, place] = dstates[:, 0]
             dy = inputs[0] if len(inputs) == 1 else inputs[0] + inputs[1]
         dx = dy.swapaxes(0, 1)
@@ -134,20 +128,20 @@ class Recurrent(Module):
         return ("lengths", *("h_0", "c_0")[: self.cells[0].states])
 
     def _directions(self, layer: int, spans: Spans) -> list[tuple[int, Callable[[Array], Array]]]:
-        """Return, for each direction, the place of its cell and how it reverses a sequence."""
+        """Return, for each direction, the place of its cell and how it reads a sequence."""
         if self.bidirectional:
-            return [(2 * layer, as_it_is), (2 * layer + 1, spans.turned)]
+            return [(2 * layer, as_it_is), (2 * layer + 1, spans.reversed)]
         return [(layer, as_it_is)]
 
-    def _given(
+    def _states(
         self, states: dict[str, Any], shape: tuple[int, ...], dtype: DTypeLike
-    ) -> dict[int, Array]:
-        """Return the given states, (L, N, H), by number; refuse other shapes."""
+    ) -> tuple[Array, list[int]]:
+        """Return states (N, L, H) as one array (S, L, N, H), and which of them were given."""
         count, cells, batch, hidden = shape
-        found = {}
-        for number, (name, state) in enumerate(states.items()):
-            if state is None:
-                continue
+        filled = np.zeros(shape, dtype)
+        given = [number for number, state in enumerate(states.values()) if state is not None]
+        for number in given:
+            name, state = list(states.items())[number]
             if number >= count:
                 raise ConfigurationError(f"{type(self).__name__} has no cell state {name}.")
             array = np.asarray(state, dtype)
@@ -155,13 +149,8 @@ class Recurrent(Module):
                 raise ShapeError(
                     f"expected {name} of shape {(batch, cells, hidden)}, got {array.shape}.", self
                 )
-            found[number] = array.swapaxes(0, 1)
-        return found
-
-    def _final(self, states: Array) -> Any:
-        """Return states (S, L, N, H) as users get them: h (N, L, H), or (h, c)."""
-        each = tuple(state.swapaxes(0, 1) for state in states)
-        return each if len(each) > 1 else each[0]
+            filled[number] = array.swapaxes(0, 1)
+        return filled, given
 
 
 class RNN(Recurrent):
@@ -474,7 +463,7 @@ class Spans:
         """Return x with zeros after the ends, whatever was there."""
         return x if self.running is None else np.where(self.running, x, 0)
 
-    def turned(self, x: Array) -> Array:
+    def reversed(self, x: Array) -> Array:
         """Return each sequence reversed; applied twice, it is as it was."""
         return x[::-1] if self.running is None else x[self.mirrored, self.samples]
 

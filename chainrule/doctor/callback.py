@@ -70,7 +70,7 @@ class Doctor(Callback):
     >>> y = (X > 0).sum(axis=1) // 2
     >>> doctor = Doctor(show=False)
     >>> trainer = Trainer(Network([4, 8, 3], seed=0), CategoricalCrossEntropy(), Adam(0.01), seed=0)
-    >>> history = state.fit(X, y, epochs=2, callbacks=[doctor], progress=False)
+    >>> history = trainer.fit(X, y, epochs=2, callbacks=[doctor], progress=False)
     >>> doctor.report.findings[0].id
     'input-scale'
     """

@@ -75,6 +75,16 @@ def outputs(exam: Examination) -> Iterator[tuple[list[Module], Loss, Any]]:
                 yield in_a_row(body.nodes[name].module), part, targets.get(name)
 
 
+def number_of_outputs(network: Network) -> int | None:
+    """Return the number of outputs of the last layer with weights, or None if it is no Linear."""
+    for layer in reversed(in_a_row(network.body)):
+        if isinstance(layer, Linear):
+            return layer.out_features
+        if layer.parameters() and not isinstance(layer, BatchNorm):
+            return None
+    return None
+
+
 def path_of_last(network: Network) -> str:
     """Return the path of the last layer."""
     body, path = network.body, ""

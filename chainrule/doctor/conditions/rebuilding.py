@@ -57,26 +57,14 @@ def with_activations(
     return Network(changed, dtype=network.dtype)
 
 
-def last_linear(layers: Sequence[Module] | None) -> int | None:
-    """Return the position of the last Linear."""
-    return max((i for i, a in enumerate(layers or []) if isinstance(a, Linear)), default=None)
-
-
-def number_of_outputs(network: Network) -> int | None:
-    """Return the number of outputs of the last Linear."""
-    layers: Any = copied_layers(network)
-    place = last_linear(layers)
-    return None if place is None else layers[place].out_features
-
-
 def with_outputs(network: Network, outputs: int) -> Network | None:
-    """Return the network with so many outputs: a new last Linear."""
-    layers: Any = copied_layers(network)
-    place = last_linear(layers)
-    if place is None:
-        return None
-    layers[place] = Linear(layers[place].in_features, outputs, seed=0)
-    return Network(layers, dtype=network.dtype)
+    """Return the network with so many outputs: with a new last Linear."""
+    layers: Any = copied_layers(network) or []
+    for place in reversed(range(len(layers))):
+        if isinstance(layers[place], Linear):
+            layers[place] = Linear(layers[place].in_features, outputs, seed=0)
+            return Network(layers, dtype=network.dtype)
+    return None
 
 
 def without_columns(network: Network, columns: Sequence[int]) -> Network | None:

@@ -11,23 +11,16 @@ from chainrule.doctor.conditions import thresholds as t
 from chainrule.doctor.conditions.condition import Condition, Evidence, Finding, TrainCommand, filled
 from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.names import counted, listed
-from chainrule.doctor.conditions.output_layer import RANGES, REGRESSION, outputs
+from chainrule.doctor.conditions.output_layer import (
+    RANGES,
+    REGRESSION,
+    number_of_outputs,
+    outputs,
+)
 from chainrule.doctor.conditions.setup import TrainingSetup
-from chainrule.layers import BatchNorm, Linear
 from chainrule.loss_functions import CategoricalCrossEntropy, Huber
-from chainrule.network import in_a_row
 from chainrule.parameter import Array
 from chainrule.pytree import PyTree
-
-
-def number_of_outputs(exam: Examination) -> int | None:
-    """Return the number of outputs of the last layer with weights, or None if it is no Linear."""
-    for layer in reversed(in_a_row(exam.network.body)):
-        if isinstance(layer, Linear):
-            return layer.out_features
-        if layer.parameters() and not isinstance(layer, BatchNorm):
-            return None
-    return None
 
 
 class LabelsOutOfRange(Condition):
@@ -43,7 +36,7 @@ class LabelsOutOfRange(Condition):
     setup_fault = True
 
     def find(self, exam: Examination) -> Iterator[Finding]:
-        y, classes = exam.y, number_of_outputs(exam)
+        y, classes = exam.y, number_of_outputs(exam.network)
         if not isinstance(exam.loss, CategoricalCrossEntropy) or not isinstance(y, np.ndarray):
             return
         if classes is None or y.dtype.kind not in "iu" or y.size != len(y) or not y.size:
@@ -70,7 +63,7 @@ class LabelsOutOfRange(Condition):
 
     def treat(self, setup: TrainingSetup, finding: Finding) -> str | None:
         classes = np.unique(setup.examination.y)
-        outputs = rebuilding.number_of_outputs(setup.network)
+        outputs = number_of_outputs(setup.network)
         if outputs is None:
             return None
         if len(classes) <= outputs:
@@ -103,7 +96,11 @@ class LabelsNotOneHot(Condition):
         y = exam.y
         if not isinstance(exam.loss, CategoricalCrossEntropy) or not isinstance(y, np.ndarray):
             return
-        if y.ndim != 2 or y.shape[1] < 2 or y.shape[1] != (number_of_outputs(exam) or y.shape[1]):
+        if (
+            y.ndim != 2
+            or y.shape[1] < 2
+            or y.shape[1] != (number_of_outputs(exam.network) or y.shape[1])
+        ):
             return
         with np.errstate(invalid="ignore"):
             wrong = (y.min(axis=1) < 0) | (np.abs(y.sum(axis=1) - 1) > 1e-3)
@@ -178,7 +175,7 @@ class MissingClass(Condition):
     )
 
     def find(self, exam: Examination) -> Iterator[Finding]:
-        labels, classes = exam.labels, number_of_outputs(exam)
+        labels, classes = exam.labels, number_of_outputs(exam.network)
         if labels is None or not labels.size or not classes:
             return
         held = np.unique(labels)

@@ -556,3 +556,19 @@ def test_an_optimizer_of_ones_own_is_its_rule():
 
     assert one_weight(SignDescent(0.1), [5.0, -3.0]) == pytest.approx([0.9, 1.0])
     assert repr(SignDescent(0.1)) == "SignDescent(learning_rate=0.1, weight_decay=0.0)"
+
+
+def test_an_optimizer_of_ones_own_may_have_a_constructor():
+    class Scaled(SGD):
+        def __init__(self, learning_rate, scale, **options):
+            super().__init__(learning_rate, **options)
+            self.scale = scale
+
+        def update_rule(self, w, g, learning_rate, *state):
+            super().update_rule(w, self.scale * g, learning_rate, *state)
+
+    optimizer = Scaled(0.1, 2.0, weight_decay=0.5)
+    assert optimizer.weight_decay == 0.5
+    assert one_weight(copy.deepcopy(optimizer), [1.0]) == pytest.approx([1 - 0.1 * 2 * 1.5])
+    with pytest.raises(ConfigurationError, match="learning_rate must be a number"):
+        Scaled(0, 2.0)

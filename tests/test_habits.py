@@ -16,11 +16,14 @@ from chainrule import (
     BatchNorm,
     CategoricalCrossEntropy,
     ConfigurationError,
+    CosineDecay,
     Dropout,
     Linear,
     Network,
     ReLU,
+    RMSprop,
     Softmax,
+    StepDecay,
     Trainer,
     plots,
 )
@@ -191,6 +194,9 @@ def test_a_name_of_another_library_leads_to_one_that_exists(habit, advice):
         (lambda: Linear(4, 8, True), "takes 2 argument"),
         (lambda: Linear(4, 8, device="cuda"), "on the processor"),
         (lambda: ReLU(inplace=True), "never writes into its input"),
+        (lambda: RMSprop(alpha=0.9), "it is called rho"),
+        (lambda: CosineDecay(0.1, decay_steps=9), "it is called steps"),
+        (lambda: StepDecay(0.1, 9, 0.5), "the others by name: factor=..."),
     ],
 )
 def test_more_habits(call, message):

@@ -210,6 +210,22 @@ ESTIMATOR_OPTIONS = {
 }
 """What is said instead by `Ensemble` and by the estimators."""
 
+OPTIMIZER_OPTIONS = {
+    "alpha": "it is called rho",
+    "clipnorm": "Trainer(..., clip_norm=1.0) clips, or clip_by_global_norm before each step",
+}
+SCHEDULE_OPTIONS = {
+    "initial_learning_rate": "it is called initial",
+    "max_lr": "it is called highest",
+    "eta_min": "it is called final",
+    "step_size": "it is called every",
+    "gamma": "it is called factor",
+    "decay_steps": "it is called steps",
+    "total_steps": "it is called steps",
+    "T_max": "it is called steps",
+    "pct_start": "it is called warmup",
+}
+
 # ---------------------------------------------------------------- names
 
 NAMES = {
@@ -240,6 +256,19 @@ NAMES = {
     "SparseCategoricalCrossentropy": "CategoricalCrossEntropy takes class numbers as they are",
     "CategoricalCrossentropy": "it is called CategoricalCrossEntropy",
     "BinaryCrossentropy": "it is called BinaryCrossEntropy",
+    "RMSProp": "it is called RMSprop",
+    "Adagrad": "it is called AdaGrad",
+    "Nadam": "it is called NAdam",
+    "StepLR": "it is called StepDecay",
+    "MultiStepLR": "it is called MultiStepDecay",
+    "ExponentialLR": "it is called ExponentialDecay",
+    "CosineAnnealingLR": "it is called CosineDecay",
+    "CosineAnnealingWarmRestarts": "it is called CosineRestarts",
+    "LinearLR": "it is called LinearWarmup",
+    "OneCycleLR": "it is called OneCycle",
+    "clip_grad_norm_": "it is chainrule.clip_by_global_norm(network, max_norm)",
+    "clip_grad_value_": "it is chainrule.clip_by_value(network, limit)",
+    "accuracy_score": "it is chainrule.metrics.accuracy",
     "ModelCheckpoint": "it is called Checkpoint",
     "ReduceLROnPlateau": "it is called ReduceOnPlateau",
     "MLPClassifier": "it is chainrule.estimators.NetworkClassifier",

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from chainrule.checks import check_function, check_instance, check_range
-from chainrule.checks.habits import OPTIMIZER_ATTRIBUTES, GivesAdvice
+from chainrule.checks.habits import OPTIMIZER_ATTRIBUTES, OPTIMIZER_OPTIONS, GivesAdvice
 from chainrule.errors import ConfigurationError, StateError
 from chainrule.network import Network
 from chainrule.parameter import Array, FlatParameters, Parameter
@@ -104,6 +104,7 @@ class Optimizer(GivesAdvice):
     """
 
     attribute_advice = OPTIMIZER_ATTRIBUTES
+    option_advice = OPTIMIZER_OPTIONS
     positional_advice = f"takes options by name; {NO_PARAMETERS}"
 
     learning_rate: LearningRate

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from chainrule.checks import check_range, check_whole, check_whole_numbers
+from chainrule.checks.habits import SCHEDULE_OPTIONS, GivesAdvice
 from chainrule.errors import ConfigurationError
 from chainrule.optimizers.base import LearningRate, check_learning_rate
 
@@ -42,8 +43,11 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
 """How each option is checked, by its name."""
 
 
-class Schedule:
+class Schedule(GivesAdvice):
     """The base class of the schedules here: checks every option by its name."""
+
+    option_advice = SCHEDULE_OPTIONS
+    positional_advice = "takes {count} arguments by position, the others by name: {names}."
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

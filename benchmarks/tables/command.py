@@ -30,32 +30,36 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
         *("--debian", "-d"),
         type=Path,
         default=Path("/"),
-        help="where r-cran-mlbench and r-cran-kernlab were unpacked; / if they are installed",
+        help="where r-cran-mlbench and r-cran-kernlab are unpacked; / if they are installed",
     )
     act.add_argument("--tables", nargs="+", default=["*"], metavar="PATTERN")
 
     act = acts.add_parser("run", help="fit what has not been fitted yet, and record it")
     act.set_defaults(act=fit)
     _selection(act)
-    act.add_argument("--limit", type=float, default=run.LIMIT, help="processor seconds for a fit")
+    act.add_argument(
+        "--limit", type=float, default=run.LIMIT, help="seconds of processor time for a fit"
+    )
     act.add_argument(
         "--again",
         nargs="+",
         default=[],
         choices=["ok", "failed", "out of time"],
-        help="fit again what ended so",
+        help="repeat fits that ended like this",
     )
 
-    act = acts.add_parser("status", help="say how much has been fitted")
+    act = acts.add_parser("status", help="show how much has been fitted")
     act.set_defaults(act=status)
     _selection(act)
 
     act = acts.add_parser("report", help="print the tables for docs/results/tables.md")
     act.set_defaults(act=tell)
-    act.add_argument("--against", default="", help="the method that the others are compared with")
+    act.add_argument("--against", default="", help="the method to compare the others with")
     act.add_argument("--methods", nargs="+", default=["*"], metavar="PATTERN")
     act.add_argument("--splits", type=int, default=run.SPLITS)
-    act.add_argument("--condense", type=Path, help="also write the records, one line each, here")
+    act.add_argument(
+        "--condense", type=Path, help="also write the records to this file, one line each"
+    )
     return parser.parse_args(given)
 
 
@@ -63,14 +67,14 @@ def _selection(act: argparse.ArgumentParser) -> None:
     act.add_argument("--methods", nargs="+", default=["*"], metavar="PATTERN")
     act.add_argument("--tables", nargs="+", default=["*"], metavar="PATTERN")
     act.add_argument("--half", choices=["choosing", "judging"])
-    act.add_argument("--splits", type=int, default=run.SPLITS, help="seeds 0 to this less one")
+    act.add_argument("--splits", type=int, default=run.SPLITS, help="how many splits: seeds from 0")
 
 
 def matching(names: list[str], patterns: list[str]) -> list[str]:
-    """Return the names that fit a pattern; a pattern that fits none is a mistake."""
+    """Return the names that match a pattern; exit if a pattern matches none."""
     for pattern in patterns:
         if not fnmatch.filter(names, pattern):
-            raise SystemExit(f"Nothing is called {pattern!r}; there are {', '.join(names)}.")
+            raise SystemExit(f"No name matches {pattern!r}; there are {', '.join(names)}.")
     return [name for name in names if any(fnmatch.fnmatchcase(name, p) for p in patterns)]
 
 
@@ -96,7 +100,7 @@ def fit(chosen: argparse.Namespace) -> None:
     there = [method for method in _methods(chosen) if run.installed(method)]
     for method in _methods(chosen):
         if method not in there:
-            print(f"{method.name} is left out: {method.package} is not installed")
+            print(f"{method.name} is skipped: {method.package} is not installed")
     fits = run.order(there, _tables(chosen), chosen.splits)
     run.run(chosen.cache, fits, chosen.limit, chosen.again, lambda line: print(line, flush=True))
 
@@ -119,7 +123,7 @@ def tell(chosen: argparse.Namespace) -> None:
     compared = [method for method in _methods(chosen) if method.name in begun]
     names = [method.name for method in compared]
     if not any(method.ranked for method in compared):
-        raise SystemExit("There is nothing to rank yet: run some methods first.")
+        raise SystemExit("There is nothing to rank yet; run some methods first.")
     if chosen.against and chosen.against not in names:
         raise SystemExit(f"{chosen.against!r} has no results; there are {', '.join(names)}.")
     print(report.everything(compared, tables, found, chosen.splits, chosen.against))

@@ -1,4 +1,4 @@
-"""Numbers and categories for methods that have no preparation of their own.
+"""Numbers and categories for methods without a preparation.
 
 Numbers: missing ones become the median of the column, with a further column that says so;
 then, where wanted, mean 0 and deviation 1. Categories: one column each, a missing one being a
@@ -18,7 +18,7 @@ def imputer() -> SimpleImputer:
 
 
 def one_hot() -> ColumnTransformer:
-    """Return the preparation into numbers alone: imputed and standardised, one-hot."""
+    """Return a preparation into numbers only: imputed, standardized, one-hot encoded."""
     return ColumnTransformer(
         [
             ("numbers", make_pipeline(imputer(), StandardScaler()), _numbers()),
@@ -28,7 +28,7 @@ def one_hot() -> ColumnTransformer:
 
 
 def imputed() -> ColumnTransformer:
-    """Return the preparation of a data frame for methods that only lack missing numbers."""
+    """Return a preparation for methods that need missing numbers to be imputed."""
     transformer = ColumnTransformer(
         [("numbers", imputer(), _numbers()), ("categories", "passthrough", _others())],
         verbose_feature_names_out=False,

@@ -1,4 +1,4 @@
-"""From the packages into the cache: one tidy table each, the same for every method.
+"""From the packages into the cache: one tidy table each, the same for all methods.
 
 Rows without a target are left out, and so are rows of classes too rare to split; a table that is
 too long is cut (see catalogue.py for the numbers). A column is a number or a category; columns that
@@ -17,7 +17,7 @@ from benchmarks.tables.table import Facts, Table, columns
 
 
 def prepare(entry: Entry, frame: pd.DataFrame) -> Table:
-    """Return the table that is compared, of the frame that its package ships."""
+    """Return the table to compare on, from the frame that its package ships."""
     frame = frame.drop(columns=list(entry.drop))
     frame = frame[frame[entry.target].notna()]
     if len(frame) > MOST_ROWS:
@@ -55,7 +55,7 @@ def _column(column: pd.Series, named: bool) -> pd.Series:
 
 
 def fingerprint(X: pd.DataFrame, y: np.ndarray) -> str:
-    """Return eight digits that depend on every value, and on nothing but the values."""
+    """Return eight digits that depend on every value, and only on the values."""
     digest = hashlib.sha256(np.asarray(y, float).tobytes())
     for name in X:
         column = X[name]
@@ -67,7 +67,7 @@ def fingerprint(X: pd.DataFrame, y: np.ndarray) -> str:
 
 
 def prepare_all(entries: tuple[Entry, ...], cache: Path, debian: Path) -> list[Facts]:
-    """Prepare every table into the cache and return what they are."""
+    """Prepare every table into the cache, and return their facts."""
     known = []
     for entry in entries:
         table = prepare(entry, sources.read(entry, debian))

@@ -1,4 +1,4 @@
-"""The results file: JSON lines, one record for each table, split and method.
+"""The results file: JSON lines, a record for each table, split and method.
 
 A record has `table`, `split`, `method` and `status`: "ok", "out of time" or "failed". If "ok", also
 `scores`, and seconds of processor and wall time for `fit` and `predict`. A later record of the
@@ -22,7 +22,7 @@ def key_of(record: Record) -> Key:
 
 
 def append(file: Path, record: Record) -> None:
-    """Add a line; one that an interrupted run left unfinished is ended first."""
+    """Append a line; a line that an interrupted run left unfinished is ended first."""
     file.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps(record) + "\n"
     with file.open("ab+") as stream:
@@ -34,7 +34,7 @@ def append(file: Path, record: Record) -> None:
 
 
 def read(file: Path) -> dict[Key, Record]:
-    """Return the latest record of each fit; unfinished lines are passed over."""
+    """Return the latest record of each fit; unfinished lines are skipped."""
     found: dict[Key, Record] = {}
     if not file.exists():
         return found

@@ -1,4 +1,4 @@
-"""The comparison as Markdown (docs/results/tables.md), and as a few bytes a record."""
+"""The comparison as Markdown (docs/results/tables.md), and as condensed records."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def groups(tables: Sequence[Facts]) -> dict[str, list[Facts]]:
-    """Return what is summed up apart: the judging half first, since it alone judges."""
+    """Return the groups of tables that are summarized, the judging half first."""
     judging = [facts for facts in tables if facts.half == "judging"]
     return {
         "Judging, all": judging,
@@ -90,12 +90,14 @@ def _how_many(figures: Standing, members: Sequence[Facts]) -> str:
 
 
 def summary(figures: Standing, found: Found, against: str = "") -> str:
-    """Return a line for each method. Times are ratios to `against`'s, or to the fastest ranked."""
+    """Return a line for each method, with times relative to `against`, or to the fastest one."""
     errors = figures.geometric_mean_error()
     fit = _times(figures, found, "fit", against)
     predict = _times(figures, found, "predict", against)
     rows = []
-    for column in np.argsort(figures.mean_ranks):  # who is not ranked has NaN, and comes last
+    for column in np.argsort(
+        figures.mean_ranks
+    ):  # methods that are not ranked have NaN, and come last
         method = figures.methods[column]
         low, high = interval(figures.normalised[:, column])
         rank, first = f"{figures.mean_ranks[column]:.2f}", str(figures.times_best[column])
@@ -117,7 +119,7 @@ def summary(figures: Standing, found: Found, against: str = "") -> str:
 
 
 def _means(figures: Standing, found: Found, method: Method, *scores: str) -> Iterable[str]:
-    """Yield each score's mean over the tables that have it."""
+    """Yield the mean of each score over the tables that have it."""
     for score in scores:
         of_tables = [values(found, facts, method.name, score) for facts in figures.tables]
         means = [np.mean(of_splits) for of_splits in of_tables if of_splits]
@@ -148,7 +150,7 @@ def _mean(figures: np.ndarray) -> float:
 
 
 def duels(figures: Standing, against: str) -> str:
-    """Return `against` beside each other ranked method."""
+    """Return a comparison of `against` with each other ranked method."""
     rows = []
     for method in figures.methods:
         if method.ranked and method.name != against:
@@ -168,7 +170,7 @@ def duels(figures: Standing, against: str) -> str:
 def every_score(
     methods: Sequence[Method], tables: Sequence[Facts], found: Found, splits: int
 ) -> str:
-    """Return accuracy or R² of each method on each table, the best ranked one in bold."""
+    """Return the accuracy or R² of each method on each table, the best ranked one in bold."""
     rows = []
     for facts in _by_half(tables):
         score = PRIMARY[facts.task]
@@ -189,7 +191,7 @@ def every_score(
 
 
 def every_time(methods: Sequence[Method], tables: Sequence[Facts], found: Found) -> str:
-    """Return seconds of processor time, to fit and to predict, mean of the splits."""
+    """Return the seconds of processor time to fit and to predict, the mean over the splits."""
     rows = []
     for facts in _by_half(tables):
         cells = []
@@ -215,7 +217,7 @@ def _by_half(tables: Sequence[Facts]) -> list[Facts]:
 
 
 def condensed(found: Found, tables: Sequence[Facts]) -> str:
-    """Return all records as JSON lines without what only the runner needs, sorted."""
+    """Return all records as sorted JSON lines, without what only the runner needs."""
     known = {facts.name for facts in tables}
     kept = ("table", "split", "method", "status", "version", "processor", "fit", "predict")
     lines = []

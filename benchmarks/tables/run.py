@@ -1,4 +1,4 @@
-"""What is still to be run, in which order, and running it: one fit at a time, each resumable."""
+"""What is left to run, in which order, and running it: one fit at a time."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ SPLITS = 2
 LIMIT = 3600.0
 """Seconds of processor time for one fit."""
 PATIENCE = 20
-"""A fit is given so many times its limit of wall time, in case it waits for something forever."""
+"""The limit of wall time is this many times that of processor time, in case a fit hangs."""
 ONE_THREAD = {
     f"{pool}_NUM_THREADS": "1" for pool in ("OPENBLAS", "OMP", "MKL", "NUMEXPR", "VECLIB_MAXIMUM")
 } | {"LOKY_MAX_CPU_COUNT": "1"}
 LOADED = ["benchmarks.tables.worker", "sklearn.ensemble", "sklearn.neural_network"]
 COSTLY = 10
-"""Methods of this cost or more are run last, and first of all on the judging tables."""
+"""Methods of this cost or more run last, and first on the judging tables."""
 
 
 def order(methods: Iterable[Method], tables: Iterable[Facts], splits: int) -> list[Key]:
-    """Return every fit in the order in which whatever time there is gives the most.
+    """Return every fit in an order that makes the most of a limited time.
 
     Cheap methods come first, one after the other, small tables before large ones. Then come the
-    costly ones together, by what a fit will about cost; a choosing table waits as if it cost four
-    times as much. All splits of a table stand together.
+    costly ones together, by the approximate cost of a fit; a choosing table counts as if it cost
+    four times as much. All splits of a table stay together.
     """
 
     def weight(pair: tuple[Method, Facts]) -> tuple[float, float]:
@@ -51,15 +51,15 @@ def order(methods: Iterable[Method], tables: Iterable[Facts], splits: int) -> li
 
 
 def left_to_do(fits: list[Key], done: dict[Key, Record], again: Iterable[str] = ()) -> list[Key]:
-    """Return the fits without a record, and those whose status is to be tried again."""
+    """Return the fits without a record, and those whose status is to be repeated."""
     again = set(again)
     return [fit for fit in fits if fit not in done or done[fit]["status"] in again]
 
 
 def one(cache: Path, fit: Key, limit: float) -> Record:
-    """Run a fit in a process of its own and return its record, whatever happens to it.
+    """Run a fit in its own process and return its record, whatever happens to it.
 
-    The processes are forked from a server that has loaded what most need, which saves seconds each.
+    Processes are forked from a server that has loaded the common packages, which saves seconds.
     """
     table, split, method = fit
     record: Record = {"table": table, "split": split, "method": method, "limit": limit}
@@ -89,13 +89,13 @@ def run(
     again: Iterable[str] = (),
     tell: Callable[[str], None] = print,
 ) -> None:
-    """Run what is left to do. Another process may do the same with other fits, or these."""
+    """Run what is left. Another process may run the same fits, or others, at the same time."""
     file = cache / "results.jsonl"
     waiting = left_to_do(fits, records.read(file), again)
     began = time.time()
     for number, fit in enumerate(waiting, 1):
         if not left_to_do([fit], records.read(file), again):
-            continue  # another process has done it meanwhile
+            continue  # another process has done it
         record = one(cache, fit, limit) | {"ended": round(time.time())}
         records.append(file, record)
         tell(f"{number}/{len(waiting)} {time.time() - began:7.0f} s  {in_short(record)}")
@@ -114,6 +114,6 @@ def in_short(record: Record) -> str:
 
 
 def installed(method: Method) -> bool:
-    """Return whether the package of a method is there."""
+    """Return whether the package of a method is installed."""
     module = {"scikit-learn": "sklearn"}.get(method.package, method.package)
     return find_spec(module) is not None

@@ -1,15 +1,15 @@
-"""How good predictions on the testing rows are."""
+"""Scores of the predictions for the test rows."""
 
 import numpy as np
 from sklearn import metrics
 
 BINS = 15
 PRIMARY = {"classification": "accuracy", "regression": "r2"}
-"""What is ranked. Both are at most 1, and the more the better."""
+"""What methods are ranked by. Both are at most 1; greater is better."""
 
 
 def expected_calibration_error(y: np.ndarray, probabilities: np.ndarray) -> float:
-    """Return by how much confidence and accuracy differ, on average.
+    """Return the mean difference between confidence and accuracy.
 
     With B_m the rows whose largest probability lies in the m-th of 15 bins of equal width,
     ECE = Σ |B_m| / N · |accuracy(B_m) - mean confidence(B_m)|. Guo et al., 2017.
@@ -22,7 +22,7 @@ def expected_calibration_error(y: np.ndarray, probabilities: np.ndarray) -> floa
 
 
 def of_classes(y: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Return the scores of class numbers (N,) and probabilities (N, classes)."""
+    """Return the scores of class indices (N,) and probabilities (N, classes)."""
     probabilities = np.asarray(probabilities, float)
     probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)  # of float32
     classes = np.arange(probabilities.shape[1])
@@ -45,7 +45,7 @@ def of_numbers(y: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
 def of_intervals(
     y: np.ndarray, low: np.ndarray, high: np.ndarray, deviation: float
 ) -> dict[str, float]:
-    """Return which share of the targets lies inside, and the mean width in deviations of y."""
+    """Return the coverage, and the mean width in standard deviations of y."""
     return {
         "coverage_90": float(((low <= y) & (y <= high)).mean()),
         "width_90": float((high - low).mean() / deviation),

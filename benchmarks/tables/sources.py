@@ -1,4 +1,4 @@
-"""Reading a table from the package that ships it, as a data frame, untouched."""
+"""Reading a table from the package that ships it, as a data frame, unchanged."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""From records to who is better: scores by table, normalised scores, ranks, differences.
+"""Which method is better: scores by table, normalised scores, ranks, differences.
 
 A table's score is the mean over its splits of accuracy, or of R². *Normalised*, it is
 
@@ -33,14 +33,14 @@ RESAMPLES = 10_000
 
 
 def values(found: dict[Key, Record], facts: Facts, method: str, score: str) -> list[float]:
-    """Return a score of each split that was run to its end, in the order of the splits."""
+    """Return a score of each split that finished, in the order of the splits."""
     fits = sorted(key for key in found if key[0] == facts.name and key[2] == method)
     kept = (found[fit] for fit in fits)
     return [r["scores"][score] for r in kept if r["status"] == "ok" and score in r["scores"]]
 
 
 def seconds(found: dict[Key, Record], facts: Facts, method: str, part: str = "fit") -> list[float]:
-    """Return the processor time of each split that was run to its end."""
+    """Return the processor time of each split that finished."""
     fits = sorted(key for key in found if key[0] == facts.name and key[2] == method)
     return [found[fit][part]["cpu"] for fit in fits if found[fit]["status"] == "ok"]
 
@@ -59,7 +59,7 @@ def finished(
 
 @dataclass(frozen=True)
 class Standing:
-    """Figures of methods (columns) on tables (rows)."""
+    """Results of methods (columns) on tables (rows)."""
 
     tables: list[Facts]
     methods: list[Method]
@@ -73,7 +73,7 @@ class Standing:
 
     @property
     def normalised(self) -> np.ndarray:
-        """0 the baseline, 1 the best of the ranked; (tables, methods)."""
+        """0 for the baseline, 1 for the best ranked method; (tables, methods)."""
         baselines = self.baselines[:, np.newaxis]
         best = self.scores[:, self._ranked].max(axis=1, keepdims=True, initial=-np.inf)
         room = best - baselines
@@ -82,10 +82,10 @@ class Standing:
 
     @property
     def ranks(self) -> np.ndarray:
-        """1 is best and equals share their ranks' mean; NaN for who is not ranked."""
+        """1 is the best, ties share their mean rank; NaN for methods that are not ranked."""
         ranks = np.full(self.scores.shape, np.nan)
         if len(self.tables):
-            # rounded, so that equal counts of right answers are equal whatever the order of adding
+            # rounded, so that equal accuracies are equal whatever the order of summation
             ranks[:, self._ranked] = rankdata(-self.scores[:, self._ranked].round(9), axis=1)
         return ranks
 
@@ -95,7 +95,7 @@ class Standing:
 
     @property
     def times_best(self) -> np.ndarray:
-        """On how many tables each is best; who shares the first place is counted too."""
+        """The number of tables on which each method is best, ties included."""
         best = np.nanmin(self.ranks, axis=1, keepdims=True)
         return (self.ranks == best).sum(axis=0)
 
@@ -122,7 +122,7 @@ class Standing:
 def standing(
     found: dict[Key, Record], tables: Iterable[Facts], methods: Sequence[Method], splits: int
 ) -> Standing:
-    """Return the figures of all methods on the tables that all ranked ones have been run on."""
+    """Return the results of all methods on the tables on which all ranked ones have been run."""
     ranked = [method for method in methods if method.ranked]
     complete = finished(found, tables, ranked, splits)
     baselines = np.array(
@@ -139,7 +139,7 @@ def standing(
 
 
 def interval(figures: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """Return a bootstrap interval of the mean: of other tables like these."""
+    """Return a bootstrap interval of the mean, for other tables like these."""
     rng = np.random.default_rng(0)
     drawn = rng.integers(len(figures), size=(RESAMPLES, len(figures)))
     ends = np.quantile(figures[drawn].mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
@@ -148,7 +148,7 @@ def interval(figures: np.ndarray, level: float = 0.95) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Duel:
-    """One method beside another on the same tables."""
+    """One method compared with another on the same tables."""
 
     better: int
     equal: int
@@ -159,7 +159,7 @@ class Duel:
 
 
 def duel(figures: Standing, one: str, other: str) -> Duel:
-    """Return how `one` does against `other`."""
+    """Compare `one` with `other`."""
     mine = figures.normalised[:, figures.column(one)]
     gap = (mine - figures.normalised[:, figures.column(other)]).round(9)
     p = float(wilcoxon(gap).pvalue) if gap.any() else 1.0

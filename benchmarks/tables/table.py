@@ -1,4 +1,4 @@
-"""A prepared table, as the methods get it, and its splits into learning and testing rows."""
+"""A prepared table, as the methods get it, and its splits into training and test rows."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from benchmarks.tables.catalogue import HALF, LARGE
 
 TEST_SHARE = 0.2
 QUANTILES = 10
-"""A regression is stratified by so many quantiles of its target."""
+"""A regression is stratified by this many quantiles of its target."""
 
 
 def cache_folder(given: str | Path | None = None) -> Path:
-    """Return where data and results are kept: outside the repository."""
+    """Return the folder of data and results, outside the repository."""
     chosen = given or os.environ.get("CHAINRULE_TABLES")
     return Path(chosen) if chosen else Path.home() / ".cache" / "chainrule" / "tables"
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a report says about a table without reading it."""
+    """What a report says about a table."""
 
     name: str
     task: str
@@ -59,7 +59,7 @@ class Table:
     facts: Facts
 
     def split(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows to learn from, and the fifth of them to be tested on; stratified."""
+        """Return the training rows, and a fifth of all as test rows, stratified."""
         strata = self.y
         if self.facts.task == "regression":
             order = pd.Series(self.y).rank(method="first")
@@ -109,5 +109,5 @@ def _described(folder: Path, name: str) -> dict[str, Any]:
 
 
 def facts_of(folder: Path, name: str) -> Facts:
-    """Return what is known of a prepared table, without reading its rows."""
+    """Return the facts about a prepared table, without reading its rows."""
     return Facts(**_described(folder, name)["facts"])

@@ -1,4 +1,4 @@
-"""One fit in a process of its own, measured.
+"""One fit in its own process, measured.
 
 Reading the data and importing packages is not measured; preparation, choice of epochs and all else
 that `fit` does is.
@@ -32,7 +32,7 @@ LEVEL = 0.9  # of prediction intervals
 
 
 def processor_seconds() -> float:
-    """Return what this process and its children have used, in user and system mode."""
+    """Return the processor time of this process and its children, in user and system mode."""
     used = [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(u.ru_utime + u.ru_stime for u in used)
 
@@ -46,7 +46,7 @@ def timed(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
 
 
 def limit_processor(seconds: float) -> None:
-    """Have the system end this process after so many further seconds of processor time."""
+    """Let the system end this process after this many more seconds of processor time."""
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (int(processor_seconds() + seconds) + 1, hard))
 
@@ -54,7 +54,7 @@ def limit_processor(seconds: float) -> None:
 def fit_and_score(
     table: Table, split: int, method: Method, limit: float | None = None
 ) -> tuple[Record, np.ndarray]:
-    """Return the measured part of a record, and what was predicted (probabilities, or numbers)."""
+    """Return the measured part of a record, and the predictions (probabilities or numbers)."""
     learning, testing = table.split(split)
     X, y = table.X.iloc[learning].reset_index(drop=True), table.y[learning]
     X_test, y_test = table.X.iloc[testing].reset_index(drop=True), table.y[testing]
@@ -79,14 +79,14 @@ def fit_and_score(
 
 
 def _in_order(probabilities: np.ndarray, known: np.ndarray, count: int) -> np.ndarray:
-    """Return columns for all classes, 0 where one was not among the learning rows."""
+    """Return a column for each class, 0 for classes that no training row has."""
     full = np.zeros((len(probabilities), count))
     full[:, np.asarray(known, int)] = probabilities
     return full
 
 
 def version_of(method: Method) -> str:
-    """Return the package's name and version, of a checkout too."""
+    """Return the package's name and version, also of a checkout."""
     try:
         number = version(method.package)
     except PackageNotFoundError:
@@ -95,7 +95,7 @@ def version_of(method: Method) -> str:
 
 
 def processor() -> str:
-    """Return the processor's name, since times depend on it."""
+    """Return the processor's name, on which times depend."""
     file = Path("/proc/cpuinfo")
     lines = file.read_text("utf-8").splitlines() if file.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -103,7 +103,7 @@ def processor() -> str:
 
 
 def work(cache: Path, fit: Key, limit: float, into: Path) -> None:
-    """Do a fit, in this process, and write the record's measured part as JSON into a file."""
+    """Run a fit in this process, and write the measured part of its record into a JSON file."""
     warnings.simplefilter("ignore")  # peers' own, such as an MLP's that has not converged
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         try:

@@ -1,4 +1,4 @@
-"""Who is compared. A file in this folder with a tuple METHODS of `Method` adds to it."""
+"""What is compared: each file in this folder with a tuple METHODS of `Method`."""
 
 import importlib
 import pkgutil

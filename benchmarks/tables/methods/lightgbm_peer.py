@@ -1,4 +1,4 @@
-"""LightGBM, which takes missing values and categories as they are."""
+"""LightGBM, which handles missing values and categories itself."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Marks to measure against: what one gets without learning, and with a straight line."""
+"""Reference points: a constant prediction, and a linear model."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Ours: several networks at once, and one alone, both with their defaults."""
+"""chainrule: an ensemble and a single network, both with their defaults."""
 
 from typing import Any
 

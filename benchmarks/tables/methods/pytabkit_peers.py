@@ -1,4 +1,4 @@
-"""RealMLP (Holzmüller et al., 2024) and TabM (Gorishniy et al., 2025), as pytabkit has them.
+"""RealMLP (Holzmüller et al., 2024) and TabM (Gorishniy et al., 2025), from pytabkit.
 
 Both scale numbers and encode categories themselves, but refuse missing numbers.
 """

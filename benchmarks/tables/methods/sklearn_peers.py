@@ -1,4 +1,4 @@
-"""scikit-learn's own: gradient boosting, the random forest, the multi-layer perceptron."""
+"""scikit-learn: gradient boosting, the random forest, the multi-layer perceptron."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def forest(task: str, seed: int) -> Any:
 
 
 def mlp(task: str, seed: int) -> Any:
-    """Return the perceptron as its guide has it: all standardised, the target too."""
+    """Return the perceptron as its guide recommends: inputs and target standardized."""
     from sklearn.compose import TransformedTargetRegressor
     from sklearn.neural_network import MLPClassifier, MLPRegressor
     from sklearn.pipeline import make_pipeline

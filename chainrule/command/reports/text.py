@@ -29,11 +29,8 @@ def training_report(trained: Any) -> list[str]:
         *_details(metadata, trained.evaluation),
     ]
     if phrases.by_importance(metadata.columns):
-        lines += [
-            "",
-            f"Importance of columns ({phrases.score_name(metadata)} lost if one is shuffled):",
-        ]
-        lines += importance_table(metadata.columns)
+        title = f"Importance of columns ({phrases.score_name(metadata)} lost if one is shuffled):"
+        lines += ["", title, *importance_table(metadata.columns)]
     return lines
 
 
@@ -41,11 +38,8 @@ def evaluation_report(metadata: TableMetadata, evaluation: dict[str, Any]) -> li
     """Return how good a model is on a table, and how good it was when it was trained."""
     scores = {"here": evaluation["scores"], "in training": metadata.scores["network"]}
     rows = phrases.counted(evaluation["rows"], "row")
-    lines = [
-        f"{rows}, compared with the rows held out in training:",
-        "",
-        *scores_table(scores),
-    ]
+    title = f"{rows}, compared with the rows held out in training:"
+    lines = [title, "", *scores_table(scores)]
     unknown = evaluation["unknown_classes"]
     if unknown:
         classes = ", ".join(f"{label!r} ({n:,})" for label, n in islice(unknown.items(), 10))

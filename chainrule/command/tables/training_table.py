@@ -160,7 +160,7 @@ def _usable_columns(X: Any, skip: bool, keep_constant: bool, label: str, notes: 
         unusable = {name: why for name, why in unusable.items() if X[name].nunique() > 1}
     if unusable and not skip:
         name, why = next(iter(unusable.items()))
-        others = f" (and so do {len(unusable) - 1:,} more)" * (len(unusable) > 1)
+        others = f" ({len(unusable) - 1:,} more are unusable too)" * (len(unusable) > 1)
         quoted = name if name.isidentifier() else f"'{name}'"
         raise InputError(
             f"Column {name!r} of {label} {why}{others}, so it cannot be learned from: leave it "

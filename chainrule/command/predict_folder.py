@@ -159,15 +159,15 @@ def plan_jobs(folder: str, tables: Sequence[str], output: str, model: str) -> li
 def output_folder(output: str) -> Iterator[None]:
     """Create the folder if necessary, and remove it again if nothing was written to it."""
     new = not os.path.exists(output)
-    if new:
-        check_output(os.path.abspath(output), "--output")
-        os.mkdir(output)
-    check_writable(output, f"--output {output}")
-    try:
+    try:  # from here on, since Ctrl-C may come right after the folder was created
+        if new:
+            check_output(os.path.abspath(output), "--output")
+            os.mkdir(output)
+        check_writable(output, f"--output {output}")
         yield
     finally:
         if new:
-            with contextlib.suppress(OSError):  # it is not empty
+            with contextlib.suppress(OSError):  # not empty, or not created
                 os.rmdir(output)
 
 

@@ -97,8 +97,8 @@ def path_of_last(network: Network) -> str:
 class NoSoftmax(Condition):
     """A loss that expects probabilities and gets logits.
 
-    Cross-entropy takes the logarithm of what the network puts out, so that has to be a probability.
-    A network without a softmax puts out logits, and some of these are negative.
+    Cross-entropy takes the logarithm of the network's output, so that has to be a probability. A
+    network without a softmax outputs logits, and some of these are negative.
     """
 
     id = "no-softmax"
@@ -108,7 +108,7 @@ class NoSoftmax(Condition):
 
     def find(self, exam: Examination) -> Iterator[Finding]:
         for layers, loss, _ in outputs(exam):
-            if getattr(loss, "from_logits", True) or not self._puts_out_logits(layers):
+            if getattr(loss, "from_logits", True) or not self._outputs_logits(layers):
                 continue
             last = "Sigmoid" if isinstance(loss, BinaryCrossEntropy) else "Softmax"
             yield self.finding(
@@ -120,7 +120,7 @@ class NoSoftmax(Condition):
                 remedy=f"loss = {type(loss).__name__}(from_logits=True)",
             )
 
-    def _puts_out_logits(self, layers: list[Module]) -> bool:
+    def _outputs_logits(self, layers: list[Module]) -> bool:
         """Whether the last layer that changes values leaves them unbounded."""
         for layer in reversed(layers):
             if not isinstance(layer, Dropout | Flatten):
@@ -232,7 +232,7 @@ def is_one_hot(y: Any) -> bool:
 class BoundedOutput(Condition):
     """Targets that the last layer cannot reach.
 
-    The last layer puts out nothing beyond its range. Targets out there pull it to its limit, where
+    The last layer has no outputs beyond its range. Targets out there pull it to its limit, where
     its slope is 0 and nothing is learned.
     """
 

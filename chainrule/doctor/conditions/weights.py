@@ -24,9 +24,9 @@ NEW_WEIGHTS = f"{INITIALIZE}  # draws every weight"
 class SymmetricNeurons(Condition):
     """Neurons that are copies of each other.
 
-    Neurons with the same weights put out the same and get the same gradient, so they stay copies of
-    each other for ever. A layer of a hundred is then no more than one neuron; with weights of 0
-    behind a ReLU not even that one learns.
+    Neurons with the same weights have the same outputs and gradients, so they stay copies of each
+    other for ever. A layer of a hundred is then no more than one neuron; with weights of 0 behind a
+    ReLU not even that one learns.
     """
 
     id = "symmetric-neurons"

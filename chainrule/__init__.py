@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from chainrule.ensemble import *
     from chainrule.training import *
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 LATER = {
     "diagnosis": ("Environment", "check_loss", "check_module", "environment", "replay"),

@@ -66,7 +66,7 @@ class CategoryEmbedding(Module):
 
     Examples
     --------
-    >>> layer = CategoryEmbedding(3, [7], embedding_dim=2, seed=0)
+    >>> layer = CategoryEmbedding(3, [7], 2, seed=0)
     >>> layer(np.array([[0.5, 0.1, 0.0]]))
     array([[0.5, 0.1, 0. , 0. ]])
     """

@@ -279,8 +279,8 @@ class Residual(Container):
 class Parallel(Container):
     """Several modules on the same input, their outputs joined: y = [f_1(x), f_2(x), ...].
 
-    Backward hands each branch its own part of dy (all of it where outputs were added); as x went
-    into every branch, the gradients add up: dx = Σ dx_i.
+    Backward: each branch gets its own part of dy, or all of it if outputs were added; x went into
+    every branch, so dx = Σ dx_i.
 
     Szegedy et al., "Going Deeper with Convolutions", 2015, is made of such blocks.
 

@@ -127,7 +127,7 @@ class Linear(Module):
         self.save_for_backward(x, training=training)
         flat = x.ndim == 2  # two needless reshapes: 0.6 of the 2.6 µs of one row and 64 × 64
         rows = x if flat else x.reshape(-1, self.in_features)  # every position of a sequence
-        y = rows.dot(self.weight.value)  # dot begins sooner than @
+        y = rows.dot(self.weight.value)  # dot has less overhead than @
         if self.bias is not None:
             y += self.bias.value
         return y if flat else y.reshape(*x.shape[:-1], self.out_features)

@@ -154,7 +154,7 @@ class StackedCategoryEmbedding(CategoryEmbedding):
 
     Examples
     --------
-    >>> layer = StackedCategoryEmbedding(5, 3, [7], embedding_dim=2)
+    >>> layer = StackedCategoryEmbedding(5, 3, [7], 2)
     >>> layer(np.array([[0.5, 0.1, 6.0]])).shape
     (1, 5, 4)
     """
@@ -164,8 +164,8 @@ class StackedCategoryEmbedding(CategoryEmbedding):
         members: int,
         in_features: int,
         categories: Sequence[int],
-        *,
         embedding_dim: int,
+        *,
         seed: int | np.random.Generator | None = None,
     ) -> None:
         self.members = check_whole("members", members)

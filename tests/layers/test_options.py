@@ -7,6 +7,7 @@ import pytest
 
 import chainrule
 from chainrule import ConfigurationError, Module
+from chainrule.initializers import Constant
 
 NEVER = ("0.5", np.nan, [None], 1j)  # the wrong kind for every option
 NO_WHOLE = (*NEVER, None, True, 1.5, np.float32(2))
@@ -227,6 +228,38 @@ def test_only_what_a_layer_is_about_is_given_by_position(name, kind):
     ]
     assert set(by_position) <= BY_POSITION
     assert len(by_position) <= 4
+
+
+SECONDARY = {("Parallel", "axis"), ("TransformerBlock", "hidden_size")}
+"""Options that other layers take by position, but that few users of these layers give."""
+
+
+def test_an_option_is_given_alike_in_every_layer():
+    """``stride`` is positional in pooling and in convolutions, ``seed`` is a keyword everywhere."""
+    kinds = {}
+    for name, layer in constructors():
+        for option in inspect.signature(layer).parameters.values():
+            if (name, option.name) not in SECONDARY:
+                assert kinds.setdefault(option.name, option.kind) == option.kind, (name, option)
+
+
+def test_initialization_means_the_same_in_every_layer():
+    def halves(shape, rng):
+        return np.full(shape, 0.5)
+
+    found = [
+        (kind, RIGHT.get(name, {}))
+        for name, kind in constructors()
+        if "initialization" in inspect.signature(kind).parameters
+    ]
+    assert len(found) > 6
+    for kind, right in found:
+        for given in (halves, Constant(0.5)):
+            layer = kind(**right, initialization=given)
+            assert (layer.weight.value == 0.5).all()
+            assert getattr(layer, "bias", None) is None or not layer.bias.value.any()
+        with pytest.raises(ConfigurationError, match="Unknown initialization 'no'"):
+            kind(**right, initialization="no")
 
 
 def test_convolutions_take_their_options_in_one_order():

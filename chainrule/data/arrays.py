@@ -53,8 +53,9 @@ def batches(
 
     Examples
     --------
-    >>> rng = np.random.default_rng(0)
-    >>> for x, y in batches(X, y, batch_size=32, seed=rng): ...  # doctest: +SKIP
+    >>> X, y = np.arange(5.0), np.arange(5) % 2
+    >>> [x.tolist() for x, _ in batches(X, y, batch_size=2, shuffle=False)]
+    [[0.0, 1.0], [2.0, 3.0], [4.0]]
     """
     held = [check_array(f"array {place}", array) for place, array in enumerate(arrays)]
     count = check_lengths(*held)
@@ -92,6 +93,18 @@ def train_test_split(
     -------
     list of ndarray
         ``X_train, X_test, y_train, y_test`` for ``train_test_split(X, y)``.
+
+    Raises
+    ------
+    InputError
+        The arrays differ in length, or a class has a single sample.
+
+    Examples
+    --------
+    >>> X, y = np.arange(10.0), np.arange(10) % 2
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, seed=0)
+    >>> len(X_train), sorted(y_test.tolist())
+    (8, [0, 1])
     """
     held = [check_array(f"array {place}", array) for place, array in enumerate(arrays)]
     count = check_lengths(*held)

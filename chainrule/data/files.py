@@ -175,6 +175,11 @@ def _existing(folder: Path, name: str) -> str:
 def read_npz(path: Path) -> dict[str, Array]:
     """Return the arrays of numbers in an ``.npz`` file by name, such as ``X`` and ``y``.
 
+    Parameters
+    ----------
+    path : path
+        The file.
+
     Raises
     ------
     FileFormatError
@@ -187,11 +192,25 @@ def read_npz(path: Path) -> dict[str, Array]:
 
 
 def read_csv(path: Path, delimiter: str = ",") -> tuple[Array, list[str]]:
-    r"""Return a table of numbers, float64 (rows, columns), and its columns' names.
+    r"""Return a table of numbers from a CSV file, and the names of its columns.
 
-    A first line that is not all numbers is the header; without one the names are empty. Empty
-    lines are passed over; an empty field is NaN. Every other field must be a number: categories,
-    such as the names of species, have to be numbered in the file.
+    A first line that is not all numbers is the header; without one there are no names. Empty lines
+    are skipped; an empty field is NaN. Every other field must be a number: categories, such as the
+    names of species, have to be numbered in the file.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    delimiter : str
+        What separates fields.
+
+    Returns
+    -------
+    table : ndarray of float64, shape (rows, columns)
+        The numbers.
+    names : list of str
+        The names in the header.
 
     Raises
     ------

@@ -43,6 +43,7 @@ from chainrule.network import Network
 from chainrule.optimizers import AdamW
 from chainrule.parameter import Array, Initializer
 from chainrule.preparation import Preparation
+from chainrule.training.state import exclusive_training
 
 SAVED = ("activation", "batch_norm", "output", "dtype")
 """The options that a file names; its stack tells the sizes and the categories."""
@@ -382,12 +383,13 @@ class Ensemble(GivesAdvice):
         folds: Sequence[Fold] | None = None,
     ) -> None:
         """Train, and set the attributes that describe the outcome."""
-        self.out_of_fold = None
-        try:
-            trainer.run(samples, validation, folds)
-        finally:
-            self._describe(trainer)
-            self._set_weights(self.weights)
+        with exclusive_training(self.network):
+            self.out_of_fold = None
+            try:
+                trainer.run(samples, validation, folds)
+            finally:
+                self._describe(trainer)
+                self._set_weights(self.weights)
         trained = [
             k for k in range(len(self)) if k not in trainer.diverged or self.best_epochs[k] >= 0
         ]

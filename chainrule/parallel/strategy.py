@@ -98,13 +98,17 @@ class State(Protocol):
     network: Network
     optimizer: Optimizer
     rng: np.random.Generator
-    generators: dict[str, np.random.Generator]
     settings: dict[str, Any]
     epoch: int
     epochs: int
     stop_requested: str
     stop_reason: str
     chosen_workers: int | None
+
+    @property
+    def generators(self) -> dict[str, np.random.Generator]:
+        """The random generators of the layers."""
+        ...
 
     @property
     def notes(self) -> list[str]:

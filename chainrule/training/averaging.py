@@ -55,15 +55,15 @@ class ExponentialMovingAverage(Callback):
 
     Examples
     --------
-    >>> average = ExponentialMovingAverage(0.999)                     # doctest: +SKIP
-    >>> state.fit(X, y, callbacks=[average, EarlyStopping()])       # doctest: +SKIP
+    In `Trainer.fit`, ``callbacks=[ExponentialMovingAverage(0.999), EarlyStopping()]``. In your own
+    loop, after each step of the optimizer:
 
-    In your own loop:
-
-    >>> optimizer.step(network)                                       # doctest: +SKIP
-    >>> average.update(network)                                       # doctest: +SKIP
-    >>> with average.applied(network):                                # doctest: +SKIP
-    ...     accuracy(y_test, network.predict(X_test))
+    >>> from chainrule import ExponentialMovingAverage, Network
+    >>> network = Network([4, 3], seed=0)
+    >>> average = ExponentialMovingAverage(0.9)
+    >>> average.update(network)
+    >>> with average.applied(network):
+    ...     y = network.predict([[1, 2, 3, 4]])
     """
 
     def __init__(self, decay: float = 0.999, *, warmup: bool = False, apply: bool = True) -> None:

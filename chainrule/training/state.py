@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,6 @@ class TrainingState:
         The columns that the history will have.
     settings : dict
         What has to be the same to resume from a checkpoint.
-    generators : dict of str to Generator
-        The random generators of the network's layers, by their paths.
     stop_requested : str
         Why this process wants to stop; it happens when all processes have agreed, after the step.
     ended_well : bool
@@ -103,9 +102,13 @@ class TrainingState:
 
     def __post_init__(self) -> None:
         self.measurement = Measurement(self.metrics)
-        self.generators = named_generators(self.network)
         self._epoch_start = time.monotonic()
         self._average: Any = None
+
+    @cached_property
+    def generators(self) -> dict[str, np.random.Generator]:
+        """The random generators of the network's layers, by their paths."""
+        return named_generators(self.network)
 
     @property
     def notes(self) -> list[str]:

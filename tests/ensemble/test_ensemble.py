@@ -4,6 +4,7 @@ import copy
 import functools
 import itertools
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -634,3 +635,23 @@ def test_an_optimizer_with_options():
     ensemble = Ensemble([4, 5, 3], various(), seed=0)
     ensemble.fit(X, Y, epochs=2, optimizer=functools.partial(Adam, beta2=0.9))
     assert np.isfinite(ensemble.history["loss"]).all()
+
+
+def test_two_threads_cannot_train_one_ensemble_at_the_same_time():
+    ensemble, (X, y) = Ensemble([4, 5, 3], various(2), seed=0), table()
+    errors = []
+
+    def again():
+        try:
+            ensemble.fit(X, y, epochs=1)
+        except ConfigurationError as error:
+            errors.append(str(error))
+
+    def in_another_thread(epoch, row):
+        thread = threading.Thread(target=again)
+        thread.start()
+        thread.join()
+
+    ensemble.fit(X, y, epochs=1, on_epoch_end=in_another_thread)
+    assert len(errors) == 1
+    assert "is being trained by another fit right now" in errors[0]

@@ -10,6 +10,7 @@ import pytest
 from command.running import HEADER, ROOT, chainrule, fruit, variables
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there"),
     pytest.mark.usefixtures("ctrl_c"),
 ]

@@ -191,7 +191,7 @@ def test_zero_initialization_behind_relu_learns_the_last_bias_alone():
     learned = [name for name, value in network.state().items() if value.any()]
     assert learned == ["layers.2.bias"]
     assert losses[-1] < losses[0]
-    assert "nothing but the last bias learns" in Zero.__doc__
+    assert "only the last bias learns" in Zero.__doc__
 
 
 # ---------------------------------------------------------------- predict

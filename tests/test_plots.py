@@ -617,6 +617,11 @@ def test_a_node_is_below_all_its_inputs():
     assert len(set(places.values())) == len(places)
 
 
+def test_something_else_than_a_network_is_refused():
+    with pytest.raises(ConfigurationError, match="network must be a Network; got"):
+        plot_network(Linear(2, 3))
+
+
 def test_layers_in_a_row_and_a_single_module():
     assert texts(plot_network(Network([4, 8, 3])))[0] == "x"
     assert any("(N, 8)" in text for text in texts(plot_network(Network([4, 8, 3]))))

@@ -31,15 +31,18 @@ ACTIVATIONS = {**{name: name for name in architecture.ACTIVATIONS}, "logistic": 
 """scikit-learn's names, and the ensemble's."""
 
 OPTIMIZERS: Mapping[str, type[Optimizer]] = {
-    "adam": optimizers.Adam,
-    "adamw": optimizers.AdamW,
-    "nadam": optimizers.NAdam,
-    "radam": optimizers.RAdam,
-    "rmsprop": optimizers.RMSprop,
-    "sgd": optimizers.SGD,
-    "momentum": optimizers.Momentum,
-    "nesterov": optimizers.Nesterov,
-    "lion": optimizers.Lion,
+    name.lower(): getattr(optimizers, name)
+    for name in (
+        "Adam",
+        "AdamW",
+        "Lion",
+        "Momentum",
+        "NAdam",
+        "Nesterov",
+        "RAdam",
+        "RMSprop",
+        "SGD",
+    )
 }
 
 REGRESSION_LOSSES: Mapping[str, type[Loss]] = {

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from chainrule.checks import check_instance
 from chainrule.layers import Graph, Module, Node, Sequential
 from chainrule.network import Network
 from chainrule.plots.figures import new_figure
@@ -36,12 +37,20 @@ def plot_network(network: Network, sample_shape: Any = None) -> Any:
     -------
     matplotlib.figure.Figure
 
+    Raises
+    ------
+    ConfigurationError
+        `network` is not a Network.
+    ShapeError
+        The sample shape does not fit the network.
+
     Examples
     --------
     >>> from chainrule import Network
     >>> from chainrule.plots import plot_network
     >>> plot_network(Network([4, 10, 3]), (4,)).savefig("network.png")  # doctest: +SKIP
     """
+    check_instance(network, Network, "network must be a Network")
     inputs, nodes = wiring(network)
     shapes = output_shapes(network, sample_shape)
     places = arrange(inputs, nodes)

@@ -100,7 +100,7 @@ def steps_of(sizes: tuple[int, ...], samples: int, communicator: Any = None) -> 
 
 
 def of_one_process() -> dict[str, Any]:
-    """Return the seconds of steps and of their ways back, by network and samples; and γ."""
+    """Return the seconds of steps and of their backward passes, by network and samples; and γ."""
     networks = {}
     for name, sizes in NETWORKS.items():
         found: dict[str, Any] = {"sizes": sizes, "step": {}, "backward": {}}

@@ -19,17 +19,8 @@ from chainrule.training.history import RESERVED
 from chainrule.training.monitor import VALIDATION
 from chainrule.training.state import Metric
 
-__all__ = [
-    "Augment",
-    "ClassWeight",
-    "as_loss",
-    "check_trainer",
-    "make_augment",
-    "named_metrics",
-    "refuse_two_class_weights",
-]
-
 Augment = Callable[[Any, np.random.Generator], Any]
+ClassWeights = ClassWeight | str
 
 # ---------------------------------------------------------------- loss and optimizer
 
@@ -53,7 +44,7 @@ def as_loss(loss: Any, weights: Mapping[str, float] | None) -> Any:
     return loss
 
 
-def refuse_two_class_weights(loss: Loss, class_weight: ClassWeight | str | None) -> None:
+def refuse_two_class_weights(loss: Loss, class_weight: ClassWeights | None) -> None:
     """Raise ConfigurationError if both the loss and `fit` have class weights."""
     if class_weight is not None and getattr(loss, "class_weight", None) is not None:
         raise ConfigurationError(

@@ -28,17 +28,6 @@ from chainrule.training.progress import make_progress
 from chainrule.training.settings import settings_of
 from chainrule.training.state import TrainingState
 
-__all__ = [
-    "dry_run",
-    "hold_out",
-    "look_at",
-    "make_callbacks",
-    "note_settings",
-    "note_the_end",
-    "resume",
-    "validation_source",
-]
-
 VALIDATION_BATCH = 256
 """Samples that are evaluated at a time."""
 

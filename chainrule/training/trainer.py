@@ -22,9 +22,9 @@ from chainrule.loss_functions import Loss
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.parallel import BatchShare, make_strategy
-from chainrule.pytree import PyTree
 from chainrule.training import evaluation, failure, options, setup
 from chainrule.training.callback import Callback
+from chainrule.training.dry_run import dry_run
 from chainrule.training.history import History
 from chainrule.training.state import Metric, TrainingState, exclusive_training
 from chainrule.training.step import take_step
@@ -176,7 +176,7 @@ class Trainer(GivesAdvice):
         batch_size: int = 32,
         validation_data: Any = None,
         validation_split: float | None = None,
-        class_weight: options.ClassWeight | str | None = None,
+        class_weight: options.ClassWeights | None = None,
         sample_weight: Any = None,
         shuffle: bool = True,
         drop_last: bool = False,
@@ -296,7 +296,7 @@ class Trainer(GivesAdvice):
         source: Source,
         validation: Source | None,
         shuffle: bool,
-        augment: Callable[[PyTree], PyTree] | None,
+        augment: Callable[[Any], Any] | None,
     ) -> None:
         """Run the epochs that remain: the whole loop."""
         strategy, callbacks = self.strategy, state.callbacks
@@ -366,7 +366,7 @@ class Trainer(GivesAdvice):
         {'loss': 5.0}
         """
         source = make_source(X, y, batch_size, sample_weight=sample_weight)
-        setup.dry_run(self.state, source)
+        dry_run(self.state, source)
         return evaluation.evaluate(self.state, source, self.strategy.local)
 
     def predict(self, X: Any, *, batch_size: int = 256) -> Any:

@@ -300,6 +300,7 @@ def test_a_mapped_array_is_never_copied_as_a_whole(tmp_path):
         SGD(0.1),
         metrics=[accuracy],
     )
+    fit(trainer(), epochs=1)  # the first training in a process loads more
     tracemalloc.start()
     try:
         history = fit(subject, mapped, y, batch_size=64, validation_split=0.25)

@@ -31,18 +31,15 @@ ACTIVATIONS = {**{name: name for name in architecture.ACTIVATIONS}, "logistic": 
 """scikit-learn's names, and the ensemble's."""
 
 OPTIMIZERS: Mapping[str, type[Optimizer]] = {
-    name.lower(): getattr(optimizers, name)
-    for name in (
-        "Adam",
-        "AdamW",
-        "Lion",
-        "Momentum",
-        "NAdam",
-        "Nesterov",
-        "RAdam",
-        "RMSprop",
-        "SGD",
-    )
+    "adam": optimizers.Adam,
+    "adamw": optimizers.AdamW,
+    "nadam": optimizers.NAdam,
+    "radam": optimizers.RAdam,
+    "rmsprop": optimizers.RMSprop,
+    "sgd": optimizers.SGD,
+    "momentum": optimizers.Momentum,
+    "nesterov": optimizers.Nesterov,
+    "lion": optimizers.Lion,
 }
 
 REGRESSION_LOSSES: Mapping[str, type[Loss]] = {

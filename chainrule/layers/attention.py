@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 
 from chainrule.checks import check_bool, check_range, check_seed, check_sizes
 from chainrule.errors import ConfigurationError, InputError, ShapeError
-from chainrule.initializers import KaimingNormal
 from chainrule.layers.dropout import Dropout
 from chainrule.layers.linear import Linear
 from chainrule.layers.shape_checks import check_sequences
@@ -97,7 +96,7 @@ class MultiHeadAttention(Module):
         self.dropout = check_range("dropout", dropout, high=1)
         rng = check_seed(seed)
         self.q_proj, self.k_proj, self.v_proj, self.out_proj = (
-            Linear(embed_dim, embed_dim, bias=bias, initialization=VARIANCE_PRESERVING, seed=rng)
+            Linear(embed_dim, embed_dim, bias=bias, initialization="lecun", seed=rng)
             for _ in range(4)
         )
         self.drop = Dropout(dropout, seed=rng.spawn(1)[0])
@@ -175,9 +174,6 @@ class MultiHeadAttention(Module):
             )
         kept = ~padding[:, np.newaxis, np.newaxis]  # (N, 1, 1, S)
         return kept if causal is None else kept & causal
-
-
-VARIANCE_PRESERVING = KaimingNormal(gain=1.0)
 
 
 def joined(heads: Array) -> Array:

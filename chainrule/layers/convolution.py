@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.checks import check_bool, check_seed, check_sizes
+from chainrule.checks import check_seed, check_sizes
 from chainrule.errors import ConfigurationError
-from chainrule.initializers import Zero, get_initializer
+from chainrule.initializers import get_initializer
 from chainrule.layers.convolution_kernels import (
     correlate,
     transposed_convolution,
     weight_gradient,
 )
+from chainrule.layers.linear import new_bias
 from chainrule.layers.memory_format import LEAST_RUN, in_format
 from chainrule.layers.shape_checks import check_shape
 from chainrule.layers.windows import (
@@ -72,11 +73,7 @@ class Kernels(Module):
         rng, draw = check_seed(seed), get_initializer(initialization)
         shape = (*self.weight_channels(), *self.window.size[2 - self.axes :])
         self.weight = Parameter.from_initializer(shape, draw, rng)
-        self.bias = (
-            Parameter.from_initializer((self.out_channels,), Zero(), rng, decay=False)
-            if check_bool("bias", bias)
-            else None
-        )
+        self.bias = new_bias((self.out_channels,), bias)
 
     def weight_channels(self) -> Pair:
         """Return the first two sizes of the weight."""

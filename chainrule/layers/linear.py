@@ -7,7 +7,7 @@ import numpy as np
 from chainrule.checks import check_bool, check_seed, check_sizes, check_whole
 from chainrule.initializers import Zero, get_initializer
 from chainrule.module import Module, check_features
-from chainrule.parameter import Array, Initializer, Parameter
+from chainrule.parameter import Array, Initializer, Parameter, filled
 
 __all__ = ["Linear", "LinearLayer", "Neuron"]
 
@@ -116,11 +116,7 @@ class Linear(Module):
         self.in_features, self.out_features = sizes
         rng = check_seed(seed)
         self.weight = Parameter.from_initializer(sizes, get_initializer(initialization), rng)
-        self.bias = (
-            Parameter.from_initializer(sizes[1:], Zero(), rng, decay=False)
-            if check_bool("bias", bias)
-            else None
-        )
+        self.bias = new_bias(sizes[1:], bias)
 
     def forward(self, x: Array, training: bool = True) -> Array:
         check_features(self, x, self.in_features)
@@ -158,6 +154,13 @@ def matrix_product(a: Array, b: Array, out: Array) -> None:
         a.dot(b, out=out)
     else:
         np.matmul(a, b, out=out)
+
+
+def new_bias(shape: tuple[int, ...], bias: bool) -> Parameter | None:
+    """Return a bias of zeros, which weight decay leaves alone; None if a layer has none."""
+    if not check_bool("bias", bias):
+        return None
+    return Parameter(filled(shape, 0.0), decay=False, initializer=Zero())
 
 
 LinearLayer = Linear

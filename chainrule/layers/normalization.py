@@ -322,6 +322,7 @@ class SampleNorm(Normalization):
 
     def check(self, x: Array) -> None:
         """Raise ShapeError unless this layer can take `x`."""
+        raise NotImplementedError(f"{type(self).__name__} has no check(x).")
 
     def together(self, x: Array) -> Array:
         """Return x as (1, K, L): each of the K rows is normalised by itself."""

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.initializers import KaimingNormal, Zero
+from chainrule.initializers import LecunNormal, Zero
 from chainrule.module import Module
 from chainrule.parameter import Array, Initializer, Parameter, refuse_huge_shape
 
@@ -41,10 +41,9 @@ class Cell(Module):
     def __init__(self, input_size: int, hidden_size: int, rng: np.random.Generator) -> None:
         width = len(self.gates) * hidden_size
         refuse_huge_shape((hidden_size, width))
-        variance_preserving = KaimingNormal(gain=1.0)
         self.hidden_size = hidden_size
-        self.weight_ih = Parameter.from_initializer((input_size, width), variance_preserving, rng)
-        self.weight_hh = Parameter.from_initializer((hidden_size, width), variance_preserving, rng)
+        self.weight_ih = Parameter.from_initializer((input_size, width), LecunNormal(), rng)
+        self.weight_hh = Parameter.from_initializer((hidden_size, width), LecunNormal(), rng)
         self.bias_ih = Parameter.from_initializer((width,), self.first_bias, rng, decay=False)
         self.bias_hh = Parameter.from_initializer((width,), Zero(), rng, decay=False)
 

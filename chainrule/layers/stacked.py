@@ -15,10 +15,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.checks import check_bool, check_range, check_seed, check_sizes, check_whole
+from chainrule.checks import check_range, check_seed, check_sizes, check_whole
 from chainrule.errors import ConfigurationError
-from chainrule.initializers import Zero, get_initializer
+from chainrule.initializers import get_initializer
 from chainrule.layers.category_embedding import CategoryEmbedding, CategoryTable
+from chainrule.layers.linear import new_bias
 from chainrule.layers.micro_batch import MicroBatch
 from chainrule.layers.normalization import BatchNorm, standardize_unchecked
 from chainrule.layers.shape_checks import check_shape
@@ -82,13 +83,7 @@ class StackedLinear(Module):
         self.members, self.in_features, self.out_features = sizes
         rng = check_seed(seed)
         self.weight = StackedParameter.from_initializer(sizes, get_initializer(initialization), rng)
-        self.bias = (
-            StackedParameter.from_initializer(
-                (self.members, self.out_features), Zero(), rng, decay=False
-            )
-            if check_bool("bias", bias)
-            else None
-        )
+        self.bias = new_bias((self.members, self.out_features), bias)
 
     def forward(self, x: Array, training: bool = True) -> Array:
         check_members(self, x, self.members, self.in_features, may_share=True)

@@ -104,14 +104,14 @@ def read_window(
     axes: int, kernel_size: Sizes, stride: Sizes, padding: Padding, dilation: Sizes
 ) -> Window:
     """Return the window for the options of a layer with this many axes (1 or 2)."""
-    size = read_sizes("kernel_size", kernel_size, axes)
-    steps = read_sizes("stride", stride, axes)
-    spacing = read_sizes("dilation", dilation, axes)
-    sides = None if padding == "same" else read_padding(padding, axes)
+    size: Any = read_sizes("kernel_size", kernel_size, axes)
+    steps: Any = read_sizes("stride", stride, axes)
+    spacing: Any = read_sizes("dilation", dilation, axes)
+    sides: Any = None if padding == "same" else read_padding(padding, axes)
     if axes == 1:  # an image of height 1
         size, steps, spacing = (1, *size), (1, *steps), (1, *spacing)
         sides = None if sides is None else ((0, 0), *sides)
-    return Window(_two(size), _two(steps), _two(spacing), None if sides is None else _two(sides))
+    return Window(size, steps, spacing, sides)
 
 
 def read_sizes(name: str, value: Sizes, axes: int, least: int = 1) -> tuple[int, ...]:
@@ -150,11 +150,6 @@ def read_padding(padding: Padding, axes: int) -> tuple[Pair, ...]:
         f"padding must be a whole number of at least 0, {forms}, or 'same' if the layer has it; "
         f"got {padding!r}."
     )
-
-
-def _two(values: tuple[Any, ...]) -> tuple[Any, Any]:
-    first, second = values
-    return first, second
 
 
 # ---------------------------------------------------------------- checks; sequences as images

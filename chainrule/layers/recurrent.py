@@ -6,6 +6,7 @@ cells.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -56,7 +57,10 @@ class Recurrent(Module):
         rng = check_seed(seed)
         directions = 2 if bidirectional else 1
         between = range(self.num_layers - 1)
-        widths = [self.input_size, *(self.hidden_size * directions for _ in between)]
+        # no list: a file may ask for a hundred million layers, of which the first is refused
+        widths = itertools.chain(
+            [self.input_size], (self.hidden_size * directions for _ in between)
+        )
         self.cells = [self.make_cell(width, rng) for width in widths for _ in range(directions)]
         self.dropouts = [Dropout(dropout, seed=rng.spawn(1)[0]) for _ in between]
 

@@ -184,6 +184,8 @@ def test_gradients_of_several_inputs_and_outputs():
     assert check_module(Network(two_and_two()), INPUTS).passed
     arguments = {"right": INPUTS["right"]}
     assert check_module(two_and_two(), INPUTS["left"], arguments=arguments).passed
+    in_another_order = dict(reversed(INPUTS.items()))
+    assert check_module(two_and_two(), in_another_order).passed
 
 
 def test_a_graph_in_a_graph():

@@ -12,7 +12,9 @@ report.py     the verdict
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import copy
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,9 +24,9 @@ from chainrule.checks import check_instance
 from chainrule.diagnosis.gradient_check.compare import Comparison
 from chainrule.diagnosis.gradient_check.report import TOLERANCE, GradientReport, GradientResult
 from chainrule.diagnosis.gradient_check.subjects import LossSubject, ModuleSubject, plain_arrays
-from chainrule.errors import ConfigurationError
+from chainrule.errors import BackwardError, ConfigurationError
 from chainrule.loss_functions import Loss
-from chainrule.module import Module
+from chainrule.module import Module, cast, locate
 from chainrule.pytree import PyTree
 
 __all__ = ["GradientReport", "GradientResult", "check_loss", "check_module"]
@@ -89,10 +91,12 @@ def check_module(
     check_instance(module, Module, "check_module takes a Module, such as Linear(4, 8)")
     if (loss is None) != (y_true is None):
         raise ConfigurationError("Give loss and y_true together, or neither.")
-    rng = _stream(seed)
-    subject = ModuleSubject(module, x, loss, y_true, arguments or {}, rng)
-    report = _verdict(subject, repr(module), tolerance, rng, nearby=True)
-    misuse = subject.misuse() if report.gradients else {}
+    rng, checked = _stream(seed), copy.deepcopy(module)
+    cast(checked, np.float64)
+    with _errors_located(checked):
+        subject = ModuleSubject(checked, x, loss, y_true, arguments or {}, rng)
+        report = _verdict(subject, repr(module), tolerance, rng, nearby=True)
+        misuse = subject.misuse() if report.gradients else {}
     for result in report.gradients:
         result.hint = misuse.get(result.name, result.hint)
     report.notes = [
@@ -154,6 +158,23 @@ def _stream(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed).spawn(1)[0]
 
 
+@contextlib.contextmanager
+def _errors_located(module: Module) -> Iterator[None]:
+    """Add the path to the module that raised it to any error in the with-block."""
+    try:
+        yield
+    except Exception as error:
+        if not getattr(error, "__notes__", None):  # a network adds the path itself
+            locate(error, module)
+        if isinstance(error, BackwardError):
+            error.add_note(
+                "The check did call forward(x, training=True). Forward must keep what backward "
+                "needs with self.save_for_backward(..., training=training), and backward must "
+                "take it once with self.saved_values()."
+            )
+        raise
+
+
 def _verdict(
     subject: LossSubject | ModuleSubject,
     name: str,
@@ -161,9 +182,9 @@ def _verdict(
     rng: np.random.Generator,
     nearby: bool,
 ) -> GradientReport:
-    problems = subject.obstacles()
-    if problems:
-        return GradientReport(name, problems=problems)
+    obstacle = subject.obstacle()
+    if obstacle:
+        return GradientReport(name, problems=[obstacle])
     problems = subject.broken_rules()
     comparison = Comparison(subject, tolerance, rng)
     gradients = [comparison.check(variable, nearby) for variable in subject.variables]

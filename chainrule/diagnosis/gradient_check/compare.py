@@ -16,7 +16,13 @@ import numpy as np
 
 from chainrule.diagnosis.gradient_check.hints import WrongGradient, looks_like, wrong_shape
 from chainrule.diagnosis.gradient_check.report import GradientResult
-from chainrule.diagnosis.gradient_check.slopes import Slope, rounding_noise, slope, typical_size
+from chainrule.diagnosis.gradient_check.slopes import (
+    Slope,
+    restored,
+    rounding_noise,
+    slope,
+    typical_size,
+)
 from chainrule.diagnosis.gradient_check.subjects import Subject
 from chainrule.parameter import Array
 
@@ -47,7 +53,8 @@ class Comparison:
     def __init__(self, subject: Subject, tolerance: float, rng: np.random.Generator) -> None:
         self.subject, self.tolerance, self.rng = subject, tolerance, rng
         self.magnitude = subject.magnitude()
-        self.noise = rounding_noise(subject.value, subject.variables.values(), self.magnitude, rng)
+        self.variables = list(subject.variables.values())
+        self.noise = rounding_noise(self._value, self.variables, self.magnitude, rng)
         self.gradients = subject.gradients()
         self.at_kink = self._is_kink()
 
@@ -85,9 +92,7 @@ class Comparison:
             if sum(np.isnan(pair.numeric) for pair in pairs) == MOST_FAILURES:
                 break
         chosen = chosen[: len(pairs)]
-        analytic, numeric, uncertainty, moved = (
-            np.array(column) for column in zip(*pairs, strict=True)
-        )
+        analytic, numeric, uncertainty, moved = np.array(pairs).T
         errors = relative_errors(analytic, numeric, uncertainty / self.tolerance)
         wrong = errors > self.tolerance
         among_worst = errors >= 0.99 * errors.max()  # rounding must not decide between them
@@ -97,24 +102,21 @@ class Comparison:
         result.zero = bool((np.abs(analytic) <= uncertainty).all()) and not wrong.any()
         unmeasured = np.isnan(numeric)
         if wrong.any():
+            known = wrong | ~unmeasured
             result.worst = tuple(int(i) for i in np.unravel_index(chosen[worst], gradient.shape))
             result.got, result.expected = float(analytic[worst]), float(numeric[worst])
-            result.hint = self._hint(
-                result.name,
-                gradient,
-                *(c[wrong | ~unmeasured] for c in (chosen, analytic, numeric, wrong, moved)),
+            result.hint = looks_like(
+                WrongGradient(
+                    result.name,
+                    gradient,
+                    self.subject.variables[result.name],
+                    self.subject.dy,
+                    self.subject.sizes,
+                    *(c[known] for c in (chosen, analytic, numeric, wrong, moved.astype(bool))),
+                )
             )
         elif unmeasured.any():
             result.hint = _unmeasured(f"{unmeasured.sum()} of {len(chosen)} elements")
-
-    def _hint(self, name: str, gradient: Array, *columns: Array) -> str:
-        """Return what a wrong gradient looks like."""
-        sizes = dict(self.subject.sizes)
-        for axis, length in enumerate(gradient.shape):
-            if length not in sizes.values():
-                sizes[f"the length of axis {axis}"] = length
-        values, dy = self.subject.variables[name], self.subject.dy
-        return looks_like(WrongGradient(name, gradient, values, dy, sizes, *columns))
 
     def _compare_direction(self, result: GradientResult, gradient: Array) -> bool:
         """Compare along a random direction; return whether the slope there could be measured."""
@@ -194,17 +196,14 @@ class Comparison:
         ReLU's gradient at 0 is 0, so by the chain rule backward says 0, and is right to.
         """
         distance = np.zeros(1)
-        directions = {
-            name: typical_size(value) * self.rng.uniform(-1, 1, value.shape)
-            for name, value in self.subject.variables.items()
-        }
+        directions = [typical_size(v) * self.rng.uniform(-1, 1, v.shape) for v in self.variables]
 
         def value() -> float:
-            for name, variable in self.subject.variables.items():
-                variable[...] = start[name] + distance[0] * directions[name]
+            for variable, first, direction in zip(self.variables, start, directions, strict=True):
+                variable[...] = first + distance[0] * direction
             return self._value()
 
-        with self._put_back() as start:
+        with restored(self.variables) as start:
             noise, least = self.noise * self.magnitude, 1e-3 * self.magnitude
             found = slope(value, distance, np.ones(1), noise=noise, least=least, tolerance=1e-3)
         return found is None
@@ -230,8 +229,8 @@ class Comparison:
     def _moved(self, reach: float) -> Iterator[None]:
         """Move all variables by about this share of their size, within a with-block."""
         magnitude, at_kink = self.magnitude, self.at_kink
-        with self._put_back(), np.errstate(all="ignore"):  # it may leave the function's domain
-            for value in self.subject.variables.values():
+        with restored(self.variables), np.errstate(all="ignore"):  # it may leave the domain
+            for value in self.variables:
                 sizes = np.maximum(np.abs(value), typical_size(value) / 100)
                 value += reach * sizes * self.rng.standard_normal(value.shape)
             self.at_kink = False
@@ -239,14 +238,6 @@ class Comparison:
                 self.magnitude = self.subject.magnitude()
             yield
         self.magnitude, self.at_kink = magnitude, at_kink
-
-    @contextlib.contextmanager
-    def _put_back(self) -> Iterator[dict[str, Array]]:
-        """Yield a copy of all variables, and restore them at the end."""
-        start = {name: value.copy() for name, value in self.subject.variables.items()}
-        yield start
-        for name, value in self.subject.variables.items():
-            value[...] = start[name]
 
 
 def relative_errors(analytic: Array, numeric: Array, floor: Array) -> Array:

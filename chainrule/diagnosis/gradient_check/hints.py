@@ -7,7 +7,7 @@ explains the whole difference, if there is one.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,8 +29,8 @@ class WrongGradient:
         The whole gradient as backward computes it, and the array that it is the gradient of.
     dy : ndarray, optional
         What backward was given.
-    sizes : mapping of str to int
-        Sizes that a factor may be equal to: ``{"the batch size": 32}``.
+    sizes : dict of int to str
+        Sizes that a wrong factor may be equal to: ``{32: "the batch size"}``.
     chosen : ndarray of int, shape (n,)
         The elements that were compared, as indices into the flattened arrays.
     analytic, numeric : ndarray, shape (n,)
@@ -43,7 +43,7 @@ class WrongGradient:
     gradient: Array
     values: Array
     dy: Array | None
-    sizes: Mapping[str, int]
+    sizes: dict[int, str]
     chosen: Array
     analytic: Array
     numeric: Array
@@ -95,7 +95,7 @@ def _whole_factor(evidence: WrongGradient) -> str:
         return ""
     if _is(factor, -1):
         return "the right gradient with its sign flipped"
-    name = _factor_name(factor, evidence.sizes)
+    name = _factor_name(factor, evidence)
     if not name and np.count_nonzero(evidence.numeric) < 2:
         return ""  # one number is always off by some factor
     return f"off by the factor {factor:.8g}{name or ' everywhere'}"
@@ -112,17 +112,16 @@ def _factor(analytic: Array, numeric: Array) -> float | None:
     return factor
 
 
-def _factor_name(factor: float, sizes: Mapping[str, int]) -> str:
-    """Return the sizes that are equal to the factor, such as " = the batch size: mean or sum?"."""
-    names = []
-    for name, size in sizes.items():
+def _factor_name(factor: float, evidence: WrongGradient) -> str:
+    """Return the size that is equal to the factor, such as " = the batch size: mean or sum?"."""
+    lengths = reversed([*enumerate(evidence.gradient.shape)])
+    sizes = {length: f"the length of axis {axis}" for axis, length in lengths} | evidence.sizes
+    sign = "-" if factor < 0 else ""
+    for size, name in sizes.items():
         if size > 1 and _is(abs(factor), size):
-            names.append(name)
-        elif size > 1 and _is(abs(factor), 1 / size):
-            names.append(f"1 / {name}")
-    if names:
-        sign = "-" if factor < 0 else ""
-        return f" = {sign}{f' = {sign}'.join(names)}: mean or sum?"
+            return f" = {sign}{name}: mean or sum?"
+        if size > 1 and _is(abs(factor), 1 / size):
+            return f" = {sign}1 / {name}: mean or sum?"
     if _is(factor, 2):
         return ": is a 1/2 missing?"
     if _is(factor, 0.5):
@@ -174,7 +173,7 @@ def _partly_wrong(evidence: WrongGradient) -> str:
         return "zero where it should not be, and the reverse: is a mask inverted?"
     factor = _factor(analytic, numeric) if len(analytic) > 1 else None
     if factor is not None:
-        name = _factor_name(factor, evidence.sizes)
+        name = _factor_name(factor, evidence)
         sign = "its sign flipped" if _is(factor, -1) else f"a factor {factor:.8g}{name}"
         return f"{sign} in {count}{where}"
     if where or len(analytic) <= len(wrong) / 10:

@@ -14,6 +14,7 @@ curves too much for this h. Then smaller steps are tried, until rounding errors 
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
@@ -59,38 +60,37 @@ def slope(
     tolerance : float
         The relative precision to reach.
     """
-    start, here = variable.copy(), value()
-    size, own_size = typical_size(start), typical_size(start[direction != 0])
-    first_uncertainty = 20 * noise / next(steps(size, own_size))
-    for step in steps(size, own_size):
-        whole, half, corner = _differences(value, variable, step * direction, here)
-        whole, half, corner = whole / step, half / step, corner / step
-        uncertainty = 20 * noise / step
-        wanted = tolerance * max(abs(whole), least)
-        if uncertainty > max(10 * wanted, first_uncertainty):
-            return None  # lost in rounding errors
-        if max(abs(whole - half), abs(corner)) <= wanted / 2 + uncertainty:  # False for NaN, too
-            return Slope((4 * half - whole) / 3, uncertainty)
+
+    def at(distance: float) -> float:
+        variable[...] = start + distance * direction
+        return value()
+
+    step_sizes = list(steps(typical_size(variable), typical_size(variable[direction != 0])))
+    with restored([variable]) as (start,), np.errstate(all="ignore"):  # it may leave the domain
+        here = value()
+        for step in step_sizes:
+            far_left, left, right, far_right = (at(share * step) for share in (-1, -0.5, 0.5, 1))
+            whole, half = (far_right - far_left) / (2 * step), (right - left) / step
+            corner = (4 * (left + right) - (far_left + far_right) - 6 * here) / step
+            uncertainty = 20 * noise / step
+            wanted = tolerance * max(abs(whole), least)
+            if uncertainty > max(10 * wanted, 20 * noise / step_sizes[0]):
+                return None  # lost in rounding errors
+            if max(abs(whole - half), abs(corner)) <= wanted / 2 + uncertainty:  # not if NaN
+                return Slope((4 * half - whole) / 3, uncertainty)
     return None
 
 
-def _differences(
-    value: Callable[[], float], variable: Array, move: Array, here: float
-) -> tuple[float, float, float]:
-    """Return D(h) h, D(h/2) h, and the slope to the right less that to the left, times h."""
-    start = variable.copy()
-
-    def at(distance: float) -> float:
-        variable[...] = start + distance * move
-        return value()
-
+@contextlib.contextmanager
+def restored(variables: Iterable[Array]) -> Iterator[list[Array]]:
+    """Yield copies of all variables, and copy them back at the end of the with-block."""
+    variables = list(variables)
+    start = [variable.copy() for variable in variables]
     try:
-        with np.errstate(all="ignore"):  # a step may leave the domain, of a logarithm say
-            far_left, left, right, far_right = at(-1.0), at(-0.5), at(0.5), at(1.0)
+        yield start
     finally:
-        variable[...] = start
-    corner = 4 * (left + right) - (far_left + far_right) - 6 * here
-    return (far_right - far_left) / 2, right - left, corner
+        for variable, first in zip(variables, start, strict=True):
+            variable[...] = first
 
 
 def steps(size: float, own_size: float) -> Iterator[float]:
@@ -119,14 +119,11 @@ def rounding_noise(
     but large intermediate values that cancel do. `magnitude` is the size of the terms whose sum
     `value` is; a change of more than 1e-10 of that is not rounding but a jump, which is no excuse.
     """
-    variables = list(variables)
-    start = [variable.copy() for variable in variables]
-    seen = [value()]
-    for _ in range(8):
-        for variable, first in zip(variables, start, strict=True):
-            variable[...] = first * (1 + EPSILON * rng.integers(-4, 5, first.shape))
-        seen.append(value())
-    for variable, first in zip(variables, start, strict=True):
-        variable[...] = first
+    variables, seen = list(variables), [value()]
+    with restored(variables) as start:
+        for _ in range(8):
+            for variable, first in zip(variables, start, strict=True):
+                variable[...] = first * (1 + EPSILON * rng.integers(-4, 5, first.shape))
+            seen.append(value())
     spread = max(seen) - min(seen)
     return EPSILON + min(spread / max(magnitude, 1e-300), 1e-10)

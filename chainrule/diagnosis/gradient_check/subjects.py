@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
-from chainrule.errors import BackwardError, InputError, ModuleError
+from chainrule.checks import check_numbers
+from chainrule.diagnosis.gradient_check.slopes import restored
+from chainrule.errors import InputError, ModuleError
 from chainrule.loss_functions import Loss
-from chainrule.module import Module, cast, locate, named_generators
+from chainrule.module import Module, named_generators
 from chainrule.network import code_columns
 from chainrule.parameter import Array
-from chainrule.pytree import PyTree, is_tuple, named_arrays, tree_leaves, tree_map
+from chainrule.pytree import PyTree, first_array, is_tuple, named_arrays, tree_leaves, tree_map
 
 
 class Subject(Protocol):
     """A number that depends on named arrays, which a comparison changes in place."""
 
     variables: dict[str, Array]
-    sizes: dict[str, int]
-    """Sizes that a factor may be equal to: ``{"the batch size": 32}``."""
+    sizes: dict[int, str]
+    """Sizes that a wrong factor may be equal to: ``{32: "the batch size"}``."""
     dy: Array | None
     """What backward is given."""
 
@@ -39,6 +41,8 @@ class Subject(Protocol):
 class LossSubject:
     """loss(y_true, y_pred) as a function of y_pred."""
 
+    dy: Array | None = None
+
     def __init__(
         self, loss: Loss, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None
     ) -> None:
@@ -46,23 +50,22 @@ class LossSubject:
         self.options = {} if sample_weight is None else {"sample_weight": sample_weight}
         self.y_pred = _batch(y_pred, "y_pred", np.float64)
         self.variables = {"y_pred": self.y_pred}
-        self.sizes = counts(self.y_pred)
-        self.dy: Array | None = None
+        self.sizes = named_sizes(self.y_pred)
 
     def value(self) -> float:
         return float(self.loss.forward(self.y_true, self.y_pred.copy(), **self.options))
 
     def gradients(self) -> dict[str, Any]:
         gradient = self.loss.backward(self.y_true, self.y_pred.copy(), **self.options)
-        return {"y_pred": None if gradient is None else np.array(gradient)}
+        return {"y_pred": _as_own_array(gradient)}
 
     def magnitude(self) -> float:
-        return loss_terms(self.value(), self.gradients()["y_pred"], self.y_pred)
+        return _size_of_terms(self.value(), self.gradients()["y_pred"], self.y_pred)
 
-    def obstacles(self) -> list[str]:
-        """Return what makes a measurement impossible."""
+    def obstacle(self) -> str:
+        """Return what makes a measurement impossible, if anything does."""
         value = self.value()
-        return [] if np.isfinite(value) else [f"the loss is {value}."]
+        return "" if np.isfinite(value) else f"the loss is {value}."
 
     def broken_rules(self) -> list[str]:
         """Return which rules of a loss are broken."""
@@ -73,11 +76,27 @@ class LossSubject:
         return [] if same else ["the loss writes into y_pred; make a new array instead."]
 
 
-class ModuleSubject:
-    """Σ c · module(x), or loss(y_true, module(x)), as a function of x and the parameters.
+class WeightedSum:
+    """Σ c · y with random c: what is differentiated where no loss is given."""
 
-    It works on a copy of the module, in float64. Generators and buffers are reset before every
-    forward pass, so that dropout's mask is the same in all passes.
+    def __init__(self, y: PyTree, rng: np.random.Generator) -> None:
+        self.c = tree_map(lambda array: rng.standard_normal(array.shape), y)
+
+    def forward(self, y_true: None, y: PyTree) -> float:
+        """Return Σ c · y."""
+        pairs = zip(tree_leaves(self.c), tree_leaves(y), strict=True)
+        return sum(float((c * array).sum()) for c, array in pairs)
+
+    def backward(self, y_true: None, y: PyTree) -> PyTree:
+        """Return c, a copy that a module may spoil."""
+        return tree_map(np.copy, self.c)
+
+
+class ModuleSubject:
+    """loss(y_true, module(x)), or Σ c · module(x), as a function of x and the parameters.
+
+    The module must be a copy in float64. Its generators and buffers are reset before every forward
+    pass, so that dropout's mask is the same in all passes.
     """
 
     def __init__(
@@ -89,49 +108,43 @@ class ModuleSubject:
         arguments: Mapping[str, Any],
         rng: np.random.Generator,
     ) -> None:
-        self.module = copy.deepcopy(module)
-        cast(self.module, np.float64)
-        self.restore = list(_rng_states_and_buffers(self.module))
-        self.loss, self.y_true = loss, y_true
-        self.x = _inputs_of(self.module, x)
+        self.module = module
+        generators = [g.bit_generator for g in named_generators(module).values()]
+        self.generators = [(generator, generator.state) for generator in generators]
+        self.buffers = [(b, b.value.copy()) for b in module.named_buffers().values()]
+        self.x = _inputs_of(module, x)
         codes = code_columns(module)
         self.codes: Array | None = np.array(self.x)[..., -codes:] if codes else None
         in_order = sorted(arguments, key=[*module.keyword_inputs(), *arguments].index)
-        given = {name: arguments[name] for name in in_order}  # as forward names them
-        self.arguments = {
+        self.arguments = {  # as forward names them
             name: value.astype(np.float64) if _is_float_array(value) else value
-            for name, value in given.items()
+            for name, value in ((name, arguments[name]) for name in in_order)
         }
-        at_x = {n: v for n, v in named_arrays(self.x, "input").items() if _is_float_array(v)}
-        self.inputs = at_x | {n: v for n, v in self.arguments.items() if _is_float_array(v)}
-        self.parameters = self.module.named_parameters()
+        self.given = self.everything = named_arrays(self.x, "input") | self.arguments
+        self.inputs = {n: v for n, v in self.everything.items() if _is_float_array(v)}
+        self.parameters = module.named_parameters()
         self.variables = self.inputs | {n: p.value for n, p in self.parameters.items() if p.size}
-        self.arrangement: PyTree = None  # of the output, where it is several arrays
         y = self.forward()
-        self.c = rng.standard_normal(y.shape)
-        self.sizes = counts(y)
-        self.dy: Array | None = self.gradient_at(y)
+        self.loss: Loss | WeightedSum = WeightedSum(y, rng) if loss is None else loss
+        self.y_true = y_true
+        self.sizes = named_sizes(first_array(y))
+        dy = self.loss.backward(y_true, y)
+        self.dy: Array | None = dy if isinstance(dy, np.ndarray) else None
 
     # ------------------------------------------------------------ the two passes
 
-    def forward(self, given: Mapping[str, Array] | None = None) -> Array:
-        """Return the output for these inputs; by default for copies of the present ones.
-
-        Several outputs are concatenated to one array.
-        """
-        given = self.copies() if given is None else given
-        names = iter(named_arrays(self.x, "input"))
-        x = tree_map(lambda array: given.get(next(names), array.copy()), self.x)
-        if self.codes is not None:
-            x[..., -self.codes.shape[-1] :] = self.codes  # even if moved: their slope is 0
-        further = {n: a for n, a in given.items() if n in self.arguments}
-        for restore in self.restore:
-            restore()
-        try:
-            y = self.module.forward(x, True, **(self.arguments | further))
-        except Exception as error:
-            self._locate(error)
-            raise
+    def forward(self) -> PyTree:
+        """Return the output for copies of the inputs, which `given` holds afterwards."""
+        self.given = copy.deepcopy(self.everything)
+        if self.codes is not None:  # even if they were moved: their slope is 0
+            self.given["input"][..., -self.codes.shape[-1] :] = self.codes
+        for generator, state in self.generators:
+            generator.state = state
+        for buffer, value in self.buffers:
+            buffer.value = value
+        names = iter(self.given)
+        x = tree_map(lambda _: self.given[next(names)], self.x)
+        y = self.module.forward(x, True, **{name: self.given[name] for name in self.arguments})
         for output in tree_leaves(y):
             if not isinstance(output, np.ndarray) or output.ndim == 0:
                 raise ModuleError(
@@ -139,175 +152,117 @@ class ModuleSubject:
                     f"{type(output).__name__}. Is its return missing?",
                     self.module,
                 )
-        if isinstance(y, np.ndarray):
-            return y
-        self.arrangement = tree_map(np.shape, y)
-        return np.concatenate([array.reshape(len(array), -1) for array in tree_leaves(y)], axis=1)
+        return y
 
-    def arranged(self, flat: Array) -> PyTree:
-        """Return the module's own outputs from what `forward` has concatenated."""
-        if self.arrangement is None:
-            return flat
-        ends = np.cumsum([np.prod(shape[1:], dtype=int) for shape in tree_leaves(self.arrangement)])
-        parts = iter(np.split(flat, ends[:-1], axis=1))
-        return tree_map(lambda shape: next(parts).reshape(shape), self.arrangement)
-
-    def backward(self, dy: Array) -> dict[str, Any]:
+    def backward(self, dy: PyTree) -> dict[str, Any]:
         """Return the gradients that backward returns, by the names of the inputs."""
-        try:
-            returned: Any = self.module.backward(self.arranged(dy))
-        except Exception as error:
-            self._locate(error)
-            if isinstance(error, BackwardError):
-                error.add_note(
-                    "The check did call forward(x, training=True). Forward must keep what backward "
-                    "needs with self.save_for_backward(..., training=training), and backward must "
-                    "take it once with self.saved_values()."
-                )
-            raise
-        gradients = self._in_order(returned)
-        if len(gradients) != len(self.inputs):
+        returned = self.module.backward(dy)
+        gradients = list(returned) if isinstance(returned, tuple) else [returned]
+        if isinstance(gradients[0], Mapping):  # a graph's inputs, then further ones
+            at_x = gradients[0]
+            keys = self.x if isinstance(self.x, Mapping) else at_x
+            gradients[:1] = [at_x.get(key) for key in keys]
+        names = [n for n in self.everything if n in self.inputs or n not in self.arguments]
+        if len(gradients) != len(names):  # nothing flows back to indices
+            names = list(self.inputs)
+        if len(gradients) != len(names):
             raise ModuleError(
                 f"backward returned {len(gradients)} gradient(s), "
                 f"expected {len(self.inputs)}: of {', '.join(self.inputs)}.",
                 self.module,
             )
-        return dict(zip(self.inputs, gradients, strict=True))
-
-    def _in_order(self, returned: Any) -> list[Any]:
-        """Return what backward returned as a list: one gradient for each input, if it is right."""
-        gradients = list(returned) if isinstance(returned, tuple) else [returned]
-        if isinstance(gradients[0], Mapping):  # a graph's inputs, then further ones
-            gradients[:1] = gradients[0].values()
-            there = [
-                *named_arrays(self.x, "input"),
-                *(n for n in self.inputs if n in self.arguments),
-            ]
-            return [g for name, g in zip(there, gradients, strict=True) if name in self.inputs]
-        if is_tuple(self.x) and self.module.joins:
-            return gradients
-        if self.module.takes_indices and len(gradients) == len(self.inputs) + 1:
-            return gradients[1:]  # nothing flows back to indices
-        return gradients
-
-    def _locate(self, error: Exception) -> None:
-        if not getattr(error, "__notes__", None):  # a network has told the place already
-            locate(error, self.module)
-
-    def gradient_at(self, y: Array) -> Array:
-        """Return the gradient that backward is given."""
-        if self.loss is None or self.y_true is None:
-            return self.c.copy()
-        dy = self.loss.backward(self.y_true, self.arranged(y))
-        if self.arrangement is None:
-            return dy
-        return np.concatenate([array.reshape(len(array), -1) for array in tree_leaves(dy)], axis=1)
+        return {n: g for n, g in zip(names, gradients, strict=True) if n in self.inputs}
 
     def value(self) -> float:
-        y = self.forward()
-        if self.loss is None or self.y_true is None:
-            return float((self.c * y).sum())
-        if not np.isfinite(y).all():
-            return np.nan
-        return float(self.loss.forward(self.y_true, self.arranged(y)))
+        return float(self.loss.forward(self.y_true, self.forward()))
 
     def gradients(self, filling: float = 0.0) -> dict[str, Any]:
         for parameter in self.parameters.values():
             parameter.grad[...] = filling
-        found = self.backward(self.gradient_at(self.forward()))
-        found = {name: None if dx is None else np.array(dx) for name, dx in found.items()}
+        found = self.backward(self.loss.backward(self.y_true, self.forward()))
+        found = {name: _as_own_array(dx) for name, dx in found.items()}
         return found | {name: p.grad.copy() for name, p in self.parameters.items()}
 
     def magnitude(self) -> float:
         y = self.forward()
-        if self.loss is None or not np.isfinite(y).all():
-            return float(np.abs(self.c * y).sum())
-        return loss_terms(self.value(), self.gradient_at(y), y)
-
-    def copies(self) -> dict[str, Array]:
-        """Return copies of the inputs, which the module may change."""
-        return {name: value.copy() for name, value in self.inputs.items()}
+        value = 0.0 if isinstance(self.loss, WeightedSum) else self.value()
+        return _size_of_terms(value, self.loss.backward(self.y_true, y), y)
 
     # ------------------------------------------------------------ the rules
 
-    def obstacles(self) -> list[str]:
-        """Return what makes a measurement impossible."""
+    def obstacle(self) -> str:
+        """Return what makes a measurement impossible, if anything does."""
         weights = {name: p.value.copy() for name, p in self.parameters.items()}
-        y, again = self.forward(), self.forward()
+        y, again = _flat(self.forward()), _flat(self.forward())
         if y.dtype != np.float64:
-            return [f"forward returns {y.dtype} for float64; keep the type of x, x.dtype."]
+            return f"forward returns {y.dtype} for float64; keep the type of x, x.dtype."
         if not np.isfinite(y).all():
             count = np.count_nonzero(~np.isfinite(y))
-            return [f"forward returns NaN or infinity, in {count} of {y.size} numbers."]
+            return f"forward returns NaN or infinity, in {count} of {y.size} numbers."
         if not np.array_equal(y, again):
-            return [
+            return (
                 "the same input gives different outputs. Draw random numbers from a numpy "
                 "Generator that is an attribute of the module, so that a pass can be repeated."
-            ]
-        if self._is_rough(y):
-            return [
+            )
+        near, far = _flat(self._scaled(1 + 2.0**-30)), _flat(self._scaled(1 + 2.0**-9))
+        moved = np.abs(far - y) > 1e-6 * np.abs(y)
+        if (moved & (near == y)).sum() > moved.sum() / 2:
+            return (
                 "forward does not react to a change of its input by 1e-9, so slopes cannot be "
                 "measured: does it round, or compute in float32 (np.float32, dtype=)?"
-            ]
+            )
         if not np.isfinite(self.value()):
-            return ["the loss is NaN or infinite."]
+            return "the loss is NaN or infinite."
         self.gradients()
         if not _equal(weights, {name: p.value for name, p in self.parameters.items()}):
-            return ["a pass changes the values of the parameters; leave that to the optimizer."]
-        return []
+            return "a pass changes the values of the parameters; leave that to the optimizer."
+        return ""
 
-    def _is_rough(self, y: Array) -> bool:
-        """Whether most of the output reacts to a large change of the input but not to a small."""
-        near, far = self._scaled(1 + 2.0**-30), self._scaled(1 + 2.0**-9)
-        moved = np.abs(far - y) > 1e-6 * np.abs(y)
-        return bool((moved & (near == y)).sum() > moved.sum() / 2)
-
-    def _scaled(self, factor: float) -> Array:
+    def _scaled(self, factor: float) -> PyTree:
         """Return the output for scaled inputs; for the same inputs if those are refused."""
-        try:
-            with np.errstate(all="ignore"):  # they may lie outside of the domain
-                return self.forward({name: factor * value for name, value in self.inputs.items()})
-        except ValueError:
-            return self.forward()
+        with restored(self.inputs.values()), np.errstate(all="ignore"):
+            for value in self.inputs.values():
+                value *= factor
+            try:
+                return self.forward()
+            except ValueError:  # outside of the domain
+                pass
+        return self.forward()
 
     def broken_rules(self) -> list[str]:
         """Return the broken rules of a module about arrays that others hold."""
-        given = self.copies()
-        y = self.forward(given)
-        dy = self.gradient_at(y)
-        y_kept, dy_kept = y.copy(), dy.copy()
-        instead = "; make a new array instead."
-        broken = {"forward writes into its input" + instead: not _equal(given, self.inputs)}
-        given_kept = copy.deepcopy(given)
-        dx = self.backward(dy)
-        dx_kept = copy.deepcopy(dx)
-        broken |= {
-            "backward writes into its input dy" + instead: not _equal([dy], [dy_kept]),
-            "backward writes into the input of forward" + instead: not _equal(given, given_kept),
-            "backward writes into the output of forward" + instead: not _equal([y], [y_kept]),
-            "backward changes the type of dy; keep it, dy.dtype.": any(
-                isinstance(array, np.ndarray) and array.dtype != dy.dtype for array in dx.values()
-            ),
+        y = self.forward()
+        given = {name: self.given[name] for name in self.inputs}
+        broken = [] if _equal(given, self.inputs) else ["forward writes into its input"]
+        dy = self.loss.backward(self.y_true, y)
+        negative = tree_map(np.negative, dy)
+        held = {
+            "backward writes into its input dy": dy,
+            "backward writes into the input of forward": given,
+            "backward writes into the output of forward": y,
         }
-        y_kept = y.copy()
+        before = copy.deepcopy(held)
+        dx = self.backward(dy)
+        broken += [rule for rule in held if not _equal(held[rule], before[rule])]
+        held = {
+            "a second forward writes into the first one's output": y,
+            "a second backward writes into what the first returned": dx,
+        }
+        before = copy.deepcopy(held)
         self._scaled(1.01)
         with np.errstate(all="ignore"):
-            self.backward(-dy_kept)
-        broken |= {
-            "a second forward writes into the first one's output" + instead: not _equal(
-                [y], [y_kept]
-            ),
-            "a second backward writes into what the first returned" + instead: not _equal(
-                dx, dx_kept
-            ),
-        }
-        return [rule for rule, is_so in broken.items() if is_so]
+            self.backward(negative)
+        broken += [rule for rule in held if not _equal(held[rule], before[rule])]
+        problems = [f"{rule}; make a new array instead." for rule in broken]
+        if any(g.dtype != first_array(dy).dtype for g in dx.values() if isinstance(g, np.ndarray)):
+            problems.append("backward changes the type of dy; keep it, dy.dtype.")
+        return problems
 
     def misuse(self) -> dict[str, str]:
         """Return what happens instead, for each parameter whose gradient backward does not set."""
         first = self.gradients()
-        finite = [first[name][np.isfinite(first[name])] for name in self.parameters]
-        filling = 1.0 + 2.0 * max((float(np.abs(g).max(initial=0.0)) for g in finite), default=0.0)
+        numbers = _flat({"": np.zeros(1)} | {name: first[name] for name in self.parameters})
+        filling = 1.0 + 2.0 * float(np.abs(numbers[np.isfinite(numbers)]).max())
         second = self.gradients(filling)
         found = {}
         for name in self.parameters:
@@ -337,69 +292,60 @@ def plain_arrays(module: Module) -> list[str]:
     ]
 
 
-def counts(y: Array) -> dict[str, int]:
-    """Return the sizes by which a mean in place of a sum, or the reverse, is off."""
-    sizes = {
-        "the batch size": len(y),
-        "the number of outputs": y[0].size,
-        "the length of the output's last axis": y.shape[-1],
-        "the number of samples and positions": y.size // y.shape[-1],
+def named_sizes(y: Array) -> dict[int, str]:
+    """Return the sizes by which a mean in place of a sum, or the reverse, is off.
+
+    Of two that are equal the last one listed gives the name.
+    """
+    return {
+        y.size // y.shape[-1]: "the number of samples and positions",
+        y.shape[-1]: "the length of the output's last axis",
+        y[0].size: "the number of outputs",
+        len(y): "the batch size",
     }
-    return {name: n for i, (name, n) in enumerate(sizes.items()) if n not in [*sizes.values()][:i]}
 
 
-def loss_terms(value: float, dy: Any, y: Array) -> float:
+def _size_of_terms(value: float, dy: PyTree, y: PyTree) -> float:
     """Return the size of the terms of a loss, as far as its gradient shows them."""
-    if np.shape(dy) != y.shape:
+    if dy is None or _flat(dy).shape != _flat(y).shape:
         return abs(value)
-    terms = np.abs(dy * y)
+    terms = np.abs(_flat(dy) * _flat(y))
     return abs(value) + float(terms[np.isfinite(terms)].sum())
 
 
 def _inputs_of(module: Module, x: PyTree) -> PyTree:
     """Return copies of the input's arrays, in float64 except for indices and masks."""
-    if isinstance(x, Mapping | tuple):
+    several = isinstance(x, Mapping) or is_tuple(x)
 
-        def prepared(array: Any) -> Array:
-            whole = np.asarray(array).dtype.kind in "iub"
-            return _batch(array, "x", None if whole else np.float64)
+    def prepared(array: ArrayLike) -> Array:
+        whole = np.asarray(array).dtype.kind in "iub" and (several or module.takes_indices)
+        return _batch(array, "x", None if whole else np.float64)
 
-        return tree_map(prepared, x)
-    return _batch(x, "x", None if module.takes_indices else np.float64)
+    return tree_map(prepared, x)
 
 
-def _batch(x: ArrayLike, name: str, dtype: type | None) -> Array:
+def _batch(x: ArrayLike, name: str, dtype: DTypeLike | None) -> Array:
     """Return a copy of a batch of finite numbers, of at least one sample."""
-    array = np.array(x, dtype)
+    array = check_numbers(name, x, dtype=dtype, empty=True)
     if array.ndim == 0 or array.size == 0:
         raise InputError(f"{name} must be a batch of at least one sample, got {array.shape}.")
-    if not np.isfinite(array).all():
-        raise InputError(f"{name} holds NaN or infinity; give finite numbers.")
-    return array
+    return array.copy()
 
 
 def _is_float_array(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
-def _equal(a: Any, b: Any) -> bool:
-    """Whether two lists or dicts hold equal arrays; NaN is equal to NaN."""
-    if isinstance(a, dict):
-        a, b = list(a.values()), [b[name] for name in a]
-    return all(
-        np.array_equal(x, y, equal_nan=True) for x, y in zip(a, b, strict=True) if x is not None
-    )
+def _as_own_array(gradient: Any) -> Array | None:
+    return None if gradient is None else np.array(gradient)
 
 
-def _rng_states_and_buffers(module: Module) -> Iterator[Callable[[], None]]:
-    """Yield functions that reset every generator and buffer to its present state."""
-    for generator in named_generators(module).values():
-        yield _restorer(generator.bit_generator, "state")
-    for buffer in module.named_buffers().values():
-        yield _restorer(buffer, "value")
+def _flat(data: PyTree) -> Array:
+    """Return all numbers of one or several arrays in one flat array."""
+    return np.concatenate([np.ravel(array) for array in tree_leaves(data)])
 
 
-def _restorer(thing: Any, name: str) -> Callable[[], None]:
-    """Return a function that resets an attribute to its present value."""
-    kept = copy.deepcopy(getattr(thing, name))
-    return lambda: setattr(thing, name, kept)
+def _equal(a: PyTree, b: PyTree) -> bool:
+    """Whether two lots of arrays are equal; NaN is equal to NaN."""
+    pairs = zip(tree_leaves(a), tree_leaves(b), strict=True)
+    return all(x is None or np.array_equal(x, y, equal_nan=True) for x, y in pairs)

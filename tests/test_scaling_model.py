@@ -9,7 +9,7 @@ from benchmarks.scaling import constants, model
 from benchmarks.scaling.cost import (
     Line,
     Wire,
-    agreements,
+    exchanges,
     allreduce,
     cheapest,
     ethernet,
@@ -38,8 +38,8 @@ def test_an_allreduce_costs(ranks, size, seconds):
     assert allreduce(ranks, size, WIRE, 0.5) == pytest.approx(seconds)
 
 
-def test_agreements_cost():
-    assert agreements(8, WIRE) == 2 * (3 + 7 * 48 / 4)
+def test_exchanges_cost():
+    assert exchanges(8, WIRE) == 2 * (3 + 7 * 48 / 4)
 
 
 def test_a_network_at_its_rate():

@@ -1,18 +1,18 @@
 """What a step of k ranks costs, on paper.
 
-    T(k, b) = compute(b) + allreduce(k, n) + 2 agreements(k)
+    T(k, b) = compute(b) + allreduce(k, n) + 2 exchanges(k)
 
-b is the samples of a rank, n the bytes of the gradient. A message of m bytes takes α + mβ, and to
-add up m bytes takes mγ (Hockney, 1994). The allreduce is the cheapest of those of Thakur,
-Rabenseifner and Gropp (2005), which MPI libraries choose from, for k a power of two:
+b is the number of samples per rank, n the bytes of the gradient. A message of m bytes takes
+α + mβ, and adding m bytes takes mγ (Hockney, 1994). The allreduce is the cheapest of those of
+Thakur, Rabenseifner and Gropp (2005), which MPI libraries choose from, for k a power of two:
 
     recursive doubling   log₂k (α + nβ + nγ)
     Rabenseifner         2 log₂k α + 2 (k-1)/k nβ + (k-1)/k nγ
     ring                 2 (k-1) α + 2 (k-1)/k nβ + (k-1)/k nγ
 
-In the agreements, one in each step and one after it (docs/design.md, "Ranks"), each rank tells all
-others six numbers: an allgather, log₂k α + (k-1) 48 β. Nothing is done side by side with anything
-else; the network's switches stand in nobody's way; all ranks are equally fast.
+In the exchanges, one in each step and one after it (docs/parallel.md), each rank sends six numbers
+to all others: an allgather, log₂k α + (k-1) 48 β. The model assumes that nothing overlaps, that the
+switches of the network are no bottleneck, and that all ranks are equally fast.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-AGREEMENTS = 2
-TOLD_BYTES = 6 * 8
+EXCHANGES = 2
+EXCHANGED_BYTES = 6 * 8
 WORTH_IT = 0.05
 RANKS = [2**power for power in range(1, 11)]
 
 
 @dataclass(frozen=True)
 class Line:
-    """Seconds for so many samples: `fixed` + `each` · samples."""
+    """Seconds for a number of samples: `fixed` + `each` · samples."""
 
     fixed: float
     each: float
@@ -39,7 +39,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Wire:
-    """What carries messages: `latency` α in seconds, `per_byte` β in seconds a byte."""
+    """What carries messages: `latency` α in seconds, `per_byte` β in seconds per byte."""
 
     name: str
     latency: float
@@ -52,13 +52,13 @@ def ethernet(gigabits: float, latency: float) -> Wire:
 
 
 WIRES = [ethernet(1, 25e-6), ethernet(10, 10e-6), ethernet(100, 2e-6)]
-"""Assumed, since these networks are not here. Latencies, one way, that others have measured:
+"""Assumed, because these networks were not available. One-way latencies measured by others:
 
 - 1 Gbit/s: 24.6 to 26 µs and 116 MB/s, MPICH over TCP (osu_latency, osu_bw:
   https://gist.github.com/jfgrimm/3af692a5475bdd4ed836b5a18197a209).
 - 10 Gbit/s: 10 µs, TCP, no other traffic (Larsen, Sarangam and Huggahalli, "Architectural Breakdown
   of End-to-End Latency in a TCP/IP Network", SBAC-PAD 2007).
-- 100 Gbit/s: 2 µs, where the operating system is passed by (1.93 µs with usNIC at 40 Gbit/s:
+- 100 Gbit/s: 2 µs, bypassing the operating system (1.93 µs with usNIC at 40 Gbit/s:
   https://blogs.cisco.com/performance/mpi-over-40gb-ethernet). TCP would take about 10 µs here too.
 """
 
@@ -76,15 +76,15 @@ def allreduce(ranks: int, size: float, wire: Wire, adding: float) -> float:
     )
 
 
-def agreements(ranks: int, wire: Wire) -> float:
-    """Return the seconds in which the ranks agree, in a step and after it."""
-    once = math.log2(ranks) * wire.latency + (ranks - 1) * TOLD_BYTES * wire.per_byte
-    return AGREEMENTS * once
+def exchanges(ranks: int, wire: Wire) -> float:
+    """Return the seconds of the exchanges in a step and after it."""
+    once = math.log2(ranks) * wire.latency + (ranks - 1) * EXCHANGED_BYTES * wire.per_byte
+    return EXCHANGES * once
 
 
 def talk(ranks: int, size: float, wire: Wire, adding: float) -> float:
-    """Return the seconds of a step in which ranks talk."""
-    return allreduce(ranks, size, wire, adding) + agreements(ranks, wire)
+    """Return the seconds of a step that are communication."""
+    return allreduce(ranks, size, wire, adding) + exchanges(ranks, wire)
 
 
 def cheapest(times: dict[int, float]) -> int:

@@ -2,10 +2,10 @@
 
     python -m benchmarks.scaling.kill_ranks --times 20
 
-Each start goes on from the last checkpoint, on two or three ranks, and one of them is killed: while
-it imports, looks at the data, takes steps or writes. The job has to end within seconds. At the end
-the training is let run to its end, on one process, and has to have learned what a training that
-nobody killed learns, to 1e-10 in float64. Exits with 1 where something of that is not so.
+Each start resumes from the last checkpoint, on two or three ranks, and one of them is killed: while
+it imports, looks at the data, takes steps or writes. The job has to end within seconds. In the end
+the training runs to its end, in one process, and must have learned what an uninterrupted training
+learns, to 1e-10 in float64. Exits with 1 if any of this fails.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from pathlib import Path
 
 EPOCHS, STEPS = 100, 12
 SLOWER = 0.002
-"""Seconds that each step takes longer: the training shall outlive all kills."""
+"""Seconds that each step takes longer, so that the training outlives all kills."""
 
 SOON = 10.0
-"""Seconds within which a job has to be over after a kill."""
+"""Seconds within which a job has to end after a kill."""
 
 LATEST = 2.5
 """Seconds after a rank's first line of Python until it is killed, at the most."""
 
 
 def train(folder: Path) -> None:
-    """Train, or go on; this is what each rank does."""
+    """Train, or resume; this is what each rank does."""
     from mpi4py import MPI
 
     world = MPI.COMM_WORLD
@@ -116,7 +116,7 @@ def kill(process: subprocess.Popen[str], folder: Path, rank: int, seconds: float
 
 
 def steps_done(folder: Path) -> int:
-    """Return at which step the last checkpoint stands."""
+    """Return the step of the last checkpoint."""
     from chainrule.storage.archive import read_archive
 
     path = folder / "last.npz"
@@ -165,7 +165,7 @@ def main() -> int:
         difference = max(
             float(np.abs(np.array(found[name]) - np.array(wanted[name])).max()) for name in wanted
         )
-    print(f"learned what one process learns that nobody kills, to {difference:.1e}")
+    print(f"learned what an uninterrupted process learns, to {difference:.1e}")
     print(f"{failures} of {options.times} went wrong")
     return int(failures > 0 or not difference < 1e-10)
 

@@ -2,13 +2,12 @@
 
     python -m benchmarks.scaling.memory
 
-Makes a sparse file of 10 GB, which takes hardly any room on the disk, and trains a small network
-on it for an epoch, in batches that are shuffled across the whole file. The same network on some
-rows in memory, in another process, tells what the network needs by itself, interpreter and
-libraries included. Linux tells the peaks: all that is resident (VmHWM), of that at the end what
-is the process's own (RssAnon) and what is pages of files (RssFile), the mapped one and libraries.
-Exits with 1 where the peak is more than 300 MB above the network's. The file is deleted, also on
-Ctrl-C.
+Makes a sparse file of 10 GB, which takes hardly any disk space, and trains a small network on it
+for an epoch, in batches that are shuffled across the whole file. The same network on some rows in
+memory, in another process, shows what the network itself needs, with interpreter and libraries.
+Linux reports the peaks: all resident memory (VmHWM), and of that at the end the process's own
+(RssAnon) and the pages of files (RssFile), the mapped one and libraries. Exits with 1 if the peak
+is more than 300 MB above the network's. The file is deleted, also on Ctrl-C.
 """
 
 from __future__ import annotations

@@ -28,18 +28,18 @@ from benchmarks.scaling.page import DOCS, write
 from benchmarks.speed.report import seconds, table, where
 
 WHOLE_BATCH = 2048
-"""Samples of a batch that ranks share: two for each of 1,024 of them."""
+"""Samples of a batch that ranks share: two for each of 1,024 ranks."""
 
 OWN_BATCH = 32
-"""Samples of each rank where the batch grows with them."""
+"""Samples per rank if the batch grows with the number of ranks."""
 
 SHOWN = (2, 16, 128)
-"""Ranks for which is told what overlapping could save."""
+"""Numbers of ranks for which it is shown what overlapping could save."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A network: its parameters, and what a step and its way back take on one core."""
+    """A network: its parameters, and what a step and its backward pass take on one core."""
 
     name: str
     parameters: int
@@ -59,22 +59,22 @@ class Trained:
         return self.step(samples) + talk(ranks, self.size, wire, self.adding)
 
     def strong(self, ranks: int, wire: Wire) -> float:
-        """Return the speed-up by sharing a batch, divided by the ranks."""
+        """Return the speed-up by sharing a batch, divided by the number of ranks."""
         return self.step(WHOLE_BATCH) / (ranks * self.shared(ranks, wire))
 
     def weak(self, ranks: int, wire: Wire) -> float:
-        """Return the samples a second of a rank, as a share of those of one alone."""
+        """Return the samples per second of a rank, as a share of those of a single process."""
         return self.step(OWN_BATCH) / self.of_rank(ranks, OWN_BATCH, wire)
 
     def hidden(self, ranks: int, wire: Wire) -> float:
-        """Return which share of a step could be saved at most by talking on the way back."""
+        """Return the largest share of a step that communication during backward could save."""
         talking = talk(ranks, self.size, wire, self.adding)
         hidden = min(talking, self.backward(WHOLE_BATCH / ranks))
         return hidden / self.shared(ranks, wire)
 
 
 def trained(constants: dict[str, Any]) -> list[Trained]:
-    """Return the networks of what was measured."""
+    """Return the networks that were measured."""
     found = []
     for name, one in constants["networks"].items():
         lines = [

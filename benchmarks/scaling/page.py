@@ -1,4 +1,4 @@
-"""The page docs/scaling.md, in which benchmarks write what they have measured."""
+"""The page docs/scaling.md, into which benchmarks write what they have measured."""
 
 from __future__ import annotations
 

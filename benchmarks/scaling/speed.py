@@ -1,4 +1,4 @@
-"""Steps a second of workers and ranks, beside one thread, BLAS's threads and PyTorch.
+"""Steps per second of workers and ranks, beside one thread, BLAS's threads and PyTorch.
 
     python -m benchmarks.scaling.speed --docs
 
@@ -35,13 +35,13 @@ two to four times as long, PyTorch's too: threads that just woke seem to share a
 
 
 def ratios(row: Measured, side: str) -> list[float]:
-    """Return by what the side is faster than one thread, in each round."""
+    """Return the speed-up of the side over one thread, in each round."""
     pairs = zip(row.seconds[ALONE.name], row.seconds[side], strict=True)
     return [alone / other for alone, other in pairs]
 
 
 def steps(rows: Sequence[Measured]) -> str:
-    """Return the steps a second of each side."""
+    """Return the steps per second of each side."""
     sides = [ALONE, *TOGETHER]
     body = [[row.work.title, *(steps_a_second(row, side.name) for side in sides)] for row in rows]
     return table(["steps a second", *(side.title for side in sides)], body)
@@ -52,7 +52,7 @@ def steps_a_second(row: Measured, side: str) -> str:
 
 
 def faster(rows: Sequence[Measured]) -> str:
-    """Return by what each side is faster than one thread, and the quartiles."""
+    """Return the speed-up of each side over one thread, and the quartiles."""
     body = [[row.work.title, *(ratio(row, side.name) for side in TOGETHER)] for row in rows]
     return table(["times one thread's", *(side.title for side in TOGETHER)], body)
 

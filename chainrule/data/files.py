@@ -100,7 +100,7 @@ def _idx_array(file: Readable, path: Path) -> Array:
     if len(data) != expected:
         found = f"{len(data)} of them" if len(data) < expected else "more"
         raise FileFormatError(
-            f"{path} is truncated or damaged: its header tells of the shape {shape}, which is "
+            f"{path} is truncated or damaged: its header claims the shape {shape}, which is "
             f"{expected} bytes of {dtype.name}, but it holds {found}."
         )
     try:

@@ -236,19 +236,19 @@ class Distributed(Strategy):
         These may differ: a user's layer may draw in a way that depends on its part's length.
         """
         drawn = zlib.crc32(repr(generator_states(state)).encode())
-        told = self.communicator.exchange(AFTER_STEP, bool(state.stop_requested), drawn)
-        if told[:, 0].any():
+        heads = self.communicator.exchange(AFTER_STEP, bool(state.stop_requested), drawn)
+        if heads[:, 0].any():
             reasons = self.communicator.allgather(AFTER_STEP, state.stop_requested)
             state.stop_reason = state.stop_reason or next(filter(None, reasons))
-        if (told[:, 1] != told[0, 1]).any():
+        if (heads[:, 1] != heads[0, 1]).any():
             states = self.communicator.broadcast(AFTER_STEP, lambda: generator_states(state))
             set_generator_states(state, states)
 
     def synchronize_epoch(self, state: State) -> None:
         """Do the same, and refuse to go on if the ranks have different parameters."""
         self.synchronize(state)
-        told = self.communicator.exchange(EPOCH, zlib.crc32(state.network.flat.values.data))
-        others = np.flatnonzero(told[:, 0] != told[0, 0]).tolist()
+        heads = self.communicator.exchange(EPOCH, zlib.crc32(state.network.flat.values.data))
+        others = np.flatnonzero(heads[:, 0] != heads[0, 0]).tolist()
         if others:
             raise ConfigurationError(
                 f"After epoch {state.epoch} the parameters on rank(s) {others} are not those of "

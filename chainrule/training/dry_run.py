@@ -91,7 +91,7 @@ def _run_batch(state: TrainingState, batch: Batch) -> PyTree | None:
     x, y, weight = batch
     y_pred = state.network.predict(x)
     if not all(all_finite(array) for array in tree_leaves(y_pred)):
-        return None  # the first step tells from where
+        return None  # the first step reports where they come from
     with np.errstate(all="ignore"):
         state.loss.forward(y, y_pred, weight)
     if state.metrics:
@@ -134,17 +134,17 @@ def _inputs(network: Network, X: PyTree) -> Iterator[tuple[str, Array]]:
 def tell_all_samples(error: ModuleError | InputError, tried: int, samples: int) -> None:
     """Let a message name the shape of all samples, (150, 4), not of the few that were tried."""
 
-    def told(text: str) -> str:
+    def reworded(text: str) -> str:
         return re.sub(rf"\({tried}(?=[,)])", f"({samples}", text)
 
-    _reword(error, told)
+    _reword(error, reworded)
 
 
-def _reword(error: ModuleError | InputError, told: Callable[[str], str]) -> None:
+def _reword(error: ModuleError | InputError, change: Callable[[str], str]) -> None:
     """Change the text of an error."""
     if isinstance(error, ModuleError):
-        error.detail = told(error.detail)
-    error.args = tuple(told(a) if isinstance(a, str) else a for a in error.args)
+        error.detail = change(error.detail)
+    error.args = tuple(change(a) if isinstance(a, str) else a for a in error.args)
 
 
 def _show_all_targets(loss: Loss, source: Samples, y_pred: PyTree) -> None:

@@ -147,9 +147,9 @@ def better_is(metric: str, mode: str | None = None) -> str:
     """
     if mode in ("min", "max"):
         return mode
-    told = DIRECTION.findall(metric.lower()) if mode is None else []
-    if told:
-        downwards, _ = told[-1]
+    words = DIRECTION.findall(metric.lower()) if mode is None else []
+    if words:
+        downwards, _ = words[-1]
         return "min" if downwards else "max"
     raise ConfigurationError(
         f"Is a larger {metric!r} better or worse? Give mode='max' or mode='min', got {mode!r}."

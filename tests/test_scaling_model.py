@@ -9,10 +9,10 @@ from benchmarks.scaling import constants, model
 from benchmarks.scaling.cost import (
     Line,
     Wire,
-    exchanges,
     allreduce,
     cheapest,
     ethernet,
+    exchanges,
     pays_up_to,
 )
 from benchmarks.speed.command import chosen_sides

@@ -118,13 +118,15 @@ class Condition:
     @property
     def title(self) -> str:
         """The condition in a few words: the first line of the docstring."""
-        return inspect.cleandoc(self.__doc__ or "").partition("\n")[0].rstrip(".")
+        if self.__doc__ is None:  # python -OO removes docstrings
+            return self.id.replace("-", " ")
+        return inspect.cleandoc(self.__doc__).partition("\n")[0].rstrip(".")
 
     @property
     def cause(self) -> str:
         """Why it does harm: the second paragraph of the docstring."""
         paragraphs = inspect.cleandoc(self.__doc__ or "").split("\n\n")
-        return " ".join(paragraphs[1].split()) if len(paragraphs) > 1 else ""
+        return " ".join(paragraphs[1].split()) if len(paragraphs) > 1 else f"See {self.page}."
 
     @property
     def page(self) -> str:

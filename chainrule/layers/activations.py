@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import check_number, check_seed, check_sizes, check_whole
-from chainrule.initializers import Constant, get_initializer
+from chainrule.checks import check_number, check_sizes, check_whole
+from chainrule.initializers import Constant
 from chainrule.layers.shape_checks import check_channels, check_shape
 from chainrule.module import Module
-from chainrule.parameter import Array, Initializer, Parameter
+from chainrule.parameter import Array, Parameter, filled
 
 __all__ = [
     "HardSigmoid",
@@ -30,9 +30,6 @@ __all__ = [
     "Softsign",
     "Tanh",
 ]
-
-QUARTER = Constant(0.25)
-"""The initial slope of a PReLU, the paper's."""
 
 
 @cache
@@ -105,10 +102,8 @@ class PReLU(Module):
     ----------
     num_parameters : int
         1 for a single slope. Otherwise one for each channel, axis 1 of x (N, C, ...).
-    initialization : str or callable
-        The initial slopes; see `chainrule.initializers`.
-    seed : int, optional
-        The same seed gives the same slopes, if they are random.
+    init : float
+        The initial slope, as in PyTorch.
 
     Raises
     ------
@@ -125,13 +120,12 @@ class PReLU(Module):
         self,
         num_parameters: int = 1,
         *,
-        initialization: str | Initializer = QUARTER,
-        seed: int | np.random.Generator | None = None,
+        init: float = 0.25,
     ) -> None:
         (self.num_parameters,) = check_sizes(num_parameters=num_parameters)
-        self.weight = Parameter.from_initializer(
-            (self.num_parameters,), get_initializer(initialization), check_seed(seed), decay=False
-        )
+        self.init = check_number("init", init)
+        first = filled((self.num_parameters,), self.init)
+        self.weight = Parameter(first, decay=False, initializer=Constant(self.init))
 
     def forward(self, x: Array, training: bool = True) -> Array:
         if self.num_parameters > 1:

@@ -5,7 +5,6 @@ import math
 import numpy as np
 
 from cases import Case
-from chainrule.initializers import Constant
 from chainrule.layers import (
     ELU,
     GELU,
@@ -128,7 +127,7 @@ CASES = [
     Case("PReLU", lambda: with_slopes(PReLU()), (5, 4), reference=prelu),
     Case(
         "PReLU-one_slope_image",
-        lambda: PReLU(initialization=Constant(0.1)),
+        lambda: PReLU(init=0.1),
         (2, 3, 2, 4),
         reference=prelu,
     ),

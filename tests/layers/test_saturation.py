@@ -148,7 +148,7 @@ def test_tanh_gelu_is_near_the_exact_one_but_has_a_gradient_of_its_own():
         (lambda: layers.Softplus(float("nan")), "beta"),
         (lambda: layers.PReLU(0), "num_parameters"),
         (lambda: layers.PReLU(1.5), "num_parameters"),
-        (lambda: layers.PReLU(initialization="no"), "initialization"),
+        (lambda: layers.PReLU(init="no"), "init"),
     ],
 )
 def test_refuses_options_that_make_no_sense(build, named):

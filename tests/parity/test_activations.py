@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from chainrule import layers
-from chainrule.initializers import Constant
 from chainrule.module import cast
 
 torch = pytest.importorskip("torch")
@@ -23,7 +22,7 @@ class HardSigmoid(nn.Module):
 PAIRS = {
     "ReLU": (layers.ReLU, nn.ReLU),
     "LeakyReLU": (lambda: layers.LeakyReLU(0.2), lambda: nn.LeakyReLU(0.2)),
-    "PReLU": (lambda: layers.PReLU(initialization=Constant(0.3)), lambda: nn.PReLU(init=0.3)),
+    "PReLU": (lambda: layers.PReLU(init=0.3), lambda: nn.PReLU(init=0.3)),
     "PReLU-channels": (lambda: layers.PReLU(4), lambda: nn.PReLU(4)),
     "HardSigmoid": (layers.HardSigmoid, HardSigmoid),
     "HardSwish": (layers.HardSwish, nn.Hardswish),

@@ -197,10 +197,10 @@ class StopAt(Checkpoint):
         super().__init__(folder, every_steps=1)
         self.stop_at = step
 
-    def on_step_end(self, trainer: Any) -> None:
-        super().on_step_end(trainer)
-        if trainer.step == self.stop_at:
-            trainer.stop("enough")
+    def on_step_end(self, state: Any) -> None:
+        super().on_step_end(state)
+        if state.step == self.stop_at:
+            state.stop("enough")
 
 
 def training(kind: type[Trainer] = _Resumes) -> Trainer:

@@ -52,9 +52,10 @@ def train(folder: Path) -> None:
         Trainer,
     )
     from chainrule.training import Checkpoint
+    from chainrule.training.state import TrainingState
 
     class Slower(Callback):
-        def on_step_end(self, trainer: Trainer) -> None:
+        def on_step_end(self, state: TrainingState) -> None:
             time.sleep(SLOWER)
 
     rng = np.random.default_rng(0)

@@ -35,6 +35,7 @@ SAMPLES_IN_MEMORY = 10 * BATCH
 def train(path: Path | None) -> dict[str, float]:
     """Train for an epoch on the file, or on a few rows in memory; return what memory it took."""
     from chainrule import Adam, Callback, CategoricalCrossEntropy, Network, Trainer
+    from chainrule.training.state import TrainingState
 
     class LargestParts(Callback):
         """Looks now and then at what is resident: the kernel keeps a peak of the total only."""
@@ -43,7 +44,7 @@ def train(path: Path | None) -> dict[str, float]:
             self.largest = dict.fromkeys(FIELDS, 0)
             self.steps = 0
 
-        def on_step_end(self, trainer: Trainer) -> None:
+        def on_step_end(self, state: TrainingState) -> None:
             self.steps += 1
             if self.steps % 10 == 0:
                 now = memory_of_process()

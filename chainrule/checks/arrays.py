@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from chainrule.errors import InputError
 
+__all__ = ["all_finite", "check_array", "check_finite", "check_numbers"]
+
 PART_BYTES = 1 << 24
 """How much of a large array is searched at a time for NaN, so that the search needs no memory."""
 

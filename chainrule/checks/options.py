@@ -17,6 +17,22 @@ from numpy.typing import DTypeLike
 
 from chainrule.errors import ConfigurationError
 
+__all__ = [
+    "check_bool",
+    "check_choice",
+    "check_function",
+    "check_instance",
+    "check_number",
+    "check_range",
+    "check_seed",
+    "check_sizes",
+    "check_whole",
+    "check_whole_numbers",
+    "is_finite_number",
+    "is_whole",
+    "network_dtype",
+]
+
 Choice = TypeVar("Choice")
 
 # ---------------------------------------------------------------- whole numbers

@@ -10,42 +10,12 @@ class_weight.py     how much each class counts
 inputs.py           input validation: targets and predictions as rows
 """
 
-from chainrule.loss_functions.base import Loss
-from chainrule.loss_functions.cross_entropy import (
-    BinaryCrossEntropy,
-    CategoricalCrossEntropy,
-    KLDivergence,
-)
-from chainrule.loss_functions.focal import BinaryFocalCrossEntropy, CategoricalFocalCrossEntropy
-from chainrule.loss_functions.inputs import one_hot
-from chainrule.loss_functions.margin import CategoricalHinge, Hinge, MultiMargin
-from chainrule.loss_functions.regression import (
-    CosineSimilarity,
-    Huber,
-    MeanAbsoluteError,
-    MeanSquaredError,
-    Poisson,
-    Quantile,
-)
-from chainrule.loss_functions.several import JointLoss, LossPerOutput
+from chainrule.loss_functions.base import Loss as Loss
+from chainrule.loss_functions.cross_entropy import *
+from chainrule.loss_functions.focal import *
+from chainrule.loss_functions.inputs import one_hot as one_hot
+from chainrule.loss_functions.margin import *
+from chainrule.loss_functions.regression import *
+from chainrule.loss_functions.several import *
 
-__all__ = [
-    "BinaryCrossEntropy",
-    "BinaryFocalCrossEntropy",
-    "CategoricalCrossEntropy",
-    "CategoricalFocalCrossEntropy",
-    "CategoricalHinge",
-    "CosineSimilarity",
-    "Hinge",
-    "Huber",
-    "JointLoss",
-    "KLDivergence",
-    "Loss",
-    "LossPerOutput",
-    "MeanAbsoluteError",
-    "MeanSquaredError",
-    "MultiMargin",
-    "Poisson",
-    "Quantile",
-    "one_hot",
-]
+__all__ = sorted(name for name, thing in globals().items() if callable(thing))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,6 @@ from chainrule.pytree import (
     PyTree,
     first_array,
     from_dict,
-    is_tuple,
     named_arrays,
     take,
     tree_leaves,
@@ -78,6 +77,9 @@ class NonFiniteArray:
         return html_table(head, [row], title="The first array that was not finite")
 
 
+NO_MODULE = ("", "")
+
+
 class _Found(Exception):
     """Ends a pass at the first array that is not finite."""
 
@@ -118,92 +120,105 @@ def investigate(
     >>> print(investigate(network, MeanSquaredError(), batch))
     input: the batch, from row 1 of the batch
     """
-    step = _Step(network, loss, optimizer, clip_norm, rng_states or {})
-    with np.errstate(all="ignore"):
-        found = step.run(*batch)
-        if found is not None and len(found.rows) in (0, len(first_array(batch[0]))):
-            found.rows = _guilty_rows(step, batch)
+
+    def repeated(rows: Batch) -> NonFiniteArray | None:
+        return _first(_repeat_step, network, loss, rows, optimizer, clip_norm, rng_states or {})
+
+    found = repeated(batch)
+    if found is not None and len(found.rows) in (0, len(first_array(batch[0]))):
+        found.rows = _guilty_rows(repeated, batch)
     return found
 
 
 def investigate_prediction(network: Network, x: PyTree) -> NonFiniteArray | None:
-    """Return the first array in a prediction that is not finite, or None."""
-    network = copy.deepcopy(network)
+    """Return the first array in a prediction that is not finite, or None.
+
+    Parameters
+    ----------
+    network : Network
+        It is not changed.
+    x : array, or a tuple or dict of arrays
+        The batch.
+
+    Examples
+    --------
+    >>> from chainrule import Network
+    >>> print(investigate_prediction(Network([2, 1], seed=0), np.array([[1.0, np.nan]])))
+    input: the batch, from row 0 of the batch
+    """
+    return _first(_repeat_prediction, copy.deepcopy(network), x)
+
+
+def _first(repeat: Callable[..., None], *arguments: Any) -> NonFiniteArray | None:
+    """Return the array that ended `repeat`, or None if it came to its end."""
     try:
         with np.errstate(all="ignore"):
-            _check_input(network, x)
-            with watch(network, _Checker(network)):
-                y_pred = network.predict(x)
-            _check_rows(y_pred, "forward", "the network's output")
+            repeat(*arguments)
     except _Found as found:
         return found.array
     return None
 
 
-@dataclass
-class _Step:
-    """A training step to repeat on new copies each time, with every array checked."""
-
-    network: Network
-    loss: Loss
-    optimizer: Optimizer | None
-    clip_norm: float | None
-    rng_states: Mapping[str, Any]
-
-    def run(self, x: PyTree, y: PyTree, weight: Array | None) -> NonFiniteArray | None:
-        try:
-            self._run(x, y, weight)
-        except _Found as found:
-            return found.array
-        return None
-
-    def _run(self, x: PyTree, y: PyTree, weight: Array | None) -> None:
-        # copied together, so that the optimizer's state stays bound to its network
-        network, optimizer = copy.deepcopy((self.network, self.optimizer))
-        for name, generator in named_generators(network).items():
-            if name in self.rng_states:
-                generator.bit_generator.state = self.rng_states[name]
-        _check_input(network, x)
-        for path, parameter in network.named_parameters().items():
-            _check(parameter.value, "update", f"the value of {path}")
-        with watch(network, _Checker(network)):
-            y_pred = network.forward(x)
-            _check_rows(y_pred, "forward", "the network's output")
-            _check(np.array(self.loss.forward(y, y_pred, weight)), "loss", "the loss")
-            dy = self.loss.backward(y, y_pred, weight)
-            _check_rows(dy, "loss", "its gradient at the output")
-            network.backward(dy)
-        if optimizer is not None:
-            if self.clip_norm is not None:
-                clip_by_global_norm(network, self.clip_norm)
-            optimizer.step(network)
-            for path, parameter in network.named_parameters().items():
-                _check(parameter.value, "update", f"the new value of {path}")
-            for name, state in optimizer.state_vectors.items():
-                for path, place in network.flat.slices.items():
-                    _check(state[place], "update", f"the optimizer's {name} for {path}")
+def _repeat_prediction(network: Network, x: PyTree) -> None:
+    _check_input(network, x)
+    with watch(network, _Checker(network)):
+        y_pred = network.predict(x)
+    _check_rows(y_pred, "forward", "the network's output")
 
 
-ModuleAt = tuple[str, Module]
-"""A module with its path."""
+def _repeat_step(
+    network: Network,
+    loss: Loss,
+    batch: Batch,
+    optimizer: Optimizer | None,
+    clip_norm: float | None,
+    rng_states: Mapping[str, Any],
+) -> None:
+    """Repeat a training step on copies, and check every array."""
+    x, y, weight = batch
+    # copied together, so that the optimizer's state stays bound to its network
+    network, optimizer = copy.deepcopy((network, optimizer))
+    for name, generator in named_generators(network).items():
+        if name in rng_states:
+            generator.bit_generator.state = rng_states[name]
+    parameters = network.named_parameters()
+    _check_input(network, x)
+    for path, parameter in parameters.items():
+        _check(parameter.value, "update", f"the value of {path}")
+    with watch(network, _Checker(network)):
+        y_pred = network.forward(x)
+        _check_rows(y_pred, "forward", "the network's output")
+        _check(np.array(loss.forward(y, y_pred, weight)), "loss", "the loss")
+        dy = loss.backward(y, y_pred, weight)
+        _check_rows(dy, "loss", "its gradient at the output")
+        network.backward(dy)
+    if optimizer is None:
+        return
+    if clip_norm is not None:
+        clip_by_global_norm(network, clip_norm)
+    optimizer.step(network)
+    for path, parameter in parameters.items():
+        _check(parameter.value, "update", f"the new value of {path}")
+    for name, state in optimizer.state_vectors.items():
+        for path, place in network.flat.slices.items():
+            _check(state[place], "update", f"the optimizer's {name} for {path}")
 
 
-def _check(array: Any, direction: str, what: str, module: ModuleAt | None = None) -> None:
-    """Raise _Found if the array holds NaN or infinity."""
+def _check(array: Array, direction: str, what: str, module: tuple[str, str] = NO_MODULE) -> None:
+    """Raise _Found if the array holds NaN or infinity; `module` is a path and a class."""
     if not np.isfinite(array).all():
-        path, layer = ("", "") if module is None else (module[0], type(module[1]).__name__)
-        raise _Found(NonFiniteArray(direction, what, path, layer))
+        raise _Found(NonFiniteArray(direction, what, *module))
 
 
-def _check_rows(tree: PyTree, direction: str, what: str, module: ModuleAt | None = None) -> None:
+def _check_rows(
+    tree: PyTree, direction: str, what: str, module: tuple[str, str] = NO_MODULE
+) -> None:
     """Raise _Found, with the rows, if an array with one row a sample holds NaN or infinity."""
     for name, array in named_arrays(tree, what).items():
-        try:
-            _check(array, direction, name, module)
-        except _Found as found:
-            finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
-            found.array.rows = np.flatnonzero(~finite).tolist()
-            raise
+        finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        if not finite.all():
+            rows = np.flatnonzero(~finite).tolist()
+            raise _Found(NonFiniteArray(direction, name, *module, rows))
 
 
 def _check_input(network: Network, x: PyTree) -> None:
@@ -225,31 +240,30 @@ class _Checker(Watcher):
     def on_forward(self, path: str, module: Module, x: Any, y: Any) -> None:
         if path:
             _check_rows(x, "forward", f"what it gives to {path}", self._around(path))
-            _check_rows(y, "forward", "the output", (path, module))
+            _check_rows(y, "forward", "the output", (path, type(module).__name__))
 
     def on_backward(self, path: str, module: Module, dy: Any, dx: Any) -> None:
         if not path:
             return
-        given = f"the gradient that it gives to {path}"
+        given, this = f"the gradient that it gives to {path}", (path, type(module).__name__)
         _check_rows(dy, "backward", given, self._around(path))
-        gradients = dx if is_tuple(dx) or isinstance(dx, Mapping) else (dx,)
-        for gradient in tree_leaves(gradients) if dx is not None else ():
-            if gradient is not None:
-                _check_rows(gradient, "backward", "the gradient at the input", (path, module))
+        for part in dx if isinstance(dx, tuple) else (dx,):
+            for gradient in tree_leaves(part):
+                if gradient is not None:
+                    _check_rows(gradient, "backward", "the gradient at the input", this)
         for name, value in module.children():
             if isinstance(value, Parameter):
-                _check(value.grad, "backward", f"the gradient of {name}", (path, module))
+                _check(value.grad, "backward", f"the gradient of {name}", this)
 
-    def _around(self, path: str) -> ModuleAt:
-        """Return the innermost module around this one."""
-        while path:
+    def _around(self, path: str) -> tuple[str, str]:
+        """Return the path and the class of the innermost module around this one."""
+        path = path.rpartition(".")[0]
+        while path not in self.modules:
             path = path.rpartition(".")[0]
-            if path in self.modules:
-                break
-        return path, self.modules[path]
+        return path, type(self.modules[path]).__name__
 
 
-def _guilty_rows(step: _Step, batch: Batch) -> list[int]:
+def _guilty_rows(repeated: Callable[..., NonFiniteArray | None], batch: Batch) -> list[int]:
     """Return the rows that make the step fail while all others are replaced by a harmless row.
 
     A sum or statistics over the batch hide which row was too large. So halves of the batch are
@@ -264,7 +278,7 @@ def _guilty_rows(step: _Step, batch: Batch) -> list[int]:
         chosen = np.full(count, harmless)
         chosen[rows] = rows
         try:
-            return step.run(take(x, chosen), take(y, chosen), weight) is not None
+            return repeated((take(x, chosen), take(y, chosen), weight)) is not None
         except ChainruleError:
             return False
 

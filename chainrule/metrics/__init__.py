@@ -3,8 +3,7 @@
     inputs.py            input validation: classes, probabilities or numbers
     classification.py    accuracy, balanced accuracy, top-k accuracy, the confusion matrix
     precision_recall.py  precision, recall, F1
-    ranking.py           the area under the ROC curve
-    roc.py               the curve itself
+    roc.py               the ROC curve, and the area under it
     probabilistic.py     log loss, Brier score
     regression.py        absolute, squared and root mean squared errors, R²
 
@@ -29,14 +28,13 @@ from chainrule.metrics.classification import (
 from chainrule.metrics.inputs import class_indices
 from chainrule.metrics.precision_recall import f1_score, precision_score, recall_score
 from chainrule.metrics.probabilistic import brier_score_loss, log_loss
-from chainrule.metrics.ranking import roc_auc_score
 from chainrule.metrics.regression import (
     mean_absolute_error,
     mean_squared_error,
     r2_score,
     root_mean_squared_error,
 )
-from chainrule.metrics.roc import roc_curve
+from chainrule.metrics.roc import roc_auc_score, roc_curve
 
 __all__ = [
     "accuracy",

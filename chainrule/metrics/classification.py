@@ -10,10 +10,8 @@ from numpy.typing import ArrayLike
 from chainrule.checks import check_bool, check_whole
 from chainrule.errors import InputError
 from chainrule.metrics.inputs import class_indices, measurable, true_and_predicted, weights_of
+from chainrule.metrics.precision_recall import recall_score
 from chainrule.parameter import Array
-
-__all__ = ["accuracy", "balanced_accuracy_score", "confusion_matrix", "top_k_accuracy"]
-
 
 MOST_CLASSES = 10_000
 """The most classes of a confusion matrix, which then takes 800 MB."""
@@ -71,24 +69,18 @@ def balanced_accuracy_score(
     0.5
     """
     adjusted = check_bool("adjusted", adjusted)
-    true, pred, weight = true_and_predicted(y_true, y_pred, sample_weight)
-    present, index = np.unique(true, return_inverse=True)
-    total = np.bincount(index, weight, len(present))
-    found = np.bincount(index, weight * (true == pred), len(present))
-    counted = total > 0  # a class whose samples all have the weight 0 does not count
-    score = float((found[counted] / total[counted]).mean())
+    recalls = recall_score(
+        y_true, y_pred, average=None, sample_weight=sample_weight, zero_division=math.nan
+    )
+    recalls = recalls[~np.isnan(recalls)]  # those of the classes that are true somewhere
+    score, chance = float(recalls.mean()), 1 / len(recalls)
     if not adjusted:
         return score
-    chance = 1 / int(counted.sum())
     return (score - chance) / (1 - chance) if chance < 1 else math.nan
 
 
 def top_k_accuracy(
-    y_true: ArrayLike,
-    y_score: ArrayLike,
-    *,
-    k: int = 5,
-    sample_weight: ArrayLike | None = None,
+    y_true: ArrayLike, y_score: ArrayLike, *, k: int = 5, sample_weight: ArrayLike | None = None
 ) -> float:
     """Return the share of samples whose true class is among the k with the highest scores.
 
@@ -114,7 +106,7 @@ def top_k_accuracy(
         raise InputError(
             f"Expected {len(true)} rows of at least k = {k} scores, got {scores.shape}."
         )
-    weight = weights_of(sample_weight, scores.shape[:1])
+    weight = weights_of(sample_weight, scores)
     best = np.argpartition(scores, -k, axis=1)[:, -k:]
     return float(weight @ (best == true[:, np.newaxis]).any(axis=1) / weight.sum())
 

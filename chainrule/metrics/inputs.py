@@ -6,8 +6,6 @@ other axes is a sample: N of them for (N, C), N · T for sequences (N, T, C).
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -33,11 +31,11 @@ def check_same_count(labels: int, predictions: int) -> None:
         raise InputError(f"Got {labels} labels and {predictions} predictions.")
 
 
-def weights_of(sample_weight: ArrayLike | None, positions: tuple[int, ...]) -> Array:
-    """Return the weight of each sample, flat, in float64; ones where none are given."""
+def weights_of(sample_weight: ArrayLike | None, y_pred: Array) -> Array:
+    """Return the weight of each prediction, flat, in float64; ones where none are given."""
     if sample_weight is None:
-        return np.ones(math.prod(positions))
-    weight = weight_of_rows(sample_weight, (*positions, 1))
+        return np.ones(y_pred.size // outputs_of(y_pred))
+    weight = weight_of_rows(sample_weight, y_pred.shape)
     if not weight.any():
         raise InputError("All sample weights are 0; at least one sample has to count.")
     return weight
@@ -84,14 +82,13 @@ def true_and_predicted(
     y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> tuple[Array, Array, Array]:
     """Return the true class of each sample, the predicted one, and its weight, each (M,)."""
-    true, pred = check_array("y_true", y_true), check_array("y_pred", y_pred)
-    positions = pred.shape[:-1] or pred.shape
-    if true.shape == pred.shape[:-1]:
+    true, scores = check_array("y_true", y_true), check_array("y_pred", y_pred)
+    if true.shape == scores.shape[:-1]:
         true = true.reshape(-1)  # labels of sequences, (N, T) beside (N, T, C), are not scores
     refuse_several_classes(true)
-    true, pred = _class_indices("y_true", true), _class_indices("y_pred", pred)
+    true, pred = _class_indices("y_true", true), _class_indices("y_pred", scores)
     check_same_count(len(true), len(pred))
-    return true, pred, weights_of(sample_weight, positions)
+    return true, pred, weights_of(sample_weight, scores)
 
 
 def refuse_several_classes(true: Array) -> None:
@@ -143,20 +140,20 @@ def distributions(
     true, pred = measurable("y_true", y_true), measurable("y_pred", y_pred)
     if pred.ndim == 0:
         raise InputError("Expected a batch of probabilities, got a single number.")
-    weight = weights_of(sample_weight, pred.shape[:-1] or pred.shape)
-    classes = outputs_of(pred)
+    weight, classes = weights_of(sample_weight, pred), outputs_of(pred)
     if classes == 1:
-        check_probabilities(pred, "Sigmoid")
         check_same_count(true.size, pred.size)
+        check_probabilities(pred, "Sigmoid")
         check_probabilities(true, "Sigmoid")
         return two_columns(true), two_columns(pred), weight
     check_distributions(pred)
-    p = pred.reshape(-1, classes).astype(np.float64)
     if true.shape == pred.shape:
         check_distributions(true)
-        return true.reshape(-1, classes).astype(np.float64), p, weight
-    check_same_count(true.size, len(p))
-    return one_hot(class_indices(true.reshape(-1)), classes, np.float64), p, weight
+    else:
+        check_same_count(true.size, pred.size // classes)
+        true = one_hot(class_indices(true.reshape(-1)), classes)
+    rows = [y.reshape(-1, classes).astype(np.float64) for y in (true, pred)]
+    return rows[0], rows[1], weight
 
 
 def two_columns(p: Array) -> Array:
@@ -176,8 +173,6 @@ def numbers(
     one_column = {true.shape, pred.shape} == {true.shape[:1], (*true.shape[:1], 1)}
     if true.ndim == 0 or not (one_column or true.shape == pred.shape):
         raise InputError(f"y_true and y_pred must match, got {true.shape} and {pred.shape}.")
-    positions, outputs = pred.shape[:-1] or pred.shape, outputs_of(pred)
-    if one_column:
-        positions, outputs = true.shape[:1], 1
+    outputs = 1 if one_column else outputs_of(pred)
     rows = [y.reshape(-1, outputs).astype(np.float64) for y in (true, pred)]
-    return rows[0], rows[1], weights_of(sample_weight, positions)
+    return rows[0], rows[1], weights_of(sample_weight, pred)

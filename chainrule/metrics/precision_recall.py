@@ -15,10 +15,8 @@ from numpy.typing import ArrayLike
 
 from chainrule.checks import check_whole, check_whole_numbers
 from chainrule.errors import ConfigurationError
-from chainrule.metrics.inputs import true_and_predicted
+from chainrule.metrics.inputs import outputs_of, true_and_predicted
 from chainrule.parameter import Array
-
-__all__ = ["f1_score", "precision_score", "recall_score"]
 
 AVERAGES = ("binary", "macro", "micro", "weighted", None)
 
@@ -67,8 +65,8 @@ def precision_score(
     >>> precision_score([0, 1, 1, 1, 1], [1, 1, 0, 1, 1])
     0.75
     """
-    counts = Counts(y_true, y_pred, labels, pos_label, average, sample_weight)
-    return counts.averaged(counts.hits, counts.predicted, zero_division)
+    hits, predicted, true = counts(y_true, y_pred, labels, pos_label, average, sample_weight)
+    return averaged(hits, predicted, true, average, zero_division)
 
 
 def recall_score(
@@ -95,8 +93,8 @@ def recall_score(
     >>> recall_score([0, 1, 1, 1, 1], [1, 1, 0, 1, 1])
     0.75
     """
-    counts = Counts(y_true, y_pred, labels, pos_label, average, sample_weight)
-    return counts.averaged(counts.hits, counts.true, zero_division)
+    hits, _, true = counts(y_true, y_pred, labels, pos_label, average, sample_weight)
+    return averaged(hits, true, true, average, zero_division)
 
 
 def f1_score(
@@ -123,71 +121,60 @@ def f1_score(
     >>> f1_score([0, 1, 1, 1, 1], [1, 1, 0, 1, 1])
     0.75
     """
-    counts = Counts(y_true, y_pred, labels, pos_label, average, sample_weight)
-    return counts.averaged(2 * counts.hits, counts.true + counts.predicted, zero_division)
+    hits, predicted, true = counts(y_true, y_pred, labels, pos_label, average, sample_weight)
+    return averaged(2 * hits, true + predicted, true, average, zero_division)
 
 
-class Counts:
-    """The counts of each class: TP, its predictions, its true samples; each (classes,).
+def counts(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    labels: Sequence[int] | None,
+    pos_label: int,
+    average: str | None,
+    sample_weight: ArrayLike | None,
+) -> tuple[Array, Array, Array]:
+    """Return TP, the predictions and the true samples of each class; each (classes,).
 
     With ``average="micro"`` they are summed over the classes, (1,).
     """
-
-    def __init__(
-        self,
-        y_true: ArrayLike,
-        y_pred: ArrayLike,
-        labels: Sequence[int] | None,
-        pos_label: int,
-        average: str | None,
-        sample_weight: ArrayLike | None,
-    ) -> None:
-        check_options(labels, pos_label, average)
-        true, pred, weight = true_and_predicted(y_true, y_pred, sample_weight)
-        counted = np.union1d(true, pred)
-        if average == "binary":
-            refuse_more_than_two(counted, np.shape(y_pred), pos_label)
-            labels = [pos_label]
-        elif labels is not None:
-            labels = check_whole_numbers("labels", labels, least=None)
-        wanted = counted if labels is None else np.array(labels, np.intp)
-        classes = np.union1d(counted, wanted)
-        hit = true == pred
-        self.average = average
-        self.hits = count(true[hit], weight[hit], classes, wanted)
-        self.predicted = count(pred, weight, classes, wanted)
-        self.true = count(true, weight, classes, wanted)
-        if average == "micro":
-            self.hits, self.predicted, self.true = (
-                a.sum(keepdims=True) for a in (self.hits, self.predicted, self.true)
-            )
-
-    def averaged(self, numerator: Array, denominator: Array, zero_division: float) -> Any:
-        """Return the ratios of the classes, averaged as asked for."""
-        if zero_division not in (0, 1) and not is_nan(zero_division):
-            raise ConfigurationError(f"zero_division must be 0, 1 or NaN, got {zero_division!r}.")
-        scores = np.full(len(numerator), float(zero_division))
-        np.divide(numerator, denominator, out=scores, where=denominator > 0)
-        if self.average is None:
-            return scores
-        known = ~np.isnan(scores)
-        if not known.any():
-            return math.nan
-        weight = self.true[known] if self.average == "weighted" else np.ones(known.sum())
-        if not weight.any():  # no class with a result has a sample
-            weight = np.ones(known.sum())
-        return float(weight @ scores[known] / weight.sum())
+    check_options(labels, pos_label, average)
+    true, pred, weight = true_and_predicted(y_true, y_pred, sample_weight)
+    present = np.union1d(true, pred)
+    if average == "binary":
+        refuse_more_than_two(present, outputs_of(np.asarray(y_pred)), pos_label)
+        labels = [pos_label]
+    elif labels is not None:
+        labels = check_whole_numbers("labels", labels, least=None)
+    counted = present if labels is None else np.array(labels, np.intp)
+    classes = np.union1d(present, counted)
+    found = [
+        np.bincount(np.searchsorted(classes, of), weights, len(classes))
+        for of, weights in ((true, weight * (true == pred)), (pred, weight), (true, weight))
+    ]
+    hits, predicted, true = np.array(found)[:, np.searchsorted(classes, counted)]
+    if average == "micro":
+        return hits.sum(keepdims=True), predicted.sum(keepdims=True), true.sum(keepdims=True)
+    return hits, predicted, true
 
 
-def count(of: Array, weight: Array, classes: Array, wanted: Array) -> Array:
-    """Return the sum of the weights for each wanted class; `classes` are all classes, sorted."""
-    sums = np.bincount(np.searchsorted(classes, of), weight, minlength=len(classes))
-    return sums[np.searchsorted(classes, wanted)]
-
-
-def is_nan(value: Any) -> bool:
-    """Whether this is the number NaN, Python's or NumPy's."""
-    return isinstance(value, float | np.floating) and math.isnan(value)
+def averaged(
+    numerator: Array, denominator: Array, true: Array, average: str | None, zero_division: float
+) -> Any:
+    """Return the ratios of the classes, averaged; `true` holds how often each class is true."""
+    is_nan = isinstance(zero_division, float | np.floating) and math.isnan(zero_division)
+    if zero_division not in (0, 1) and not is_nan:
+        raise ConfigurationError(f"zero_division must be 0, 1 or NaN, got {zero_division!r}.")
+    scores = np.full(len(numerator), float(zero_division))
+    np.divide(numerator, denominator, out=scores, where=denominator > 0)
+    if average is None:
+        return scores
+    known = ~np.isnan(scores)
+    if not known.any():
+        return math.nan
+    weight = true[known]
+    if average != "weighted" or not weight.any():  # no class with a result has a sample
+        weight = np.ones(known.sum())
+    return float(weight @ scores[known] / weight.sum())
 
 
 def check_options(labels: Any, pos_label: int, average: str | None) -> None:
@@ -205,9 +192,8 @@ def check_options(labels: Any, pos_label: int, average: str | None) -> None:
         raise ConfigurationError("labels must name at least one class.")
 
 
-def refuse_more_than_two(found: Array, shape: tuple[int, ...], pos_label: int) -> None:
+def refuse_more_than_two(found: Array, outputs: int, pos_label: int) -> None:
     """Raise ConfigurationError where average="binary" does not find its two classes."""
-    outputs = shape[-1] if len(shape) > 1 else 1
     classes = max(outputs, len(found))
     if classes > 2:
         raise ConfigurationError(

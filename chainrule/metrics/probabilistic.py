@@ -8,8 +8,6 @@ from numpy.typing import ArrayLike
 from chainrule.checks import check_array
 from chainrule.metrics.inputs import distributions
 
-__all__ = ["brier_score_loss", "log_loss"]
-
 
 def log_loss(
     y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None

@@ -10,11 +10,11 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.errors import ConfigurationError
+from chainrule.checks import check_choice
 from chainrule.metrics.inputs import numbers
 from chainrule.parameter import Array
 
-__all__ = ["mean_absolute_error", "mean_squared_error", "r2_score", "root_mean_squared_error"]
+MULTIOUTPUT = {"uniform_average": False, "variance_weighted": True}
 
 
 @np.errstate(over="ignore")
@@ -112,10 +112,7 @@ def r2_score(
     >>> r2_score([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
     0.5
     """
-    if multioutput not in ("uniform_average", "variance_weighted"):
-        raise ConfigurationError(
-            f"multioutput must be 'uniform_average' or 'variance_weighted', got {multioutput!r}."
-        )
+    weighted = check_choice("multioutput", multioutput, MULTIOUTPUT)
     true, pred, weight = numbers(y_true, y_pred, sample_weight)
     if len(true) < 2:
         return math.nan
@@ -125,5 +122,4 @@ def r2_score(
     varies = (spread > 0) & (counted != counted[0]).any(axis=0)  # rounding of the mean is no spread
     scores = np.where(errors == 0, 1.0, 0.0)
     scores[varies] = 1 - errors[varies] / spread[varies]
-    by_variance = multioutput == "variance_weighted" and varies.any()
-    return float(np.average(scores, weights=spread * varies if by_variance else None))
+    return float(np.average(scores, weights=spread * varies if weighted and varies.any() else None))

@@ -14,6 +14,7 @@ from chainrule import (
     CategoricalCrossEntropy,
     Checkpoint,
     Dropout,
+    Graph,
     InputError,
     LastStep,
     Linear,
@@ -21,7 +22,9 @@ from chainrule import (
     Module,
     MultiHeadAttention,
     Network,
+    Node,
     NotFiniteError,
+    Parameter,
     ReLU,
     Residual,
     Sequential,
@@ -320,6 +323,33 @@ def test_a_layer_that_failed_once_is_blamed_not_the_one_behind_it():
     found = error.origin
     assert (found.path, found.layer, found.array) == ("layers.1", "ForgetsOnce", "the output")
     assert found.rows == [3]
+
+
+class Lookup(Module):
+    """y = table[x] + context; nothing flows back to the indices x."""
+
+    takes_indices = True
+
+    def __init__(self):
+        self.table = Parameter(np.ones((5, 2)))
+
+    def forward(self, x, training=True, *, context):
+        self.save_for_backward(training=training)
+        return self.table.value[x] + context
+
+    def backward(self, dy):
+        self.saved_values()
+        self.table.grad = np.zeros((5, 2))
+        return None, dy * np.nan
+
+
+def test_gradients_beside_an_input_that_has_none():
+    nodes = {"c": Node(Linear(3, 2, seed=0), "given"), "y": Node(Lookup(), "x", context="c")}
+    net = Network(Graph(["x", "given"], nodes, "y"))
+    x = {"x": np.array([0, 1, 2]), "given": np.ones((3, 3), np.float32)}
+    found = investigate(net, MeanSquaredError(), (x, np.zeros((3, 2), np.float32), None))
+    assert (found.direction, found.path) == ("backward", "y")
+    assert found.array == "the gradient at the input"
 
 
 # ---------------------------------------------------------------- attention, validation

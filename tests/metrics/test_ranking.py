@@ -108,7 +108,7 @@ def test_where_it_is_not_defined():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"multi_class": "raise"}, "multi_class must be 'ovr' or 'ovo', got 'raise'"),
+        ({"multi_class": "raise"}, "multi_class must be one of 'ovr', 'ovo'; got 'raise'"),
         ({"average": "samples"}, "average must be one of .* with multi_class='ovr'"),
         ({"average": "micro", "multi_class": "ovo"}, r"one of \('macro', 'weighted'\) with"),
         ({"multi_class": "ovo", "sample_weight": [1, 1]}, "not for multi_class='ovo'"),

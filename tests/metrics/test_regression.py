@@ -50,7 +50,7 @@ def test_r2_by_variance(shape):
     assert 0 < expected < 1
     assert r2_score(true, pred, **given) == pytest.approx(expected, rel=1e-12)
     assert r2_score(np.ones(3), np.zeros(3), multioutput="variance_weighted") == 0
-    with pytest.raises(ConfigurationError, match="multioutput must be 'uniform_average' or"):
+    with pytest.raises(ConfigurationError, match="multioutput must be one of 'uniform_average', "):
         r2_score(true, pred, multioutput="raw_values")
 
 

@@ -15,8 +15,8 @@ ROOM = Room(
         Fault(
             "absent classes count",
             "chainrule.metrics.balanced_accuracy_score",
-            "total > 0",
-            "total >= 0",
+            "recalls[~np.isnan(recalls)]",
+            "np.nan_to_num(recalls)",
         ),
         Fault(
             "the k worst",
@@ -27,18 +27,18 @@ ROOM = Room(
         Fault(
             "precision for recall",
             "chainrule.metrics.recall_score",
-            "counts.averaged(counts.hits, counts.true, zero_division)",
-            "counts.averaged(counts.hits, counts.predicted, zero_division)",
+            "averaged(hits, true, true, average, zero_division)",
+            "averaged(hits, _, true, average, zero_division)",
         ),
         Fault(
             "weighted by predictions",
-            "chainrule.metrics.precision_recall.Counts.averaged",
-            "self.true[known] if self.average == 'weighted' else np.ones(known.sum())",
-            "self.predicted[known] if self.average == 'weighted' else np.ones(known.sum())",
+            "chainrule.metrics.precision_recall.f1_score",
+            "averaged(2 * hits, true + predicted, true, average, zero_division)",
+            "averaged(2 * hits, true + predicted, predicted, average, zero_division)",
         ),
         Fault(
             "ties count in full",
-            "chainrule.metrics.ranking.area",
+            "chainrule.metrics.roc.area",
             "before + down / 2",
             "before + down",
         ),

@@ -99,6 +99,7 @@ class Same:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes as POSIX systems do")
+@pytest.mark.long
 def test_killed_at_random_moments_it_ends_with_the_same_bits(tmp_path):
     script = Path(__file__).parent / "kill_and_resume.py"
     root = str(Path(chainrule.__file__).parents[1])

@@ -49,6 +49,8 @@ class Copy:
         """Have a fault in the copy for so long."""
         original, text = fault.plant()
         file = self.root / "chainrule" / original.relative_to(PACKAGE)
+        if file.read_bytes() != original.read_bytes():
+            raise RuntimeError(f"{original} has changed since it was copied; start again")
         file.write_text(text, "utf-8")
         try:
             yield

@@ -134,7 +134,7 @@ def test_invalid_codes_are_refused(code):
     [
         ({"categories": 3}, "categories must be a sequence of whole numbers"),
         ({"categories": (3, 0)}, "categories must be a sequence of whole numbers"),
-        ({"categories": (2,) * 5}, "there are 4 columns"),
+        ({"categories": (2,) * 5}, "1 to 4 of them"),
         ({"embedding_dim": 0}, "embedding_dim must be a whole number"),
     ],
 )

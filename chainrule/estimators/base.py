@@ -19,7 +19,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from chainrule.checks.habits import ESTIMATOR_ATTRIBUTES, ESTIMATOR_OPTIONS, GivesAdvice
+from chainrule.checks import check_bool
+from chainrule.checks.habits import (
+    ESTIMATOR_ATTRIBUTES,
+    ESTIMATOR_OPTIONS,
+    GivesAdvice,
+    gives_advice,
+)
 from chainrule.doctor.report import Report
 from chainrule.ensemble.folds import Fold
 from chainrule.errors import ConfigurationError, InputError
@@ -128,6 +134,35 @@ class NetworkEstimator(GivesAdvice, BaseEstimator):
 
     # ------------------------------------------------------------ training
 
+    @gives_advice
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None
+    ) -> Self:
+        """Train on rows, and return the estimator.
+
+        Parameters
+        ----------
+        X : data frame, array_like or sparse matrix, shape (N, features)
+            The rows. Missing values are allowed, infinity is not, and dates are refused: derive
+            numbers from them first. Sparse rows are made dense.
+        y : array_like
+            For a classifier labels of any kind, (N,), or 0 and 1 for each of several labels,
+            (N, labels). For a regressor numbers, (N,) or (N, outputs).
+        sample_weight : array_like, shape (N,), optional
+            How much each row counts; rows of weight 0 are left out.
+        validation_data : tuple, optional
+            ``(X, y)`` or ``(X, y, sample_weight)`` to validate on, instead of a share of the rows.
+
+        Raises
+        ------
+        InputError, ConfigurationError
+            The data or an option cannot be used. Raised before the first step;
+            both are ValueErrors.
+        NotFiniteError
+            Training met NaN or infinity.
+        """
+        return self._fit(X, y, sample_weight, validation_data)
+
     def _fit(
         self,
         X: Any,
@@ -188,20 +223,16 @@ class NetworkEstimator(GivesAdvice, BaseEstimator):
     ) -> TrainingState:
         """Fit the preparation to the rows that are learned from, and build the model."""
         targets.fit(rows.y, rows.sample_weight)
-        preparation = self._fitted_preparation(rows.X, incremental)
+        count = 0 if incremental else len(rows.y)  # the first part does not tell how many come
+        preparation = self._fitted_preparation(rows.X, count)
         x = take_rows(rows.X, np.arange(1))
         x = x if preparation is None else preparation.transform(x)
         model: EnsembleModel | NetworkModel
         if self.network is not None:
             model = NetworkModel(self, x, targets, rng)
         else:
-            batch_norm = self.batch_norm
-            if isinstance(batch_norm, str):
-                batch_norm = not incremental and len(rows.y) >= defaults.ROWS_FOR_BATCH_NORM
             categories = () if preparation is None else preparation.code_categories_
-            model = EnsembleModel(
-                *(self, x.shape[1], targets, rng), batch_norm=batch_norm, categories=categories
-            )
+            model = EnsembleModel(self, x, targets, rng, count, categories)
         return TrainingState(rng, targets, preparation, model, options.fixed_options(self))
 
     def _generator(self) -> np.random.Generator:
@@ -249,18 +280,20 @@ class NetworkEstimator(GivesAdvice, BaseEstimator):
             )
         return folds
 
-    def _fitted_preparation(self, X: Any, incremental: bool) -> Preparation | None:
-        """Return what prepares rows, fitted to those that are learned from."""
+    def _fitted_preparation(self, X: Any, count: int) -> Preparation | None:
+        """Return what prepares rows, fitted to those that are learned from.
+
+        `count` is how many there will be; 0 if that is not known.
+        """
         if self.preparation is None:
             return None
         if self.preparation != "auto":
             return copy.deepcopy(self.preparation).fit(X)
         if self.network is not None:
             return copy.deepcopy(getattr(self.network, "preparation", None))
-        if not is_frame(X) and keeps_constant_columns(X, incremental):
+        if not is_frame(X) and keeps_constant_columns(X, not count):
             return Standardizer().fit(X)
-        rows = 0 if incremental else X.shape[0]  # the first part does not tell how many there are
-        return defaults.table_preparation(rows, X.shape[1], dtype=self.dtype).fit(X)
+        return defaults.table_preparation(count, X.shape[1], dtype=self.dtype).fit(X)
 
     # ------------------------------------------------------------ what was learned
 
@@ -297,6 +330,25 @@ class NetworkEstimator(GivesAdvice, BaseEstimator):
         return HeldOutPredictions(rows.y, weights_of(rows), outputs, weights, by_all=True)
 
     # ------------------------------------------------------------ predicting, saving
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Return the prediction for each row: its most probable label, or numbers in y's shape.
+
+        Parameters
+        ----------
+        X : data frame, array_like or sparse matrix, shape (N, features)
+            The rows.
+        return_std : bool
+            Whether to return the standard deviation between the members, too: how far they
+            disagree. For a classifier it is that of the label's probability, (N,), or of each
+            label's, (N, labels). For a regressor it has the shape of y. It is no interval for y;
+            `predict_interval` returns one.
+        """
+        if not check_bool("return_std", return_std):
+            outputs = self._outputs(X)
+            return self._state.targets.decode(outputs)
+        outputs, std = self._outputs_and_std(X)
+        return self._state.targets.decode(outputs), self._state.targets.decode_std(outputs, std)
 
     def _outputs(self, X: Any) -> Array:
         """Return the prediction for rows, (N, outputs), in the units of y."""

@@ -11,7 +11,6 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from chainrule.checks import check_bool
-from chainrule.checks.habits import gives_advice
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.estimators import defaults
 from chainrule.estimators.base import HeldOutPredictions, NetworkEstimator
@@ -164,34 +163,6 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
 
     # ------------------------------------------------------------ training
 
-    @gives_advice
-    def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None
-    ) -> Self:
-        """Train on rows, and return the estimator.
-
-        Parameters
-        ----------
-        X : data frame, array_like or sparse matrix, shape (N, features)
-            The rows. Missing values are allowed, infinity is not, and dates are refused: derive
-            numbers from them first. Sparse rows are made dense.
-        y : array_like
-            Labels of any kind, (N,), or 0 and 1 for each of several labels, (N, labels).
-        sample_weight : array_like, shape (N,), optional
-            How much each row counts; rows of weight 0 are left out.
-        validation_data : tuple, optional
-            ``(X, y)`` or ``(X, y, sample_weight)`` to validate on, instead of a share of the rows.
-
-        Raises
-        ------
-        InputError, ConfigurationError
-            The data or an option cannot be used. Raised before the first step;
-            both are ValueErrors.
-        NotFiniteError
-            Training met NaN or infinity.
-        """
-        return self._fit(X, y, sample_weight, validation_data)
-
     @available_if(lambda estimator: estimator._has_partial_fit())
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one more epoch on rows, and return the estimator.
@@ -236,26 +207,6 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         return self
 
     # ------------------------------------------------------------ predicting
-
-    def predict(self, X: Any, return_std: bool = False) -> Any:
-        """Return the most probable label of each row.
-
-        Parameters
-        ----------
-        X : data frame, array_like or sparse matrix, shape (N, features)
-            The rows.
-        return_std : bool
-            Whether to return the standard deviation between the members' probabilities of that
-            label, too, (N,); with several labels that of each, (N, labels).
-        """
-        if not check_bool("return_std", return_std):
-            probabilities = self._outputs(X)
-            return self._state.targets.decode(probabilities)
-        probabilities, std = self._outputs_and_std(X)
-        targets = self._state.targets
-        if isinstance(targets, MulticlassTargets):
-            std = np.take_along_axis(std, probabilities.argmax(axis=1)[:, None], axis=1)[:, 0]
-        return targets.decode(probabilities), std
 
     def predict_proba(self, X: Any, return_std: bool = False) -> Any:
         """Return the probability of each class, (N, classes), in the order of ``classes_``.

@@ -32,20 +32,19 @@ class EnsembleModel:
     def __init__(
         self,
         estimator: Any,
-        features: int,
+        x: Array,
         targets: Any,
         rng: np.random.Generator,
-        *,
-        batch_norm: bool,
+        count: int,
         categories: tuple[int, ...],
     ) -> None:
         self.loss = options.make_loss(estimator.loss, targets.output)
         self.rates = estimator.learning_rate, estimator.weight_decay
         self.ensemble = Ensemble(
-            [features, *options.layer_sizes(estimator.hidden_layers), targets.n_outputs],
+            [x.shape[1], *options.layer_sizes(estimator.hidden_layers), targets.n_outputs],
             defaults.draw_members(estimator, rng),
             activation=options.ACTIVATIONS[estimator.activation],
-            batch_norm=batch_norm,
+            batch_norm=options.batch_norm(estimator, count),
             output=targets.output,
             categories=categories,
             embedding_dim=defaults.EMBEDDING_DIM,
@@ -94,43 +93,30 @@ class EnsembleModel:
         self._set_rates(estimator.learning_rate, estimator.weight_decay)
         ensemble, reporter = self.ensemble, Reporter(estimator.verbose, estimator.epochs)
         if incremental:
-            history = ensemble.partial_fit(rows.X, rows.y, **arguments).history
-            losses = [mean_of_running(history["loss"][-1])]
-            reporter(len(history["loss"]) - 1, {"loss": history["loss"][-1]})
+            epochs = ensemble.partial_fit(rows.X, rows.y, **arguments).history["loss"]
+            reporter(len(epochs) - 1, {"loss": epochs[-1]})
         else:
-            validation = held_out if isinstance(held_out, LabeledRows) else None
+            if held_out is not None:
+                way = "cv" if isinstance(held_out, list) else "validation_data"
+                arguments |= {way: held_out, "patience": options.patience(estimator)}
+            arguments |= {"epochs": estimator.epochs, "on_epoch_end": reporter}
             with reporter:
-                history = ensemble.fit(
-                    rows.X,
-                    rows.y,
-                    epochs=estimator.epochs,
-                    validation_data=validation,
-                    cv=None if validation is not None else held_out,
-                    patience=None if held_out is None else options.patience(estimator),
-                    on_epoch_end=reporter,
-                    **arguments,
-                ).history
-            losses = [mean_of_running(row) for row in history["loss"]]
-        scores = None
-        if "val_loss" in history:
-            scores = [-mean_of_running(row) for row in history["val_loss"]]
-        return TrainingResult(
-            *(history, losses, scores, len(losses) - 1),
-            *(reporter.interrupted, ensemble.out_of_fold),
-        )
+                ensemble.fit(rows.X, rows.y, **arguments)
+        history = ensemble.history
+        losses = [mean_of_running(row) for row in history["loss"][-1 if incremental else 0 :]]
+        scores = [-mean_of_running(row) for row in history["val_loss"]] if held_out else None
+        interrupted, out_of_fold = reporter.interrupted, ensemble.out_of_fold
+        return TrainingResult(history, losses, scores, len(losses) - 1, interrupted, out_of_fold)
 
     def _set_rates(self, learning_rate: float, weight_decay: float) -> None:
         """Let the members' rates follow the estimator's, around which they were drawn."""
         faster, decay = learning_rate / self.rates[0], self.rates[1]
+        decays = [
+            m.weight_decay * (weight_decay / decay) if decay else weight_decay for m in self.drawn
+        ]
         self.ensemble.members = tuple(
-            dataclasses.replace(
-                member,
-                learning_rate=member.learning_rate * faster,
-                weight_decay=member.weight_decay * (weight_decay / decay)
-                if decay
-                else weight_decay,
-            )
-            for member in self.drawn
+            dataclasses.replace(m, learning_rate=m.learning_rate * faster, weight_decay=own)
+            for m, own in zip(self.drawn, decays, strict=True)
         )
 
     def predictor(self) -> Ensemble:

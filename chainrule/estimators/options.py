@@ -106,6 +106,12 @@ def batch_size(estimator: Any, rows: int) -> int:
     return min(defaults.batch_size(rows) if wanted == "auto" else wanted, rows)
 
 
+def batch_norm(estimator: Any, rows: int) -> bool:
+    """Return whether there is a `BatchNorm`, for a training on so many rows."""
+    wanted = estimator.batch_norm
+    return rows >= defaults.ROWS_FOR_BATCH_NORM if isinstance(wanted, str) else wanted
+
+
 def patience(estimator: Any) -> int | None:
     """Return after how many epochs without an improvement training stops, or None."""
     wanted = estimator.early_stopping

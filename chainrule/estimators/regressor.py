@@ -10,8 +10,6 @@ from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from chainrule.checks import check_bool
-from chainrule.checks.habits import gives_advice
 from chainrule.errors import ConfigurationError
 from chainrule.estimators.base import HeldOutPredictions, NetworkEstimator
 from chainrule.estimators.calibration import interval_half_width
@@ -135,34 +133,6 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
 
     # ------------------------------------------------------------ training
 
-    @gives_advice
-    def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, validation_data: Any = None
-    ) -> Self:
-        """Train on rows, and return the estimator.
-
-        Parameters
-        ----------
-        X : data frame, array_like or sparse matrix, shape (N, features)
-            The rows. Missing values are allowed, infinity is not, and dates are refused: derive
-            numbers from them first. Sparse rows are made dense.
-        y : array_like
-            Numbers, (N,) or (N, outputs).
-        sample_weight : array_like, shape (N,), optional
-            How much each row counts; rows of weight 0 are left out.
-        validation_data : tuple, optional
-            ``(X, y)`` or ``(X, y, sample_weight)`` to validate on, instead of a share of the rows.
-
-        Raises
-        ------
-        InputError, ConfigurationError
-            The data or an option cannot be used. Raised before the first step;
-            both are ValueErrors.
-        NotFiniteError
-            Training met NaN or infinity.
-        """
-        return self._fit(X, y, sample_weight, validation_data)
-
     @available_if(lambda estimator: estimator._has_partial_fit())
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train for one more epoch on rows, and return the estimator.
@@ -200,23 +170,6 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
         return self
 
     # ------------------------------------------------------------ predicting
-
-    def predict(self, X: Any, return_std: bool = False) -> Any:
-        """Return the prediction for each row, in the shape of y.
-
-        Parameters
-        ----------
-        X : data frame, array_like or sparse matrix, shape (N, features)
-            The rows.
-        return_std : bool
-            Whether to return the standard deviation between the members, too: how far they
-            disagree. It is no interval for y; `predict_interval` returns one.
-        """
-        if not check_bool("return_std", return_std):
-            outputs = self._outputs(X)
-            return self._state.targets.decode(outputs)
-        outputs, std = self._outputs_and_std(X)
-        return self._state.targets.decode(outputs), self._state.targets.decode(std)
 
     def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Array, Array]:
         """Return the ends of an interval for each row's y, each in the shape of `predict`.

@@ -22,6 +22,10 @@ from chainrule.preparation.standardizer import handle_zeros_in_scale
 class Targets:
     """What all kinds share.
 
+    Each kind has `encode(y)`, what the network learns, (N,) or (N, outputs), which refuses an
+    unsuitable y; `decode(outputs)`, the predictions for outputs (N, outputs) in the units of y; and
+    `score(encoded, outputs)`, scikit-learn's score of a network's outputs.
+
     Attributes
     ----------
     output : {"softmax", "sigmoid", "linear"}
@@ -36,21 +40,13 @@ class Targets:
     def fit(self, y: Array, weight: Array | None) -> None:
         """Measure the targets that are learned from."""
 
-    def encode(self, y: Array) -> Array:
-        """Return what the network learns, (N,) or (N, outputs); refuse an unsuitable y."""
-        raise NotImplementedError
-
     def in_units(self, outputs: Array) -> Array:
         """Return a network's outputs, (..., outputs), in the units of y."""
         return outputs
 
-    def decode(self, outputs: Array) -> Array:
-        """Return the predictions for outputs (N, outputs) in the units of y."""
-        raise NotImplementedError
-
-    def score(self, encoded: Array, outputs: Array) -> float:
-        """Return scikit-learn's score of a network's outputs."""
-        raise NotImplementedError
+    def decode_std(self, outputs: Array, std: Array) -> Array:
+        """Return the members' deviation, (N, outputs), as it belongs to `decode(outputs)`."""
+        return std
 
     def strata(self, y: Array) -> Array | None:
         """Return the class of each row, by which to stratify, or None."""
@@ -103,6 +99,10 @@ class MulticlassTargets(Targets):
     def decode(self, outputs: Array) -> Array:
         """Return the most probable label of each row."""
         return self.classes[outputs.argmax(axis=1)]
+
+    def decode_std(self, outputs: Array, std: Array) -> Array:
+        """Return the deviation of the most probable label's probability, (N,)."""
+        return np.take_along_axis(std, outputs.argmax(axis=1)[:, np.newaxis], axis=1)[:, 0]
 
     def score(self, encoded: Array, outputs: Array) -> float:
         """Return the accuracy."""
@@ -220,6 +220,9 @@ class RegressionTargets(Targets):
     def decode(self, outputs: Array) -> Array:
         """Return numbers (N, outputs) in the shape of y."""
         return outputs[:, 0] if self.one_column else outputs
+
+    def decode_std(self, outputs: Array, std: Array) -> Array:
+        return self.decode(std)
 
     def score(self, encoded: Array, outputs: Array) -> float:
         """Return R², the mean over the outputs; for a constant one 1 if it is met, else 0."""

@@ -11,7 +11,7 @@ decision_boundary.py   what a classifier of two features predicts where
 regression.py          predictions over targets, and residuals
 learning_curves.py     what `History.plot` shows
 training_flow.py       what the doctor's report shows
-inputs.py figures.py   input validation; how figures are made
+inputs.py figures.py   the names of classes, checked; how figures are made
 """
 
 from chainrule.plots.architecture import plot_network

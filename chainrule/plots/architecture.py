@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chainrule.checks import check_instance
 from chainrule.layers import Graph, Module, Node, Sequential
 from chainrule.network import Network
-from chainrule.plots.figures import new_figure
+from chainrule.plots.figures import new_panels
 from chainrule.summary.table import one_line, output_shapes
 
 ROW, COLUMN = 0.8, 3.1
@@ -56,25 +56,20 @@ def plot_network(network: Network, sample_shape: Any = None) -> Any:
     places = arrange(inputs, nodes)
     rows = 1 + max(row for row, _ in places.values())
     columns = 1 + 2 * max(abs(column) for _, column in places.values())
-    figure = new_figure("Drawing a network", COLUMN * columns, ROW * rows + 0.4)
-    panel = figure.subplots()
+    figure, [panel] = new_panels("Drawing a network", 1, COLUMN * columns, ROW * rows + 0.4)
     panel.set(xlim=(-columns / 2, columns / 2), ylim=(0.6 - rows, 0.6))
     panel.axis("off")
     colors = _colors(nodes)
-    boxes: dict[str, Any] = {}
-    used: dict[int, int] = defaultdict(int)
-    for name in inputs:
-        boxes[name] = _draw_box(panel, places[name], name, "0.93")
+    boxes = {name: _draw_box(panel, places[name], name, "0.93") for name in inputs}
     for name, node in nodes.items():
-        found = shapes.get(id(node.module), [])
-        use = used[id(node.module)]
-        used[id(node.module)] += 1
-        text = f"{name}: {describe(node.module)}"
-        text += f"\n{found[use]}" if use < len(found) else ""
-        boxes[name] = _draw_box(panel, places[name], text, colors[id(node.module)])
+        text, module = f"{name}: {describe(node.module)}", id(node.module)
+        if shapes.get(module):  # one for each use
+            text += f"\n{shapes[module].pop(0)}"
+        boxes[name] = _draw_box(panel, places[name], text, colors[module])
     figure.draw_without_rendering()  # boxes get their sizes, at which arrows end
     for name, node in nodes.items():
-        for source, key in _arrows(node):
+        further = [(source, key) for key, source in node.further.items()]
+        for source, key in [*((source, "") for source in node.inputs), *further]:
             _draw_arrow(panel, places[source], places[name], key, boxes[source], boxes[name])
     return figure
 
@@ -113,16 +108,9 @@ def arrange(inputs: Sequence[str], nodes: Mapping[str, Node]) -> dict[str, tuple
     }
 
 
-def _arrows(node: Node) -> list[tuple[str, str]]:
-    """Return (source, name of the argument) for every input of a node."""
-    return [(source, "") for source in node.inputs] + [(s, key) for key, s in node.further.items()]
-
-
 def _colors(nodes: Mapping[str, Node]) -> dict[int, str]:
     """Return a color for each module: one of its own if it is shared, else the common one."""
-    count: dict[int, int] = defaultdict(int)
-    for node in nodes.values():
-        count[id(node.module)] += 1
+    count = Counter(id(node.module) for node in nodes.values())
     shared = [module for module, uses in count.items() if uses > 1]
     palette = ["#fdd9b5", "#c9e7c8", "#e4cdf0", "#f7c8d0"]
     own = {module: palette[i % len(palette)] for i, module in enumerate(shared)}

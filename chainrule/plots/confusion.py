@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from chainrule.metrics import accuracy, confusion_matrix
 from chainrule.parameter import Array
-from chainrule.plots.figures import new_figure, resize_to_fit
+from chainrule.plots.figures import new_panels, resize_to_fit
 from chainrule.plots.inputs import check_class_names
 
 CELL, SMALLEST, LARGEST = 0.45, 2.4, 16.0
@@ -58,8 +58,7 @@ def plot_confusion(
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = min(max(CELL * len(names), SMALLEST), LARGEST)
     cell = size / len(names)
-    figure = new_figure("Drawing a confusion matrix", size + 2)
-    panel = figure.subplots()
+    figure, [panel] = new_panels("Drawing a confusion matrix", 1, size + 2, size + 2)
     image = panel.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     _name_ticks(panel, names, cell)
     panel.set(xlabel="predicted", ylabel="true", title=f"accuracy {accuracy(y_true, y_pred):.4f}")

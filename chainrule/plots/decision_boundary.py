@@ -14,7 +14,7 @@ from chainrule.errors import ConfigurationError, InputError, ShapeError
 from chainrule.metrics import class_indices
 from chainrule.network import Network
 from chainrule.parameter import Array
-from chainrule.plots.figures import new_figure, resize_to_fit
+from chainrule.plots.figures import new_panels, resize_to_fit
 from chainrule.plots.inputs import check_class_names, check_names
 
 ROWS_AT_ONCE = 8192
@@ -86,8 +86,7 @@ def plot_decision_boundary(
     colors = _colors(len(names))
     labels = None if y is None else _labels(y, len(points), len(names))
 
-    figure = new_figure("Drawing a decision boundary", 6.4, 4.6)
-    panel = figure.subplots()
+    figure, [panel] = new_panels("Drawing a decision boundary", 1, 6.4, 4.6)
     extent = (low[0], high[0], low[1], high[1])
     panel.imshow(_shaded(p, colors), extent=extent, origin="lower", aspect="auto")
     for k in np.unique(p.argmax(axis=-1)):

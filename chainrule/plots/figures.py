@@ -38,9 +38,11 @@ def as_png(figure: Any) -> bytes:
     return file.getvalue()
 
 
-def new_panels(purpose: str, count: int, width: float, height: float) -> tuple[Any, list[Any]]:
-    """Return a figure and its panels, each of this size in inches, at most three in a row."""
-    columns = min(count, MOST_PANELS_IN_A_ROW)
+def new_panels(
+    purpose: str, count: int, width: float, height: float, in_a_row: int = MOST_PANELS_IN_A_ROW
+) -> tuple[Any, list[Any]]:
+    """Return a figure and its panels, each of this size in inches, with so many in a row."""
+    columns = min(count, in_a_row)
     rows = -(-count // columns)
     figure = new_figure(purpose, width * columns, height * rows)
     panels = list(figure.subplots(rows, columns, squeeze=False).ravel())

@@ -1,15 +1,10 @@
-"""Input validation of plots."""
+"""The names of classes and features, checked and shortened for plots."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import ArrayLike
-
-from chainrule.checks import check_numbers
-from chainrule.errors import ConfigurationError, InputError
-from chainrule.parameter import Array
+from chainrule.errors import ConfigurationError
 
 LONGEST_NAME = 40
 
@@ -43,28 +38,3 @@ def shorten(name: str) -> str:
         return name
     end = LONGEST_NAME // 3
     return f"{name[: LONGEST_NAME - end - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}{name[-end:].lstrip()}"
-
-
-def check_regression(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-    """Return the targets and the predictions of a regression, each as (N, outputs)."""
-    true, pred = check_numbers("y_true", y_true), check_numbers("y_pred", y_pred)
-    true, pred = (a[:, np.newaxis] if a.ndim == 1 else a for a in (true, pred))
-    if true.ndim != 2 or true.shape != pred.shape:
-        raise InputError(
-            "Expected numbers (N,) or (N, outputs), as many predictions as targets; got "
-            f"{np.shape(y_true)} and {np.shape(y_pred)}."
-        )
-    return true.astype(np.float64), pred.astype(np.float64)
-
-
-def check_half_width(half_width: ArrayLike | None, outputs: int) -> Array | None:
-    """Return half the width of each output's interval, (outputs,), or None."""
-    if half_width is None:
-        return None
-    widths = check_numbers("half_width", half_width)
-    if widths.ndim > 1 or widths.size not in (1, outputs) or (widths < 0).any():
-        raise InputError(
-            f"half_width must be a number of at least 0 for each of {outputs} outputs, or one for "
-            f"all; got {half_width!r:.100}."
-        )
-    return np.broadcast_to(widths, (outputs,))

@@ -35,7 +35,9 @@ def draw_learning_curves(
     """
     figure, panels = new_panels("Drawing a history", len(metrics), 5.2, 4.2)
     for (name, curves), panel in zip(metrics.items(), panels, strict=True):
-        _draw(panel, curves)
+        for label, values in curves.items():
+            marker = "o" if len(values) < 30 else ""
+            panel.plot(range(1, len(values) + 1), values, marker=marker, markersize=3, label=label)
         for (epoch, label), style in zip(marks.items(), (":", "--"), strict=False):
             panel.axvline(epoch + 1, color="0.5", linestyle=style, label=label, zorder=1)
         panel.set(xlabel="epoch", ylabel=name, title=name)
@@ -45,12 +47,6 @@ def draw_learning_curves(
         panel.grid(alpha=0.3)
     _draw_legend(figure, {line.get_label(): line for panel in panels for line in panel.lines})
     return figure
-
-
-def _draw(panel: Any, curves: Curves) -> None:
-    for name, values in curves.items():
-        marker = "o" if len(values) < 30 else ""
-        panel.plot(range(1, len(values) + 1), values, marker=marker, markersize=3, label=name)
 
 
 def _draw_legend(figure: Any, lines: Mapping[str, Any]) -> None:
@@ -64,8 +60,8 @@ def _draw_legend(figure: Any, lines: Mapping[str, Any]) -> None:
         legend.remove()
 
 
-def spans_decades(curves: Curves) -> bool:
-    """Whether all numbers are positive, and the largest is at least 100 times the smallest."""
-    numbers = np.concatenate([np.asarray(values, dtype=np.float64) for values in curves.values()])
+def spans_decades(curves: Curves, factor: float = LOGARITHMIC_FROM) -> bool:
+    """Whether all numbers are positive, and the largest is at least `factor` times the smallest."""
+    numbers = np.concatenate([np.ones(0), *curves.values()])
     numbers = numbers[np.isfinite(numbers)]
-    return numbers.size > 0 and 0 < LOGARITHMIC_FROM * numbers.min() <= numbers.max()
+    return numbers.size > 0 and 0 < factor * numbers.min() <= numbers.max()

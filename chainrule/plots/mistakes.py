@@ -14,7 +14,7 @@ from chainrule.checks import check_numbers, check_whole
 from chainrule.errors import InputError
 from chainrule.metrics import class_indices
 from chainrule.parameter import Array
-from chainrule.plots.figures import new_figure
+from chainrule.plots.figures import new_panels
 from chainrule.plots.inputs import check_class_names
 
 
@@ -106,18 +106,16 @@ def plot_mistakes(
         for row in rows
     ]
     lines = max((title.count("\n") + 1 for title in titles), default=0)
-    wide = max(math.ceil(math.sqrt(len(rows))), 1)
-    high = max(math.ceil(len(rows) / wide), 1)
-    figure = new_figure("Drawing mistakes", 2.1 * wide, (1.8 + 0.15 * lines) * high)
-    panels = figure.subplots(high, wide, squeeze=False).ravel()
-    for panel in panels[len(rows) :]:
-        panel.axis("off")
+    count = max(len(rows), 1)
+    in_a_row = math.ceil(math.sqrt(count))
+    figure, panels = new_panels("Drawing mistakes", count, 2.1, 1.8 + 0.15 * lines, in_a_row)
     for panel, picture, title in zip(panels, pictures, titles, strict=False):
         panel.imshow(picture, cmap="gray_r")
         panel.set_title(title, fontsize=8)
         panel.set(xticks=[], yticks=[])
         panel.spines[:].set_color("0.8")
     if not len(rows):
+        panels[0].axis("off")
         figure.suptitle("no mistakes")
     return figure
 

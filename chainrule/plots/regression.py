@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from chainrule.checks import check_numbers
+from chainrule.errors import InputError
 from chainrule.metrics import mean_absolute_error, r2_score
 from chainrule.parameter import Array
 from chainrule.plots.figures import new_panels, resize_to_fit
-from chainrule.plots.inputs import check_half_width, check_names, check_regression
+from chainrule.plots.inputs import check_names
 
 
 def plot_predictions(
@@ -124,3 +126,28 @@ def _title(name: Sequence[str], true: Array, pred: Array) -> str:
     numbers = [f"R² = {r2_score(true, pred):.3f}"] if true.min() < true.max() else []
     numbers.append(f"mean absolute error = {mean_absolute_error(true, pred):.4g}")
     return "\n".join([*name, ", ".join(numbers)])
+
+
+def check_regression(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
+    """Return the targets and the predictions of a regression, each as (N, outputs)."""
+    true, pred = check_numbers("y_true", y_true), check_numbers("y_pred", y_pred)
+    true, pred = (a[:, np.newaxis] if a.ndim == 1 else a for a in (true, pred))
+    if true.ndim != 2 or true.shape != pred.shape:
+        raise InputError(
+            "Expected numbers (N,) or (N, outputs), as many predictions as targets; got "
+            f"{np.shape(y_true)} and {np.shape(y_pred)}."
+        )
+    return true.astype(np.float64), pred.astype(np.float64)
+
+
+def check_half_width(half_width: ArrayLike | None, outputs: int) -> Array | None:
+    """Return half the width of each output's interval, (outputs,), or None."""
+    if half_width is None:
+        return None
+    widths = check_numbers("half_width", half_width)
+    if widths.ndim > 1 or widths.size not in (1, outputs) or (widths < 0).any():
+        raise InputError(
+            f"half_width must be a number of at least 0 for each of {outputs} outputs, or one for "
+            f"all; got {half_width!r:.100}."
+        )
+    return np.broadcast_to(widths, (outputs,))

@@ -12,7 +12,7 @@ from chainrule.checks import check_numbers
 from chainrule.errors import InputError
 from chainrule.metrics import class_indices, roc_auc_score, roc_curve
 from chainrule.parameter import Array
-from chainrule.plots.figures import new_figure, resize_to_fit
+from chainrule.plots.figures import new_panels, resize_to_fit
 from chainrule.plots.inputs import check_class_names
 
 MOST_NAMED = 10
@@ -57,8 +57,7 @@ def plot_roc(
     curves, absent = class_curves(y_true, y_score, class_names)
     worst = sorted(curves, key=lambda curve: curve[-1])[:MOST_NAMED]
     named, others = (curves, []) if len(curves) <= MOST_NAMED else (worst, curves)
-    figure = new_figure("Drawing a ROC curve", 5)
-    panel = figure.subplots()
+    figure, [panel] = new_panels("Drawing a ROC curve", 1, 5, 5)
     for _, false_rate, true_rate, _ in others:
         panel.plot(false_rate, true_rate, color="0.85", linewidth=1)
     for name, false_rate, true_rate, area in named:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.plots.figures import new_figure
+from chainrule.plots.figures import new_panels
+from chainrule.plots.learning_curves import spans_decades
 
 MOST_LINES = 10
 """With more parameters, some are plotted, spread evenly over the network."""
@@ -36,8 +37,7 @@ def draw_training_flow(
     -------
     matplotlib.figure.Figure
     """
-    figure = new_figure("Drawing a report", 10.4, 8.4)
-    panels = figure.subplots(2, 2).ravel()
+    figure, panels = new_panels("Drawing a report", 4, 5.2, 4.2, in_a_row=2)
     _by_layer(panels[0], signals, "signal: deviation over the samples")
     _by_layer(panels[1], gradients, "gradient at the output")
     chosen = list(updates)[:: max(1, -(-len(updates) // MOST_LINES))]
@@ -46,14 +46,10 @@ def draw_training_flow(
     panels[2].axhspan(1e-4, 1e-2, color="tab:green", alpha=0.12, label="usual")
     panels[2].set(title="update by weight", xlabel="step", yscale="log")
     for name, values in losses.items():
-        finite = np.asarray(values, dtype=np.float64)
-        finite = np.where(np.isfinite(finite), finite, np.nan)
+        finite = np.where(np.isfinite(values), values, np.nan)
         panels[3].plot(range(1, len(finite) + 1), finite, linewidth=1, label=name)
-    numbers = np.concatenate([np.ones(0), *(np.asarray(v, np.float64) for v in losses.values())])
-    numbers = numbers[np.isfinite(numbers)]
-    panels[3].set(title="loss of the trial runs", xlabel="step")
-    if numbers.size and numbers.min() > 0 and numbers.max() > 50 * numbers.min():
-        panels[3].set_yscale("log")
+    scale = "log" if spans_decades(losses, 50) else "linear"
+    panels[3].set(title="loss of the trial runs", xlabel="step", yscale=scale)
     for panel in panels:
         panel.grid(alpha=0.3)
         if panel.get_legend_handles_labels()[0]:

@@ -18,6 +18,8 @@ from chainrule.errors import InputError
 
 __all__ = ["all_finite", "check_array", "check_finite", "check_numbers"]
 
+NUMBERS = (int, float, np.number, np.bool_)
+
 PART_BYTES = 1 << 24
 """How much of a large array is searched at a time for NaN, so that the search needs no memory."""
 
@@ -82,8 +84,8 @@ those rows first.
     array = check_array(name, values)
     if array.dtype.kind in "US" and isinstance(values, list | tuple):
         array = np.array(values, object)  # NumPy has made text of the numbers beside it
-    if array.dtype.kind == "O":
-        array = _unboxed(array)
+    if array.dtype.kind == "O" and all(isinstance(value, NUMBERS) for value in array.flat):
+        array = array.astype(np.float64)  # several kinds of numbers, as a table of mixed columns
     if array.dtype.kind not in "fiub":
         raise InputError(
             f"{_capitalized(name)} must hold numbers, got {_offender(array, values)}; {advice}."
@@ -164,13 +166,6 @@ def _lengths(values: Any) -> str:
     lengths = [len(row) for row in values] if flat else []
     other = next((n for n, length in enumerate(lengths) if length != lengths[0]), None)
     return "" if other is None else f"row 0 has {lengths[0]}, row {other} has {lengths[other]}"
-
-
-def _unboxed(array: np.ndarray) -> np.ndarray:
-    """Return Python numbers of several kinds, as a table of mixed columns gives them, as floats."""
-    if all(isinstance(value, int | float | np.number | np.bool_) for value in array.flat):
-        return array.astype(np.float64)
-    return array
 
 
 def _offender(array: np.ndarray, values: ArrayLike) -> str:

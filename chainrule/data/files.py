@@ -5,10 +5,10 @@ Nothing in a file is trusted: the size it claims is compared with the size it ha
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from collections.abc import Iterator
-from typing import Protocol
 
 import numpy as np
 
@@ -22,20 +22,7 @@ __all__ = ["read_csv", "read_idx", "read_mnist", "read_npz"]
 Path = str | os.PathLike[str]
 
 
-class Readable(Protocol):
-    """A file that is open for reading bytes."""
-
-    def read(self, size: int, /) -> bytes: ...
-
-
 IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-
-MNIST_FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
 
 
 def read_idx(path: Path) -> Array:
@@ -84,7 +71,7 @@ def read_idx(path: Path) -> Array:
             ) from error
 
 
-def _idx_array(file: Readable, path: Path) -> Array:
+def _idx_array(file: io.BufferedIOBase, path: Path) -> Array:
     head = file.read(4)
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in IDX_TYPES or head[3] == 0:
         raise FileFormatError(f"{path} is not an IDX file: it begins with {head!r}.")
@@ -109,7 +96,7 @@ def _idx_array(file: Readable, path: Path) -> Array:
         raise FileFormatError(f"{path} claims the impossible shape {shape}.") from error
 
 
-def _at_most(file: Readable, count: int) -> Iterator[bytes]:
+def _at_most(file: io.BufferedIOBase, count: int) -> Iterator[bytes]:
     """Yield a file's bytes, up to `count` of them: no more memory than the file has content."""
     while count > 0:
         block = file.read(min(count, 1 << 20))
@@ -149,15 +136,18 @@ def read_mnist(folder: Path) -> tuple[Array, Array, Array, Array]:
     FileFormatError
         One is damaged, or has not as many labels as images.
     """
-    arrays = [read_idx(_existing(folder, name)) for name in MNIST_FILES]
-    images, labels, test_images, test_labels = arrays
-    for name, x, y in (("train", images, labels), ("t10k", test_images, test_labels)):
-        if x.ndim != 3 or y.shape != x.shape[:1]:
-            raise FileFormatError(
-                f"{folder}: expected {name} images (N, H, W) and as many labels, got {x.shape} "
-                f"and {y.shape}."
-            )
-    return images, labels, test_images, test_labels
+    return *_images_and_labels(folder, "train"), *_images_and_labels(folder, "t10k")
+
+
+def _images_and_labels(folder: Path, part: str) -> tuple[Array, Array]:
+    kinds = ("images-idx3", "labels-idx1")
+    x, y = (read_idx(_existing(folder, f"{part}-{kind}-ubyte")) for kind in kinds)
+    if x.ndim != 3 or y.shape != x.shape[:1]:
+        raise FileFormatError(
+            f"{folder}: expected {part} images (N, H, W) and as many labels, got {x.shape} "
+            f"and {y.shape}."
+        )
+    return x, y
 
 
 def _existing(folder: Path, name: str) -> str:
@@ -250,7 +240,15 @@ def read_csv(path: Path, delimiter: str = ",") -> tuple[Array, list[str]]:
                         names = [field.strip() for field in fields]
                         continue
                 where = f"{path}, line {reader.line_num}"
-                numbers.extend(_checked_row(row, fields, width, where))
+                if len(row) != width:
+                    raise FileFormatError(f"{where}: expected {width} fields, got {len(row)}.")
+                if None in row:
+                    column = row.index(None)
+                    raise FileFormatError(
+                        f"{where}, column {column + 1}: expected a number, got "
+                        f"{shortly(fields[column])}. Number the categories, or drop that column."
+                    )
+                numbers.extend(number for number in row if number is not None)
     except (UnicodeDecodeError, csv.Error) as error:
         raise FileFormatError(
             f"{path} is not a text file of comma-separated values ({error})."
@@ -266,15 +264,3 @@ def _number(field: str) -> float | None:
         return float(field) if field.strip() else math.nan
     except ValueError:
         return None
-
-
-def _checked_row(row: list[float | None], fields: list[str], width: int, where: str) -> list[float]:
-    if len(row) != width:
-        raise FileFormatError(f"{where}: expected {width} fields, got {len(row)}.")
-    for column, (number, field) in enumerate(zip(row, fields, strict=True), start=1):
-        if number is None:
-            raise FileFormatError(
-                f"{where}, column {column}: expected a number, got {shortly(field)}. Number the "
-                "categories, or drop that column."
-            )
-    return [number for number in row if number is not None]

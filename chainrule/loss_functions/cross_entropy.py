@@ -108,8 +108,7 @@ class CategoricalCrossEntropy(ClassLoss):
         return y_true
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
-        log_p = log_softmax(y_pred) if self.from_logits else np.log(y_pred)
-        return -dot_of_rows(self.target(y_true), log_p)
+        return -dot_of_rows(self.target(y_true), self.log_probabilities(y_pred))
 
     def gradients(self, y_true: Array, y_pred: Array) -> Array:
         target = self.target(y_true)

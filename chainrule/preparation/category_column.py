@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -21,27 +22,6 @@ UNKNOWN, MISSING, RARE = -1, -2, -3
 """Take the place of a category's number."""
 
 EXAMPLES = 5
-
-
-@dataclass(frozen=True)
-class CategoryCounts:
-    """How often each category of a column occurs, and whether there are missing values."""
-
-    categories: Counter[str]
-    missing: bool
-
-    @classmethod
-    def of(cls, array: Array, name: Name) -> CategoryCounts:
-        """Count the categories of a column."""
-        counts: Counter[Any] = Counter()
-        for value, count in count_values(array.tolist(), name).items():
-            counts[category_of(value)] += count
-        missing = counts.pop(None, 0) > 0
-        return cls(counts, missing)
-
-    def at_least(self, frequency: int) -> int:
-        """Return the number of categories that occur at least so often."""
-        return sum(count >= frequency for count in self.categories.values())
 
 
 @dataclass
@@ -69,9 +49,9 @@ class CategoryColumn:
     missing: bool
 
     @classmethod
-    def fit(cls, counts: CategoryCounts, max_categories: int, min_frequency: int) -> Self:
-        """Choose which categories get a column of their own."""
-        frequencies = counts.categories
+    def fit(cls, counts: Mapping[str | None, int], max_categories: int, min_frequency: int) -> Self:
+        """Choose, by `count_categories`, which categories get a column of their own."""
+        frequencies = {text: count for text, count in counts.items() if text is not None}
         kept = {text: count for text, count in frequencies.items() if count >= min_frequency}
         if len(kept) + (len(kept) < len(frequencies)) > max_categories:
             # What occurs once says nothing about other rows.
@@ -79,7 +59,7 @@ class CategoryColumn:
             kept = {text: -negative for negative, text in order[: max_categories - 1]}
         rare = [text for text in frequencies if text not in kept]
         remembered = sorted(rare) if len(rare) <= MOST_RARE else []
-        sometimes = counts.missing and bool(frequencies)  # always missing tells no more than never
+        sometimes = None in counts and bool(frequencies)  # always missing tells no more than never
         return cls(sorted(kept), remembered, bool(rare), sometimes)
 
     @property
@@ -126,21 +106,27 @@ class CategoryColumn:
         else:
             out[known, codes[known]] = 1
 
-    def report(self, array: Array, name: Name) -> list[ColumnIssue]:
-        """Return what these values have that the training rows did not."""
-        found = []
+    def report(self, array: Array, name: Name) -> Iterator[ColumnIssue]:
+        """Yield what these values have that the training rows did not."""
         codes = self.read(array, name)
         absent = codes == MISSING
         if absent.any() and not self.missing:
-            found.append(ColumnIssue.of_rows(name, "missing value", absent))
+            yield ColumnIssue.of_rows(name, "missing value", absent)
         unknown = codes == UNKNOWN
         if unknown.any() and (self.rare or not self.grouped):
             # the first few, in their order and each once
             rows = np.flatnonzero(unknown)[:1000]
             texts = list(dict.fromkeys(map(category_of, array[rows].tolist())))
             examples = tuple(repr(text)[:60] for text in texts[:EXAMPLES])
-            found.append(ColumnIssue.of_rows(name, "unknown category", unknown, examples))
-        return found
+            yield ColumnIssue.of_rows(name, "unknown category", unknown, examples)
+
+
+def count_categories(array: Array, name: Name) -> Counter[str | None]:
+    """Return how often each category of a column occurs; None stands for missing values."""
+    counts: Counter[str | None] = Counter()
+    for value, count in count_values(array.tolist(), name).items():
+        counts[category_of(value)] += count
+    return counts
 
 
 def count_values(values: list[Any], name: Name) -> Counter[Any]:

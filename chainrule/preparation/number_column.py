@@ -5,6 +5,7 @@ If it is asked for, the piecewise linear encoding stands beside it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,18 +104,16 @@ class NumberColumn:
         if self.missing:
             out[:, -1] = absent
 
-    def report(self, array: Array, name: Name) -> list[ColumnIssue]:
-        """Return what these values have that the training rows did not."""
-        found = []
+    def report(self, array: Array, name: Name) -> Iterator[ColumnIssue]:
+        """Yield what these values have that the training rows did not."""
         x = self.read(array, name)
         absent = np.isnan(x)
         if absent.any() and not self.missing:
-            found.append(ColumnIssue.of_rows(name, "missing value", absent))
+            yield ColumnIssue.of_rows(name, "missing value", absent)
         with np.errstate(over="ignore", invalid="ignore"):
             beyond = np.maximum(self.low - x, x - self.high)
             far = beyond > max(self.high - self.low, abs(self.center) * 1e-9)
         if far.any():
             worst = x[np.where(far, beyond, -1).argmax()]
             examples = (f"{worst:g}", f"trained on {self.low:g} to {self.high:g}")
-            found.append(ColumnIssue.of_rows(name, "far outside the training range", far, examples))
-        return found
+            yield ColumnIssue.of_rows(name, "far outside the training range", far, examples)

@@ -12,7 +12,7 @@ from chainrule.checks import check_whole, network_dtype
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.parameter import Array
 from chainrule.preparation.base import Preparation
-from chainrule.preparation.category_column import CategoryColumn, CategoryCounts
+from chainrule.preparation.category_column import CategoryColumn, count_categories
 from chainrule.preparation.code_column import MOST_CODES, CodeColumn
 from chainrule.preparation.frames import (
     Name,
@@ -184,9 +184,10 @@ class TablePreparation(Preparation):
         numbers = not declared and holds_numbers(array, key)
         if numbers and key not in self.categorical_features:
             return NumberColumn.fit(array, key, self.n_bins)
-        counts = CategoryCounts.of(array, key)
+        counts = count_categories(array, key)
         frequency = max(2, self.min_frequency)  # what occurs once says nothing about other rows
-        if self.embed_from is None or counts.at_least(frequency) <= self.embed_from:
+        frequent = sum(count >= frequency for text, count in counts.items() if text is not None)
+        if self.embed_from is None or frequent <= self.embed_from:
             return CategoryColumn.fit(counts, self.max_categories, self.min_frequency)
         return CodeColumn.fit(counts, MOST_CODES, frequency)
 
@@ -206,9 +207,8 @@ class TablePreparation(Preparation):
         table = self._table(X)
         out = np.zeros((table.rows, sum(column.width for column in self.columns_)), self.dtype)
         start = 0
-        for key, column in self._used(self._keys(table)):
-            values = column.read(values_of(table.column(key), key), key)
-            column.write(values, out[:, start : start + column.width])
+        for key, column, values in self._columns_of(table):
+            column.write(column.read(values, key), out[:, start : start + column.width])
             start += column.width
         return out
 
@@ -229,9 +229,7 @@ class TablePreparation(Preparation):
             `transform` would refuse the rows.
         """
         table = self._table(X)
-        issues: list[ColumnIssue] = []
-        for key, column in self._used(self._keys(table)):
-            issues += column.report(values_of(table.column(key), key), key)
+        issues = [i for key, column, x in self._columns_of(table) for i in column.report(x, key)]
         if table.names is not None and self.feature_names_in_ is not None:
             used = set(self.feature_names_in_)
             issues += [ColumnIssue(n, "unused column") for n in table.names if n not in used]
@@ -259,11 +257,11 @@ class TablePreparation(Preparation):
         pairs = [pair for pair in zip(names, self.columns_, strict=True) if pair[1].width]
         return sorted(pairs, key=lambda pair: isinstance(pair[1], CodeColumn))
 
-    def _keys(self, table: Table) -> Sequence[Name]:
-        """Return what each column that `fit` measured is called in this table."""
-        if table.names is None:
-            return range(self.n_features_in_)
-        return self.feature_names_in_ or table.names
+    def _columns_of(self, table: Table) -> Iterator[tuple[Name, Column, Array]]:
+        """Yield, for each used column, what it is called in this table, itself and its values."""
+        names = table.names and (self.feature_names_in_ or table.names)
+        for key, column in self._used(names or range(self.n_features_in_)):
+            yield key, column, values_of(table.column(key), key)
 
     def _table(self, X: Any) -> Table:
         self.check_fitted()

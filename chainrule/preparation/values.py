@@ -80,8 +80,15 @@ def numbers_in(array: Array, name: Name) -> Array:
 def _from_objects(values: list[Any], name: Name) -> Array:
     types = set(map(type, values))
     absent = {kind for kind in types if is_missing_type(kind)}
-    if not all(map(is_number_type, types - absent)):
-        _refuse_first(values, name)
+    wrong = {kind for kind in types - absent if not is_number_type(kind)}
+    if wrong:
+        row, value = next(pair for pair in enumerate(values) if type(pair[1]) in wrong)
+        text = isinstance(value, str | bytes)
+        shown = f"the text {str(value)[:40]!r}" if text else f"{value!r:.60}"
+        raise InputError(
+            f"Column {name!r} held numbers in the rows it was fitted on; now it holds {shown} "
+            f"in row {row}. Turn it into numbers, and write missing values as NaN or None."
+        )
     if absent:
         values = [math.nan if type(value) in absent else value for value in values]
     try:
@@ -95,18 +102,6 @@ def _as_float(value: Any) -> float:
         return float(value)
     except OverflowError:
         return math.inf
-
-
-def _refuse_first(values: list[Any], name: Name) -> None:
-    """Raise InputError with the first value that is neither a number nor missing."""
-    for row, value in enumerate(values):
-        if not is_number_type(type(value)) and not is_missing_type(type(value)):
-            text = isinstance(value, str | bytes)
-            shown = f"the text {str(value)[:40]!r}" if text else f"{value!r:.60}"
-            raise InputError(
-                f"Column {name!r} held numbers in the rows it was fitted on; now it holds {shown} "
-                f"in row {row}. Turn it into numbers, and write missing values as NaN or None."
-            )
 
 
 def category_of(value: Any) -> str | None:

@@ -110,7 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     recorder = Recorder(options.tests.resolve())
     ini = str(ROOT / "pyproject.toml")
-    status = pytest.main(["-c", ini, str(options.tests), "-m", "torch", "-q"], plugins=[recorder])
+    chosen = ["-c", ini, str(options.tests), "-m", "torch", "-q", "-n", "0"]  # in this process
+    status = pytest.main(chosen, plugins=[recorder])
     if status != pytest.ExitCode.OK:
         print("Not every test passed; nothing was written.")
         return int(status)

@@ -1,8 +1,8 @@
-"""Finding out what is wrong.
+"""Diagnosis: finding out what is wrong.
 
-gradient_check/   is this backward right?
-post_mortem.py    where NaN or infinity came from
-machine.py        what computes here: NumPy, BLAS and the processor
+gradient_check/   compares backward with finite differences
+post_mortem.py    finds where NaN or infinity came from
+machine.py        describes what computes here: NumPy, BLAS and the processor
 """
 
 from chainrule.diagnosis.gradient_check import check_loss, check_module

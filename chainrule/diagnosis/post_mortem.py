@@ -1,7 +1,7 @@
 """Post-mortem: where NaN or infinity came from, and from which rows of the batch.
 
-While training is fine nothing is watched: each step the trainer checks the loss and one product
-over the gradients. Only when these are not finite is the step repeated here, on a copy of the
+While training goes well, nothing is watched: in each step the trainer checks only the loss and one
+product over the gradients. When these are not finite, the step is repeated here, on a copy of the
 network with its random generators reset, and every array is checked in the order of computation.
 """
 
@@ -46,13 +46,13 @@ class NonFiniteArray:
     Attributes
     ----------
     direction : str
-        Where in the step: ``"input"``, ``"forward"``, ``"loss"``, ``"backward"`` or ``"update"``.
+        The stage: ``"input"``, ``"forward"``, ``"loss"``, ``"backward"`` or ``"update"``.
     array : str
-        What it is: ``"output"``, ``"gradient of layers.0.weight"`` ...
+        A description: ``"the output"``, ``"the gradient of weight"`` ...
     path, layer : str
-        The path and the class of the module that computed it; ``""`` if it was no module.
+        The path and the class of the module that computed it; ``""`` if no module did.
     rows : list of int
-        The rows of the batch that it came from; empty if unknown.
+        The rows of the batch that caused it; empty if unknown.
     """
 
     direction: str
@@ -150,7 +150,7 @@ def investigate_prediction(network: Network, x: PyTree) -> NonFiniteArray | None
 
 
 def _first(repeat: Callable[..., None], *arguments: Any) -> NonFiniteArray | None:
-    """Return the array that ended `repeat`, or None if it came to its end."""
+    """Return the array that stopped `repeat`, or None if all arrays were finite."""
     try:
         with np.errstate(all="ignore"):
             repeat(*arguments)
@@ -228,10 +228,10 @@ def _check_input(network: Network, x: PyTree) -> None:
 
 
 class _Checker(Watcher):
-    """Checks what every module inside the network returns, as soon as it returns.
+    """Checks the output of every module inside the network, as soon as it is computed.
 
-    If a module's input is not finite already, the module around it computed that between two of its
-    own modules: the scores of attention, say, before its dropout.
+    If the input of a module is not finite, the module around it is at fault: it computed that
+    input itself, as attention computes the scores that its dropout receives.
     """
 
     def __init__(self, network: Network) -> None:
@@ -239,13 +239,13 @@ class _Checker(Watcher):
 
     def on_forward(self, path: str, module: Module, x: Any, y: Any) -> None:
         if path:
-            _check_rows(x, "forward", f"what it gives to {path}", self._around(path))
+            _check_rows(x, "forward", f"what it passes to {path}", self._around(path))
             _check_rows(y, "forward", "the output", (path, type(module).__name__))
 
     def on_backward(self, path: str, module: Module, dy: Any, dx: Any) -> None:
         if not path:
             return
-        given, this = f"the gradient that it gives to {path}", (path, type(module).__name__)
+        given, this = f"the gradient that it passes to {path}", (path, type(module).__name__)
         _check_rows(dy, "backward", given, self._around(path))
         for part in dx if isinstance(dx, tuple) else (dx,):
             for gradient in tree_leaves(part):
@@ -264,10 +264,11 @@ class _Checker(Watcher):
 
 
 def _guilty_rows(repeated: Callable[..., NonFiniteArray | None], batch: Batch) -> list[int]:
-    """Return the rows that make the step fail while all others are replaced by a harmless row.
+    """Return the rows that make the step fail, by bisection.
 
-    A sum or statistics over the batch hide which row was too large. So halves of the batch are
-    tried, then halves of the halves that fail.
+    A sum over the batch, or batch statistics, hide which row was too large. So one half of the
+    batch is tried at a time, with all other rows replaced by a harmless one, then the halves of
+    each half that fails.
     """
     x, y, weight = batch
     count = len(first_array(x))
@@ -315,15 +316,16 @@ def replay(
 ) -> NonFiniteArray | None:
     """Repeat the step in a post-mortem file, and return the first array that is not finite.
 
-    A network that differs (another activation, float64) shows whether that would have helped, as
-    long as its parameters have the same names and shapes.
+    The network may differ from the one that was trained, for example in its activations or its
+    dtype, which shows whether that would have helped. Its parameters must have the same names and
+    shapes.
 
     Parameters
     ----------
     path : path
         The file that `Trainer` wrote; see its `post_mortem_file`.
     network : Network
-        Built like the one in training. A copy of it gets the parameters in the file.
+        Built like the one that was trained. A copy of it gets the parameters in the file.
     loss : Loss
     optimizer : Optimizer, optional
         If given, a copy of it gets the state in the file, and the update is checked too.
@@ -339,7 +341,7 @@ def replay(
     FileFormatError
         If the file is damaged or no post-mortem.
     StateError
-        If its parameters or its batch do not fit the network.
+        If the parameters or the batch in it do not fit the network.
 
     Examples
     --------
@@ -371,7 +373,7 @@ def replay(
 
 
 def _load_what_fits(network: Network, values: Mapping[str, Array], where: str) -> None:
-    """Write the values whose names the network has; NaN too, as that is what we look for."""
+    """Load the values that the network has a place for; NaN too, as it may be the cause."""
     for name, place in walk(network):
         if not isinstance(place, Module) and name in values:
             problem = misfit(values[name], place.value)

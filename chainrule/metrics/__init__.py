@@ -1,4 +1,4 @@
-"""Metrics: how good predictions are, in numbers for people. Training minimises losses instead.
+"""Metrics: how good predictions are, as numbers for people. Training minimises losses instead.
 
     inputs.py            input validation: classes, probabilities or numbers
     classification.py    accuracy, balanced accuracy, top-k accuracy, the confusion matrix
@@ -7,16 +7,16 @@
     probabilistic.py     log loss, Brier score
     regression.py        absolute, squared and root mean squared errors, R²
 
-Each is a function ``(y_true, y_pred)`` of the targets and the network's output, and may be given
+Each is a function ``(y_true, y_pred)`` of the targets and the network's output, and can be passed
 to a `Trainer`: ``metrics=[accuracy, roc_auc_score, partial(f1_score, average="macro")]``.
 
-Classes may be given as indices (N,), as one-hot rows, or as rows of scores (N, C), where the
-largest counts; a single column of probabilities (N, 1) means class 1 from 0.5 on.
+Classes may be given as indices (N,), as one-hot rows, or as rows of scores (N, C), of which the
+largest is taken; a single column of probabilities (N, 1) means class 1 at 0.5 or above.
 
 Names, options and values are scikit-learn's (`accuracy` is its ``accuracy_score``, `top_k_accuracy`
-its ``top_k_accuracy_score``). Where a result is undefined it is scikit-learn's value, NaN or 0,
-but without a warning: training must not stop because one epoch predicts no positives. Each
-function says when this happens. An epoch with NaN is never the best one.
+its ``top_k_accuracy_score``). An undefined result is scikit-learn's value, NaN or 0, but without a
+warning: training must not stop because one epoch predicts no positives. Each function says when
+this happens. An epoch with NaN is never the best one.
 """
 
 from chainrule.metrics.classification import (

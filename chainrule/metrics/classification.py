@@ -1,4 +1,4 @@
-"""Metrics of classes: how often the right one was predicted, and which ones were confused."""
+"""Metrics for classes: how often the right one was predicted, and which ones were confused."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from chainrule.metrics.precision_recall import recall_score
 from chainrule.parameter import Array
 
 MOST_CLASSES = 10_000
-"""The most classes of a confusion matrix, which then takes 800 MB."""
+"""The largest number of classes of a confusion matrix, which then takes 800 MB."""
 
 
 def accuracy(
     y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Return the share of samples whose predicted class is the true one, 0 to 1.
+    """Return the fraction of samples whose predicted class is the true one, from 0 to 1.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def accuracy(
     Raises
     ------
     InputError
-        The two do not match, or hold something other than finite numbers.
+        Their lengths differ, or they hold something other than finite numbers.
 
     Examples
     --------
@@ -50,9 +50,9 @@ def balanced_accuracy_score(
     sample_weight: ArrayLike | None = None,
     adjusted: bool = False,
 ) -> float:
-    """Return the mean recall of the true classes, 0 to 1: a rare class counts like a common one.
+    """Return the mean recall over the classes, from 0 to 1: all classes count equally.
 
-    Classes that are predicted but never true do not count. Brodersen, Ong, Stephan, Buhmann, "The
+    Classes without a true sample are left out. Brodersen, Ong, Stephan, Buhmann, "The
     balanced accuracy and its posterior distribution", 2010.
 
     Parameters
@@ -60,8 +60,8 @@ def balanced_accuracy_score(
     y_true, y_pred, sample_weight
         As in `accuracy`.
     adjusted : bool
-        Whether to return (score - 1/C) / (1 - 1/C) for C true classes, which is 0 for chance, and
-        NaN where there is only one class.
+        Whether to return (score - 1/C) / (1 - 1/C) for C true classes, which is 0 for guessing, and
+        NaN if there is only one class.
 
     Examples
     --------
@@ -82,16 +82,16 @@ def balanced_accuracy_score(
 def top_k_accuracy(
     y_true: ArrayLike, y_score: ArrayLike, *, k: int = 5, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Return the share of samples whose true class is among the k with the highest scores.
+    """Return the fraction of samples whose true class is among the k highest scores.
 
     Parameters
     ----------
     y_true : array_like
         Classes, in any of the forms that `class_indices` takes.
     y_score : array_like, shape (N, C)
-        A score for each class; probabilities or logits.
+        A score for each class: probabilities or logits.
     k : int
-        How many classes count as predicted.
+        How many of the highest scores count.
     sample_weight : array_like, shape (N,), optional
         How much each sample counts.
 
@@ -125,7 +125,7 @@ def confusion_matrix(
     y_true, y_pred : array_like
         Classes, in any of the forms that `class_indices` takes.
     classes : int, optional
-        The number of classes; otherwise the highest one that is found decides.
+        The number of classes; by default the largest class in the data plus one.
     sample_weight : array_like, shape (N,), optional
         How much each sample counts. The matrix then holds sums of weights, in float64.
 

@@ -1,7 +1,7 @@
-"""Targets and predictions as the metrics need them: as classes, as probabilities, as numbers.
+"""Checks targets and predictions and returns them as classes, probabilities or numbers.
 
-A network's output is taken as it is. The last axis is its outputs, and each position along the
-other axes is a sample: N of them for (N, C), N · T for sequences (N, T, C).
+The last axis of a network's output holds its outputs; each position along the other axes is a
+sample: N of them for (N, C), N · T for sequences (N, T, C).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from chainrule.parameter import Array
 
 
 def measurable(name: str, y: ArrayLike) -> Array:
-    """Return an array of finite numbers, at least one; refuse anything else."""
+    """Return an array of finite numbers that is not empty; refuse anything else."""
     return check_numbers(name, y, advice="number the classes from 0")
 
 
@@ -50,8 +50,8 @@ def class_indices(y: ArrayLike) -> Array:
     Parameters
     ----------
     y : array_like
-        Class indices (N,); one-hot rows or scores (N, C), of which the largest counts; or a single
-        column of probabilities (N,) or (N, 1), which means class 1 from 0.5 on.
+        Class indices (N,); one-hot rows or scores (N, C), of which the largest is taken; or a
+        single column of probabilities (N,) or (N, 1): class 1 at 0.5 or above.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def true_and_predicted(
 
 
 def refuse_several_classes(true: Array) -> None:
-    """Raise InputError where rows of whole numbers do not name one class each."""
+    """Raise InputError if rows of whole numbers are not one-hot."""
     if outputs_of(true) == 1 or true.dtype.kind not in "fiub" or (true != np.floor(true)).any():
         return
     wrong = (true.min(axis=-1) < 0) | (true.sum(axis=-1) != 1)
@@ -109,7 +109,7 @@ def refuse_several_classes(true: Array) -> None:
 
 
 def check_probabilities(y: Array, last_layer: str) -> None:
-    """Raise InputError where a number lies outside 0 to 1."""
+    """Raise InputError if a number is outside 0 to 1."""
     low, high = y.min(), y.max()
     if low < -ROUNDING or high > 1 + ROUNDING:
         raise InputError(
@@ -119,7 +119,7 @@ def check_probabilities(y: Array, last_layer: str) -> None:
 
 
 def check_distributions(scores: Array) -> None:
-    """Raise InputError unless each row of scores (..., C) is a distribution over the classes."""
+    """Raise InputError unless each row of scores (..., C) is a probability distribution."""
     check_probabilities(scores, "Softmax")
     sums = scores.sum(axis=-1, dtype=np.float64)
     if np.abs(sums - 1).max() > ROUNDING:
@@ -157,7 +157,7 @@ def distributions(
 
 
 def two_columns(p: Array) -> Array:
-    """Return the probabilities of class 0 and class 1, (M, 2), for those of class 1."""
+    """Return the probabilities of class 0 and class 1, (M, 2), given those of class 1."""
     p = p.reshape(-1).astype(np.float64)
     return np.stack([1 - p, p], axis=1)
 

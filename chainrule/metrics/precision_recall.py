@@ -1,7 +1,7 @@
-"""Precision, recall and F1: how reliable the predictions of a class are, how much of it is found.
+"""Precision, recall and F1: how reliable predictions of a class are, how much of it is found.
 
-All three are ratios of counts of a class: TP, the samples both predicted and true; all predicted
-ones; all true ones. The rest is about how the numbers of several classes become one.
+All three are ratios of counts for a class: its true positives TP (predicted and true), its
+predictions, and its true samples. The rest is about averaging over several classes.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ def precision_score(
     sample_weight: ArrayLike | None = None,
     zero_division: float = 0.0,
 ) -> Any:
-    """Return TP / predicted: the share of the predictions of a class that are right, 0 to 1.
+    """Return TP / predicted: the fraction of the predictions of a class that are right.
 
     Parameters
     ----------
     y_true, y_pred : array_like
         Classes, in any of the forms that `class_indices` takes.
     labels : sequence of int, optional
-        The classes to count; by default those that are true or predicted somewhere.
+        The classes to include; by default all that are true or predicted at least once.
     pos_label : int
         The class to report with ``average="binary"``.
     average : {"binary", "macro", "micro", "weighted"} or None
-        ``"binary"``: the class `pos_label` alone, if there are two. ``"macro"``: the mean over
-        the classes. ``"weighted"``: their mean, each weighted by its number of true samples.
-        ``"micro"``: from the sums of all counts. None: each class's own number, in an array.
+        ``"binary"``: the class `pos_label` of two. ``"macro"``: the mean over the classes.
+        ``"weighted"``: their mean, each weighted by its number of true samples. ``"micro"``:
+        computed from the counts summed over all classes. None: an array with one value per class.
     sample_weight : array_like, shape (N,), optional
         How much each sample counts.
     zero_division : 0, 1 or NaN
         The result for a class where the denominator is 0: here, if the class is never predicted.
-        Classes with NaN are left out of means.
+        Classes whose result is NaN are left out of means.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def precision_score(
     Raises
     ------
     ConfigurationError
-        ``average="binary"`` with more than two classes, or an option that makes no sense.
+        ``average="binary"`` with more than two classes, or an invalid option.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def recall_score(
     sample_weight: ArrayLike | None = None,
     zero_division: float = 0.0,
 ) -> Any:
-    """Return TP / true: the share of the samples of a class that are found, 0 to 1.
+    """Return TP / true: the fraction of the samples of a class that are found.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def f1_score(
     sample_weight: ArrayLike | None = None,
     zero_division: float = 0.0,
 ) -> Any:
-    """Return 2 TP / (true + predicted): the harmonic mean of precision and recall, 0 to 1.
+    """Return 2 TP / (true + predicted): the harmonic mean of precision and recall.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def counts(
     average: str | None,
     sample_weight: ArrayLike | None,
 ) -> tuple[Array, Array, Array]:
-    """Return TP, the predictions and the true samples of each class; each (classes,).
+    """Return for each class its true positives, predictions and true samples; each (classes,).
 
     With ``average="micro"`` they are summed over the classes, (1,).
     """
@@ -178,7 +178,7 @@ def averaged(
 
 
 def check_options(labels: Any, pos_label: int, average: str | None) -> None:
-    """Raise ConfigurationError for an unknown average, and for options it does not use."""
+    """Raise ConfigurationError for an unknown average, or an option that it does not use."""
     if average not in AVERAGES:
         raise ConfigurationError(f"average must be one of {AVERAGES}, got {average!r}.")
     check_whole("pos_label", pos_label, least=None)
@@ -193,7 +193,7 @@ def check_options(labels: Any, pos_label: int, average: str | None) -> None:
 
 
 def refuse_more_than_two(found: Array, outputs: int, pos_label: int) -> None:
-    """Raise ConfigurationError where average="binary" does not find its two classes."""
+    """Raise ConfigurationError if average="binary" is used without two classes."""
     classes = max(outputs, len(found))
     if classes > 2:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""Metrics of probabilities: how much a classifier should be trusted when it says how sure it is."""
+"""Metrics for probabilities: how well predicted probabilities match the outcomes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from chainrule.metrics.inputs import distributions
 def log_loss(
     y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Return the mean over the samples of -Σ_c y_c log p_c: 0 is perfect, log C is a guess.
+    """Return the mean over the samples of -Σ_c y_c log p_c: 0 is perfect.
 
-    A probability counts as at least ε and at most 1 - ε, the rounding error of its type, so no
-    single sample makes it infinite.
+    Guessing 1/C for each class scores log C. Probabilities are clipped to [ε, 1 - ε], with ε the
+    rounding error of their type, so that no single sample makes the result infinite.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ def log_loss(
 def brier_score_loss(
     y_true: ArrayLike, y_proba: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> float:
-    """Return the mean over the samples of Σ_c (p_c - y_c)², halved where there are two classes.
+    """Return the mean over the samples of Σ_c (p_c - y_c)², halved if there are two classes.
 
-    For two classes that is the mean of (p - y)², with p the probability of class 1. Brier,
+    For two classes this is the mean of (p - y)², with p the probability of class 1. Brier,
     "Verification of forecasts expressed in terms of probability", 1950.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Metrics of numbers: how far predictions are from the targets.
+"""Metrics for regression: how far predictions are from the targets.
 
 With several outputs, the metric is the mean over the outputs.
 """
@@ -26,7 +26,7 @@ def mean_absolute_error(
     Parameters
     ----------
     y_true, y_pred : array_like, shape (N,) or (N, outputs)
-        Targets, and predictions.
+        Targets and predictions.
     sample_weight : array_like, shape (N,), optional
         How much each sample counts.
 
@@ -97,7 +97,7 @@ def r2_score(
 ) -> float:
     """Return 1 - Σ (p - y)² / Σ (y - mean of y)²: 1 is perfect, 0 is no better than the mean.
 
-    An output whose true values are all the same scores 1 if it is predicted exactly, and 0
+    An output whose true values are all the same scores 1 if it is predicted exactly and 0
     otherwise. For a single sample the result is NaN.
 
     Parameters
@@ -105,7 +105,7 @@ def r2_score(
     y_true, y_pred, sample_weight
         As in `mean_absolute_error`.
     multioutput : {"uniform_average", "variance_weighted"}
-        Whether all outputs count the same, or each by its variance.
+        Whether all outputs count equally, or each in proportion to its variance.
 
     Examples
     --------

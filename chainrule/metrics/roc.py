@@ -41,40 +41,39 @@ def roc_auc_score(
 ) -> Any:
     """Return P(score of a positive > score of a negative) + ½ P(they are equal), 0 to 1.
 
-    It is the area under the curve of true positives over false positives, for all thresholds: 0.5
-    is chance, 1 a perfect ranking. Hanley, McNeil, "The meaning and use of the area under a
-    receiver operating characteristic (ROC) curve", 1982.
+    This is the area under the ROC curve: 0.5 is chance, 1 a perfect ranking. Hanley, McNeil, "The
+    meaning and use of the area under a receiver operating characteristic (ROC) curve", 1982.
 
     Parameters
     ----------
     y_true : array_like
         Two classes (N,), the greater of which is the positive one, if `y_score` is one column;
         classes from 0 to C - 1 (N,) or one-hot rows (N, C), if it has C columns; or several labels
-        per sample, (N, C) of 0 and 1: then each column is measured by itself.
+        per sample, (N, C) of 0 and 1, where each column is scored on its own.
     y_score : array_like
         Scores of any scale, (N,) or (N, 1); probabilities (N, C), whose rows sum to 1 if there is
         one class per sample; or scores of several labels (N, C). Of two columns the second counts.
     average : {"macro", "weighted", "micro"} or None
-        How the areas of several classes or labels become one: their mean; their mean weighted by
-        how often each is true; one area for all columns together; or not at all, an array.
+        How the areas of several classes or labels are averaged: their mean; their mean weighted by
+        how often each is true; one area for all columns together; or None for an array of all.
     sample_weight : array_like, shape (N,), optional
-        How much each sample counts. Not for ``multi_class="ovo"``.
+        How much each sample counts. Not available for ``multi_class="ovo"``.
     multi_class : {"ovr", "ovo"}
-        Each class against all others, or each against each: Hand, Till, "A simple generalisation
+        One class against the rest, or one against one: Hand, Till, "A simple generalisation
         of the area under the ROC curve for multiple class classification problems", 2001.
         (scikit-learn has no default for this; its values are the same.)
 
     Returns
     -------
     float, or ndarray with ``average=None``
-        NaN where a class that counts, or all other classes, have no sample.
+        NaN if a class that counts, or all other classes together, have no sample.
 
     Raises
     ------
     InputError
         Labels and scores do not match, or rows of probabilities do not sum to 1.
     ConfigurationError
-        The options exclude each other.
+        The options contradict each other.
 
     Examples
     --------
@@ -108,7 +107,7 @@ def roc_auc_score(
 
 
 def check_options(average: str | None, multi_class: str, sample_weight: Any) -> None:
-    """Raise ConfigurationError for options that scikit-learn refuses as well."""
+    """Raise ConfigurationError for options that scikit-learn refuses, too."""
     averages = check_choice("multi_class", multi_class, AVERAGES)
     if average not in averages:
         raise ConfigurationError(
@@ -130,7 +129,7 @@ def positives(true: Array) -> Array:
 
 
 def area(positive: Array, scores: Array, weight: Array) -> float:
-    """Return the area under the curve; NaN where there is no positive or no negative sample."""
+    """Return the area under the curve; NaN if there is no positive or no negative sample."""
     order = np.argsort(scores)
     scores = scores[order]
     first = np.flatnonzero(np.append(True, scores[1:] != scores[:-1]))  # of each run of equals
@@ -144,7 +143,7 @@ def area(positive: Array, scores: Array, weight: Array) -> float:
 def averaged_over_columns(
     true: Array, scores: Array, weight: Array, average: str | None
 ) -> float | Array:
-    """Return the areas of the columns (M, C), averaged as asked for."""
+    """Return the areas of the columns (M, C), averaged."""
     if average == "micro":
         return area(true.reshape(-1), scores.reshape(-1), weight.repeat(scores.shape[1]))
     areas = np.array([area(true[:, c], scores[:, c], weight) for c in range(scores.shape[1])])
@@ -181,7 +180,7 @@ def roc_curve(
     pos_label: int | None = None,
     drop_intermediate: bool = True,
 ) -> tuple[Array, Array, Array]:
-    """Return the rates of false and true positives of two classes, at every threshold.
+    """Return the false and true positive rates of two classes at every threshold.
 
     At the threshold t the samples with score >= t are predicted as positive. Values and options
     are those of scikit-learn's function.
@@ -193,23 +192,23 @@ def roc_curve(
     y_score : array_like
         The score of each sample for the positive class, (N,) or (N, 1).
     pos_label : int, optional
-        Which class is the positive one; 1 by default.
+        The positive class; 1 by default.
     drop_intermediate : bool
-        Whether to leave out points on a straight line between others.
+        Whether to leave out points that are on a straight line between others.
 
     Returns
     -------
     fpr : ndarray
-        The share of the negative samples predicted as positive, at each threshold, rising from 0.
+        The fraction of negative samples predicted as positive at each threshold, from 0 to 1.
     tpr : ndarray
-        The share of the positive samples predicted as positive.
+        The fraction of positive samples predicted as positive at each threshold.
     thresholds : ndarray
-        Falling; the first is infinity, at which nothing is predicted as positive.
+        Decreasing; the first is infinity, where nothing is predicted as positive.
 
     Raises
     ------
     InputError
-        There are not two classes, or not as many scores as labels.
+        There are not two classes, or the numbers of scores and labels differ.
 
     Examples
     --------
@@ -238,7 +237,7 @@ def roc_curve(
 
 
 def two_classes(y_true: ArrayLike, pos_label: int | None) -> Array:
-    """Return which samples are positive; there must be positive ones and one other class."""
+    """Return which samples are positive; both classes must have samples."""
     true = measurable("y_true", y_true).reshape(-1)
     labels = np.unique(true)
     if pos_label is None and not (set(labels) <= {0, 1} or set(labels) <= {-1, 1}):

@@ -1,4 +1,4 @@
-"""A network as a table, and how reports show themselves on a terminal and in a notebook."""
+"""A network as a table, and how reports are shown on a terminal and in a notebook."""
 
 from chainrule.summary.table import html_of_network, summarize
 

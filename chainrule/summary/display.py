@@ -12,7 +12,7 @@ from typing import Any, Self
 
 
 class Shown(str):
-    """Text that shows itself as it is on a terminal, and as its HTML in a notebook."""
+    """Text that prints as it is on a terminal, and shows as HTML in a notebook."""
 
     html: str
 
@@ -37,7 +37,7 @@ def html_table(
     numbers: Collection[int] = (),
     bold: Collection[int] = (),
 ) -> str:
-    """Return a table as HTML, everything in it escaped.
+    """Return a table as HTML, with everything in it escaped.
 
     Parameters
     ----------
@@ -46,26 +46,26 @@ def html_table(
     title, notes : str, and sequence of str
         Text above the table and below it.
     numbers, bold : collection of int
-        Columns that are aligned to the right, and rows in bold type.
+        The columns to align to the right, and the rows to set in bold.
     """
-    sides = ["right" if column in numbers else "left" for column in range(len(head))]
-    lines = [_row("th", head, sides)]
-    lines += [_row("th" if i in bold else "td", row, sides) for i, row in enumerate(rows)]
+    alignments = ["right" if column in numbers else "left" for column in range(len(head))]
+    lines = [_row("th", head, alignments)]
+    lines += [_row("th" if i in bold else "td", row, alignments) for i, row in enumerate(rows)]
     above = [f"<p>{_escaped(title)}</p>"] if title else []
     below = [f"<p>{_escaped(note)}</p>" for note in notes]
     return "\n".join(["<div>", *above, "<table>", *lines, "</table>", *below, "</div>"])
 
 
-def _row(tag: str, cells: Sequence[str], sides: Sequence[str]) -> str:
+def _row(tag: str, cells: Sequence[str], alignments: Sequence[str]) -> str:
     shown = [
-        f'<{tag} style="text-align: {side}; white-space: pre-wrap">{_escaped(cell)}</{tag}>'
-        for cell, side in zip(cells, sides, strict=True)
+        f'<{tag} style="text-align: {alignment}; white-space: pre-wrap">{_escaped(cell)}</{tag}>'
+        for cell, alignment in zip(cells, alignments, strict=True)
     ]
     return f"<tr>{''.join(shown)}</tr>"
 
 
 def html_text(text: str) -> str:
-    """Return text as HTML, escaped, its lines below each other."""
+    """Return text as escaped HTML that keeps its line breaks."""
     return f'<pre style="margin: 0">{_escaped(text)}</pre>'
 
 
@@ -79,21 +79,21 @@ def _escaped(text: str) -> str:
 
 
 def notebook() -> Any:
-    """Return IPython's shell where this program runs in a notebook, and None elsewhere."""
+    """Return IPython's shell if this program runs in a notebook, and None otherwise."""
     get_ipython = getattr(sys.modules.get("IPython"), "get_ipython", None)  # if it is loaded
     shell = None if get_ipython is None else get_ipython()
     return None if getattr(shell, "kernel", None) is None else shell
 
 
 class NotebookOutput:
-    """A place in a notebook's output that can be written again and again."""
+    """A place in a notebook's output that can be updated."""
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
         self._id = ""
 
     def show(self, text: str, html: str) -> None:
-        """Show this, in the place of what was shown before."""
+        """Show this in place of what was shown before."""
         first = not self._id
         if first:
             import uuid

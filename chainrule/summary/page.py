@@ -1,4 +1,4 @@
-"""A page of HTML that needs nothing else: its figures are inside, and it loads no other file.
+"""A self-contained HTML page: its figures are embedded, and it loads no other file.
 
 The page is a tree of elements. Plain text in it is escaped, so names from users' data are safe.
 """
@@ -61,7 +61,7 @@ def element(tag: str, *content: str, kind: str = "") -> Html:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], numbers: Any = ()) -> Html:
-    """Return a table; `numbers` are the columns that are aligned to the right."""
+    """Return a table; `numbers` are the columns to align to the right."""
     return Html(html_table(header, rows, numbers=numbers))
 
 
@@ -73,7 +73,7 @@ def svg(figure: Any) -> Html:
 
 
 def page(title: str, *content: str) -> str:
-    """Return the whole page, with the title as its heading."""
+    """Return the whole page, with its title as the heading."""
     head = element("title", title) + f"<style>{STYLE}</style>"
     body = element("body", element("h1", title), *content)
     return (

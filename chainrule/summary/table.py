@@ -21,15 +21,15 @@ NOTE = "memory: parameters and their gradients; output: per batch of N"
 
 
 def summarize(network: Any, sample_shape: Any) -> Shown:
-    """Return the table for a network; shapes are found by sending one sample of zeros through.
+    """Return the table for a network; shapes come from predicting one sample of zeros.
 
     Parameters
     ----------
     network : Network
         Its layers, or the nodes of its graph, become the rows.
     sample_shape : sequence of int, or mapping of str to sequence of int, optional
-        One sample's shape, without the batch axis; by name for several inputs. Without it the
-        first layer's `in_features` is taken, or else the column of shapes stays empty.
+        The shape of one sample, without the batch axis; by name for several inputs. By default it
+        is the first layer's `in_features`; without those, the column of shapes stays empty.
     """
     rows = table_rows(network, output_shapes(network, sample_shape))
     head, *body, total = _table([HEAD, *rows]).split("\n")
@@ -40,7 +40,7 @@ def summarize(network: Any, sample_shape: Any) -> Shown:
 
 
 def html_of_network(network: Any) -> str:
-    """Return the table without the outputs' shapes, for which the network would have to run."""
+    """Return the table as HTML, without output shapes, as finding them takes a prediction."""
     rows = [(name, count, size) for name, _, count, size in table_rows(network, {})]
     title = f"{type(network).__name__}, {network.dtype}"
     head, last = (HEAD[0], *HEAD[2:]), len(rows) - 1
@@ -48,12 +48,12 @@ def html_of_network(network: Any) -> str:
 
 
 def table_rows(network: Any, shapes: dict[int, list[str]]) -> list[Row]:
-    """Return the rows of the table, the total being the last."""
+    """Return the rows of the table; the last one is the total."""
     return [*layer_rows(network.body, shapes), ("total", "", *_sizes(network))]
 
 
 def output_shapes(network: Any, sample_shape: Any) -> dict[int, list[str]]:
-    """Return the shapes of what each module gives, by its id, in the order of its uses."""
+    """Return the output shapes of each module by its id, in order of use."""
     if sample_shape is None:
         features = getattr(next(iter(_parts(network.body)))[1], "in_features", None)
         sample_shape = None if features is None else (features,)
@@ -66,7 +66,7 @@ def output_shapes(network: Any, sample_shape: Any) -> dict[int, list[str]]:
 
 
 class _Shapes(Watcher):
-    """Notes the shape of every output."""
+    """Records the shape of every output."""
 
     def __init__(self) -> None:
         self.found: dict[int, list[str]] = {}
@@ -78,7 +78,7 @@ class _Shapes(Watcher):
 
 
 def zeros(network: Any, sample_shape: Any) -> Any:
-    """Return a batch of one sample that is all zero."""
+    """Return a batch of one sample of zeros."""
     kinds = network.input_kinds()
     if isinstance(sample_shape, Mapping):
         if not isinstance(network.body, Graph):  # further inputs of layers change no shape
@@ -88,12 +88,12 @@ def zeros(network: Any, sample_shape: Any) -> Any:
 
 
 def _type(network: Any, kind: str | None) -> Any:
-    """Return the type of an input; a further one is assumed to be a mask that hides nothing."""
+    """Return the type of an input; an unknown one is assumed to be a mask."""
     return {"floats": network.dtype, "indices": np.intp}.get(kind or "", np.bool_)
 
 
 def _parts(body: Module) -> Iterator[tuple[str, Module]]:
-    """Yield what the rows are about, by name: layers, a graph's nodes, or the one module."""
+    """Yield the modules that get a row, by name: layers, a graph's nodes, or the one module."""
     if isinstance(body, Sequential):
         yield from ((str(index), layer) for index, layer in enumerate(body.layers))
     elif isinstance(body, Graph):
@@ -103,7 +103,7 @@ def _parts(body: Module) -> Iterator[tuple[str, Module]]:
 
 
 def layer_rows(body: Module, shapes: dict[int, list[str]]) -> Iterator[Row]:
-    """Yield a row for each part; one that occurs again counts no parameters."""
+    """Yield a row for each part; a module that is used again is marked as shared."""
     uses: dict[int, int] = {}
     for name, part in _parts(body):
         use = uses[id(part)] = uses.get(id(part), -1) + 1
@@ -115,7 +115,7 @@ def layer_rows(body: Module, shapes: dict[int, list[str]]) -> Iterator[Row]:
 
 
 def _sources(body: Module, name: str) -> str:
-    """Return the inputs of a graph's node, in words."""
+    """Return the inputs of a graph's node, as text."""
     if not isinstance(body, Graph):
         return ""
     node = body.nodes[name]
@@ -124,7 +124,7 @@ def _sources(body: Module, name: str) -> str:
 
 
 def one_line(layer: Module) -> str:
-    """Return what a module is in one line, without the modules in it."""
+    """Describe a module in one line, without the modules inside it."""
     if "\n" not in repr(layer):
         return repr(layer)
     plain = {
@@ -137,7 +137,7 @@ def one_line(layer: Module) -> str:
 
 
 def _sizes(module: Module) -> tuple[str, str]:
-    """Return how many numbers are learned below a module, and their memory, in words."""
+    """Return the number of parameters of a module and their memory, as text."""
     parameters = module.parameters()
     held = sum(p.value.nbytes + p.grad.nbytes for p in parameters)
     return f"{sum(p.size for p in parameters):,}", _size(held)

@@ -374,7 +374,7 @@ def test_an_overflow_of_attention_is_not_blamed_on_its_dropout(training):
         assert finding.rows == [7]
     assert (finding.direction, finding.layer) == ("forward", "MultiHeadAttention")
     assert finding.path == "layers.0"
-    assert finding.array == "what it gives to layers.0.drop"
+    assert finding.array == "what it passes to layers.0.drop"
 
 
 def overflowing():

@@ -1,12 +1,12 @@
-"""Is this backward right? Compares every gradient with finite differences, in float64.
+"""Checks backward: compares every gradient with finite differences, in float64.
 
 `check_module` checks a layer or a whole network, `check_loss` a loss; both return a
 `GradientReport`, which prints as a verdict.
 
-subjects.py   what is checked: a number as a function of the input and the parameters
+subjects.py   what is checked: a scalar function of the input and the parameters
 slopes.py     the slope of such a function, measured reliably
 compare.py    backward's gradients against measured slopes
-hints.py      what a wrong gradient looks like
+hints.py      describes a wrong gradient: a factor, a transpose, a missing mask
 report.py     the verdict
 """
 
@@ -44,27 +44,27 @@ def check_module(
 ) -> GradientReport:
     """Check the gradients of a module's input and of all its parameters.
 
-    The module itself is not changed: a copy in float64 is checked, and whatever is random in it
-    (dropout) is the same in every pass.
+    The module itself is not changed: a copy in float64 is checked. Anything random in it, such as
+    dropout, is the same in every pass.
 
     Parameters
     ----------
     module : Module
         A layer, a container or a whole network.
     x : array_like, or a tuple or dict of them
-        A small batch. Of several inputs those of floating-point numbers are checked.
+        A small batch. Inputs of floating-point numbers are checked, integers and masks are not.
     loss : Loss, optional
         If given, the gradients are those of the loss of the module's output; otherwise those of
         Σ c · y with random c.
     y_true : array_like, optional
         The loss's targets.
     arguments : mapping of str to object, optional
-        Further arguments of forward. Each that is an array of floats is an input too, and
+        Further arguments of forward. Each array of floats among them is checked, too. Then
         backward must return a tuple: the gradient of x, then theirs, in the order of forward.
     tolerance : float
         The largest relative error that passes.
     seed : int
-        Determines c, the directions, and which elements of large arrays are compared.
+        Sets c, the random directions, and which elements of large arrays are compared.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def check_module(
     InputError
         If `x` is empty, or holds NaN or infinity.
     Exception
-        Whatever forward or backward raises, with a note of the path to the module.
+        Any error of forward or backward, with a note of the path to the module.
 
     Examples
     --------
@@ -146,14 +146,14 @@ def check_loss(
     True
     """
     subject = LossSubject(loss, y_true, y_pred, sample_weight)
-    # not nearby: predictions may lie at the edge of the loss's domain
+    # not nearby: predictions may be at the edge of the loss's domain
     return _verdict(subject, repr(loss), tolerance, _stream(seed), nearby=False)
 
 
 def _stream(seed: int) -> np.random.Generator:
     """Return a generator whose numbers differ from those of default_rng(seed).
 
-    `x` is often drawn from that one. With c = x, a backward that confuses dy with x looks right.
+    `x` is often drawn from that one, and with c = x a backward that confuses dy with x looks right.
     """
     return np.random.default_rng(seed).spawn(1)[0]
 

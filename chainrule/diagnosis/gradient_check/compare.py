@@ -2,8 +2,8 @@
 
 Every gradient is compared element by element, then along a random direction that involves all
 elements, then along another direction at a point nearby: an `x` of all ones or zeros hides errors.
-Where no slope can be measured because of a kink, another point close by is used instead: a kink is
-no excuse.
+Where a kink makes a slope impossible to measure, a nearby point is used instead, so a gradient is
+never called right just because it is at a kink.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from chainrule.diagnosis.gradient_check.slopes import (
 from chainrule.diagnosis.gradient_check.subjects import Subject
 from chainrule.parameter import Array
 
-MOST_ELEMENTS = 256  # compared one by one in each array; chosen at random if it is larger
+MOST_ELEMENTS = 256  # compared one by one; a larger array is sampled at random
 MOST_MOVES = 20  # attempts to find points without a kink
-WANTED_MOVES = 4  # points to compare: a kink has two sides, and either may be wrong
-MOST_FAILURES = 8  # elements without such a point, before giving up on a gradient
+WANTED_MOVES = 4  # points to compare: a kink has two sides, and either one may be wrong
+MOST_FAILURES = 8  # unmeasurable elements before giving up on a gradient
 
 
 class Pair(NamedTuple):
-    """One slope by backward, and as measured (NaN where that is impossible)."""
+    """One slope from backward, and as measured (NaN where that is impossible)."""
 
     analytic: float
     numeric: float
@@ -82,7 +82,7 @@ class Comparison:
         return np.sort(self.rng.choice(gradient.size, MOST_ELEMENTS, replace=False))
 
     def _compare_elements(self, result: GradientResult, gradient: Array, chosen: Array) -> None:
-        """Compare element by element, and describe what a wrong gradient looks like."""
+        """Compare element by element, and describe a wrong gradient."""
         least = 1e-3 * float(np.abs(gradient[np.isfinite(gradient)]).max(initial=0.0))
         pairs: list[Pair] = []
         for element in chosen:
@@ -169,7 +169,7 @@ class Comparison:
     def _pair(
         self, name: str, direction: Array, gradient: Array, least: float, moves: int = MOST_MOVES
     ) -> Pair:
-        """Return the slope along a direction by backward and as measured, here or close by."""
+        """Return the slope along a direction, from backward and as measured, here or nearby."""
         analytic = _along(gradient, direction)
         measured = self._slope(name, direction, least)
         if measured is not None:
@@ -190,10 +190,10 @@ class Comparison:
         return worst if np.isfinite(analytic) else worst._replace(analytic=analytic)
 
     def _is_kink(self) -> bool:
-        """Whether there is a kink exactly here, in whatever direction everything moves.
+        """Whether there is a kink exactly here: the test moves everything in a random direction.
 
-        Along one variable it may not show. relu(x) - relu(-x) is smooth, its slope at 0 is 1; but
-        ReLU's gradient at 0 is 0, so by the chain rule backward says 0, and is right to.
+        Along one variable a kink may not show. relu(x) - relu(-x) is smooth, with slope 1 at 0. But
+        ReLU's gradient at 0 is 0, so by the chain rule backward correctly returns 0.
         """
         distance = np.zeros(1)
         directions = [typical_size(v) * self.rng.uniform(-1, 1, v.shape) for v in self.variables]
@@ -219,7 +219,7 @@ class Comparison:
         )
 
     def _value(self) -> float:
-        """Return the value; NaN if an error says that this point is outside the domain."""
+        """Return the value; NaN if a ValueError says that this point is outside the domain."""
         try:
             return self.subject.value()
         except ValueError:
@@ -227,7 +227,7 @@ class Comparison:
 
     @contextlib.contextmanager
     def _moved(self, reach: float) -> Iterator[None]:
-        """Move all variables by about this share of their size, within a with-block."""
+        """Move all variables by about this fraction of their size within the with-block."""
         magnitude, at_kink = self.magnitude, self.at_kink
         with restored(self.variables), np.errstate(all="ignore"):  # it may leave the domain
             for value in self.variables:
@@ -241,9 +241,9 @@ class Comparison:
 
 
 def relative_errors(analytic: Array, numeric: Array, floor: Array) -> Array:
-    """Return |a - n|, relative to |n|, or at least to a thousandth of the largest and to `floor`.
+    """Return |a - n| / max(|n|, largest |n| / 1000, floor).
 
-    A gradient that is not finite is infinitely wrong; one that could not be measured is not wrong.
+    A gradient that is not finite has an infinite error; one that could not be measured has none.
     """
     measured = ~np.isnan(numeric)
     largest = np.abs(numeric[measured]).max(initial=0.0)
@@ -255,7 +255,7 @@ def relative_errors(analytic: Array, numeric: Array, floor: Array) -> Array:
 
 
 def _along(gradient: Array, direction: Array) -> float:
-    """Return the slope along a direction according to a gradient."""
+    """Return the slope along a direction that a gradient implies."""
     part = direction != 0
     return float((gradient[part] * direction[part]).sum())
 

@@ -1,7 +1,7 @@
 """What a wrong gradient looks like: a factor, a sign, a transpose, a missing mask.
 
-`looks_like` compares backward's gradient with finite differences, and names the usual mistake that
-explains the whole difference, if there is one.
+`looks_like` compares backward's gradient with finite differences. If a usual mistake explains the
+whole difference, it names that mistake; otherwise it says where the wrong elements are.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ class WrongGradient:
     Attributes
     ----------
     name : str
-        What it is the gradient of: ``"input"``, ``"weight"``.
+        The input or parameter: ``"input"``, ``"weight"``.
     gradient, values : ndarray
-        The whole gradient as backward computes it, and the array that it is the gradient of.
+        The whole gradient from backward, and the value of the input or parameter.
     dy : ndarray, optional
-        What backward was given.
+        The gradient at the output, which backward was given.
     sizes : dict of int to str
         Sizes that a wrong factor may be equal to: ``{32: "the batch size"}``.
     chosen : ndarray of int, shape (n,)
         The elements that were compared, as indices into the flattened arrays.
     analytic, numeric : ndarray, shape (n,)
-        Their gradients by backward and by finite differences.
+        Their gradients from backward and from finite differences.
     wrong, moved : ndarray of bool, shape (n,)
-        Which of them differ, and which were compared at another point nearby.
+        Which of them differ, and which were compared at a nearby point instead.
     """
 
     name: str
@@ -52,17 +52,17 @@ class WrongGradient:
 
 
 def looks_like(evidence: WrongGradient) -> str:
-    """Return what the wrong gradient looks like, to continue the words "it looks like: "."""
+    """Describe a wrong gradient; the text follows the words "it looks like: "."""
     if not np.isfinite(evidence.analytic).all():
         count = np.count_nonzero(~np.isfinite(evidence.analytic))
         return f"{count} values that are NaN or infinite{_where(evidence)}"
     if not evidence.gradient.any():
         return "zero everywhere"
-    return _whole_factor(evidence) or _rearranged(evidence) or _partly_wrong(evidence)
+    return _whole_factor(evidence) or _repair(evidence) or _partly_wrong(evidence)
 
 
 def wrong_shape(gradient: Array | None, shape: tuple[int, ...]) -> str:
-    """Return what a gradient of the wrong shape looks like."""
+    """Describe a gradient of the wrong shape."""
     if gradient is None:
         return "backward returns None; is its return missing?"
     hint = f"a gradient of shape {gradient.shape} for an array of shape {shape}"
@@ -129,18 +129,18 @@ def _factor_name(factor: float, evidence: WrongGradient) -> str:
     return ""
 
 
-def _rearranged(evidence: WrongGradient) -> str:
-    """Return how the elements must be rearranged to be right, if that explains everything."""
+def _repair(evidence: WrongGradient) -> str:
+    """Return the usual mistake whose repair makes the gradient right, if there is one."""
     here = ~evidence.moved
     analytic, numeric = evidence.analytic[here], evidence.numeric[here]
-    for name, candidate in _arrangements(evidence.gradient):
+    for name, candidate in _repaired(evidence.gradient, evidence.dy):
         if _explains(candidate.reshape(-1)[evidence.chosen[here]], analytic, numeric):
             return name
     return ""
 
 
-def _arrangements(gradient: Array) -> Iterator[tuple[str, Array]]:
-    """Yield the names of usual mistakes, with the gradient after undoing them."""
+def _repaired(gradient: Array, dy: Array | None) -> Iterator[tuple[str, Array]]:
+    """Yield the names of usual mistakes, each with the gradient after undoing it."""
     for a, b in itertools.combinations(range(gradient.ndim), 2):
         swapped = gradient.swapaxes(a, b)
         if swapped.shape == gradient.shape:
@@ -153,13 +153,15 @@ def _arrangements(gradient: Array) -> Iterator[tuple[str, Array]]:
         yield "reversed along the last two axes", np.flip(gradient, (-2, -1))
     for axis, shift in itertools.product(range(gradient.ndim), (1, -1)):
         yield f"shifted by {shift} along axis {axis}", np.roll(gradient, -shift, axis)
+    if dy is not None and dy.shape == gradient.shape:
+        yield "dy is missing from it: where y = x + ..., dx = dy + ...", gradient + dy
 
 
 # ---------------------------------------------------------------- a part of the gradient
 
 
 def _partly_wrong(evidence: WrongGradient) -> str:
-    """Return what the wrong elements look like, and what they have in common."""
+    """Describe the wrong elements, and what they have in common."""
     wrong, where = evidence.wrong, _where(evidence)
     analytic, numeric = evidence.analytic[wrong], evidence.numeric[wrong]
     count = f"{len(analytic)} of {len(wrong)} elements"
@@ -178,21 +180,9 @@ def _partly_wrong(evidence: WrongGradient) -> str:
         return f"{sign} in {count}{where}"
     if where or len(analytic) <= len(wrong) / 10:
         return f"{count} are off{where}"
-    return _about_dy(evidence) or f"{count} are off, by no common factor: is a term missing?"
-
-
-def _about_dy(evidence: WrongGradient) -> str:
-    """Return what dy has to do with the error, if the input has the shape of the output."""
-    if evidence.dy is None or evidence.dy.shape != evidence.values.shape:
-        return ""
-    here = ~evidence.moved
-    dy = evidence.dy.reshape(-1)[evidence.chosen[here]]
-    analytic, numeric = evidence.analytic[here], evidence.numeric[here]
-    if np.array_equal(analytic, dy):
+    if evidence.dy is not None and np.array_equal(evidence.gradient, evidence.dy):
         return "dy passed on unchanged: is a derivative or a mask missing?"
-    if _explains(analytic + dy, analytic, numeric):
-        return "dy is missing from it: where y = x + ..., dx = dy + ..."
-    return ""
+    return f"{count} are off, by no common factor: is a term missing?"
 
 
 def _where(evidence: WrongGradient) -> str:

@@ -1,4 +1,4 @@
-"""GradientReport: what a gradient check returns; it prints as a verdict."""
+"""GradientReport: the result of a gradient check, which prints as a verdict."""
 
 from __future__ import annotations
 
@@ -25,16 +25,15 @@ class GradientResult:
     worst : tuple of int, optional
         The index of the worst element; None if only a direction shows the error.
     got, expected : float
-        The gradient there, by backward and by finite differences.
+        The gradient there, from backward and from finite differences.
     hint : str
-        What the error looks like; empty if the gradient is right.
+        A description of the error; empty if the gradient is right.
     compared : int
         How many elements were compared one by one.
     moved : int
-        How many of these were compared at another point nearby, because of a kink.
+        How many of these were compared at a nearby point, because of a kink.
     zero : bool
-        Whether the gradient is right but too small to distinguish from zero, so that this input
-        tests nothing.
+        Whether the gradient is right but cannot be told from zero, so this input tests nothing.
     tolerance : float
         The largest relative error that passes.
     """
@@ -62,7 +61,7 @@ class GradientResult:
         return "right" if self.passed else "WRONG"
 
     def lines(self) -> list[str]:
-        """Return how large the error is, where, and what it looks like, in lines of text."""
+        """Return the size, the place and the description of the error, as lines of text."""
         if not self.compared:
             return [self.hint]
         line = "zero, as it should be" if self.zero else f"relative error {self.error:.1e}"
@@ -87,7 +86,7 @@ class GradientResult:
 
 @dataclass(repr=False)
 class GradientReport:
-    """The verdict on a module or a loss. It is true if everything is right, and prints as text.
+    """The verdict on a module or a loss: true if everything is right; prints as text.
 
     Attributes
     ----------
@@ -96,7 +95,7 @@ class GradientReport:
     gradients : list of GradientResult
         Empty if `problems` made a measurement impossible.
     problems : list of str
-        Broken rules of a module, such as writing into the input.
+        The rules that the module breaks, such as not writing into its input.
     notes : list of str
         Remarks that are not errors.
     """

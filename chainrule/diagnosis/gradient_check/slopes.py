@@ -1,8 +1,8 @@
-"""Measures the slope of a function along a direction, reliably.
+"""Measures the slope of a function along a direction reliably.
 
 Five values of f at the distances -h, -h/2, 0, h/2 and h give two central differences,
 D(h) = (f(h) - f(-h)) / 2h and D(h/2). Their extrapolation (4 D(h/2) - D(h)) / 3 has an error of
-order h⁴ (Richardson, 1911). The same five values show whether f is smooth there:
+order h⁴ (Richardson, 1911). The same five values show whether f is smooth:
 
 - D(h) and D(h/2) agree;
 - the slope to the right, (-3 f(0) + 4 f(h/2) - f(h)) / h, and its mirror image to the left agree.
@@ -23,14 +23,14 @@ import numpy as np
 
 from chainrule.parameter import Array
 
-FIRST_STEP = 2.0**-10  # powers of two, so that x + h is exact and h is really the distance
-LAST_STEP = 2.0**-34  # most slopes are lost in rounding errors before
+FIRST_STEP = 2.0**-10  # powers of two, so that x + h is exact
+LAST_STEP = 2.0**-34  # most slopes are lost in rounding errors before this
 SHRINK = 16
 EPSILON = float(np.finfo(np.float64).eps)
 
 
 class Slope(NamedTuple):
-    """A slope, and the error that rounding may have caused."""
+    """A slope, and the error that rounding may have caused in it."""
 
     value: float
     uncertainty: float
@@ -116,8 +116,8 @@ def rounding_noise(
     """Return the rounding error of `value`, as a share of `magnitude`.
 
     All variables are moved by a few rounding errors. At such a distance a kink makes no difference,
-    but large intermediate values that cancel do. `magnitude` is the size of the terms whose sum
-    `value` is; a change of more than 1e-10 of that is not rounding but a jump, which is no excuse.
+    but large intermediate values that cancel do. `magnitude` is the sum of the absolute terms that
+    add up to `value`. A change of more than 1e-10 of it is a jump, not rounding, and is ignored.
     """
     variables, seen = list(variables), [value()]
     with restored(variables) as start:

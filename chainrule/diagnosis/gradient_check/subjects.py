@@ -1,4 +1,4 @@
-"""What is checked: a module or a loss, as a number that depends on named arrays."""
+"""What is checked: a module or a loss, as a scalar function of named arrays."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from chainrule.pytree import PyTree, first_array, is_tuple, named_arrays, tree_l
 
 
 class Subject(Protocol):
-    """A number that depends on named arrays, which a comparison changes in place."""
+    """A scalar function of named arrays, which a comparison changes in place."""
 
     variables: dict[str, Array]
     sizes: dict[int, str]
     """Sizes that a wrong factor may be equal to: ``{32: "the batch size"}``."""
     dy: Array | None
-    """What backward is given."""
+    """The gradient at the output, which backward is given."""
 
     def value(self) -> float:
-        """Return the number."""
+        """Return the value of the function."""
 
     def magnitude(self) -> float:
-        """Return the size of the terms whose sum the number is."""
+        """Return the sum of the absolute terms that add up to the value."""
 
     def gradients(self) -> dict[str, Any]:
-        """Return the gradient of each array by backward; of the same shape, if it is right."""
+        """Return the gradient of each array, from backward."""
 
 
 class LossSubject:
@@ -63,12 +63,12 @@ class LossSubject:
         return _size_of_terms(self.value(), self.gradients()["y_pred"], self.y_pred)
 
     def obstacle(self) -> str:
-        """Return what makes a measurement impossible, if anything does."""
+        """Return why the gradients cannot be measured, or an empty string."""
         value = self.value()
         return "" if np.isfinite(value) else f"the loss is {value}."
 
     def broken_rules(self) -> list[str]:
-        """Return which rules of a loss are broken."""
+        """Return the rules that the loss breaks."""
         y_pred = self.y_pred.copy()
         self.loss.forward(self.y_true, y_pred, **self.options)
         self.loss.backward(self.y_true, y_pred, **self.options)
@@ -88,7 +88,7 @@ class WeightedSum:
         return sum(float((c * array).sum()) for c, array in pairs)
 
     def backward(self, y_true: None, y: PyTree) -> PyTree:
-        """Return c, a copy that a module may spoil."""
+        """Return a copy of c, which the module may overwrite."""
         return tree_map(np.copy, self.c)
 
 
@@ -136,7 +136,7 @@ class ModuleSubject:
     def forward(self) -> PyTree:
         """Return the output for copies of the inputs, which `given` holds afterwards."""
         self.given = copy.deepcopy(self.everything)
-        if self.codes is not None:  # even if they were moved: their slope is 0
+        if self.codes is not None:  # never moved, so that their slope is 0
             self.given["input"][..., -self.codes.shape[-1] :] = self.codes
         for generator, state in self.generators:
             generator.state = state
@@ -191,7 +191,7 @@ class ModuleSubject:
     # ------------------------------------------------------------ the rules
 
     def obstacle(self) -> str:
-        """Return what makes a measurement impossible, if anything does."""
+        """Return why the gradients cannot be measured, or an empty string."""
         weights = {name: p.value.copy() for name, p in self.parameters.items()}
         y, again = _flat(self.forward()), _flat(self.forward())
         if y.dtype != np.float64:
@@ -230,7 +230,7 @@ class ModuleSubject:
         return self.forward()
 
     def broken_rules(self) -> list[str]:
-        """Return the broken rules of a module about arrays that others hold."""
+        """Return the rules about shared arrays that the module breaks."""
         y = self.forward()
         given = {name: self.given[name] for name in self.inputs}
         broken = [] if _equal(given, self.inputs) else ["forward writes into its input"]
@@ -259,7 +259,7 @@ class ModuleSubject:
         return problems
 
     def misuse(self) -> dict[str, str]:
-        """Return what happens instead, for each parameter whose gradient backward does not set."""
+        """Say what backward does instead, for each parameter whose gradient it does not set."""
         first = self.gradients()
         numbers = _flat({"": np.zeros(1)} | {name: first[name] for name in self.parameters})
         filling = 1.0 + 2.0 * float(np.abs(numbers[np.isfinite(numbers)]).max())
@@ -293,9 +293,9 @@ def plain_arrays(module: Module) -> list[str]:
 
 
 def named_sizes(y: Array) -> dict[int, str]:
-    """Return the sizes by which a mean in place of a sum, or the reverse, is off.
+    """Return the factors by which a gradient is off if a mean takes the place of a sum.
 
-    Of two that are equal the last one listed gives the name.
+    If two sizes are equal, the name that is listed last counts.
     """
     return {
         y.size // y.shape[-1]: "the number of samples and positions",
@@ -306,7 +306,7 @@ def named_sizes(y: Array) -> dict[int, str]:
 
 
 def _size_of_terms(value: float, dy: PyTree, y: PyTree) -> float:
-    """Return the size of the terms of a loss, as far as its gradient shows them."""
+    """Return the size of the terms of a loss, estimated from its gradient as Σ |dy · y|."""
     if dy is None or _flat(dy).shape != _flat(y).shape:
         return abs(value)
     terms = np.abs(_flat(dy) * _flat(y))
@@ -341,11 +341,11 @@ def _as_own_array(gradient: Any) -> Array | None:
 
 
 def _flat(data: PyTree) -> Array:
-    """Return all numbers of one or several arrays in one flat array."""
+    """Return one or several arrays as one flat array."""
     return np.concatenate([np.ravel(array) for array in tree_leaves(data)])
 
 
 def _equal(a: PyTree, b: PyTree) -> bool:
-    """Whether two lots of arrays are equal; NaN is equal to NaN."""
+    """Whether two sets of arrays are equal; NaN counts as equal to NaN."""
     pairs = zip(tree_leaves(a), tree_leaves(b), strict=True)
     return all(x is None or np.array_equal(x, y, equal_nan=True) for x, y in pairs)

@@ -1,7 +1,7 @@
 """A constructor's arguments, read back from the attributes of the same names.
 
-Modules and preparations keep every constructor argument as an attribute of the same name. From
-that rule come their `repr`, which is Python that builds them again, and saving.
+Modules, losses and preparations keep every constructor argument as an attribute of the same name.
+From that rule come their `repr`, which is Python that builds them again, and saving.
 """
 
 from __future__ import annotations
@@ -38,3 +38,9 @@ def arguments(thing: Any) -> dict[str, Any]:
         if isinstance(value, np.ndarray) or value != argument.default:
             found[name] = value
     return found
+
+
+def constructor_call(thing: Any) -> str:
+    """Return the Python that builds a thing again, with its `arguments` by name."""
+    shown = (f"{name}={value!r}" for name, value in arguments(thing).items())
+    return f"{type(thing).__name__}({', '.join(shown)})"

@@ -271,7 +271,7 @@ class _SignatureOfInit:
         return whole.replace(parameters=list(whole.parameters.values())[1:])
 
 
-class _AbsentAttribute:
+class _Absent:
     """An attribute that other libraries have: to ask for it is an error that gives advice.
 
     `__getattr__` would do the same, but makes every attribute of every layer and optimizer slower
@@ -286,10 +286,6 @@ class _AbsentAttribute:
         thing = f"{kind.__name__!r} object" if instance is not None else f"type {kind.__name__!r}"
         message = f"{thing} has no attribute {self.name!r}; {self.advice}."
         raise AttributeError(message, name=self.name, obj=instance)
-
-
-def _is_absent(attribute: object) -> bool:
-    return isinstance(attribute, _AbsentAttribute)
 
 
 class GivesAdvice:
@@ -319,11 +315,11 @@ class GivesAdvice:
             super().__init_subclass__(**options)
             for name, advice in vars(cls).get("attribute_advice", {}).items():
                 if not hasattr(cls, name):
-                    setattr(cls, name, _AbsentAttribute(name, advice))
+                    setattr(cls, name, _Absent(name, advice))
 
         def __dir__(self) -> list[str]:
             """List the attributes that are there."""
-            absent = [k for k, v in inspect.getmembers_static(type(self)) if _is_absent(v)]
+            absent = [k for k, v in inspect.getmembers_static(type(self)) if isinstance(v, _Absent)]
             return [name for name in super().__dir__() if name not in absent or name in vars(self)]
 
 

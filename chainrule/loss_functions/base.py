@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.checks import all_finite
+from chainrule.checks.constructor import constructor_call
 from chainrule.checks.habits import LOSS_ATTRIBUTES, GivesAdvice
 from chainrule.errors import InputError
 from chainrule.loss_functions.class_weight import ClassWeight, weight_of_classes
@@ -176,10 +176,7 @@ class Loss(GivesAdvice):
         return gradients * share[:, np.newaxis].astype(gradients.dtype)
 
     def __repr__(self) -> str:
-        options = inspect.signature(type(self)).parameters
-        shown = ((name, getattr(self, name), option) for name, option in options.items())
-        chosen = (f"{name}={value!r}" for name, value, option in shown if value != option.default)
-        return f"{type(self).__name__}({', '.join(chosen)})"
+        return constructor_call(self)
 
 
 def _mean(losses: Array, share: Weights) -> float:

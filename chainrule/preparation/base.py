@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from chainrule.checks import check_instance
-from chainrule.checks.constructor import arguments, constructor_arguments
+from chainrule.checks.constructor import constructor_arguments, constructor_call
 from chainrule.errors import (
     ChainruleError,
     ConfigurationError,
@@ -181,8 +181,7 @@ class Preparation:
             )
 
     def __repr__(self) -> str:
-        shown = (f"{name}={value!r}" for name, value in arguments(self).items())
-        return f"{type(self).__name__}({', '.join(shown)})"
+        return constructor_call(self)
 
 
 def check_preparations(**preparations: Any) -> None:

@@ -149,27 +149,24 @@ def build(description: Any, custom: Classes, arrays: int, held: int) -> Module:
     FileFormatError
         The description is not what `describe` returns, or a constructor refuses it.
     """
-    built: list[Any] = []
     with limited_memory(held):
-        for call in constructor_calls(description, custom, arrays, held):
-            built.append(_construct(call, built))
-    return built[-1]
+        calls = constructor_calls(description, custom, arrays, held)
+        for call in calls:
+            call.result = _construct(call)
+    return calls[-1].result
 
 
 @dataclass
 class Call:
-    """A call of a constructor: its class, and its arguments by position and by name."""
+    """A call of a constructor: its class, its arguments by position and by name, what it returned.
+
+    Among the arguments of a call, an earlier call stands for what it returned.
+    """
 
     kind: type[Any]
     inputs: tuple[Any, ...]
     options: dict[str, Any]
-
-
-@dataclass
-class Result:
-    """Stands, in the arguments of a call, for what an earlier call returned."""
-
-    call: int
+    result: Any = None
 
 
 def constructor_calls(description: Any, custom: Classes, arrays: int, held: int) -> list[Call]:
@@ -199,11 +196,11 @@ class _Reader:
     def __init__(self, custom: Classes, arrays: int, largest: int) -> None:
         self.custom, self.largest = custom, largest
         self.calls: list[Call] = []
-        self.modules: list[tuple[Result, int]] = []  # by number: itself, and modules in it
+        self.modules: list[tuple[Call, int]] = []  # by number: itself, and modules in it
         self.modules_seen = 0
         self.uses_left = MOST_USES + USES_OF_AN_ARRAY * arrays
 
-    def module(self, description: Any, depth: int) -> Result:
+    def module(self, description: Any, depth: int) -> Call:
         if isinstance(description, dict) and set(description) == {"same"}:
             number = description["same"]
             if type(number) is not int or not 0 <= number < len(self.modules):
@@ -224,7 +221,7 @@ class _Reader:
             )
         return result
 
-    def _new_module(self, description: Any, depth: int) -> Result:
+    def _new_module(self, description: Any, depth: int) -> Call:
         if isinstance(description, dict):
             description = {"custom": False, **description}  # written only where it is true
         MODULE(description, "A module in the architecture")
@@ -245,9 +242,9 @@ class _Reader:
             raise FileFormatError(f"The file needs the module class {shortly(name)}. {advice}")
         return kind
 
-    def _call(self, kind: type[Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Result:
+    def _call(self, kind: type[Any], inputs: tuple[Any, ...], options: dict[str, Any]) -> Call:
         self.calls.append(Call(kind, inputs, options))
-        return Result(len(self.calls) - 1)
+        return self.calls[-1]
 
     def value(self, value: Any, depth: int) -> Any:
         if depth > DEEPEST:
@@ -279,11 +276,11 @@ class _Reader:
         )
 
 
-def _construct(call: Call, built: list[Any]) -> Any:
+def _construct(call: Call) -> Any:
     """Make a call; whatever the constructor raises is the file's fault."""
     name = call.kind.__name__
     try:
-        return call.kind(*_resolved(call.inputs, built), **_resolved(call.options, built))
+        return call.kind(*_resolved(call.inputs), **_resolved(call.options))
     except MemoryError as error:
         raise FileFormatError(f"{name} in the file needs more memory than there is.") from error
     except Exception as error:
@@ -292,12 +289,12 @@ def _construct(call: Call, built: list[Any]) -> Any:
         ) from error
 
 
-def _resolved(value: Any, built: list[Any]) -> Any:
+def _resolved(value: Any) -> Any:
     """Return a value with the results of earlier calls in their places."""
-    if isinstance(value, Result):
-        return built[value.call]
+    if isinstance(value, Call):
+        return value.result
     if isinstance(value, list | tuple):
-        return type(value)([_resolved(item, built) for item in value])
+        return type(value)([_resolved(item) for item in value])
     if isinstance(value, dict):
-        return {name: _resolved(item, built) for name, item in value.items()}
+        return {name: _resolved(item) for name, item in value.items()}
     return value

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 from chainrule.checks import check_instance
 from chainrule.diagnosis.gradient_check.compare import Comparison
 from chainrule.diagnosis.gradient_check.report import TOLERANCE, GradientReport, GradientResult
-from chainrule.diagnosis.gradient_check.subjects import LossSubject, ModuleSubject, plain_arrays
+from chainrule.diagnosis.gradient_check.subjects import LossSubject, ModuleSubject, Subject
 from chainrule.errors import BackwardError, ConfigurationError
 from chainrule.loss_functions import Loss
 from chainrule.module import Module, cast, locate
@@ -102,7 +102,7 @@ def check_module(
     report.notes = [
         f"{path} is a plain array, so it is a constant: neither learned nor checked. "
         "What is to be learned must be a Parameter."
-        for path in plain_arrays(module)
+        for path in _plain_arrays(module)
     ]
     wrong = [result.name for result in report.gradients if not result.passed]
     if len(wrong) > 1 and len(module.named_modules()) > 1:
@@ -175,8 +175,18 @@ def _errors_located(module: Module) -> Iterator[None]:
         raise
 
 
+def _plain_arrays(module: Module) -> list[str]:
+    """Return the paths of all float arrays that are neither Parameter nor Buffer."""
+    return [
+        f"{path}.{name}" if path else name
+        for path, child in module.named_modules().items()
+        for name, value in vars(child).items()
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    ]
+
+
 def _verdict(
-    subject: LossSubject | ModuleSubject,
+    subject: Subject,
     name: str,
     tolerance: float,
     rng: np.random.Generator,

@@ -170,8 +170,14 @@ class Comparison:
         self, name: str, direction: Array, gradient: Array, least: float, moves: int = MOST_MOVES
     ) -> Pair:
         """Return the slope along a direction, from backward and as measured, here or nearby."""
-        analytic = _along(gradient, direction)
-        measured = self._slope(name, direction, least)
+        analytic, variable = _along(gradient, direction), self.subject.variables[name]
+
+        def measure() -> Slope | None:
+            noise, tolerance = self.noise * self.magnitude, self.tolerance
+            options = {"noise": noise, "least": least, "tolerance": tolerance}
+            return slope(self._value, variable, direction, **options)
+
+        measured = measure()
         if measured is not None:
             pair = Pair(analytic, *measured)
             right = self.tolerance * max(abs(pair.numeric), least) + pair.uncertainty
@@ -180,7 +186,7 @@ class Comparison:
         pairs: list[Pair] = []
         for attempt in range(moves):
             with self._moved(0.02 * 1.15**attempt):
-                measured = self._slope(name, direction, least)
+                measured = measure()
                 if measured is not None:
                     moved = _along(self.subject.gradients()[name], direction)
                     pairs.append(Pair(moved, *measured, moved=True))
@@ -207,16 +213,6 @@ class Comparison:
             noise, least = self.noise * self.magnitude, 1e-3 * self.magnitude
             found = slope(value, distance, np.ones(1), noise=noise, least=least, tolerance=1e-3)
         return found is None
-
-    def _slope(self, name: str, direction: Array, least: float) -> Slope | None:
-        return slope(
-            self._value,
-            self.subject.variables[name],
-            direction,
-            noise=self.noise * self.magnitude,
-            least=least,
-            tolerance=self.tolerance,
-        )
 
     def _value(self) -> float:
         """Return the value; NaN if a ValueError says that this point is outside the domain."""

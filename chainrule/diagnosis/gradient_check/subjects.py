@@ -1,10 +1,14 @@
-"""What is checked: a module or a loss, as a scalar function of named arrays."""
+"""What is checked: a module or a loss, as a scalar function of named arrays.
+
+A comparison changes these arrays, `variables`, in place. `sizes` names the factors by which a
+gradient may be off, such as ``{32: "the batch size"}``, and `dy` is the gradient at the output.
+"""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -17,25 +21,6 @@ from chainrule.module import Module, named_generators
 from chainrule.network import code_columns
 from chainrule.parameter import Array
 from chainrule.pytree import PyTree, first_array, is_tuple, named_arrays, tree_leaves, tree_map
-
-
-class Subject(Protocol):
-    """A scalar function of named arrays, which a comparison changes in place."""
-
-    variables: dict[str, Array]
-    sizes: dict[int, str]
-    """Sizes that a wrong factor may be equal to: ``{32: "the batch size"}``."""
-    dy: Array | None
-    """The gradient at the output, which backward is given."""
-
-    def value(self) -> float:
-        """Return the value of the function."""
-
-    def magnitude(self) -> float:
-        """Return the sum of the absolute terms that add up to the value."""
-
-    def gradients(self) -> dict[str, Any]:
-        """Return the gradient of each array, from backward."""
 
 
 class LossSubject:
@@ -53,13 +38,16 @@ class LossSubject:
         self.sizes = named_sizes(self.y_pred)
 
     def value(self) -> float:
+        """Return the value of the function."""
         return float(self.loss.forward(self.y_true, self.y_pred.copy(), **self.options))
 
     def gradients(self) -> dict[str, Any]:
+        """Return the gradient of each variable, from backward."""
         gradient = self.loss.backward(self.y_true, self.y_pred.copy(), **self.options)
         return {"y_pred": _as_own_array(gradient)}
 
     def magnitude(self) -> float:
+        """Return the sum of the absolute terms that add up to the value."""
         return _size_of_terms(self.value(), self.gradients()["y_pred"], self.y_pred)
 
     def obstacle(self) -> str:
@@ -174,9 +162,11 @@ class ModuleSubject:
         return {n: g for n, g in zip(names, gradients, strict=True) if n in self.inputs}
 
     def value(self) -> float:
+        """Return the value of the function."""
         return float(self.loss.forward(self.y_true, self.forward()))
 
     def gradients(self, filling: float = 0.0) -> dict[str, Any]:
+        """Return the gradient of each variable, from a backward that finds `filling` in grads."""
         for parameter in self.parameters.values():
             parameter.grad[...] = filling
         found = self.backward(self.loss.backward(self.y_true, self.forward()))
@@ -184,6 +174,7 @@ class ModuleSubject:
         return found | {name: p.grad.copy() for name, p in self.parameters.items()}
 
     def magnitude(self) -> float:
+        """Return the sum of the absolute terms that add up to the value."""
         y = self.forward()
         value = 0.0 if isinstance(self.loss, WeightedSum) else self.value()
         return _size_of_terms(value, self.loss.backward(self.y_true, y), y)
@@ -279,17 +270,10 @@ class ModuleSubject:
         return found
 
 
+Subject = LossSubject | ModuleSubject
+
+
 # ---------------------------------------------------------------- helpers
-
-
-def plain_arrays(module: Module) -> list[str]:
-    """Return the paths of all arrays that are neither Parameter nor Buffer."""
-    return [
-        f"{path}.{name}" if path else name
-        for path, child in module.named_modules().items()
-        for name, value in vars(child).items()
-        if _is_float_array(value)
-    ]
 
 
 def named_sizes(y: Array) -> dict[int, str]:

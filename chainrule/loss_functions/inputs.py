@@ -49,8 +49,12 @@ def check_probabilities(y_true: Array, y_pred: Array, last_layer: str) -> Array:
     A little rounding below 0 or above 1 is allowed.
     """
     low, high = extremes(y_pred)
-    if low == 0 and high == 1:
-        _refuse_swapped(y_true, y_pred)
+    if low == 0 and high == 1 and _zeros_and_ones(y_pred) and not _zeros_and_ones(y_true):
+        # Softmax and Sigmoid never return an exact 0, so the two arguments have changed places.
+        raise InputError(
+            "y_pred holds only zeros and ones, and y_true numbers in between: the two seem to be "
+            "swapped. The targets come first: loss.forward(y_true, y_pred)."
+        )
     if low < -ROUNDING or high > 1 + ROUNDING:
         raise InputError(
             f"y_pred must hold probabilities, got values from {low:g} to {high:g}. End the network "
@@ -60,17 +64,8 @@ def check_probabilities(y_true: Array, y_pred: Array, last_layer: str) -> Array:
     return np.maximum(y_pred, floor) if low < floor else y_pred
 
 
-def _refuse_swapped(y_true: Array, y_pred: Array) -> None:
-    """Raise InputError where the predictions are one-hot and the targets are not.
-
-    Softmax and Sigmoid never return an exact 0, so the two arguments have changed places.
-    """
-    one_hot_rows = [bool(((y == 0) | (y == 1)).all()) for y in (y_true, y_pred)]
-    if one_hot_rows == [False, True]:
-        raise InputError(
-            "y_pred holds only zeros and ones, and y_true numbers in between: the two seem to be "
-            "swapped. The targets come first: loss.forward(y_true, y_pred)."
-        )
+def _zeros_and_ones(y: Array) -> bool:
+    return bool(((y == 0) | (y == 1)).all())
 
 
 def extremes(array: Array) -> tuple[float, float]:

@@ -6,8 +6,7 @@ values.py            what single values are: missing, numbers, categories, or re
 standardizer.py      Standardizer: mean 0 and standard deviation 1
 piecewise_linear.py  the piecewise linear encoding of a number
 number_column.py     a column of numbers, robustly scaled and smoothly clipped
-category_column.py   a column of categories, one-hot
-code_column.py       a column of very many categories, as codes for an embedding
+category_column.py   a column of categories, one-hot, or very many of them as codes for an embedding
 table.py             TablePreparation: all columns of a table at once
 report.py            TableReport: what is unusual in new rows
 table_file.py        a table's fitted columns as arrays, for a file, and back

@@ -1,4 +1,8 @@
-"""A column of categories: one-hot, rare ones in one group, two categories as -1 and 1."""
+"""A column of categories: one-hot, or as codes with which an embedding finds its vectors.
+
+One-hot, rare categories share one group, and two categories are -1 and 1. Codes are for columns of
+very many categories.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,9 @@ from chainrule.preparation.values import category_of
 
 MOST_RARE = 10_000
 """If no more categories than this are rare, they are remembered by name; otherwise none is."""
+
+MOST_CODES = 10_000
+"""At most so many categories, the most frequent, have a code of their own."""
 
 UNKNOWN, MISSING, RARE = -1, -2, -3
 """Take the place of a category's number."""
@@ -119,6 +126,33 @@ class CategoryColumn:
             texts = list(dict.fromkeys(map(category_of, array[rows].tolist())))
             examples = tuple(repr(text)[:60] for text in texts[:EXAMPLES])
             yield ColumnIssue.of_rows(name, "unknown category", unknown, examples)
+
+
+@dataclass
+class CodeColumn(CategoryColumn):
+    """One column of codes: 0 for rare and unknown categories, then one for each other category.
+
+    A missing value has the code 1 if the training rows had missing values, and otherwise 0.
+    """
+
+    @property
+    def codes(self) -> int:
+        """The number of codes."""
+        return 1 + self.missing + len(self.categories)
+
+    @property
+    def width(self) -> int:
+        return 1
+
+    def names_out(self, name: str) -> list[str]:
+        return [f"{name}_code"]
+
+    def write(self, codes: Array, out: Array) -> None:
+        """Write the codes into `out`, (N, 1), which holds zeros."""
+        first = 1 + self.missing
+        out[:, 0] = np.where(codes >= 0, codes + first, 0)
+        if self.missing:
+            out[codes == MISSING, 0] = 1
 
 
 def count_categories(array: Array, name: Name) -> Counter[str | None]:

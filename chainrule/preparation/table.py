@@ -12,8 +12,12 @@ from chainrule.checks import check_whole, network_dtype
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.parameter import Array
 from chainrule.preparation.base import Preparation
-from chainrule.preparation.category_column import CategoryColumn, count_categories
-from chainrule.preparation.code_column import MOST_CODES, CodeColumn
+from chainrule.preparation.category_column import (
+    MOST_CODES,
+    CategoryColumn,
+    CodeColumn,
+    count_categories,
+)
 from chainrule.preparation.frames import (
     Name,
     Table,

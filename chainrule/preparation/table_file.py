@@ -9,8 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from chainrule.parameter import Array
-from chainrule.preparation.category_column import CategoryColumn
-from chainrule.preparation.code_column import CodeColumn
+from chainrule.preparation.category_column import CategoryColumn, CodeColumn
 from chainrule.preparation.number_column import NumberColumn
 from chainrule.preparation.packing import expect, pack, split, unpack
 

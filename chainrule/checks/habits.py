@@ -348,23 +348,16 @@ def advice_on_call(
     if takes_any:
         return ""
     own = getattr(kind, "option_advice", {})
-    for option in options:
-        advice = own.get(option, OPTIONS.get(option, "")) if option not in names else ""
-        if advice and _is_true_of(advice, names):
+    for option in (option for option in options if option not in names):
+        advice = own.get(option, OPTIONS.get(option, ""))
+        if advice.startswith(RENAMED) and advice.removeprefix(RENAMED).split(":")[0] not in names:
+            advice = OPTIONS["learning_rate"] if option == "lr" else ""  # not true of this call
+        if advice:
             return f"has no option {option!r}: {advice}."
-        if option == "lr" and option not in names:
-            return f"has no option {option!r}: {OPTIONS['learning_rate']}."
     if len(arguments) <= count:
         return ""
     by_name = ", ".join(f"{name}=..." for name in names[count:])
     return positional_advice.format(count=count, names=by_name) if by_name else ""
-
-
-def _is_true_of(advice: str, names: tuple[str, ...]) -> bool:
-    """Whether an option that is called otherwise here is one of these."""
-    if not advice.startswith(RENAMED):
-        return True
-    return advice.removeprefix(RENAMED).split(":")[0] in names
 
 
 @functools.cache

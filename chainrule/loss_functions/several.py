@@ -160,10 +160,10 @@ class JointLoss(Loss):
         return y_true, y_pred, weight / weight.sum()
 
     def _gradient_of_mean(self, gradients: Any, share: Any) -> dict[str, Array]:
-        def times_share(gradient: Array) -> Array:
-            return gradient * share.astype(gradient.dtype).reshape(-1, *[1] * (gradient.ndim - 1))
-
-        return {name: times_share(gradient) for name, gradient in gradients.items()}
+        return {
+            name: gradient * share.astype(gradient.dtype).reshape(-1, *[1] * (gradient.ndim - 1))
+            for name, gradient in gradients.items()
+        }
 
 
 def _weight_of_samples(y_pred: PyTree, sample_weight: ArrayLike | None) -> Array:

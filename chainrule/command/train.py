@@ -27,7 +27,7 @@ from chainrule.command.tables.training_table import TrainingTable, read_training
 from chainrule.command.tables.writer import check_output, write_text
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.estimators import NetworkClassifier, NetworkRegressor, defaults
-from chainrule.estimators.splitting import held_out_rows
+from chainrule.estimators.samples import held_out_rows
 from chainrule.parameter import Array
 
 MOST_IMPORTANCE_COLUMNS = 300

@@ -24,6 +24,8 @@ from chainrule.module import Module
 from chainrule.network import Network
 from chainrule.parameter import Initializer
 
+MakeLayer = Callable[..., Any]
+
 ACTIVATIONS: dict[str, type[Module]] = {
     "elu": layers.ELU,
     "gelu": layers.GELU,
@@ -115,11 +117,7 @@ class Architecture:
         return None if kind is None else kind()
 
     def _chain(
-        self,
-        linear: Callable[..., Module],
-        batch_norm: Callable[[int], Module],
-        dropout: Callable[[], Module],
-        embedding: Callable[..., layers.CategoryEmbedding],
+        self, linear: MakeLayer, batch_norm: MakeLayer, dropout: MakeLayer, embedding: MakeLayer
     ) -> list[Module]:
         """Return the layers in a row, each built by one of these functions."""
         chain: list[Module] = []

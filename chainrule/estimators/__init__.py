@@ -7,8 +7,7 @@ base.py                       what they share: the whole path of `fit`
 defaults.py                   every default, and how members differ
 options.py                    what the words of the options stand for, and which values are valid
 validation.py                 checks of X, of weights and of row numbers
-splitting.py                  which rows are held out
-samples.py                    rows with their targets and weights
+samples.py                    rows with their targets and weights, and which are held out
 targets.py                    y: classes, several labels, numbers
 ensemble_model.py             an ensemble that is built from the options and trained
 network_model.py              a network of the user's own

@@ -32,10 +32,9 @@ from chainrule.errors import ConfigurationError, InputError
 from chainrule.estimators import defaults, options
 from chainrule.estimators.diagnosis import diagnose
 from chainrule.estimators.ensemble_model import EnsembleModel
-from chainrule.estimators.model import TrainingResult, member_outputs, member_weights
+from chainrule.estimators.model import HeldOut, TrainingResult, member_outputs, member_weights
 from chainrule.estimators.network_model import NetworkModel
-from chainrule.estimators.samples import LabeledRows, take_rows
-from chainrule.estimators.splitting import member_folds
+from chainrule.estimators.samples import LabeledRows, member_folds, take_rows
 from chainrule.estimators.targets import Targets
 from chainrule.estimators.validation import check_sample_weight, check_X
 from chainrule.parameter import Array
@@ -187,14 +186,15 @@ class NetworkEstimator(GivesAdvice, BaseEstimator):
             targets = self._make_targets(rows.y, classes, before, incremental)
             rows = self._weighted(rows, targets, incremental)
             validation: LabeledRows | None = None
-            folds: list[Fold] | None = None
+            held_out: HeldOut = None
             if validation_data is not None:
                 validation = self._validate(*unpack(validation_data), reset=False)
             elif not incremental:
-                folds = self._folds(rows, targets, rng)
+                held_out = self._folds(rows, targets, rng)
             if state is None:
                 state = self._start(rows, targets, rng, incremental)
-            held_out = folds if validation is None else state.encode(validation)
+            if validation is not None:
+                held_out = state.encode(validation)
             result = state.model.train(self, state.encode(rows), held_out, incremental)
             self._state = state
             self._set_training_attributes(result, incremental)

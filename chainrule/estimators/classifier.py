@@ -258,14 +258,12 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
 
     def _targets_to_diagnose(self, y: Array) -> MulticlassTargets | MultilabelTargets:
         """Return the kind of targets; beside a single class another one without any row."""
-        classes = np.unique(y) if y.ndim == 1 else y
-        if len(classes) != 1 or y.ndim != 1:
+        if y.ndim > 1 or len(np.unique(y)) > 1:
             return class_targets(y)
-        only = classes.tolist()[0]
-        if isinstance(only, bool):
-            return MulticlassTargets(np.array([False, True]))
+        only = y.tolist()[0]
         other = f"{only} " if isinstance(only, str) else only + 1
-        return MulticlassTargets(np.array([only, other]))
+        pair = [False, True] if isinstance(only, bool) else [only, other]
+        return MulticlassTargets(np.array(pair))
 
     def _weigh(self, rows: LabeledRows, targets: Any, incremental: bool) -> Array | None:
         if incremental and isinstance(self.class_weight, str):
@@ -290,16 +288,12 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
                 "The network's probabilities cannot be calibrated: a temperature needs a Linear "
                 "layer before a last Softmax or Sigmoid."
             )
-        targets, weight = self._state.targets, held_out.weight
-        p = np.maximum(held_out.outputs, SMALLEST)
-        if isinstance(targets, MulticlassTargets):
-            logits, fit = np.log(p), fit_temperature
-        else:
-            logits, fit = (
-                np.log(p) - np.log(np.maximum(1 - p, tiny(p.dtype))),
-                fit_binary_temperature,
-            )
-        found = fit(logits, held_out.member_weights, targets.encode(held_out.y), weight)
+        targets, p = self._state.targets, np.maximum(held_out.outputs, SMALLEST)
+        logits, fit = np.log(p), fit_temperature
+        if isinstance(targets, MultilabelTargets):
+            logits, fit = logits - np.log(np.maximum(1 - p, tiny(p.dtype))), fit_binary_temperature
+        y = targets.encode(held_out.y)
+        found = fit(logits, held_out.member_weights, y, held_out.weight)
         apply_temperature(self.network_, found)
         self.temperature_ *= found
 

@@ -10,14 +10,13 @@ import dataclasses
 import math
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from chainrule.ensemble import Ensemble
-from chainrule.ensemble.folds import Fold
 from chainrule.estimators import defaults, options
-from chainrule.estimators.model import TrainingResult
+from chainrule.estimators.model import HeldOut, TrainingResult
 from chainrule.estimators.samples import LabeledRows
 from chainrule.loss_functions import Loss
 from chainrule.module import named_generators
@@ -65,11 +64,7 @@ class EnsembleModel:
         return network, self.loss
 
     def train(
-        self,
-        estimator: Any,
-        rows: LabeledRows,
-        held_out: LabeledRows | list[Fold] | None,
-        incremental: bool,
+        self, estimator: Any, rows: LabeledRows, held_out: HeldOut, incremental: bool
     ) -> TrainingResult:
         """Train by the estimator's options, and return what happened.
 
@@ -79,8 +74,8 @@ class EnsembleModel:
             Whose options count.
         rows : LabeledRows
             Prepared rows and encoded targets.
-        held_out : LabeledRows, list of Fold, or None
-            What training is validated on: other rows, or for each member a part of these.
+        held_out : HeldOut
+            What training is validated on.
         incremental : bool
             Whether this is one more epoch of a longer training: the optimizer keeps its state.
         """
@@ -124,7 +119,7 @@ class EnsembleModel:
         return self.ensemble.astype("float64")
 
 
-class Reporter:
+class Reporter(StopOnInterrupt):
     """Reports each epoch, as `Trainer` does, and ends training on Ctrl-C.
 
     Parameters
@@ -136,9 +131,8 @@ class Reporter:
     """
 
     def __init__(self, verbose: Any, epochs: int) -> None:
-        self.verbose, self.epochs = verbose, epochs
-        self.interrupted = False
-        self._handler = StopOnInterrupt()
+        super().__init__()
+        self.verbose, self.epochs, self.interrupted = verbose, epochs, False
 
     def __call__(self, epoch: int, row: Mapping[str, Array]) -> bool:
         if callable(self.verbose):
@@ -156,12 +150,10 @@ class Reporter:
 
     def __enter__(self) -> None:
         """Let Ctrl-C stop training after the epoch, for the length of a `with` block."""
-        run: Any = self  # all that is asked of it is `stop`
-        self._handler.on_fit_begin(run)
+        self.on_fit_begin(cast(Any, self))  # all that is asked of it is `stop`
 
     def __exit__(self, *error: object) -> None:
-        run: Any = self
-        self._handler.on_fit_end(run)
+        self.on_fit_end(cast(Any, self))
 
 
 def mean_of_running(row: Array) -> float:

@@ -8,12 +8,18 @@ from typing import Any
 import numpy as np
 
 from chainrule.ensemble import Ensemble
+from chainrule.ensemble.folds import Fold
+from chainrule.estimators.samples import LabeledRows
 from chainrule.layers import Linear, Sigmoid, Softmax
 from chainrule.network import Network, in_a_row
 from chainrule.parameter import Array
 
 Predictor = Ensemble | Network
 """What predicts once training has ended."""
+
+
+HeldOut = LabeledRows | list[Fold] | None
+"""What training is validated on: other rows, or for each member a part of its own; or nothing."""
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import check_choice
-from chainrule.ensemble.folds import Fold
 from chainrule.errors import ConfigurationError
 from chainrule.estimators import options
-from chainrule.estimators.model import TrainingResult
+from chainrule.estimators.model import HeldOut, TrainingResult
 from chainrule.estimators.samples import LabeledRows
 from chainrule.estimators.targets import MulticlassTargets, RegressionTargets
 from chainrule.layers import Graph, Sequential, Sigmoid, Softmax
@@ -53,11 +52,7 @@ class NetworkModel:
         return self.targets.score(y_true, y_pred)
 
     def train(
-        self,
-        estimator: Any,
-        rows: LabeledRows,
-        held_out: LabeledRows | list[Fold] | None,
-        incremental: bool,
+        self, estimator: Any, rows: LabeledRows, held_out: HeldOut, incremental: bool
     ) -> TrainingResult:
         """Train by the estimator's options, and return what happened.
 
@@ -67,8 +62,8 @@ class NetworkModel:
             Whose options count.
         rows : LabeledRows
             Prepared rows and encoded targets.
-        held_out : LabeledRows, list of Fold, or None
-            What training is validated on: other rows, or for each member a part of these.
+        held_out : HeldOut
+            What training is validated on.
         incremental : bool
             Whether this is one more epoch of a longer training: the optimizer keeps its state.
         """

@@ -1,9 +1,16 @@
-"""LabeledRows: rows with their targets and weights."""
+"""LabeledRows: rows with their targets and weights; and which of them are held out.
+
+Held-out rows decide when to stop, and calibrate what was learned.
+"""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from chainrule.data import train_test_split
+from chainrule.ensemble.folds import Fold, stratified_folds
 from chainrule.parameter import Array
 from chainrule.preparation.frames import is_frame
 
@@ -36,3 +43,52 @@ def take_rows(X: Any, rows: Array) -> Any:
     if not is_frame(X):
         return X[rows]
     return X.iloc[rows] if hasattr(X, "iloc") else X[rows.tolist()]
+
+
+# ---------------------------------------------------------------- which are held out
+
+
+def member_folds(
+    y: Array, labels: Array | None, share: float, members: int, rng: np.random.Generator
+) -> list[Fold] | None:
+    """Return which rows each member learns from and leaves out; None if there are too few rows.
+
+    A single member leaves out the share, at random. With several members each leaves out a fold of
+    its own, of about that share: no row is lost to training.
+
+    Parameters
+    ----------
+    y : ndarray
+        What is distributed evenly over the folds of several members.
+    labels : ndarray, shape (N,), or None
+        Classes, by which everything is stratified.
+    share : float
+        The share of the rows to hold out.
+    members : int
+        How many members there are.
+    """
+    if members == 1:
+        held_out = held_out_rows(len(y), share, labels, rng)
+        return None if held_out is None else [(np.setdiff1d(np.arange(len(y)), held_out), held_out)]
+    n_splits = min(max(2, round(1 / share)), len(y) // 2)
+    if n_splits < 2:
+        return None
+    return stratified_folds(n_splits, y if labels is None else labels, rng)
+
+
+def held_out_rows(
+    count: int, share: float, labels: Array | None, rng: np.random.Generator
+) -> Array | None:
+    """Return the rows to hold out, stratified by class; None if there are too few.
+
+    A class with a single row is not split: that row is learned from.
+    """
+    rows = np.arange(count)
+    if labels is not None:
+        sizes = np.bincount(labels)
+        rows = rows[sizes[labels] > 1]
+        labels = labels[rows]
+    if len(rows) < 2:
+        return None
+    _, held_out = train_test_split(rows, test_size=share, stratify=labels, seed=rng)
+    return np.sort(held_out) if len(held_out) > 1 else None

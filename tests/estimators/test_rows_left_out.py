@@ -7,7 +7,7 @@ pytest.importorskip("sklearn")
 
 from chainrule import Network
 from chainrule.estimators import NetworkClassifier, NetworkRegressor
-from chainrule.estimators.splitting import member_folds
+from chainrule.estimators.samples import member_folds
 
 RNG = np.random.default_rng
 

@@ -12,12 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from chainrule.checks import check_bool, check_finite, check_numbers, check_range, check_seed
-from chainrule.checks.habits import (
-    ENSEMBLE_ATTRIBUTES,
-    ENSEMBLE_OPTIONS,
-    GivesAdvice,
-    gives_advice,
-)
+from chainrule.checks.habits import ENSEMBLE_ATTRIBUTES, ENSEMBLE_OPTIONS, GivesAdvice, gives_advice
 from chainrule.data.samples import Samples, check_samples
 from chainrule.ensemble.architecture import Architecture
 from chainrule.ensemble.folds import Fold, as_columns, member_folds
@@ -27,12 +22,7 @@ from chainrule.ensemble.optimizer import OptimizerFactory
 from chainrule.ensemble.scorer import Metric, Scorer
 from chainrule.ensemble.selection import greedy_selection
 from chainrule.ensemble.stack import Stack
-from chainrule.ensemble.training import (
-    EnsembleTrainer,
-    EpochEnd,
-    FitOptions,
-    predict_in_batches,
-)
+from chainrule.ensemble.training import EnsembleTrainer, EpochEnd, FitOptions, predict_in_batches
 from chainrule.errors import ConfigurationError, FileFormatError, InputError, NotFiniteError
 from chainrule.layers import StackedCategoryEmbedding, StackedLinear
 from chainrule.layers.category_embedding import codes_of
@@ -158,15 +148,9 @@ class Ensemble(GivesAdvice):
     ) -> None:
         self._rng = check_seed(seed)
         self.members = members_from(members, self._rng)
+        dropout = any(member.dropout for member in self.members)
         self.architecture = Architecture(
-            sizes,
-            activation,
-            batch_norm,
-            any(member.dropout for member in self.members),
-            output,
-            dtype,
-            categories,
-            embedding_dim,
+            sizes, activation, batch_norm, dropout, output, dtype, categories, embedding_dim
         )
         networks = [self.architecture.network(member, initialization) for member in self.members]
         self.network = Stack.of(networks, self.architecture, self.members).network
@@ -312,7 +296,8 @@ class Ensemble(GivesAdvice):
                 )
             folds = member_folds(cv, samples.y[0], len(self), self._rng)
         self._partial_trainer = None
-        self._run(self._trainer(options), samples, validation, folds)
+        trainer = EnsembleTrainer(self._stack(), self._orders, options)
+        self._run(trainer, samples, validation, folds)
         return self
 
     def partial_fit(
@@ -360,7 +345,8 @@ class Ensemble(GivesAdvice):
         options = FitOptions(objective, scorer, optimizer, batch_size=batch_size)
         samples = self._samples(objective, X, y, sample_weight)
         if trainer is None:
-            trainer = self._partial_trainer = self._trainer(options)
+            trainer = EnsembleTrainer(self._stack(), self._orders, options)
+            self._partial_trainer = trainer
         else:
             trainer.change_options(options, self.members)
         self._run(trainer, samples)
@@ -368,9 +354,6 @@ class Ensemble(GivesAdvice):
 
     def _scorer(self, loss: Loss, metric: str | Metric, mode: str | None) -> Scorer:
         return Scorer(metric, mode, without_logits(loss), self.architecture.output == "sigmoid")
-
-    def _trainer(self, options: FitOptions) -> EnsembleTrainer:
-        return EnsembleTrainer(self._stack(), self._orders, options)
 
     def _stack(self) -> Stack:
         return Stack(self.network, self.architecture, self.members)
@@ -415,18 +398,15 @@ class Ensemble(GivesAdvice):
         self.notes = []
         for k, epoch in sorted(trainer.diverged.items()):
             best = int(self.best_epochs[k])
-            rest = "it is left out"
-            if best >= 0:
-                rest = f"it has its weights of epoch {best + 1}, its best"
+            kept = f"it has its weights of epoch {best + 1}, its best"
+            rest = kept if best >= 0 else "it is left out"
             self.notes.append(
                 f"Member {k} ({self.members[k]}) met NaN or infinity in epoch {epoch + 1}; {rest}."
             )
 
     def _select(self, trained: list[int], options: FitOptions, validation: Samples) -> Array:
         """Return the weights of these members, chosen on the validation samples."""
-        outputs = self.predict_members(validation.X)[:, trained]
-
-        scorer = options.scorer
+        outputs, scorer = self.predict_members(validation.X)[:, trained], options.scorer
 
         def cost(outputs: Array) -> Array:
             return scorer.cost(scorer(validation.y, outputs, validation.weight))

@@ -73,8 +73,5 @@ def stratified_folds(n_splits: int, y: Array, rng: np.random.Generator) -> list[
 def as_columns(rows: Sequence[Array]) -> Array:
     """Return the members' row numbers as columns, (n, K), short ones padded with their first."""
     longest = max(len(own) for own in rows)
-    columns = np.empty((longest, len(rows)), np.intp)
-    for k, own in enumerate(rows):
-        columns[: len(own), k] = own
-        columns[len(own) :, k] = own[0]
-    return columns
+    padded = [np.pad(own, (0, longest - len(own)), constant_values=own[0]) for own in rows]
+    return np.stack(padded, axis=1)

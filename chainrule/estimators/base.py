@@ -326,7 +326,9 @@ class NetworkEstimator(GivesAdvice, BaseEstimator):
 
     def _predict_held_out(self, rows: LabeledRows) -> HeldOutPredictions:
         """Return the predictions for rows that were not learned from."""
-        outputs, weights = self._member_outputs(rows.X), member_weights(self.network_)
+        batches = [member_outputs(self.network_, x) for x in self._batches(rows.X)]
+        outputs = self._state.targets.in_units(np.concatenate(batches, axis=1))
+        weights = member_weights(self.network_)
         return HeldOutPredictions(rows.y, weights_of(rows), outputs, weights, by_all=True)
 
     # ------------------------------------------------------------ predicting, saving
@@ -344,44 +346,36 @@ class NetworkEstimator(GivesAdvice, BaseEstimator):
             label's, (N, labels). For a regressor it has the shape of y. It is no interval for y;
             `predict_interval` returns one.
         """
-        if not check_bool("return_std", return_std):
-            outputs = self._outputs(X)
-            return self._state.targets.decode(outputs)
-        outputs, std = self._outputs_and_std(X)
-        return self._state.targets.decode(outputs), self._state.targets.decode_std(outputs, std)
+        outputs, std = self._outputs(X, return_std)
+        targets = self._state.targets
+        y = targets.decode(outputs)
+        return y if std is None else (y, targets.decode_std(outputs, std))
 
-    def _outputs(self, X: Any) -> Array:
-        """Return the prediction for rows, (N, outputs), in the units of y."""
-        batches = [self.network_.predict(x) for x in self._batches(self._check_new(X))]
-        return self._state.targets.in_units(np.concatenate(batches))
+    def _outputs(self, X: Any, return_std: bool = False) -> tuple[Array, Array | None]:
+        """Return the prediction for rows, (N, outputs), and the deviation if it is wanted.
 
-    def _member_outputs(self, X: Any) -> Array:
-        """Return the prediction of every trained member for checked rows, (K, N, outputs)."""
-        batches = [member_outputs(self.network_, x) for x in self._batches(X)]
-        return self._state.targets.in_units(np.concatenate(batches, axis=1))
-
-    def _outputs_and_std(self, X: Any) -> tuple[Array, Array]:
-        """Return the prediction for rows, and the root mean square of the members' deviations.
-
-        All members that have learned something are asked. If only those that were chosen to
-        predict were asked, of which there may be one, they would seem to agree.
+        Predictions are in the units of y. The deviation is the root mean square of those of all
+        members that have learned something. If only those that were chosen to predict were asked,
+        of which there may be one, they would seem to agree.
         """
-        X, predictor = self._check_new(X), self.network_
-        pairs = [(predictor.predict(x), member_outputs(predictor, x)) for x in self._batches(X)]
-        means, outputs = zip(*pairs, strict=True)
-        prediction = self._state.targets.in_units(np.concatenate(means))
-        members = self._state.targets.in_units(np.concatenate(outputs, axis=1))
-        if len(members) == 1:
+        return_std = check_bool("return_std", return_std)
+        check_is_fitted(self, "network_")
+        X = check_X(self, X, reset=False, prepared=self._prepares())
+        in_units, means, outputs = self._state.targets.in_units, [], []
+        for x in self._batches(X):
+            means.append(self.network_.predict(x))
+            if return_std:
+                outputs.append(member_outputs(self.network_, x))
+        prediction = in_units(np.concatenate(means))
+        if not return_std:
+            return prediction, None
+        if len(outputs[0]) == 1:
             raise ConfigurationError(
                 "return_std=True needs several members to compare; this estimator was fitted "
                 "with one network. Fit it with members=8, for instance."
             )
+        members = in_units(np.concatenate(outputs, axis=1))
         return prediction, np.sqrt(((members - prediction) ** 2).mean(axis=0))
-
-    def _check_new(self, X: Any) -> Any:
-        """Return rows to predict, checked."""
-        check_is_fitted(self, "network_")
-        return check_X(self, X, reset=False, prepared=self._prepares())
 
     def _batches(self, X: Any) -> Iterator[Array]:
         """Yield checked rows as the network takes them, some at a time."""

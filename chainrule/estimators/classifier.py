@@ -10,7 +10,6 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from chainrule.checks import check_bool
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.estimators import defaults
 from chainrule.estimators.base import HeldOutPredictions, NetworkEstimator
@@ -220,9 +219,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         return_std : bool
             Whether to return the standard deviation between the members, too, of the same shape.
         """
-        if check_bool("return_std", return_std):
-            return self._outputs_and_std(X)
-        return self._outputs(X)
+        p, std = self._outputs(X, return_std)
+        return p if std is None else (p, std)
 
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithm of `predict_proba`; X is as there."""
@@ -230,8 +228,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
 
     # ------------------------------------------------------------ the parts of _fit
 
-    def _check_y(self, y: Any) -> Array:
-        return check_labels(y)
+    _check_y = staticmethod(check_labels)
 
     def _make_targets(
         self, y: Array, classes: Any, before: Any, incremental: bool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ from chainrule.estimators import options
 from chainrule.estimators.targets import MulticlassTargets, RegressionTargets
 from chainrule.estimators.validation import check_row_numbers
 from chainrule.parameter import Array
-from chainrule.preparation import Preparation
 from chainrule.preparation.frames import as_table, values_of
 from chainrule.preparation.values import category_of, holds_numbers, numbers_in
 
@@ -33,9 +32,11 @@ def diagnose(estimator: Any, X: Any, y: Any, row_numbers: Any, seed: int) -> Rep
     targets = estimator._targets_to_diagnose(given.y)
     state = estimator._start(given, targets, estimator._generator(), False)
     rows = state.encode(given)
-    columns = source_columns(state.preparation, getattr(estimator, "feature_names_in_", None))
+    columns: Any = map(str, getattr(estimator, "feature_names_in_", ()))
+    if state.preparation is not None:  # for each input of the network the user's column
+        columns = state.preparation.input_columns() or ()
     classes = tuple(getattr(targets, "classes", np.empty(0)).tolist())
-    names = Names(columns, rows=numbers, classes=classes)
+    names = Names(tuple(columns), rows=numbers, classes=classes)
     table = None
     if state.preparation is not None:
         y = given.y if isinstance(targets, RegressionTargets) else rows.y
@@ -59,15 +60,6 @@ def diagnose(estimator: Any, X: Any, y: Any, row_numbers: Any, seed: int) -> Rep
         exam.class_weight = encoded_class_weight(estimator.class_weight, targets.classes)
     examine(exam, min(MOST_STEPS, exam.steps), seed)
     return Report(all_findings(exam, table), exam, examined)
-
-
-def source_columns(
-    preparation: Preparation | None, names: Sequence[str] | None
-) -> tuple[Name, ...]:
-    """Return for each input of the network the user's column that it was made from."""
-    if preparation is None:
-        return () if names is None else tuple(map(str, names))
-    return tuple(preparation.input_columns() or ())
 
 
 def examined_table(model: Any, names: Names, X: Any, y: Array) -> Examination | None:

@@ -42,17 +42,16 @@ OPTIMIZERS: Mapping[str, type[Optimizer]] = {
     "lion": optimizers.Lion,
 }
 
-REGRESSION_LOSSES: Mapping[str, type[Loss]] = {
-    "squared_error": loss_functions.MeanSquaredError,
-    "absolute_error": loss_functions.MeanAbsoluteError,
-    "huber": loss_functions.Huber,
+LOSSES: Mapping[str, Mapping[str, type[Loss]]] = {
+    "softmax": {"log_loss": loss_functions.CategoricalCrossEntropy},
+    "sigmoid": {"log_loss": loss_functions.BinaryCrossEntropy},
+    "linear": {
+        "squared_error": loss_functions.MeanSquaredError,
+        "absolute_error": loss_functions.MeanAbsoluteError,
+        "huber": loss_functions.Huber,
+    },
 }
-
-CLASS_LOSSES: Mapping[str, type[Loss]] = {
-    "softmax": loss_functions.CategoricalCrossEntropy,
-    "sigmoid": loss_functions.BinaryCrossEntropy,
-}
-"""What "log_loss" stands for, by the network's output."""
+"""What the names of losses stand for, by the network's output."""
 
 FIXED = ["activation", "batch_norm", "dropout", "dtype", "hidden_layers", "loss", "members"]
 FIXED += ["network", "preparation", "random_state"]
@@ -73,22 +72,18 @@ def optimizer_factory(optimizer: Any) -> OptimizerFactory:
 
 def make_loss(loss: Any, output: str) -> Loss:
     """Return the loss of an ensemble with this output; a loss for classes takes logits."""
+    if isinstance(loss, Loss):
+        loss = copy.deepcopy(loss)
+    else:
+        example = "Huber()" if output == "linear" else "CategoricalFocalCrossEntropy()"
+        loss = check_choice("loss", loss, LOSSES[output], f", or a loss such as {example}")()
     if output == "linear":
-        if isinstance(loss, Loss):
-            return copy.deepcopy(loss)
-        return check_choice("loss", loss, REGRESSION_LOSSES, ", or a loss such as Huber()")()
-    if not isinstance(loss, Loss):
-        kinds = {"log_loss": CLASS_LOSSES[output]}
-        kind = check_choice(
-            "loss", loss, kinds, ", or a loss such as CategoricalFocalCrossEntropy()"
-        )
-        loss = kind()
+        return loss
     if not hasattr(loss, "from_logits"):
         raise ConfigurationError(
             "A classifier's loss must take probabilities, such as CategoricalFocalCrossEntropy(); "
             f"got {loss!r}."
         )
-    loss = copy.deepcopy(loss)
     loss.from_logits = True
     return loss
 

@@ -200,7 +200,7 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
             Too few rows were held out for this coverage.
         """
         width = self.interval_half_width(coverage)
-        prediction = self._outputs(X)
+        prediction, _ = self._outputs(X)
         decode = self._state.targets.decode
         return decode(prediction - width), decode(prediction + width)
 
@@ -221,8 +221,7 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
 
     # ------------------------------------------------------------ the parts of _fit
 
-    def _check_y(self, y: Any) -> Array:
-        return check_numbers(y)
+    _check_y = staticmethod(check_numbers)
 
     def _make_targets(
         self, y: Array, classes: Any, before: Any, incremental: bool

@@ -104,5 +104,5 @@ def encoded_class_weight(class_weight: Any, classes: Array) -> Any:
     """Return an estimator's class_weight by the indices of classes, as `Trainer` takes it."""
     if not isinstance(class_weight, Mapping):
         return class_weight
-    places = {label: place for place, label in enumerate(classes.tolist())}
-    return {places[k]: v for k, v in class_weight.items() if k in places} or None
+    labels = classes.tolist()
+    return {labels.index(k): v for k, v in class_weight.items() if k in labels} or None

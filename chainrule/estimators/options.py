@@ -12,6 +12,8 @@ from chainrule import loss_functions, optimizers
 from chainrule.checks import (
     check_bool,
     check_choice,
+    check_function,
+    check_instance,
     check_range,
     check_whole,
     check_whole_numbers,
@@ -140,17 +142,12 @@ def check(estimator: Any) -> None:
         check_bool("verbose", estimator.verbose)
     network_dtype(estimator.dtype)
     preparation, network = estimator.preparation, estimator.network
-    if not (preparation is None or _is_auto(preparation) or isinstance(preparation, Preparation)):
-        raise ConfigurationError(
-            "preparation must be 'auto', None or a Preparation such as TablePreparation(); got "
-            f"{preparation!r:.100}."
-        )
-    builds = callable(network) and not isinstance(network, type)
-    if not (network is None or builds or isinstance(network, Network)):
-        raise ConfigurationError(
-            "network must be a Network, or a function (features, outputs) that returns one; got "
-            f"{network!r:.100}."
-        )
+    if preparation is not None and not _is_auto(preparation):
+        expected = "preparation must be 'auto', None or a Preparation such as TablePreparation()"
+        check_instance(preparation, Preparation, expected)
+    if network is not None and not isinstance(network, Network):
+        expected = "network must be a Network, or a function (features, outputs) that returns one"
+        check_function(network, expected)
 
 
 def _is_auto(value: Any) -> bool:

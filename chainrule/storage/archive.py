@@ -151,6 +151,8 @@ def read_archive(
     """
     import json
 
+    if os.path.isdir(path):
+        raise FileFormatError(f"{path} is a folder; give the file in it, such as last.npz.")
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         check = partial(_check_members, size=size)

@@ -199,6 +199,8 @@ def test_somebody_elses_npz_is_refused(tmp_path):
 def test_a_file_that_is_not_there_is_a_file_that_is_not_there(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_archive(tmp_path / "none.npz", "test")
+    with pytest.raises(FileFormatError, match="is a folder; give the file in it"):
+        read_archive(tmp_path, "model")
 
 
 class Explodes:

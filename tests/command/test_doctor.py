@@ -246,6 +246,7 @@ def test_the_page_needs_nothing_else(iris, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["page.html", "t.csv"]
 
 
+@pytest.mark.long  # what it calls is tested likewise in tests/estimators and tests/doctor
 def test_the_same_seed_finds_the_same(iris, tmp_path):
     frame = iris.assign(species=np.roll(iris.species, 3))  # nothing determines the target
     assert told(tmp_path, frame, "--seed", "3") == told(tmp_path, frame, "--seed", "3")

@@ -193,6 +193,7 @@ def test_each_table_is_predicted_once(tmp_path, processes):
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL there")
 def test_a_process_that_is_killed_takes_no_other_table_with_it(tmp_path):
     names = ["a.csv", "kill.csv", "b.csv", "kill_too.csv", "c.csv"]
@@ -204,6 +205,7 @@ def test_a_process_that_is_killed_takes_no_other_table_with_it(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["a.csv", "b.csv", "c.csv"]
 
 
+@pytest.mark.long
 def test_processes_that_cannot_start_are_not_started_for_ever(tmp_path):
     results = list(run_jobs(CannotBeLoaded(), jobs_for(tmp_path, ["a.csv", "b.csv"]), 2))
     assert [bool(result.error) for result in results] == [True, True]

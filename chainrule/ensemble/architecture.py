@@ -38,10 +38,10 @@ ACTIVATIONS: dict[str, type[Module]] = {
     "tanh": layers.Tanh,
 }
 
-OUTPUTS: dict[str, type[Module] | None] = {
-    "softmax": layers.Softmax,
-    "sigmoid": layers.Sigmoid,
-    "linear": None,
+OUTPUTS: dict[str, list[type[Module]]] = {
+    "softmax": [layers.Softmax],
+    "sigmoid": [layers.Sigmoid],
+    "linear": [],
 }
 
 
@@ -92,6 +92,7 @@ class Architecture:
             partial(layers.Dropout, member.dropout),
             layers.CategoryEmbedding,
         )
+        chain += self.output_layers()
         seed = None if initialization is None else member.seed
         return Network(chain, initialization=initialization, seed=seed, dtype=self.dtype)
 
@@ -107,19 +108,16 @@ class Architecture:
             partial(layers.StackedDropout, [member.dropout for member in members]),
             partial(layers.StackedCategoryEmbedding, count),
         )
-        if not output and OUTPUTS[self.output] is not None:
-            chain.pop()
-        return Network(chain, dtype=self.dtype)
+        return Network(chain + self.output_layers() if output else chain, dtype=self.dtype)
 
-    def output_activation(self) -> Module | None:
-        """Return what turns the last linear layer's output into predictions, or None."""
-        kind = OUTPUTS[self.output]
-        return None if kind is None else kind()
+    def output_layers(self) -> list[Module]:
+        """Return what turns the last linear layer's output into predictions: a layer, or none."""
+        return [kind() for kind in OUTPUTS[self.output]]
 
     def _chain(
         self, linear: MakeLayer, batch_norm: MakeLayer, dropout: MakeLayer, embedding: MakeLayer
     ) -> list[Module]:
-        """Return the layers in a row, each built by one of these functions."""
+        """Return the layers up to the last linear one, each built by one of these functions."""
         chain: list[Module] = []
         features, *sizes = self.sizes
         if self.categories:
@@ -133,6 +131,4 @@ class Architecture:
             chain.append(ACTIVATIONS[self.activation]())
             if self.dropout:
                 chain.append(dropout())
-        chain.append(linear(*output))
-        last = self.output_activation()
-        return chain if last is None else [*chain, last]
+        return [*chain, linear(*output)]

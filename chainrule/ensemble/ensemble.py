@@ -416,7 +416,7 @@ class Ensemble(GivesAdvice):
     def _predict_out_of_fold(self, X: Array, folds: Sequence[Fold]) -> Array:
         """Return the mean of the members that left a sample out, (N, outputs); NaN without one."""
         rows = [left_out for _, left_out in folds]
-        outputs = predict_in_batches(self.network, None, X.take(as_columns(rows), axis=0))
+        outputs = predict_in_batches(self.network, X.take(as_columns(rows), axis=0))
         total = np.zeros((len(X), outputs.shape[-1]), outputs.dtype)
         counts = np.zeros((len(X), 1), outputs.dtype)
         for k, own in enumerate(rows):
@@ -505,7 +505,7 @@ class Ensemble(GivesAdvice):
             X is not (N, features), or holds NaN or infinity.
         """
         return_std = check_bool("return_std", return_std)
-        outputs = predict_in_batches(self._predictor, None, self._features(X))
+        outputs = predict_in_batches(self._predictor, self._features(X))
         weights = self.weights[self._predicting].astype(outputs.dtype)
         mean = np.einsum("nkc,k->nc", outputs, weights)
         if not return_std:
@@ -518,7 +518,7 @@ class Ensemble(GivesAdvice):
 
         `X` is (N, features), as for `predict`.
         """
-        return predict_in_batches(self.network, None, self._features(X))
+        return predict_in_batches(self.network, self._features(X))
 
     def predict_raw(self, X: Any, *, return_std: bool = False) -> Any:
         """Return `predict` for raw rows, in the units of the targets.

@@ -31,6 +31,9 @@ from chainrule.parameter import Array
 from chainrule.training.allocator import keep_freed_memory
 from chainrule.training.monitor import Monitor
 
+ROWS_AT_ONCE = 256
+"""Rows that are predicted at a time, so that memory stays bounded."""
+
 EpochEnd = Callable[[int, Mapping[str, Array]], Any]
 
 
@@ -223,14 +226,14 @@ class EnsembleTrainer:
         if not self.running:
             return scores
         score, network = self.options.scorer, self.stack.network
-        activation = self.stack.architecture.output_activation()
+        output = self.stack.architecture.output_layers()
         if validation is not None:
-            outputs = predict_in_batches(network, activation, validation.X)
+            outputs = predict_in_batches(network, validation.X, output)
             scores[self.running] = score(validation.y, outputs, validation.weight)
         elif folds is not None:
             left_out = [folds[k][1] for k in self.running]
             x = samples.X.take(as_columns(left_out), axis=0)  # (n, members, features)
-            outputs = predict_in_batches(network, activation, x)
+            outputs = predict_in_batches(network, x, output)
             for place, (k, rows) in enumerate(zip(self.running, left_out, strict=True)):
                 _, y, weight = samples.take(rows)
                 scores[k] = score(y, outputs[: len(rows), [place]], weight)[0]
@@ -286,16 +289,16 @@ class EnsembleTrainer:
         return MemberOptimizer(self.options.optimizer, self.stack.members, self.options.schedule)
 
 
-def predict_in_batches(
-    network: Network, activation: Module | None, X: Array, batch_size: int = 256
-) -> Array:
+def predict_in_batches(network: Network, X: Array, output: Sequence[Module] = ()) -> Array:
     """Return a stack's predictions (N, K, outputs) for X (N, features) or (N, K, features).
 
-    `activation` is applied to what the stack returns: a stack that learns ends before its output's.
+    `output` is applied to what the stack returns: a stack that learns ends before these layers.
     """
     parts = []
     with np.errstate(all="ignore"):
-        for start in range(0, len(X), batch_size):
-            y = network.predict(X[start : start + batch_size])
-            parts.append(y if activation is None else activation.predict(y))
+        for start in range(0, len(X), ROWS_AT_ONCE):
+            y = network.predict(X[start : start + ROWS_AT_ONCE])
+            for layer in output:
+                y = layer.predict(y)
+            parts.append(y)
     return np.concatenate(parts)

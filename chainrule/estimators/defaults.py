@@ -83,11 +83,8 @@ def draw_members(estimator: Any, rng: np.random.Generator) -> list[dict[str, flo
     The first member has exactly these, so that an ensemble can choose what a single network would
     have been.
     """
-    given = {
-        "learning_rate": float(estimator.learning_rate),
-        "weight_decay": float(estimator.weight_decay),
-        "dropout": float(estimator.dropout),
-    }
+    names = "learning_rate", "weight_decay", "dropout"
+    given = {name: float(getattr(estimator, name)) for name in names}
     most = max(given["dropout"], min(MOST_DROPOUT, given["dropout"] * DROPOUT_SPREAD))
     others = [
         {

@@ -22,6 +22,7 @@ from chainrule.errors import (
     ShapeError,
 )
 from chainrule.initializers import get_initializer
+from chainrule.layers.allocator import keep_freed_memory
 from chainrule.layers.containers import (
     Sequential,
     checked_modules,
@@ -111,6 +112,7 @@ class Network(Module):
         if draw:
             initializer = None if initialization is None else get_initializer(initialization)
             tree.initialize(self, check_seed(seed), initializer)
+        keep_freed_memory()  # predictions and training by hand need it, too
         self.takes_indices = self.body.takes_indices
         self.joins = self.body.joins
         self.metadata: dict[str, Any] = {}

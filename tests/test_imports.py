@@ -60,6 +60,7 @@ CORE = ORDER[: ORDER.index("diagnosis") + 1]
 """From errors to diagnosis: NumPy and the standard library are all that is imported, ever."""
 
 LAYERS = [
+    "allocator",
     "micro_batch",
     "memory_format",
     "shape_checks",

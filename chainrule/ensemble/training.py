@@ -28,7 +28,6 @@ from chainrule.loss_functions import Loss
 from chainrule.network import Network
 from chainrule.optimizers import AdamW, Optimizer
 from chainrule.parameter import Array
-from chainrule.training.allocator import keep_freed_memory
 from chainrule.training.monitor import Monitor
 
 ROWS_AT_ONCE = 256
@@ -128,7 +127,6 @@ class EnsembleTrainer:
     def __init__(
         self, whole: Stack, orders: Sequence[np.random.Generator], options: FitOptions
     ) -> None:
-        keep_freed_memory()
         self.whole, self.orders, self.options = whole, orders, options
         self.running = list(range(len(orders)))
         self.diverged: dict[int, int] = {}

@@ -30,7 +30,7 @@ divides its processors among their BLAS threads. On a cluster::
 
 dask gives BLAS one thread in each worker. But it makes the C library return freed memory to the
 system at once (MALLOC_TRIM_THRESHOLD_=65536), so that every step has to clear its pages again (see
-`chainrule.training.allocator`): a training took 1.7 times as long (11.0 s instead of 6.3 s). With
+`chainrule.layers.allocator`): a training took 1.7 times as long (11.0 s instead of 6.3 s). With
 glibc, start the program, or each ``dask worker``, with other thresholds::
 
     export MALLOC_TRIM_THRESHOLD_=67108864 MALLOC_MMAP_THRESHOLD_=33554432

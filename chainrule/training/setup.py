@@ -12,7 +12,6 @@ from chainrule.data.sources import CHANGING, ArraySource, Source, make_source
 from chainrule.doctor.conditions import still_falling
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.parallel import Strategy
-from chainrule.training.allocator import keep_freed_memory
 from chainrule.training.callback import Callback, CallbackList, check_callbacks
 from chainrule.training.checkpoint import Checkpoint
 from chainrule.training.checkpoint_file import (
@@ -118,7 +117,6 @@ def resume(
 
 def look_at(state: TrainingState, source: Source, validation: Source | None) -> None:
     """Report before the first step what does not fit together, and what is to be expected."""
-    keep_freed_memory()
     state.optimizer.check_network(state.network)
     state.optimizer.current_learning_rate()  # a schedule may return what is none
     dry_run(state, source)

@@ -26,8 +26,8 @@ from chainrule import (
     ShapeError,
     Trainer,
 )
+from chainrule.layers.allocator import keep_freed_memory
 from chainrule.metrics import accuracy, mean_absolute_error, r2_score
-from chainrule.training.allocator import keep_freed_memory
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((70, 4)).astype(np.float32)

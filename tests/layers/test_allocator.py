@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 FAULTS = """
 import resource
 import numpy as np
-from chainrule.training.allocator import keep_freed_memory
+from chainrule.layers.allocator import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -162,14 +162,14 @@ class Network(Module):
             `x` does not fit a layer; the message names it.
         """
         if training:
-            self._ran_as_chain = self._is_chain and not inputs
             self._output = None  # should this pass fail halfway, no backward may mix two batches
         as_wanted = type(x) is np.ndarray and x.dtype == self.dtype and self._inputs.one_float
         if not (as_wanted and not inputs and x.size and math.isfinite(np.vdot(x, x))):
             x, inputs = self._inputs.checked(x, inputs, self.dtype)
+        as_chain = self._is_chain and not inputs
         with np.errstate(all="ignore"):  # what overflows becomes infinity, as in any formula
             try:
-                if self._is_chain and not inputs:
+                if as_chain:
                     y = forward_through(self.body.layers, x, training)
                 else:
                     y = self.body.forward(x, training, **inputs)
@@ -177,6 +177,7 @@ class Network(Module):
                 tree.locate(error, self)
                 raise
         if training:
+            self._ran_as_chain = as_chain
             self._output = y.shape if type(y) is np.ndarray else tree_map(np.shape, y)
         # images may have the batch last in memory: layers/memory_format.py
         return y if type(y) is np.ndarray and y.ndim < 3 else tree_map(np.ascontiguousarray, y)

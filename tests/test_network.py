@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from chainrule import (
+    LSTM,
     Adam,
     BackwardError,
     BinaryCrossEntropy,
@@ -16,6 +17,7 @@ from chainrule import (
     ConfigurationError,
     Dropout,
     InputError,
+    LastStep,
     LeakyReLU,
     Linear,
     MeanSquaredError,
@@ -714,3 +716,15 @@ def test_a_gradient_of_a_wrong_shape_is_refused_and_the_right_one_still_taken():
     with pytest.raises(ShapeError, match=r"must have the output's shape \(2, 3\), got \(2, 4\)"):
         network.backward(np.ones((2, 4)))
     assert network.backward(np.ones_like(y)).shape == (2, 4)
+
+
+def test_further_inputs_in_a_dict_have_the_gradients_of_those_given_by_name():
+    network = Network([Linear(3, 4), LSTM(4, 5), LastStep(), Linear(5, 2)], seed=0)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 6, 3))
+    states = {"h_0": rng.normal(size=(2, 1, 5)), "c_0": rng.normal(size=(2, 1, 5))}
+    y = network.forward(x, **states)
+    by_name = network.backward(np.ones_like(y))
+    network.forward({"x": x, **states})
+    for dx, expected in zip(network.backward(np.ones_like(y)), by_name, strict=True):
+        np.testing.assert_array_equal(dx, expected)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,13 +53,19 @@ class Pooling(Module):
     axes = 2
 
     def __init__(
-        self, kernel_size: Sizes, stride: Sizes | None, padding: Padding, dilation: Sizes
+        self,
+        kernel_size: Sizes,
+        stride: Sizes | None,
+        padding: Padding,
+        dilation: Sizes,
+        ceil_mode: bool,
     ) -> None:
         self.kernel_size = kernel_size
         self.stride = stride
         self.padding = padding
+        self.ceil_mode = check_bool("ceil_mode", ceil_mode)
         steps = kernel_size if stride is None else stride
-        self.window = read_window(self.axes, kernel_size, steps, padding, dilation)
+        self.window = read_window(self.axes, kernel_size, steps, padding, dilation, self.ceil_mode)
 
     def images(self, x: Array, may_be_padding: bool) -> Array:
         """Return x as images (N, C, H, W); refuse it if the windows do not fit.
@@ -99,6 +106,9 @@ class MaxPool2d(Pooling):
         Rows and columns of padding around the image.
     dilation : int or (int, int)
         The distance between elements of the kernel.
+    ceil_mode : bool
+        Whether H' and W' are rounded up: what is left over at the end gets one more window, which
+        may reach beyond the padding, unless it would begin behind the image.
 
     Raises
     ------
@@ -120,8 +130,9 @@ class MaxPool2d(Pooling):
         *,
         padding: Padding = 0,
         dilation: Sizes = 1,
+        ceil_mode: bool = False,
     ) -> None:
-        super().__init__(kernel_size, stride, padding, dilation)
+        super().__init__(kernel_size, stride, padding, dilation, ceil_mode)
         self.dilation = dilation
 
     def forward(self, x: Array, training: bool = True) -> Array:
@@ -159,6 +170,9 @@ class MaxPool1d(MaxPool2d):
         Padding on both sides, or (left, right).
     dilation : int
         The distance between elements of the kernel.
+    ceil_mode : bool
+        Whether T' is rounded up: what is left over at the end gets one more window, which may reach
+        beyond the padding, unless it would begin behind the sequence.
 
     Raises
     ------
@@ -233,6 +247,10 @@ class AvgPool2d(Pooling):
         Rows and columns of zeros around the image.
     count_include_pad : bool
         Whether the mean counts the zeros of the padding, or only pixels of the image.
+    ceil_mode : bool
+        Whether H' and W' are rounded up: what is left over at the end gets one more window, which
+        may reach beyond the padding, unless it would begin behind the image.
+        What lies beyond the padding never counts.
 
     Raises
     ------
@@ -253,9 +271,10 @@ class AvgPool2d(Pooling):
         stride: Sizes | None = None,
         *,
         padding: Padding = 0,
+        ceil_mode: bool = False,
         count_include_pad: bool = True,
     ) -> None:
-        super().__init__(kernel_size, stride, padding, dilation=1)
+        super().__init__(kernel_size, stride, padding, 1, ceil_mode)
         self.count_include_pad = check_bool("count_include_pad", count_include_pad)
 
     def forward(self, x: Array, training: bool = True) -> Array:
@@ -276,9 +295,10 @@ class AvgPool2d(Pooling):
 
     def _counts(self, image: Pair, dtype: np.dtype) -> Array:
         """Return how many values each mean is over: (H', W'), or a single number."""
-        if self.count_include_pad:
+        if self.count_include_pad and not self.ceil_mode:
             return np.asarray(math.prod(self.window.size), dtype)
-        rows, columns = (elements_on_image(self.window, image, axis) for axis in (0, 1))
+        counted = elements_before_end if self.count_include_pad else elements_on_image
+        rows, columns = (counted(self.window, image, axis) for axis in (0, 1))
         return np.outer(rows, columns).astype(dtype)
 
 
@@ -300,6 +320,10 @@ class AvgPool1d(AvgPool2d):
         Zeros on both sides, or (left, right).
     count_include_pad : bool
         Whether the mean counts the zeros of the padding, or only elements of the sequence.
+    ceil_mode : bool
+        Whether T' is rounded up: what is left over at the end gets one more window, which may reach
+        beyond the padding, unless it would begin behind the sequence.
+        What lies beyond the padding never counts.
 
     Raises
     ------
@@ -435,3 +459,13 @@ def elements_on_image(window: Window, image: Pair, axis: int) -> Array:
     for outputs, _ in window.offsets(axis, image[axis]):
         counts[outputs] += 1
     return counts
+
+
+def elements_before_end(window: Window, image: Pair, axis: int) -> Array:
+    """Return how many elements lie on the image or its padding, for each output along one axis.
+
+    With `ceil_mode` the last window may reach beyond both. For a dilation of 1.
+    """
+    padding = replace(window, ceil_mode=False).pad_width(image)[axis]
+    first = np.arange(window.output_size(image)[axis]) * window.stride[axis]
+    return np.minimum(window.size[axis], image[axis] + sum(padding) - first)

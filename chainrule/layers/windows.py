@@ -2,7 +2,9 @@
 
 Convolution and pooling share this. Along one axis of length L, a kernel of k elements with
 `dilation` d has the effective size e = d (k - 1) + 1; with `stride` s and p values of padding on
-both sides together, the output has length floor((L + p - e) / s) + 1.
+both sides together, the output has length floor((L + p - e) / s) + 1. With `ceil_mode` it is
+ceil((L + p - e) / s) + 1: one more window for what is left over, unless it would begin behind the
+input.
 
 Everything here is two-dimensional, (vertical, horizontal). A sequence (N, C, T) is treated as an
 image of height 1.
@@ -30,13 +32,15 @@ Padding = int | str | Sequence[int] | Sequence[Sequence[int]]
 class Window:
     """A kernel's size, stride and dilation, (vertical, horizontal), and the padding.
 
-    `padding` is ((top, bottom), (left, right)), or None for "same".
+    `padding` is ((top, bottom), (left, right)), or None for "same". With `ceil_mode` a last window
+    may reach beyond the padding: `pad_width` grows by what it lacks.
     """
 
     size: Pair
     stride: Pair
     dilation: Pair
     padding: tuple[Pair, Pair] | None
+    ceil_mode: bool = False
 
     @property
     def effective_size(self) -> Pair:
@@ -51,7 +55,7 @@ class Window:
         goes to the bottom and to the right.
         """
         if self.padding is not None:
-            return self.padding
+            return self._to_the_last_window(image, self.padding) if self.ceil_mode else self.padding
         vertical, horizontal = (
             max((-(-length // stride) - 1) * stride + size - length, 0)
             for length, stride, size in zip(image, self.stride, self.effective_size, strict=True)
@@ -60,6 +64,16 @@ class Window:
             (vertical // 2, vertical - vertical // 2),
             (horizontal // 2, horizontal - horizontal // 2),
         )
+
+    def _to_the_last_window(self, image: Pair, padding: tuple[Pair, Pair]) -> tuple[Pair, Pair]:
+        """Return the padding, with what the last window of `ceil_mode` lacks added behind."""
+        vertical, horizontal = (
+            (before, after + behind(length, before, after, size, stride))
+            for length, (before, after), size, stride in zip(
+                image, padding, self.effective_size, self.stride, strict=True
+            )
+        )
+        return vertical, horizontal
 
     def pads(self, image: Pair) -> bool:
         """Whether an image (H, W) gets any padding."""
@@ -87,6 +101,15 @@ class Window:
             yield in_bounds(first, self.stride[axis], count, length)
 
 
+def behind(length: int, before: int, after: int, size: int, stride: int) -> int:
+    """Return how far one more window, for what is left over, reaches beyond the padding.
+
+    0 if nothing is left over, or if that window would begin behind the input.
+    """
+    start = -(-(length + before + after - size) // stride) * stride
+    return max(start + size - (length + before + after), 0) if start < length + before else 0
+
+
 def in_bounds(first: int, step: int, count: int, length: int) -> tuple[slice, slice]:
     """Return which of the indices first, first + step, ... (`count` of them) are on an axis.
 
@@ -101,7 +124,12 @@ def in_bounds(first: int, step: int, count: int, length: int) -> tuple[slice, sl
 
 
 def read_window(
-    axes: int, kernel_size: Sizes, stride: Sizes, padding: Padding, dilation: Sizes
+    axes: int,
+    kernel_size: Sizes,
+    stride: Sizes,
+    padding: Padding,
+    dilation: Sizes,
+    ceil_mode: bool = False,
 ) -> Window:
     """Return the window for the options of a layer with this many axes (1 or 2)."""
     size: Any = read_sizes("kernel_size", kernel_size, axes)
@@ -111,7 +139,7 @@ def read_window(
     if axes == 1:  # an image of height 1
         size, steps, spacing = (1, *size), (1, *steps), (1, *spacing)
         sides = None if sides is None else ((0, 0), *sides)
-    return Window(size, steps, spacing, sides)
+    return Window(size, steps, spacing, sides, ceil_mode)
 
 
 def read_sizes(name: str, value: Sizes, axes: int, least: int = 1) -> tuple[int, ...]:

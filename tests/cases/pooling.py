@@ -27,18 +27,30 @@ def padding_of(module, length, axis, size, stride, effective_size):
     return pair(pair(module.padding)[axis])
 
 
+def count_of_outputs(module, length, before, after, stride, effective_size):
+    """Return how many windows there are; with ceil_mode the last one may reach too far."""
+    room = length + before + after - effective_size
+    if not module.ceil_mode:
+        return room // stride + 1
+    count = -(-room // stride) + 1
+    return count - 1 if (count - 1) * stride >= length + before else count
+
+
 def windows(module, x):
-    """Yield (n, c, p, q, the pixels of the window, how many elements it has)."""
+    """Yield (n, c, p, q, the pixels of the window, its elements on the image or the padding)."""
     size = pair(module.kernel_size)
     stride = size if module.stride is None else pair(module.stride)
     dilation = pair(getattr(module, "dilation", 1))
-    output_size, starts = [], []
+    output_size, starts, ends = [], [], []
     for axis in (0, 1):
         effective_size = dilation[axis] * (size[axis] - 1) + 1
         length = x.shape[2 + axis]
         before, after = padding_of(module, length, axis, size[axis], stride[axis], effective_size)
-        output_size.append((length + before + after - effective_size) // stride[axis] + 1)
+        output_size.append(
+            count_of_outputs(module, length, before, after, stride[axis], effective_size)
+        )
         starts.append(before)
+        ends.append(length + after)
     for n, c, p, q in itertools.product(range(len(x)), range(x.shape[1]), *map(range, output_size)):
         rows = [p * stride[0] + i * dilation[0] - starts[0] for i in range(size[0])]
         columns = [q * stride[1] + j * dilation[1] - starts[1] for j in range(size[1])]
@@ -48,7 +60,8 @@ def windows(module, x):
             for column in columns
             if 0 <= row < x.shape[2] and 0 <= column < x.shape[3]
         ]
-        yield (n, c, p, q), pixels, size[0] * size[1]
+        elements = sum(row < ends[0] for row in rows) * sum(column < ends[1] for column in columns)
+        yield (n, c, p, q), pixels, elements
 
 
 def pooled(module, x, one):
@@ -94,6 +107,7 @@ max_1d = as_two(
             across(m.stride),
             padding=padding_across(m.padding),
             dilation=across(m.dilation),
+            ceil_mode=m.ceil_mode,
         ),
         largest,
     )
@@ -104,6 +118,7 @@ average_1d = as_two(
             across(m.kernel_size),
             across(m.stride),
             padding=padding_across(m.padding),
+            ceil_mode=m.ceil_mode,
             count_include_pad=m.count_include_pad,
         ),
         mean,
@@ -127,6 +142,10 @@ MAX = {
     "MaxPool2d-dilated": lambda: MaxPool2d(2, stride=1, padding=1, dilation=(2, 3)),
     "MaxPool2d-same": lambda: MaxPool2d((3, 2), stride=2, padding="same"),
     "MaxPool2d-whole": lambda: MaxPool2d((5, 6)),
+    "MaxPool2d-ceil": lambda: MaxPool2d(2, ceil_mode=True),
+    "MaxPool2d-ceil_overlap": lambda: MaxPool2d(3, stride=(2, 3), padding=1, ceil_mode=True),
+    "MaxPool2d-ceil_dilated": lambda: MaxPool2d(2, stride=2, dilation=(2, 1), ceil_mode=True),
+    "MaxPool2d-ceil_larger_than_images": lambda: MaxPool2d(7, stride=7, ceil_mode=True),
 }
 MEAN = {
     "AvgPool2d": lambda: AvgPool2d(2),
@@ -136,6 +155,12 @@ MEAN = {
     "AvgPool2d-sides": lambda: AvgPool2d(
         2, stride=1, padding=((1, 0), (0, 1)), count_include_pad=False
     ),
+    "AvgPool2d-ceil": lambda: AvgPool2d(2, ceil_mode=True),
+    "AvgPool2d-ceil_padded": lambda: AvgPool2d(3, stride=(2, 3), padding=1, ceil_mode=True),
+    "AvgPool2d-ceil_not_counted": lambda: AvgPool2d(
+        (3, 2), stride=3, padding=((1, 0), (1, 1)), ceil_mode=True, count_include_pad=False
+    ),
+    "AvgPool2d-ceil_same": lambda: AvgPool2d(3, stride=2, padding="same", ceil_mode=True),
     "AvgPool2d-same": lambda: AvgPool2d(3, stride=2, padding="same", count_include_pad=False),
 }
 
@@ -163,6 +188,18 @@ CASES = [
         reference=max_1d,
     ),
     Case("MaxPool1d-same", lambda: MaxPool1d(3, 2, padding="same"), (1, 1, 8), reference=max_1d),
+    Case(
+        "MaxPool1d-ceil",
+        lambda: MaxPool1d(3, 2, padding=(1, 0), ceil_mode=True),
+        (2, 3, 7),
+        reference=max_1d,
+    ),
+    Case(
+        "AvgPool1d-ceil",
+        lambda: AvgPool1d(3, 2, padding=1, ceil_mode=True),
+        (2, 3, 8),
+        reference=average_1d,
+    ),
     Case("AvgPool1d", lambda: AvgPool1d(2), (2, 3, 7), reference=average_1d, bad_shape=(2, 7)),
     Case(
         "AvgPool1d-not_counted",

@@ -1,8 +1,12 @@
 """Pooling beside PyTorch's: values and the gradient at the input."""
 
+import contextlib
+import itertools
+
 import numpy as np
 import pytest
 
+from chainrule import ShapeError
 from chainrule.layers import (
     AvgPool1d,
     AvgPool2d,
@@ -33,10 +37,11 @@ MEAN = [
 
 def compare(ours, theirs, x):
     x_torch = torch.tensor(x, requires_grad=True)
-    expected = theirs(x_torch)
     y = ours.forward(x)
+    expected = theirs(x_torch)
     dy = np.random.default_rng(1).standard_normal(y.shape)
     expected.backward(torch.tensor(dy.reshape(expected.shape)))
+    assert y.size == expected.numel()
     np.testing.assert_allclose(y, expected.detach().numpy().reshape(y.shape), atol=1e-10, rtol=0)
     np.testing.assert_allclose(ours.backward(dy), x_torch.grad.numpy(), atol=1e-10, rtol=0)
 
@@ -65,6 +70,55 @@ def test_max_of_sequences(options):
 @pytest.mark.parametrize("options", MEAN[:4], ids=str)
 def test_average_of_sequences(options):
     compare(AvgPool1d(**options), torch.nn.AvgPool1d(**options), images()[:, :, 0])
+
+
+CEIL = [
+    {"kernel_size": 2},
+    {"kernel_size": 3, "stride": 2, "padding": 1},
+    {"kernel_size": (4, 3), "stride": (5, 2), "padding": (2, 1)},
+]
+
+
+@pytest.mark.parametrize("options", CEIL, ids=str)
+def test_one_more_window_for_what_is_left_over(options):
+    x = images()
+    options = {**options, "ceil_mode": True}
+    compare(MaxPool2d(**options), torch.nn.MaxPool2d(**options), x)
+    for counts in (False, True):
+        both = {**options, "count_include_pad": counts}
+        compare(AvgPool2d(**both), torch.nn.AvgPool2d(**both), x)
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3, 4, 5])
+def test_every_way_in_which_something_is_left_over(kernel):
+    """All sequences of up to 11 numbers, strides up to 5, and paddings that PyTorch takes."""
+    compared = 0
+    for length, stride, padding, dilation in itertools.product(
+        range(1, 12), range(1, 6), range(kernel // 2 + 1), (1, 2)
+    ):
+        x = np.random.default_rng(length).standard_normal((1, 2, length))
+        options = {"kernel_size": kernel, "stride": stride, "padding": padding, "ceil_mode": True}
+        pairs = [
+            (AvgPool1d(**options, count_include_pad=counts), torch.nn.AvgPool1d, counts)
+            for counts in (False, True)
+        ]
+        for ours, theirs, counts in pairs if dilation == 1 else []:
+            compared += compare_or_both_refuse(ours, theirs(**options, count_include_pad=counts), x)
+        options["dilation"] = dilation
+        compared += compare_or_both_refuse(MaxPool1d(**options), torch.nn.MaxPool1d(**options), x)
+    assert compared > 150
+
+
+def compare_or_both_refuse(ours, theirs, x):
+    """Return whether there was anything to compare."""
+    try:
+        ours.predict(x)
+    except ShapeError:
+        with contextlib.suppress(RuntimeError):  # PyTorch refuses it, too
+            assert torch.isinf(theirs(torch.tensor(x))).any()  # a window on padding alone
+        return False
+    compare(ours, theirs, x)
+    return True
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 4, 5), (2, 3, 7)])

@@ -10,7 +10,7 @@ from benchmarks.onnx_conformance.outcome import Counterpart, Expression, NotExpr
 
 def max_pool(case: NodeCase) -> Expression:
     """Say the node; the largest values' indices, a second output, are not given by ours."""
-    options = window(case)
+    options = window(case) | {"ceil_mode": bool(case.get("ceil_mode"))}
     kind = chainrule.MaxPool1d if case.input(0).ndim == 3 else chainrule.MaxPool2d
     return predicts(kind(**options), case.input(0))
 
@@ -18,7 +18,7 @@ def max_pool(case: NodeCase) -> Expression:
 def average_pool(case: NodeCase) -> Expression:
     if any(axis.dilation > 1 for axis in axes_of(case)):
         raise NotExpressible("dilation")
-    options = window(case)
+    options = window(case) | {"ceil_mode": bool(case.get("ceil_mode"))}
     del options["dilation"]
     options["count_include_pad"] = bool(case.get("count_include_pad"))
     kind = chainrule.AvgPool1d if case.input(0).ndim == 3 else chainrule.AvgPool2d

@@ -1,7 +1,7 @@
 """How a node says the way of its window, and how a layer takes it; for one or two spatial axes.
 
 ONNX writes padding as all begins, then all ends; ours is (before, after) for each axis.
-`auto_pad` and `ceil_mode` are other ways to say a padding, once the size of the input is known.
+`auto_pad` is another way to say a padding, once the size of the input is known.
 """
 
 from __future__ import annotations
@@ -31,36 +31,15 @@ class Axis:
         """How many places the kernel reaches over."""
         return self.dilation * (self.kernel - 1) + 1
 
-    @property
-    def left_over(self) -> int:
-        """How many places lie behind the last window."""
-        return (self.length + self.before + self.after - self.effective_size) % self.stride
-
     def sides(self, case: NodeCase) -> tuple[int, int]:
-        """Return (before, after), with what `auto_pad` or `ceil_mode` add."""
+        """Return (before, after), with what `auto_pad` adds."""
         mode = case.get("auto_pad", "NOTSET")
         if mode in ("SAME_UPPER", "SAME_LOWER"):
             stops = -(-self.length // self.stride)
             total = max((stops - 1) * self.stride + self.effective_size - self.length, 0)
             halves = total // 2, total - total // 2
             return halves if mode == "SAME_UPPER" else halves[::-1]
-        return self.before, self.after + (self.further(case) if case.get("ceil_mode") else 0)
-
-    def further(self, case: NodeCase) -> int:
-        """Return the padding behind for one more window, unless that begins behind the input."""
-        begin = (
-            self.length
-            + self.before
-            + self.after
-            - self.effective_size
-            - self.left_over
-            + self.stride
-        )
-        if self.left_over == 0 or begin >= self.length + self.before:
-            return 0
-        if case.get("count_include_pad"):
-            raise NotExpressible("ceil_mode with padding that counts")
-        return self.stride - self.left_over
+        return self.before, self.after
 
 
 def axes_of(case: NodeCase) -> list[Axis]:

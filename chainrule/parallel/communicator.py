@@ -23,8 +23,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from chainrule.checks import check_range
 from chainrule.checks.extras import require
 from chainrule.errors import ConfigurationError, RankError
+from chainrule.parallel.waiting import WaitedTooLong, Waiting, name_ranks
 from chainrule.parameter import Array
 
 Thing = TypeVar("Thing")
@@ -52,10 +54,18 @@ START, SETTINGS, LAYER, STEP, AFTER_STEP, EPOCH, VALIDATION, END = PLACES
 class Communicator:
     """The processes (ranks) of an MPI communicator.
 
+    Give `Trainer` one instead of the communicator of MPI to say how long ranks wait for each other.
+
     Parameters
     ----------
     mpi : mpi4py.MPI.Intracomm
-        Which processes belong together.
+        Which processes belong together, such as ``MPI.COMM_WORLD``.
+    warn_after : float
+        After how many seconds ranks that wait say, on standard error, which ranks have not come and
+        to which place; again after twice as many, and so on.
+    timeout : float, optional
+        After how many seconds of waiting they end the whole job, with exit status 1. None waits for
+        as long as it takes: the first rank may be busy with a long validation or a callback.
 
     Attributes
     ----------
@@ -63,13 +73,37 @@ class Communicator:
         Which process this is, and how many there are.
     failed : bool
         Whether a rank has failed and all know it. From then on nothing is exchanged.
+
+    Raises
+    ------
+    ConfigurationError
+        `mpi` is no communicator of mpi4py, or a number of seconds is not above 0.
+
+    Examples
+    --------
+    >>> from mpi4py import MPI  # doctest: +SKIP
+    >>> trainer = Trainer(
+    ...     network, loss, optimizer, communicator=Communicator(MPI.COMM_WORLD, timeout=600)
+    ... )  # doctest: +SKIP
     """
 
-    def __init__(self, mpi: Any) -> None:
+    def __init__(self, mpi: Any, warn_after: float = 30.0, timeout: float | None = None) -> None:
+        MPI = require("mpi4py.MPI", EXTRA, "Communicator")
+        if not isinstance(mpi, MPI.Intracomm) or mpi == MPI.COMM_NULL:
+            raise ConfigurationError(
+                "communicator must be one of mpi4py, such as MPI.COMM_WORLD after `from mpi4py "
+                f"import MPI`; got {mpi!r}."
+            )
         self.mpi = mpi
+        self.warn_after = check_range("warn_after", warn_after, inclusive=False)
+        self.timeout = None
+        if timeout is not None:
+            self.timeout = check_range("timeout", timeout, inclusive=False)
         self.rank, self.world_size = mpi.Get_rank(), mpi.Get_size()
         self.failed = False
-        _abort_on_uncaught_errors(mpi)
+        self._waiting = Waiting(mpi, self.warn_after, self.timeout)
+        if self.world_size > 1:
+            _abort_on_uncaught_errors(mpi)
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -92,18 +126,21 @@ class Communicator:
         self.failed = True
         text = "".join(traceback.format_exception(error)).rstrip()
         error.add_note(f"That was on rank {self.rank} of {self.world_size}.")
+        packed = text.encode()
         with self._aborting():
-            self._heads(None, [0.0] * NUMBERS)
-            self.mpi.allgather(text)
+            heads = self._heads(None, [len(packed)])
+            self._allgather_bytes(packed, _lengths_of_reports(heads), END)
 
     def exchange(self, place: str, *numbers: float) -> Array:
         """Return the numbers of every rank, (ranks, `NUMBERS`), once all have come here."""
         with self._aborting():
-            heads = self._heads(place, [*numbers, *[0.0] * (NUMBERS - len(numbers))])
-            reports = self.mpi.allgather("") if heads[:, 0].any() else []
+            heads = self._heads(place, numbers)
+            reports = []
+            if heads[:, 0].any():
+                reports = self._allgather_bytes(b"", _lengths_of_reports(heads), place)
         if reports:
             self.failed = True
-            raise rank_error(reports)
+            raise rank_error([report.decode() for report in reports])
         places = [PLACES[int(number)] for number in heads[:, 1]]
         if len(set(places)) > 1:
             self.failed = True  # all ranks see it, and raise the same error
@@ -115,36 +152,54 @@ class Communicator:
 
     def _heads(self, place: str | None, numbers: Sequence[float]) -> Array:
         """Exchange whether each rank is well (0), where it is, and its numbers."""
-        own = np.array([place is None, PLACES.index(place or START), *numbers], np.float64)
+        own = np.zeros(2 + NUMBERS)
+        own[:2] = place is None, PLACES.index(place or START)
+        own[2 : 2 + len(numbers)] = numbers
         heads = np.empty((self.world_size, len(own)))
-        self.mpi.Allgather(own, heads)
+        self._waiting.wait(self.mpi.Iallgather(own, heads), place or END)
         return heads
 
     def allgather(self, place: str, thing: Thing) -> list[Thing]:
         """Return the things of all ranks, in their order."""
         packed = pickle.dumps(thing, pickle.HIGHEST_PROTOCOL)  # here it may still fail alone
-        self.exchange(place)
+        lengths = self.exchange(place, len(packed))[:, 0]
         with self._aborting():
-            return [pickle.loads(each) for each in self.mpi.allgather(packed)]
+            return [pickle.loads(each) for each in self._allgather_bytes(packed, lengths, place)]
+
+    def _allgather_bytes(self, packed: bytes, lengths: Array, place: str) -> list[bytes]:
+        ends = np.cumsum(lengths, dtype=np.int64)
+        received = np.empty(ends[-1], np.uint8)
+        own = np.frombuffer(packed, np.uint8)
+        counts = lengths.astype(np.int64).tolist()
+        self._waiting.wait(self.mpi.Iallgatherv(own, [received, counts]), place)
+        return [part.tobytes() for part in np.split(received, ends[:-1])]
 
     def gather(self, place: str, thing: Thing) -> list[Thing]:
         """Return the things of all ranks on the first rank, and nothing on the others."""
         packed = pickle.dumps(thing, pickle.HIGHEST_PROTOCOL)
-        self.exchange(place)
+        lengths = self.exchange(place, len(packed))[:, 0].astype(np.int64)
+        received = None if self.rank else np.empty(lengths.sum(), np.uint8)
+        own = np.frombuffer(packed, np.uint8)
         with self._aborting():
-            return [pickle.loads(each) for each in self.mpi.gather(packed) or ()]
+            target = None if received is None else [received, lengths.tolist()]
+            self._waiting.wait(self.mpi.Igatherv(own, target), place)
+            parts = [] if received is None else np.split(received, np.cumsum(lengths)[:-1])
+            return [pickle.loads(part.data) for part in parts]
 
     def broadcast(self, place: str, compute: Callable[[], Thing]) -> Thing:
         """Return, on all ranks, what the first rank computes."""
-        packed = None if self.rank else pickle.dumps(compute(), pickle.HIGHEST_PROTOCOL)
-        self.exchange(place)
+        packed = b"" if self.rank else pickle.dumps(compute(), pickle.HIGHEST_PROTOCOL)
+        length = int(self.exchange(place, len(packed))[0, 0])
+        shared = np.empty(length, np.uint8) if self.rank else np.frombuffer(packed, np.uint8)
         with self._aborting():
-            return pickle.loads(self.mpi.bcast(packed))
+            self._waiting.wait(self.mpi.Ibcast(shared), place)
+            return pickle.loads(shared.data)
 
-    def allreduce(self, vector: Array) -> None:
+    def allreduce(self, place: str, vector: Array) -> None:
         """Sum a vector over all ranks, in place, right after an `exchange`."""
+        in_place = require("mpi4py.MPI", EXTRA, "It").IN_PLACE
         with self._aborting():
-            self.mpi.Allreduce(require("mpi4py.MPI", EXTRA, "It").IN_PLACE, vector)
+            self._waiting.wait(self.mpi.Iallreduce(in_place, vector), place)
 
     @contextmanager
     def _aborting(self) -> Iterator[None]:
@@ -156,7 +211,9 @@ class Communicator:
             raise
 
     def _abort(self, error: BaseException) -> None:
-        text = "".join(traceback.format_exception(error)).rstrip()
+        text = str(error)
+        if not isinstance(error, WaitedTooLong):
+            text = "".join(traceback.format_exception(error)).rstrip()
         _abort(self.mpi, f"Rank {self.rank} of {self.world_size} ends the job:\n{text}")
 
     def processes(self) -> str:
@@ -185,13 +242,13 @@ def as_communicator(mpi: Any) -> Communicator | None:
     """Return the communicator that `Trainer` is given; None for a single process."""
     if mpi is None:
         return None
-    MPI = require("mpi4py.MPI", EXTRA, "Trainer(communicator=...)")
-    if not isinstance(mpi, MPI.Intracomm) or mpi == MPI.COMM_NULL:
-        raise ConfigurationError(
-            "communicator must be one of mpi4py, such as MPI.COMM_WORLD after `from mpi4py import "
-            f"MPI`; got {mpi!r}."
-        )
-    return Communicator(mpi) if mpi.Get_size() > 1 else None
+    communicator = mpi if isinstance(mpi, Communicator) else Communicator(mpi)
+    return communicator if communicator.world_size > 1 else None
+
+
+def _lengths_of_reports(heads: Array) -> Array:
+    """Return how long the report of each rank is: 0 of those that are well."""
+    return np.where(heads[:, 0], heads[:, 2], 0)
 
 
 def rank_error(reports: Sequence[str]) -> RankError:
@@ -205,9 +262,8 @@ def _by_rank(values: Sequence[str]) -> str:
     """Return in words which ranks have which value: "a on rank 0, b on ranks 1 and 2"."""
     words = []
     for value in dict.fromkeys(values):
-        who = [str(rank) for rank, other in enumerate(values) if other == value]
-        several = "ranks " + ", ".join(who[:-1]) + " and " if len(who) > 1 else "rank "
-        words.append(f"{value} on {several}{who[-1]}")
+        who = [rank for rank, other in enumerate(values) if other == value]
+        words.append(f"{value} on {name_ranks(who)}")
     return ", ".join(words)
 
 

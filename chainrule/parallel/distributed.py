@@ -191,7 +191,7 @@ class Distributed(Strategy):
                 gradient *= gradient.dtype.type(share)
             else:  # it may hold anything
                 gradient[...] = 0
-        self.communicator.allreduce(gradient)
+        self.communicator.allreduce(STEP, gradient)
         network.set_gradients(gradient)
 
     def _average_buffers(self, before: Sequence[Array], part: MicroBatch) -> None:

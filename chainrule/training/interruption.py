@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from chainrule.checks import check_bool
 from chainrule.training.callback import Callback
 from chainrule.training.state import TrainingState
 
@@ -39,14 +40,30 @@ class StopFile(Callback):
             state.stop(f"the file {self.path} was found")
 
 
+CTRL_C = "Ctrl-C"
+
+
 class StopOnInterrupt(Callback):
     """Let Ctrl-C stop training after the current step; a second Ctrl-C interrupts at once.
 
-    `Trainer.fit` adds one by itself. It does nothing outside the main thread, where signals do not
-    arrive, or if the program has its own handler.
+    `Trainer.fit` adds one by itself, unless it is given one. It does nothing outside the main
+    thread, where signals do not arrive, or if the program has its own handler.
+
+    Parameters
+    ----------
+    reraise : bool
+        Whether `fit` then raises KeyboardInterrupt, after all other callbacks have ended: the
+        program ends with exit status 130, unless it catches it. Otherwise `fit` returns as if all
+        epochs were done, ``history.stop_reason`` is "Ctrl-C", and the program goes on.
+
+    Examples
+    --------
+    >>> from chainrule import StopOnInterrupt
+    >>> callbacks = [StopOnInterrupt(reraise=True)]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reraise: bool = False) -> None:
+        self.reraise = check_bool("reraise", reraise)
         self._before: Any = None
 
     def on_fit_begin(self, state: TrainingState) -> None:
@@ -56,7 +73,7 @@ class StopOnInterrupt(Callback):
 
         def handler(number: int, frame: Any) -> None:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            state.stop("Ctrl-C")
+            state.stop(CTRL_C)
 
         self._before = signal.signal(signal.SIGINT, handler)
 
@@ -64,3 +81,10 @@ class StopOnInterrupt(Callback):
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
             self._before = None
+
+
+def raise_interrupt(state: TrainingState) -> None:
+    """Raise KeyboardInterrupt if Ctrl-C stopped the training and a callback asks for that."""
+    wanted = any(isinstance(c, StopOnInterrupt) and c.reraise for c in state.callbacks)
+    if wanted and state.stop_reason == CTRL_C:
+        raise KeyboardInterrupt

@@ -35,8 +35,10 @@ def make_callbacks(callbacks: Sequence[Callback], progress: bool | str, rank: in
     """Return the callbacks that this process calls: progress, Ctrl-C, then the user's."""
     check_callbacks(callbacks)
     shown = None if progress is False else make_progress(progress)
-    first = [] if shown is None else [shown]
-    every = [*first, StopOnInterrupt(), *callbacks]
+    first: list[Callback] = [] if shown is None else [shown]
+    if not any(isinstance(callback, StopOnInterrupt) for callback in callbacks):
+        first.append(StopOnInterrupt())
+    every = [*first, *callbacks]
     return CallbackList([c for c in every if rank == 0 or not c.first_rank_alone])
 
 

@@ -26,6 +26,7 @@ from chainrule.training import evaluation, failure, options, setup
 from chainrule.training.callback import Callback
 from chainrule.training.dry_run import dry_run
 from chainrule.training.history import History
+from chainrule.training.interruption import raise_interrupt
 from chainrule.training.state import Metric, TrainingState, exclusive_training
 from chainrule.training.step import take_step
 
@@ -64,11 +65,12 @@ class Trainer(GivesAdvice):
         Whether, with several workers or ranks, `BatchNorm` takes its statistics over the whole
         batch, as with one worker. Otherwise each takes them over its part, and the running
         statistics follow the mean of the parts'.
-    communicator : mpi4py.MPI.Intracomm, optional
+    communicator : mpi4py.MPI.Intracomm or chainrule.parallel.Communicator, optional
         Train together with the processes of this communicator, such as ``MPI.COMM_WORLD`` in a
         program started by ``mpiexec -n 4 python -m mpi4py train.py``; see ``docs/parallel.md``.
         All of them run the same program on the same data, and each takes its own rows of each
-        batch. Several ranks need the extra ``mpi``.
+        batch. After 30 seconds of waiting they say for which rank; ``Communicator(MPI.COMM_WORLD,
+        timeout=600)`` also ends the job after ten minutes. Several ranks need the extra ``mpi``.
     seed : int or Generator, optional
         Determines the order of the samples, the validation split and augmentation.
     post_mortem_file : path, optional
@@ -187,6 +189,11 @@ class Trainer(GivesAdvice):
     ) -> History:
         """Train, and return what happened.
 
+        Ctrl-C ends training after the current step. `fit` then returns, ``history.stop_reason`` is
+        "Ctrl-C", and the network keeps what it has learned. With the callback
+        ``StopOnInterrupt(reraise=True)`` it raises KeyboardInterrupt instead, which ends a script
+        with exit status 130. A second Ctrl-C interrupts the step.
+
         Parameters
         ----------
         X, y : array_like, or a tuple or dict of arrays
@@ -288,6 +295,7 @@ class Trainer(GivesAdvice):
                 self._train(state, source, validation, shuffle, change)
                 setup.note_the_end(state)
                 state.ended_well = True
+        raise_interrupt(state)
         return state.history
 
     def _train(

@@ -5,6 +5,7 @@ Each program returns what it has found; that goes into FOLDER/RANK.json.
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -26,6 +27,7 @@ from chainrule import (
     RankError,
 )
 from chainrule.metrics import accuracy
+from chainrule.parallel import Communicator
 from chainrule.training import Checkpoint, EarlyStopping
 
 WORLD = MPI.COMM_WORLD
@@ -304,6 +306,28 @@ class Stuck(Callback):
 def stuck():
     """Wait for a rank that does not come."""
     cases.fit(trainer(cases.dropped()), callbacks=[Stuck()])
+
+
+def waits():
+    """Wait for a rank that does not come: it failed, ended or was stopped before, or is slow."""
+    how, who, timeout = sys.argv[3], int(sys.argv[4]), float(sys.argv[5]) or None
+
+    class StopsItself(Callback):
+        def on_step_end(self, trainer):
+            (FOLDER / f"pid{RANK}").write_text(str(os.getpid()))
+            if who == RANK and trainer.step == 7 and how == "stopped":
+                os.kill(os.getpid(), signal.SIGSTOP)
+            if who == RANK and trainer.step == 7 and how == "slow":
+                time.sleep(2)
+
+    if who == RANK and how == "raises":
+        raise OSError(f"the disk of rank {RANK} is gone")
+    if who == RANK and how == "ends":
+        return "has not trained"
+    communicator = Communicator(WORLD, warn_after=0.8, timeout=timeout)
+    net = cases.dropped()
+    cases.fit(trainer(net, communicator), epochs=5, callbacks=[StopsItself()])
+    return {name: value.tolist() for name, value in net.state().items()}
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import csv
 import math
 import os
 import signal
+import subprocess
 import sys
 import threading
 
@@ -223,6 +224,53 @@ def test_a_second_ctrl_c_interrupts_at_once():
         fit(subject, callbacks=[At(5, twice)])
     assert not subject.state.ended_well
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_ctrl_c_is_raised_again_if_that_is_asked_for(tmp_path):
+    """After the step, and after all that other callbacks do at the end."""
+    subject, ended = trainer(), []
+
+    class Ends(Callback):
+        def on_fit_end(self, state):
+            ended.append(state.ended_well)
+
+    interrupt = At(5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        fit(subject, callbacks=[interrupt, StopOnInterrupt(reraise=True), Ends()])
+    assert subject.state.step == 5
+    assert subject.history.stop_reason == "Ctrl-C"
+    assert ended == [True]
+    assert signal.getsignal(signal.SIGINT) is before
+    history = fit(trainer(), callbacks=[StopOnInterrupt(reraise=True)])
+    assert history.stop_reason == ""
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_a_script_that_asks_for_it_ends_with_status_130(tmp_path):
+    script = """
+import os, signal
+import numpy as np
+from chainrule import (
+    SGD, Callback, CategoricalCrossEntropy, Network, StopOnInterrupt, Trainer
+)
+
+class Interrupts(Callback):
+    def on_step_end(self, state):
+        os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+trainer = Trainer(Network([2, 2], seed=0), CategoricalCrossEntropy(), SGD(0.1))
+trainer.fit(np.eye(2), [0, 1], progress=False, callbacks=[Interrupts()%s])
+print("went on")
+"""
+    ends = {"": (0, "went on\n"), ", StopOnInterrupt(reraise=True)": (-signal.SIGINT, "")}
+    for more, expected in ends.items():
+        done = subprocess.run(
+            [sys.executable, "-c", script % more], capture_output=True, text=True, timeout=60
+        )
+        assert (done.returncode, done.stdout) == expected, done.stderr
 
 
 def test_a_handler_of_the_programs_own_is_left_alone():

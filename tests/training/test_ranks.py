@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import itertools
 import json
+import math
 import os
 import random
 import shutil
@@ -29,9 +30,10 @@ from chainrule import (
 from chainrule.data.samples import Samples
 from chainrule.data.sources import ArraySource
 from chainrule.layers.micro_batch import WHOLE
-from chainrule.parallel import DataParallel
+from chainrule.parallel import Communicator, DataParallel
 from chainrule.parallel.communicator import _by_rank, as_communicator, rank_error
 from chainrule.parallel.distributed import Distributed, refuse_other_lengths
+from chainrule.parallel.waiting import WaitedTooLong, Waiting
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -215,9 +217,9 @@ def differences(a, b):
     return max(np.abs(np.array(a[name]) - np.array(b[name])).max() for name in a)
 
 
-def hit(process, folder, rank, number, seconds):
+def hit(process, folder, rank, number, seconds, ranks=2):
     """Send a signal to a rank, or to mpiexec, so many seconds after training began."""
-    files = [folder / f"pid{rank}" for rank in range(2)]
+    files = [folder / f"pid{rank}" for rank in range(ranks)]
     until = time.monotonic() + SECONDS
     while not all(file.exists() and file.read_text() for file in files):
         assert process.poll() is None, process.communicate()[0]
@@ -279,6 +281,107 @@ def test_a_second_ctrl_c_ends_the_job_at_once(tmp_path):
     assert process.returncode != 0
     assert "Rank 0 of 2 ends the job:\n" in printed
     assert "KeyboardInterrupt" in printed
+
+
+WAITS = "Ranks 0 and 2 of 3 have waited {} s, {}, for rank 1, which has not come."
+
+
+@needs_mpi
+@pytest.mark.mpi
+@pytest.mark.parametrize("how", ["raises", pytest.param("ends", marks=pytest.mark.long)])
+def test_ranks_say_for_which_one_they_wait_and_end_the_job_if_told_to(tmp_path, how):
+    """It fails or ends before its Trainer exists, in a program started without `-m mpi4py`."""
+    process = start(3, "waits", tmp_path, how, 1, 2.0, module=False)
+    printed = ended(process)
+    assert process.returncode != 0
+    assert WAITS.format(1, "at the start of fit") in printed
+    assert WAITS.format(2, "at the start of fit") in printed.split(" of 3 ends the job:\n", 1)[1]
+    assert ("OSError: the disk of rank 1 is gone" in printed) == (how == "raises")
+
+
+@needs_mpi
+@pytest.mark.mpi
+@pytest.mark.long
+@pytest.mark.parametrize("how", ["slow", "stopped"])
+def test_ranks_go_on_when_the_one_they_waited_for_comes(tmp_path, how):
+    process = start(3, "waits", tmp_path, how, 1, 0)
+    if how == "stopped":
+        hit(process, tmp_path, 1, signal.SIGCONT, 2.5, ranks=3)
+    printed = ended(process)
+    assert process.returncode == 0, printed
+    assert WAITS.format(1, "after a step") in printed
+    assert printed.count("All ranks have come, after ") == 1
+    learned = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(3)]
+    assert learned[0] == learned[1] == learned[2]
+
+
+@needs_mpi
+@pytest.mark.mpi
+@pytest.mark.long
+def test_ranks_give_up_on_one_that_is_stopped(tmp_path):
+    process = start(3, "waits", tmp_path, "stopped", 1, 2)
+    hit(process, tmp_path, 1, 0, 0, ranks=3)
+    pid = int((tmp_path / "pid1").read_text())
+    try:
+        printed = ended(process)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    assert process.returncode != 0
+    assert WAITS.format(2, "after a step") in printed
+
+
+class NoMPI:
+    """As if this were rank 0 of 2, and the other one came after some polls."""
+
+    def __init__(self, polls):
+        self.polls, self.sent = polls, []
+
+    def Get_rank(self):
+        return 0
+
+    def Get_size(self):
+        return 2
+
+    def Test(self):
+        self.polls -= 1
+        return self.polls < 0
+
+    def Improbe(self, tag):
+        return None
+
+    def Isend(self, note, rank, tag):
+        self.sent.append((rank, note.tolist()))
+        return self
+
+
+def test_who_does_not_have_to_wait_sends_and_says_nothing(capsys):
+    mpi = NoMPI(polls=3)
+    Waiting(mpi, 30.0, None).wait(mpi, "in a step")
+    assert mpi.sent == []
+    assert capsys.readouterr() == ("", "")
+
+
+def test_who_waits_sends_notes_and_gives_up_after_the_timeout():
+    mpi = NoMPI(polls=math.inf)
+    with pytest.raises(WaitedTooLong, match=r"Rank 0 of 2 has waited 0 s, in a step, for rank 1, "):
+        Waiting(mpi, 30.0, 0.08).wait(mpi, "in a step")
+    assert 1 <= len(mpi.sent) <= 8
+    assert {rank for rank, _ in mpi.sent} == {1}
+    waited = [note[1] for _, note in mpi.sent]
+    assert waited == sorted(waited)
+
+
+def test_one_rank_speaks_that_has_waited_longest():
+    waiting = Waiting(NoMPI(0), 8.0, None)
+    waiting.rank = 1
+    assert waiting._is_speaker(8.0, {})
+    assert waiting._is_speaker(8.0, {2: 8.0})
+    assert not waiting._is_speaker(8.0, {0: 7.5})
+    assert waiting._is_speaker(8.0, {0: 3.0})
+    assert not waiting._is_speaker(8.0, {2: 20.0})
+    told = waiting._describe(8.0, "in a step", {0: 7.0})
+    assert told.startswith("All 2 ranks have waited 8 s for each other, rank 1 in a step.")
 
 
 # ---------------------------------------------------------------- at the door
@@ -385,3 +488,15 @@ def test_what_is_told_names_the_ranks():
 def test_what_is_no_communicator_is_refused(wrong):
     with pytest.raises(ConfigurationError, match="communicator must be one of mpi4py"):
         Trainer(Network([4, 3]), CategoricalCrossEntropy(), SGD(0.1), communicator=wrong)
+
+
+@needs_mpi
+@pytest.mark.mpi
+@pytest.mark.parametrize("option", ["warn_after", "timeout"])
+@pytest.mark.parametrize("wrong", [0, -1, math.nan, "soon", True])
+def test_seconds_of_waiting_are_checked(option, wrong):
+    from mpi4py import MPI
+
+    with pytest.raises(ConfigurationError, match=option):
+        Communicator(MPI.COMM_SELF, **{option: wrong})
+    assert as_communicator(Communicator(MPI.COMM_SELF)) is None  # a single process

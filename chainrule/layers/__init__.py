@@ -11,6 +11,7 @@ from chainrule.layers.graph import *
 from chainrule.layers.joins import *
 from chainrule.layers.linear import *
 from chainrule.layers.normalization import *
+from chainrule.layers.padding import *
 from chainrule.layers.pooling import *
 from chainrule.layers.recurrent import *
 from chainrule.layers.shape import *

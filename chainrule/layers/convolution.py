@@ -1,14 +1,16 @@
 """Convolution: one small kernel of weights, applied at every position of an image or a sequence.
 
 The mathematics is in convolution_kernels.py. Conv1d and Conv2d go forward by `correlate` and
-backward by `transposed_convolution`; ConvTranspose2d does the opposite.
+backward by `transposed_convolution`; their transposes do the opposite.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from chainrule.checks import check_seed, check_sizes
+from chainrule.checks import check_choice, check_seed, check_sizes
 from chainrule.errors import ConfigurationError
 from chainrule.initializers import get_initializer
 from chainrule.layers.convolution_kernels import (
@@ -18,6 +20,7 @@ from chainrule.layers.convolution_kernels import (
 )
 from chainrule.layers.linear import new_bias
 from chainrule.layers.memory_format import LEAST_RUN, in_format
+from chainrule.layers.padding import SOURCES, Widths, check_room, pad, pad_backward
 from chainrule.layers.shape_checks import check_shape
 from chainrule.layers.windows import (
     Padding,
@@ -33,7 +36,7 @@ from chainrule.layers.windows import (
 from chainrule.module import Module
 from chainrule.parameter import Array, Initializer, Parameter
 
-__all__ = ["Conv1d", "Conv2d", "ConvTranspose2d"]
+__all__ = ["Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d"]
 
 
 class Kernels(Module):
@@ -52,6 +55,7 @@ class Kernels(Module):
         stride: Sizes = 1,
         *,
         padding: Padding = 0,
+        padding_mode: str = "zeros",
         dilation: Sizes = 1,
         groups: int = 1,
         bias: bool = True,
@@ -69,7 +73,12 @@ class Kernels(Module):
         self.stride = stride
         self.padding = padding
         self.dilation = dilation
+        check_choice("padding_mode", padding_mode, {"zeros": None, **SOURCES})
+        self.padding_mode = padding_mode
         self.window = read_window(self.axes, kernel_size, stride, padding, dilation)
+        # over images that are padded already, unless it is by zeros, which need not be stored
+        zeros = padding_mode == "zeros"
+        self.sliding = self.window if zeros else replace(self.window, padding=((0, 0), (0, 0)))
         rng, draw = check_seed(seed), get_initializer(initialization)
         shape = (*self.weight_channels(), *self.window.size[2 - self.axes :])
         self.weight = Parameter.from_initializer(shape, draw, rng)
@@ -89,7 +98,7 @@ class Kernels(Module):
         x (N, C, H, W) and dy (N, O, H', W') are the input and the output's gradient of
         `correlate`; `bias_from` is the gradient at what the bias was added to.
         """
-        dweight = weight_gradient(x, dy, self.window, self.groups)
+        dweight = weight_gradient(x, dy, self.sliding, self.groups)
         self.weight.grad = from_nchw(dweight, self.weight.value.ndim)
         if self.bias is not None:
             self.bias.grad = bias_from.sum(axis=(0, 2, 3))  # (out_channels,)
@@ -102,9 +111,13 @@ class Convolution(Kernels):
         check_images(self, x, self.axes, self.in_channels)
         check_fit(self, self.window, x)
         images = to_nchw(self.in_wanted_format(x))
-        self.save_for_backward(images, training=training)
+        widths = self.window.pad_width(images.shape[2:])
+        if self.padding_mode != "zeros":
+            check_room(self, x, widths, self.padding_mode)
+            images = pad(images, widths, self.padding_mode)
+        self.save_for_backward(images, widths, training=training)
         weight = to_nchw(self.weight.value)
-        y = correlate(images, weight, self.window, self.groups, self.bias_value())
+        y = correlate(images, weight, self.sliding, self.groups, self.bias_value())
         return from_nchw(y, x.ndim)
 
     def in_wanted_format(self, x: Array) -> Array:
@@ -116,20 +129,22 @@ class Convolution(Kernels):
         return in_format(x, True) if x.ndim == 4 and few and len(x) >= LEAST_RUN else x
 
     def backward(self, dy: Array) -> Array:
-        size = self._backward_parameters(dy)
+        size, widths = self._backward_parameters(dy)
         weight = to_nchw(self.weight.value)
-        dx = transposed_convolution(to_nchw(dy), weight, self.window, size, self.groups)
+        dx = transposed_convolution(to_nchw(dy), weight, self.sliding, size, self.groups)
+        if self.padding_mode != "zeros":
+            dx = pad_backward(dx, widths, self.padding_mode)
         return from_nchw(dx, dy.ndim)
 
     def backward_parameters(self, dy: Array) -> None:
         self._backward_parameters(dy)
 
-    def _backward_parameters(self, dy: Array) -> Pair:
-        """Set the gradients; return the size of the images."""
-        (images,) = self.saved_values()
+    def _backward_parameters(self, dy: Array) -> tuple[Pair, Widths]:
+        """Set the gradients; return the size of the images, and their padding."""
+        images, widths = self.saved_values()
         dy = to_nchw(dy)
         self.set_gradients(images, dy, dy)
-        return images.shape[2:]
+        return images.shape[2:], widths
 
 
 class Conv2d(Convolution):
@@ -157,6 +172,10 @@ class Conv2d(Convolution):
         horizontal), or ((top, bottom), (left, right)). With "same", H' = ceil(H / s), so stride 1
         keeps the size; if the number of zeros is odd, the extra one goes to the bottom and to the
         right. (PyTorch agrees at stride 1 and refuses larger strides; ONNX calls it SAME_UPPER.)
+    padding_mode : str
+        ``"zeros"``, or what stands in their place: ``"reflect"``, the image mirrored at its
+        outermost pixels; ``"replicate"``, these pixels again and again; ``"circular"``, the image
+        from its other side, as on a torus. dx collects the gradients of all copies of a pixel.
     groups : int
         The channels are divided into this many groups, each with its own kernels, which see only
         the channels of their group. groups = in_channels is a "depthwise" convolution.
@@ -173,7 +192,8 @@ class Conv2d(Convolution):
     ConfigurationError
         An option makes no sense, or `groups` does not divide the channels.
     ShapeError
-        In forward: x is not (N, in_channels, H, W), or smaller than the kernel.
+        In forward: x is not (N, in_channels, H, W), smaller than the kernel, or too small to be
+        mirrored or wrapped around.
 
     Examples
     --------
@@ -202,6 +222,10 @@ class Conv1d(Convolution):
     padding : int, (int, int) or "same"
         Zeros on both sides, (left, right), or as many as make T' = ceil(T / s), the extra one
         on the right. ((k - 1) d, 0) makes a causal convolution.
+    padding_mode : str
+        ``"zeros"``, or what stands in their place: ``"reflect"``, the sequence mirrored at its
+        ends; ``"replicate"``, its first and last numbers again and again; ``"circular"``, the
+        sequence from its other end.
     groups : int
         The channels are divided into this many groups that do not see each other.
     bias : bool
@@ -217,7 +241,8 @@ class Conv1d(Convolution):
     ConfigurationError
         An option makes no sense, or `groups` does not divide the channels.
     ShapeError
-        In forward: x is not (N, in_channels, T), or shorter than the kernel.
+        In forward: x is not (N, in_channels, T), shorter than the kernel, or too short to be
+        mirrored or wrapped around.
 
     Examples
     --------
@@ -291,8 +316,8 @@ class ConvTranspose2d(Kernels):
     ) -> None:
         if isinstance(padding, str) and padding == "same":
             raise ConfigurationError(
-                "ConvTranspose2d has no padding='same'; give numbers, and choose the size of the "
-                "output with output_padding."
+                f"{type(self).__name__} has no padding='same'; give numbers, and choose the size "
+                "of the output with output_padding."
             )
         super().__init__(
             in_channels,
@@ -307,7 +332,8 @@ class ConvTranspose2d(Kernels):
             seed=seed,
         )
         self.output_padding = output_padding
-        self.extra = read_sizes("output_padding", output_padding, 2, least=0)
+        extra = read_sizes("output_padding", output_padding, self.axes, least=0)
+        self.extra = (*[0] * (2 - self.axes), *extra)
         if any(e >= s for e, s in zip(self.extra, self.window.stride, strict=True)):
             raise ConfigurationError(
                 f"output_padding must be less than the stride, got output_padding="
@@ -318,30 +344,83 @@ class ConvTranspose2d(Kernels):
         return self.in_channels, self.out_channels // self.groups
 
     def forward(self, x: Array, training: bool = True) -> Array:
-        check_images(self, x, 2, self.in_channels)
-        size = self._output_size(x)
-        self.save_for_backward(x, training=training)
-        weight, bias = self.weight.value, self.bias_value()
-        return transposed_convolution(x, weight, self.window, size, self.groups, bias)
+        check_images(self, x, self.axes, self.in_channels)
+        images = to_nchw(x)
+        size = self._output_size(x, images.shape[2:])
+        self.save_for_backward(images, training=training)
+        weight, bias = to_nchw(self.weight.value), self.bias_value()
+        y = transposed_convolution(images, weight, self.window, size, self.groups, bias)
+        return from_nchw(y, x.ndim)
 
     def backward(self, dy: Array) -> Array:
-        (x,) = self.saved_values()
-        self.set_gradients(dy, x, bias_from=dy)
-        return correlate(dy, self.weight.value, self.window, self.groups)
+        (images,) = self.saved_values()
+        dimages, weight = to_nchw(dy), to_nchw(self.weight.value)
+        self.set_gradients(dimages, images, bias_from=dimages)
+        return from_nchw(correlate(dimages, weight, self.window, self.groups), dy.ndim)
 
-    def _output_size(self, x: Array) -> Pair:
+    def _output_size(self, x: Array, image: Pair) -> Pair:
         """Return (H', W'), or raise ShapeError if the padding cuts all of it off."""
-        parts = (x.shape[2:], self.window.stride, self.window.effective_size, self.extra)
-        padding = self.window.pad_width(x.shape[2:])
-        height, width = (
-            (length - 1) * stride + size + extra - sum(cut)
-            for length, stride, size, extra, cut in zip(*parts, padding, strict=True)
+        parts = (image, self.window.stride, self.window.effective_size, self.extra)
+        padding = self.window.pad_width(image)
+        size = tuple(
+            (length - 1) * stride + extent + extra - sum(cut)
+            for length, stride, extent, extra, cut in zip(*parts, padding, strict=True)
         )
         check_shape(
             self,
             x,
-            min(height, width) > 0,
-            f"images of which padding={self.padding!r} leaves something",
-            f" The output would be {height} × {width}.",
+            min(size) > 0,
+            f"an input of which padding={self.padding!r} leaves something",
+            f" The output would be {' × '.join(map(str, size[2 - self.axes :]))}.",
         )
+        height, width = size
         return height, width
+
+
+class ConvTranspose1d(ConvTranspose2d):
+    """The transpose of Conv1d: y[n, o, t s + i d] += Σ_c x[n, c, t] w[c, o, i].
+
+    Each number of x adds a kernel, multiplied by that number, to y, for stride s and dilation d;
+    then `padding` is cut off both ends and b[o] added. So sequences become longer: x (N,
+    in_channels, T), y (N, out_channels, T') with T' = (T - 1) s - left - right + d (k - 1) + 1 +
+    output_padding. It is a ConvTranspose2d on images of height 1.
+
+    Backward: dx is the convolution (`Conv1d`) of dy with w; dw[c, o, i] =
+    Σ_n,t x[n, c, t] dy[n, o, t s + i d], and db[o] = Σ_n,t dy[n, o, t].
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Channels of x and of y.
+    kernel_size, stride, dilation : int
+        How many elements the kernel has, how far apart the kernels of neighbouring numbers lie, and
+        how far apart its elements are.
+    padding : int or (int, int)
+        How much to cut off y: that with which a Conv1d would have padded it.
+    output_padding : int
+        How much longer y is made on the right, less than the stride: with a stride, several lengths
+        of y belong to one of x, and this chooses among them.
+    groups : int
+        The channels are divided into this many groups that do not see each other.
+    bias : bool
+        Whether to add b.
+    initialization : str or callable
+        The initial w, (in_channels, out_channels / groups, k); see `chainrule.initializers`. b
+        starts at 0.
+    seed : int, optional
+        The same seed gives the same weights.
+
+    Raises
+    ------
+    ConfigurationError
+        An option makes no sense, or `groups` does not divide the channels.
+    ShapeError
+        In forward: x is not (N, in_channels, T), or the padding leaves nothing of y.
+
+    Examples
+    --------
+    >>> ConvTranspose1d(8, 3, 4, stride=2, padding=1)(np.zeros((1, 8, 16))).shape
+    (1, 3, 32)
+    """
+
+    axes = 1

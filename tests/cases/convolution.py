@@ -9,7 +9,7 @@ import itertools
 import numpy as np
 
 from cases import Case
-from chainrule.layers import Conv1d, Conv2d, ConvTranspose2d
+from chainrule.layers import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 
 
 def pair(value):
@@ -32,6 +32,22 @@ def geometry(module, length, axis):
     return stride, dilation, kernel, before, after
 
 
+def pixel_at(module, image, row, column):
+    """Return the pixel at a place that may lie outside of the image, by `padding_mode`."""
+    place = []
+    for position, length in zip((row, column), image.shape, strict=True):
+        if module.padding_mode == "zeros" and not 0 <= position < length:
+            return 0.0
+        if module.padding_mode == "reflect":
+            while not 0 <= position < length:
+                position = -position if position < 0 else 2 * length - 2 - position
+        if module.padding_mode == "circular":
+            while not 0 <= position < length:
+                position += length if position < 0 else -length
+        place.append(sorted((0, position, length - 1))[1])
+    return image[tuple(place)]
+
+
 def convolution(module, x, training):
     """y[n, o, p, q] = b[o] + Σ w[o, c, i, j] x[n, c, p s + i d - before, ...]."""
     (s0, d0, k0, top, bottom), (s1, d1, k1, left, right) = (
@@ -45,9 +61,8 @@ def convolution(module, x, training):
         y[n, o, p, q] = 0 if module.bias is None else module.bias.value[o]
         for c, i, j in itertools.product(range(inside), range(k0), range(k1)):
             row, column = p * s0 + i * d0 - top, q * s1 + j * d1 - left
-            if 0 <= row < x.shape[2] and 0 <= column < x.shape[3]:
-                pixel = x[n, o // outside * inside + c, row, column]
-                y[n, o, p, q] += module.weight.value[o, c, i, j] * pixel
+            pixel = pixel_at(module, x[n, o // outside * inside + c], row, column)
+            y[n, o, p, q] += module.weight.value[o, c, i, j] * pixel
     return y
 
 
@@ -71,13 +86,15 @@ def transposed(module, x, training):
 
 
 class AsImage:
-    """A Conv1d as a convolution over images of height 1."""
+    """A convolution over sequences as one over images of height 1."""
 
     def __init__(self, module):
         padding = module.padding
         self.kernel_size, self.stride = (1, module.kernel_size), (1, module.stride)
         self.dilation = (1, module.dilation)
         self.padding = padding if padding == "same" else ((0, 0), pair(padding))
+        self.padding_mode = module.padding_mode
+        self.output_padding = (0, getattr(module, "output_padding", 0))
         self.groups = module.groups
         self.in_channels, self.out_channels = module.in_channels, module.out_channels
         self.bias = module.bias
@@ -86,6 +103,10 @@ class AsImage:
 
 def sequence(module, x, training):
     return convolution(AsImage(module), x[:, :, None], training)[:, :, 0]
+
+
+def transposed_sequence(module, x, training):
+    return transposed(AsImage(module), x[:, :, None], training)[:, :, 0]
 
 
 def with_bias(layer):
@@ -113,6 +134,25 @@ def grid():
             lambda options=options: with_bias(ConvTranspose2d(2, 4, (2, 3), **options, seed=0)),
             (2, 2, 3, 4),
             reference=transposed,
+        )
+    for mode, stride, dilation in itertools.product(
+        ("reflect", "replicate", "circular"), (1, 2), (1, 2)
+    ):
+        options = {"padding_mode": mode, "stride": stride, "dilation": dilation}
+        yield Case(
+            f"Conv2d-{mode},stride={stride},dilation={dilation}",
+            lambda options=options: with_bias(
+                Conv2d(2, 4, (2, 3), padding=((1, 2), (3, 0)), groups=2, **options, seed=0)
+            ),
+            (2, 2, 4, 5),
+            reference=convolution,
+            bad_shape=(2, 3, 4, 5) if mode == "replicate" else (2, 2, 4, 2),
+        )
+        yield Case(
+            f"Conv1d-{mode},stride={stride},dilation={dilation}",
+            lambda options=options: with_bias(Conv1d(2, 3, 3, padding="same", **options, seed=0)),
+            (2, 2, 7),
+            reference=sequence,
         )
     for stride, padding, dilation in itertools.product((1, 3), (0, (2, 0), "same"), (1, 2)):
         options = {"stride": stride, "padding": padding, "dilation": dilation}
@@ -178,6 +218,25 @@ CASES = [
         ),
         (1, 2, 3, 2),
         reference=transposed,
+    ),
+    Case(
+        "ConvTranspose1d",
+        lambda: with_bias(ConvTranspose1d(3, 2, 3, stride=2, padding=1, output_padding=1, seed=1)),
+        (2, 3, 4),
+        reference=transposed_sequence,
+        bad_shape=(2, 2, 4),
+    ),
+    Case(
+        "ConvTranspose1d-sides",
+        lambda: with_bias(ConvTranspose1d(4, 6, 3, padding=(2, 0), dilation=2, groups=2, seed=1)),
+        (2, 4, 3),
+        reference=transposed_sequence,
+    ),
+    Case(
+        "ConvTranspose1d-one_number",
+        lambda: ConvTranspose1d(1, 1, 2, bias=False, seed=1),
+        (1, 1, 1),
+        reference=transposed_sequence,
     ),
     Case(
         "Conv1d-depthwise",

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 
 from chainrule import ConfigurationError, Network, ShapeError
-from chainrule.layers import Conv1d, Conv2d, ConvTranspose2d, convolution_kernels
+from chainrule.layers import (
+    Conv1d,
+    Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    Pad1d,
+    Pad2d,
+    convolution_kernels,
+)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +32,13 @@ from chainrule.layers import Conv1d, Conv2d, ConvTranspose2d, convolution_kernel
         (lambda: Conv2d(1, 1, 3, padding="valid"), "or 'same' if the layer has it; got 'valid'"),
         (lambda: Conv1d(1, 1, (3, 3)), r"kernel_size must be .* of at least 1; got \(3, 3\)"),
         (lambda: Conv1d(1, 1, 3, padding=(1, 2, 3)), r"\(left, right\), or 'same'"),
+        (
+            lambda: Conv2d(1, 1, 3, padding_mode="same"),
+            "padding_mode must be one of 'zeros', 'refl",
+        ),
+        (lambda: Pad1d(1, mode="zeros"), "mode must be one of 'constant', 'reflect', 'replicate'"),
+        (lambda: Pad2d(1, mode="reflect", value=1), "value is for mode='constant'; got value=1"),
+        (lambda: Pad2d((1, 2, 3, 4)), r"all sides \(\(top, bottom\), \(left, right\)\)"),
         (lambda: ConvTranspose2d(1, 1, 3, padding="same"), "choose the size .* output_padding"),
         (
             lambda: ConvTranspose2d(1, 1, 3, stride=2, output_padding=2),
@@ -48,6 +63,13 @@ def test_options_that_make_no_sense(build, message):
         (Conv1d(3, 4, 3), (2, 3, 5, 5), r"expected \(N, 3, T\), got .*\(2, 3, 5, 5\)"),
         (Conv2d(1, 1, 5, padding=1), (1, 1, 2, 9), r"at least \(5, 5\), padding included"),
         (Conv1d(1, 1, 3, dilation=2), (1, 1, 4), r"at least \(5,\), padding included"),
+        (
+            Conv2d(1, 1, 3, padding=(0, 2), padding_mode="reflect"),
+            (1, 1, 9, 2),
+            r"at least 3 numbers along axis -1 for this padding by 'reflect', got .*\(1, 1, 9, 2\)",
+        ),
+        (Conv1d(1, 1, 3, padding=3, padding_mode="circular"), (1, 1, 2), "at least 3 numbers"),
+        (ConvTranspose1d(1, 1, 1, padding=1), (1, 1, 2), r"The output would be 0\."),
         (ConvTranspose2d(2, 1, 1, padding=1), (1, 2, 2, 2), r"The output would be 0 × 0"),
     ],
 )

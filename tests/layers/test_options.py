@@ -59,6 +59,7 @@ WRONG = {
     "shape": (*SIZE, (2, 0), (2, "3"), (-1, -1), (True, 2)),
     "std": (*NUMBER, -0.1),
     "stride": WINDOW,
+    "value": NUMBER,
 }
 NO_NUMBERS = {
     *("activation", "affine", "approximate", "bias", "bidirectional", "body", "branches"),
@@ -71,7 +72,8 @@ NO_NUMBERS = {
         "merge",
         "nonlinearity",
     ),
-    *("inputs", "nodes", "normalize", "norm_first", "outputs", "shortcut"),
+    *("inputs", "mode", "nodes", "normalize", "norm_first", "outputs", "padding_mode"),
+    "shortcut",
 }
 
 RIGHT = {
@@ -81,6 +83,7 @@ RIGHT = {
     "CategoryEmbedding": {"in_features": 3, "categories": (4, 5), "embedding_dim": 2},
     "Conv1d": {"in_channels": 2, "out_channels": 4, "kernel_size": 3},
     "Conv2d": {"in_channels": 2, "out_channels": 4, "kernel_size": 3},
+    "ConvTranspose1d": {"in_channels": 2, "out_channels": 4, "kernel_size": 3},
     "ConvTranspose2d": {"in_channels": 2, "out_channels": 4, "kernel_size": 3},
     "Embedding": {"num_embeddings": 5, "embedding_dim": 3},
     "Graph": {"inputs": "x", "nodes": {"y": chainrule.Node(chainrule.ReLU(), "x")}, "outputs": "y"},
@@ -95,6 +98,8 @@ RIGHT = {
     "MaxPool2d": {"kernel_size": 2},
     "MultiHeadAttention": {"embed_dim": 4, "num_heads": 2},
     "Neuron": {"in_features": 3},
+    "Pad1d": {"padding": 1},
+    "Pad2d": {"padding": 1},
     "Parallel": {"branches": [chainrule.ReLU()]},
     "PositionalEncoding": {"embed_dim": 4},
     "Reshape": {"shape": (2, 3)},
@@ -132,6 +137,7 @@ NUMPY = {
     "p": np.float32(0.25),
     "padding_idx": np.int64(2),
     "std": np.float32(0.5),
+    "value": np.float32(0.5),
 }
 
 
@@ -179,7 +185,7 @@ def test_numpy_numbers_are_numbers(kind, right, option):
     else:
         plain = given.item()
     module, expected = kind(**(right | {option: given})), kind(**(right | {option: plain}))
-    if option != "kernel_size":
+    if option not in ("kernel_size", "padding"):  # kept as they are given
         assert repr(module) == repr(expected).replace("np.int64", "")
         assert "np." not in repr(module)
 
@@ -226,7 +232,18 @@ BY_POSITION = {
     *("in_features", "out_features", "in_channels", "out_channels", "kernel_size", "stride"),
     *("input_size", "hidden_size", "num_layers", "num_embeddings", "embedding_dim"),
     *("num_groups", "num_channels", "num_features", "normalized_shape", "num_parameters"),
-    *("p", "std", "axis", "negative_slope", "alpha", "beta", "approximate", "shape", "axes"),
+    *(
+        "p",
+        "std",
+        "axis",
+        "negative_slope",
+        "alpha",
+        "beta",
+        "approximate",
+        "shape",
+        "axes",
+        "padding",
+    ),
     *("layers", "body", "shortcut", "branches", "inputs", "nodes", "outputs"),
 }
 
@@ -240,7 +257,11 @@ def test_only_what_a_layer_is_about_is_given_by_position(name, kind):
     assert len(by_position) <= 4
 
 
-SECONDARY = {("Parallel", "axis"), ("TransformerBlock", "hidden_size")}
+SECONDARY = {
+    ("Parallel", "axis"),
+    ("TransformerBlock", "hidden_size"),
+    *(("Pad1d", "padding"), ("Pad2d", "padding")),  # here it is what the layer is about
+}
 """Options that other layers take by position, but that few users of these layers give."""
 
 
@@ -274,10 +295,14 @@ def test_initialization_means_the_same_in_every_layer():
 
 def test_convolutions_take_their_options_in_one_order():
     orders = [
-        [o for o in inspect.signature(kind).parameters if o != "output_padding"]
-        for kind in (chainrule.Conv1d, chainrule.Conv2d, chainrule.ConvTranspose2d)
+        [
+            option
+            for option in inspect.signature(getattr(chainrule, name)).parameters
+            if option not in ("output_padding", "padding_mode")  # one has this, the other that
+        ]
+        for name in ("Conv1d", "Conv2d", "ConvTranspose1d", "ConvTranspose2d")
     ]
-    assert orders[0] == orders[1] == orders[2]
+    assert all(order == orders[0] for order in orders)
 
 
 def test_a_bias_is_a_parameter_or_none():

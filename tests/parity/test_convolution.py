@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chainrule import Network
-from chainrule.layers import Conv1d, Conv2d, ConvTranspose2d
+from chainrule.layers import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -55,6 +55,27 @@ def test_same_padding(kernel, dilation):
     compare(Conv2d(3, 5, kernel, **options, seed=0), theirs, images(3))
 
 
+MODES = ("zeros", "reflect", "replicate", "circular")
+
+
+@pytest.mark.parametrize(
+    ("mode", "stride", "padding", "dilation", "groups"),
+    list(itertools.product(MODES, (1, (2, 3)), (1, (3, 2)), (1, 2), (1, 2))),
+)
+def test_padding_modes(mode, stride, padding, dilation, groups):
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    theirs = torch.nn.Conv2d(4, 6, 3, **options, padding_mode=mode)
+    compare(Conv2d(4, 6, 3, **options, padding_mode=mode, seed=0), theirs, images(4, 5, 6))
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
+@pytest.mark.parametrize(("mode", "kernel"), list(itertools.product(MODES, (1, 4, 5))))
+def test_padding_modes_of_sequences(mode, kernel):
+    x = np.random.default_rng(0).standard_normal((3, 4, 7))
+    options = {"padding": "same", "padding_mode": mode}
+    compare(Conv1d(4, 6, kernel, **options, seed=0), torch.nn.Conv1d(4, 6, kernel, **options), x)
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 def test_padding_per_side(stride):
     (top, bottom), (left, right) = padding = ((2, 0), (1, 3))
@@ -101,6 +122,18 @@ def test_transposed(kernel, stride, padding, output_padding, dilation, groups):
     options |= {"dilation": dilation, "groups": groups}
     theirs = torch.nn.ConvTranspose2d(4, 6, kernel, **options)
     compare(ConvTranspose2d(4, 6, kernel, **options, seed=0), theirs, images(4, 4, 5))
+
+
+@pytest.mark.parametrize(
+    ("stride", "padding", "output_padding", "dilation", "groups"),
+    [(1, 0, 0, 1, 1), (2, 1, 1, 1, 2), (3, 2, 2, 2, 1), (3, 0, 0, 1, 2)],
+)
+def test_transposed_sequences(stride, padding, output_padding, dilation, groups):
+    options = {"stride": stride, "padding": padding, "output_padding": output_padding}
+    options |= {"dilation": dilation, "groups": groups}
+    x = np.random.default_rng(0).standard_normal((3, 4, 6))
+    theirs = torch.nn.ConvTranspose1d(4, 6, 4, **options)
+    compare(ConvTranspose1d(4, 6, 4, **options, seed=0), theirs, x)
 
 
 def test_a_batch_of_several_blocks():

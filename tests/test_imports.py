@@ -75,6 +75,7 @@ LAYERS = [
     "graph",
     "inputs",
     "windows",
+    "padding",
     "convolution_kernels",
     "convolution",
     "pooling",

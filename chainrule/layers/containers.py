@@ -5,6 +5,7 @@ They are short ways to write the commonest graphs; `Graph` can write any other.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -105,9 +106,11 @@ class Pass:
         part = self.container._sharing.children[place]
         names = [name for name in self.wanted[place] if has_gradient(self.inputs[name])]
         returned = self._call(place, part.backward, dy)
+        if dy is None:
+            return None
         dx, further = split_gradients(part, returned, names)
         for name, gradient in further.items():
-            self.sums[name] = self.sums[name] + gradient if name in self.sums else gradient
+            self.sums[name] = added(self.sums.get(name), gradient)
         return dx
 
     def backward_parameters(self, place: int, dy: Any) -> None:
@@ -117,6 +120,8 @@ class Pass:
 
     def _call(self, place: int, call: Any, dy: Any) -> Any:
         sharing, saved = self.container._sharing, self.saved[place]
+        if dy is None:  # what takes the child's output takes whole numbers
+            return sharing.skip(place, self.gradients)
         return sharing.backward(place, saved, self.gradients, call, dy)
 
     def result(self, dx: Any) -> Any:
@@ -125,7 +130,10 @@ class Pass:
             return dx
         taken = self.container.keyword_inputs()
         names = [name for name in taken if has_gradient(self.inputs.get(name))]
-        return (dx, *(self.sums[name] for name in names)) if names else dx
+        if not names:
+            return dx
+        zeros = {name: np.zeros_like(self.inputs[name]) for name in names}
+        return (dx, *(zeros | self.sums).values())
 
 
 class Sequential(Container):
@@ -266,8 +274,7 @@ class Residual(Container):
     def backward(self, dy: Array) -> Any:
         (this,) = self.saved_values()
         dx = dy if self.shortcut is None else this.backward(1, dy)
-        through_body = this.backward(0, dy)
-        return this.result(None if self.takes_indices else dx + through_body)
+        return this.result(added(dx, this.backward(0, dy)))
 
     def backward_parameters(self, dy: Array) -> None:
         (this,) = self.saved_values()
@@ -329,9 +336,7 @@ class Parallel(Container):
         (this,) = self.saved_values()
         parts = self.join.backward(dy)
         gradients = [this.backward(place, parts[place]) for place in self._from_the_last()]
-        # Nothing flows back to indices.
-        dx = None if self.takes_indices else sum(gradients[1:], start=gradients[0])
-        return this.result(dx)
+        return this.result(functools.reduce(added, gradients))
 
     def backward_parameters(self, dy: Array) -> None:
         (this,) = self.saved_values()
@@ -372,6 +377,13 @@ def multilayer_perceptron(sizes: Sequence[Any]) -> list[Module]:
 def has_gradient(given: Any) -> bool:
     """Whether a further input has a gradient: floating-point numbers have one."""
     return given is not None and np.asarray(given).dtype.kind == "f"
+
+
+def added(gradient: Any, other: Any) -> Any:
+    """Return the sum of two gradients at one place; None is that of whole numbers: nothing."""
+    if gradient is None or other is None:
+        return other if gradient is None else gradient
+    return gradient + other
 
 
 def split_gradients(

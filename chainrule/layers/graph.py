@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule.checks import check_instance
 from chainrule.errors import ConfigurationError, InputError
-from chainrule.layers.containers import has_gradient, split_gradients, unknown_input
+from chainrule.layers.containers import added, has_gradient, split_gradients, unknown_input
 from chainrule.layers.sharing import Gradients, Saved, Sharing
 from chainrule.module import Module
 from chainrule.parameter import Array
@@ -202,19 +202,18 @@ class Graph(Module):
         for place in reversed(range(len(self._plan))):
             name, node = self.order[place], self._plan[place]
             if parameters_only and not self._learns[name]:
+                self._sharing.skip(place, shared)
                 continue
             dnode = gradients.pop(name, None)
             if dnode is None:  # nothing flowed back: what used it takes whole numbers
-                for parameter in node.module.parameters():
-                    parameter.grad = np.zeros(parameter.shape)
+                self._sharing.skip(place, shared)
                 continue
             alone = parameters_only and not any(self._learns[s] for s in node.sources)
             back = node.module.backward_parameters if alone else node.module.backward
             returned = self._sharing.backward(place, this.saved[place], shared, back, dnode)
             if not alone:
                 for source, gradient in self._arriving(node, returned, this.gradients_of[place]):
-                    known = gradients.get(source)
-                    gradients[source] = gradient if known is None else known + gradient
+                    gradients[source] = added(gradients.get(source), gradient)
         return gradients
 
     def _arriving(

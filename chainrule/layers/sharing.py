@@ -16,6 +16,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from chainrule.layers.memory_format import in_format, is_batch_last
 from chainrule.module import Module, walk
 from chainrule.parameter import Array, Parameter
@@ -44,6 +46,7 @@ class Sharing:
         uses = Counter(id(thing) for below in things for thing in below)
         common = [[thing for thing in below if uses[id(thing)] > 1] for below in things]
         self.children = tuple(children)
+        self.below = things
         self.modules = [[t for t in below if isinstance(t, Module)] for below in common]
         self.parameters = [[t for t in below if isinstance(t, Parameter)] for below in common]
         kernels = (t for below in things for t in below if isinstance(t, Parameter))
@@ -67,6 +70,17 @@ class Sharing:
         for parameter in self.parameters[place]:
             gradients.add(parameter)
         return returned
+
+    def skip(self, place: int, gradients: Gradients) -> None:
+        """Let this use of the child go without a backward pass: it adds nothing to any gradient.
+
+        What its forward pass saved is dropped.
+        """
+        for thing in self.below[place]:
+            if isinstance(thing, Module):
+                thing.take_pass()
+            elif isinstance(thing, Parameter) and id(thing) not in gradients.sums:
+                thing.grad = np.zeros(thing.shape)
 
 
 class Gradients:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from chainrule.errors import ConfigurationError, FileFormatError, StateError
-from chainrule.module import Module, cast, walk
+from chainrule.module import CONTAINERS, Module, cast, walk
 from chainrule.parameter import SPARE, Array, Buffer, Parameter, bytes_of
 from chainrule.preparation.base import (
     Preparation,
@@ -195,7 +195,8 @@ def _check_json(metadata: Mapping[str, Any]) -> None:
 # ---------------------------------------------------------------- parameters of several modules
 
 
-Places = dict[str, tuple[Any, Any]]
+Places = dict[str, tuple[Any, dict[str, Any], tuple[Any, ...]]]
+"""Each parameter and buffer by name: itself, its module's attributes, and the keys from there."""
 
 
 def shared_names(things: Sequence[tuple[str, Any]]) -> list[list[str]]:
@@ -204,8 +205,8 @@ def shared_names(things: Sequence[tuple[str, Any]]) -> list[list[str]]:
     The architecture says which modules are used in several places; this says it of parameters.
     """
     names: dict[int, list[str]] = defaultdict(list)
-    for name, (holder, key) in _places(things).items():
-        names[id(holder[key])].append(name)
+    for name, (thing, _, _) in _places(things).items():
+        names[id(thing)].append(name)
     return [group for group in names.values() if len(group) > 1]
 
 
@@ -218,34 +219,50 @@ def share(module: Module, groups: list[list[str]]) -> None:
             raise FileFormatError(
                 f"The file shares a parameter at {shortly(missing[0])}, where there is none."
             )
-        things = [holder[key] for holder, key in map(places.__getitem__, names)]
+        things = [places[name][0] for name in names]
         if len(names) < 2 or len({(type(thing), thing.shape) for thing in things}) > 1:
             raise FileFormatError(
                 f"The file shares {names[:5]!r:.200}, which cannot be the same parameter."
             )
-        for holder, key in map(places.__getitem__, names[1:]):
-            holder[key] = things[0]
+        for name in names[1:]:
+            _, attributes, keys = places[name]
+            _put(attributes, keys, things[0])
+
+
+def _put(holder: Any, keys: Sequence[Any], thing: Any) -> Any:
+    """Put a thing to where these keys lead, and return the holder; a tuple is built anew."""
+    key, *rest = keys
+    item = _put(holder[key], rest, thing) if rest else thing
+    if isinstance(holder, tuple):
+        return (*holder[:key], item, *holder[key + 1 :])
+    holder[key] = item
+    return holder
 
 
 def _places(things: Sequence[tuple[str, Any]]) -> Places:
-    """Return, by name, every place where the modules among `things` hold a parameter or buffer.
-
-    A place is what holds it (a module's attributes, a list or a dict in them) and its key there.
-    """
+    """Return every place where the modules among `things` hold a parameter or buffer, by name."""
     places: Places = {}
     for path, module in things:
         if isinstance(module, Module):
-            _add_places(places, path, vars(module), [])
+            _add_places(places, path, vars(module), vars(module), (), [])
     return places
 
 
-def _add_places(places: Places, path: str, holder: Any, outer: list[Any]) -> None:
+def _add_places(
+    places: Places,
+    path: str,
+    attributes: dict[str, Any],
+    holder: Any,
+    keys: tuple[Any, ...],
+    outer: list[Any],
+) -> None:
+    """Add the places in `holder`, to which these keys lead from a module's attributes."""
     for key, value in holder.items() if isinstance(holder, dict) else enumerate(holder):
         name = f"{path}.{key}" if path else str(key)
         if isinstance(value, Parameter | Buffer):
-            places[name] = holder, key
-        elif isinstance(value, list | dict) and not any(value is above for above in outer):
-            _add_places(places, name, value, [*outer, value])
+            places[name] = value, attributes, (*keys, key)
+        elif isinstance(value, CONTAINERS) and not any(value is above for above in outer):
+            _add_places(places, name, attributes, value, (*keys, key), [*outer, value])
 
 
 # ---------------------------------------------------------------- a network

@@ -38,6 +38,11 @@ class Callback:
     """Whether, where several processes train together, only the first one calls it: for what writes
     files or shows something. All other callbacks are called on every rank."""
 
+    may_change: tuple[str, ...] = ()
+    """The options that may be others when a training is resumed, such as the path of a log. All
+    other options have to be the same: those constructor arguments that are kept as attributes of
+    the same name."""
+
     def on_fit_begin(self, state: TrainingState) -> None:
         """Act before the first step (or the next one, after a resume)."""
 

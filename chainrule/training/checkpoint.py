@@ -65,6 +65,7 @@ class Checkpoint(Callback):
     """
 
     first_rank_alone = True
+    may_change = ("folder", "every_steps")
 
     def __init__(
         self,

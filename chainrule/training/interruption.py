@@ -30,6 +30,7 @@ class StopFile(Callback):
     """
 
     first_rank_alone = True
+    may_change = ("path",)
 
     def __init__(self, path: str | os.PathLike[str] = "stop") -> None:
         self.path = Path(path)

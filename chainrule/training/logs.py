@@ -30,6 +30,7 @@ class CSVLog(Callback):
     """
 
     first_rank_alone = True
+    may_change = ("path",)
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -71,6 +72,7 @@ class TensorBoardLog(Callback):
     """
 
     first_rank_alone = True
+    may_change = ("folder", "every_steps")
 
     def __init__(self, folder: str | os.PathLike[str], *, every_steps: int = 10) -> None:
         self.folder = Path(folder)

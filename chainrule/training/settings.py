@@ -1,37 +1,50 @@
 """What must be the same to resume from a checkpoint: data, network, options.
 
 Each has the name under which the user gave it, so that a refusal can say what differs. The number
-of epochs, progress, the number of workers and callbacks may change; but not an average of the
-weights, because it is validated.
+of epochs, progress and the number of workers may change. Callbacks may be left out or added (but
+not an average of the weights, because it is validated); one that is there again has to have the
+options that it had, but for those that its class lists in `may_change`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from chainrule.checks.constructor import constructor_arguments
+from chainrule.data.fingerprint import fingerprint
 from chainrule.data.sources import CHANGING, Source
 from chainrule.errors import StateError
 from chainrule.parallel.choice import MOST_WORKERS
-from chainrule.storage.schema import whole
+from chainrule.storage.schema import anything, dict_of, whole
 from chainrule.training.averaging import ExponentialMovingAverage
+from chainrule.training.callback import Callback
 from chainrule.training.state import TrainingState
 
 WORKERS = "workers"
 RANKS = "ranks"
 """These two are noted too, but may differ: the results are the same to rounding."""
 
+OPTIONS = "options"
+"""Of callbacks, and of objects that do not say what they are: compared where both trainings have
+them, option by option. Checkpoints of older versions have none."""
+
 LONGEST = 200
 """Characters of a value that are shown in a message."""
 
 
 def settings_of(
-    state: TrainingState, source: Source, validation: Source | None, options: Mapping[str, Any]
+    state: TrainingState,
+    source: Source,
+    validation: Source | None,
+    options: Mapping[str, Any],
+    callbacks: Sequence[Callback],
 ) -> dict[str, Any]:
-    """Return all settings, in values that JSON can hold; `options` are those of `fit`."""
+    """Return all settings, in values that JSON can hold; `options` and `callbacks` are `fit`'s."""
     optimizer = {
         name: value
         for name, value in vars(state.optimizer).items()
@@ -56,7 +69,46 @@ def settings_of(
         "average": [repr(c) for c in state.callbacks if isinstance(c, ExponentialMovingAverage)],
         **options,
     }
-    return {name: plain(value) for name, value in found.items()}
+    with_options = {**options_of_callbacks(callbacks), **options_of_objects(found)}
+    return {**{name: plain(value) for name, value in found.items()}, OPTIONS: with_options}
+
+
+def options_of_callbacks(callbacks: Sequence[Callback]) -> dict[str, dict[str, Any]]:
+    """Return each callback's options by its class; a second one of a class is given a number."""
+    found: dict[str, dict[str, Any]] = {}
+    for callback in callbacks:
+        if not isinstance(callback, ExponentialMovingAverage):  # that is a setting as a whole
+            name, uses = type(callback).__name__, 1
+            while name in found:
+                uses += 1
+                name = f"{type(callback).__name__} {uses}"
+            own = options_of(callback)
+            found[name] = {k: v for k, v in own.items() if k not in callback.may_change}
+    return found
+
+
+def options_of_objects(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the options of objects among the settings of which `plain` keeps only the class."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):  # of metrics, of a function for each input
+            found |= options_of_objects({f"{name}: {key}": each for key, each in value.items()})
+        elif type(value).__repr__ is object.__repr__ and not hasattr(value, "__qualname__"):
+            found[name] = options_of(value)
+    return found
+
+
+def options_of(thing: Any) -> dict[str, Any]:
+    """Return an object's constructor arguments, as far as they are attributes of the same name."""
+    found: dict[str, Any] = {}
+    for kind in type(thing).__mro__[:-1]:
+        if inspect.isfunction(vars(kind).get("__init__")):
+            for name in constructor_arguments(kind):
+                if hasattr(thing, name):
+                    value = getattr(thing, name)
+                    is_array = isinstance(value, np.ndarray)
+                    found[name] = fingerprint(array=value) if is_array else plain(value)
+    return found
 
 
 def plain(value: Any) -> Any:
@@ -92,19 +144,37 @@ def refuse_other_settings(
             f"{path} cannot be resumed from: the iterable of batches yields others each time. Give "
             "it a method set_epoch(epoch), from which its order follows."
         )
-    names = [name for name in {**saved, **now} if name not in (WORKERS, RANKS)]
-    differing = [name for name in names if now.get(name) != saved.get(name)]
+    dict_of(dict_of(anything))(saved.get(OPTIONS, {}), f"{path}: {OPTIONS}")
+    before, present = _compared(saved, now), _compared(now, saved)
+    differing = [k for k in {**before, **present} if before.get(k) != present.get(k)]
     if now["learning_rate"] == saved_rate and "learning_rate" in differing:
         differing.remove("learning_rate")
     if differing:
         lines = [
-            f"  {name} was {_short(saved.get(name))}, here it is {_short(now.get(name))}"
+            f"  {name} was {_short(before.get(name))}, here it is {_short(present.get(name))}"
             for name in differing
         ]
         raise StateError(
             f"{path} is of a training that was not the same:\n" + "\n".join(lines) + "\n"
             "Resume with the same data and settings, or start anew without resume=."
         )
+
+
+def _compared(settings: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that must be equal; options of what `other` has as well are among them.
+
+    An option that only one of the two versions of a class knows is left out.
+    """
+    own, others = settings.get(OPTIONS, {}), other.get(OPTIONS, {})
+    with_options = {
+        f"{thing}'s {name}": value
+        for thing in own
+        if thing in others
+        for name, value in own[thing].items()
+        if name in others[thing]
+    }
+    kept = {k: v for k, v in settings.items() if k not in (WORKERS, RANKS, OPTIONS)}
+    return kept | with_options
 
 
 def restore_parallelism(state: TrainingState, saved: Mapping[str, Any], where: str) -> None:

@@ -88,7 +88,7 @@ def note_settings(
     kept = resume is not None or any(isinstance(c, Checkpoint) for c in callbacks)
     if not kept and state.world_size == 1:
         return  # reading all data for their fingerprint takes time
-    settings = settings_of(state, source, validation, options)
+    settings = settings_of(state, source, validation, options, callbacks)
     more = {
         "epochs": state.epochs,
         "callbacks": [type(callback).__name__ for callback in callbacks],

@@ -93,7 +93,7 @@ def options_of_objects(settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]
     for name, value in settings.items():
         if isinstance(value, Mapping):  # of metrics, of a function for each input
             found |= options_of_objects({f"{name}: {key}": each for key, each in value.items()})
-        elif type(value).__repr__ is object.__repr__ and not hasattr(value, "__qualname__"):
+        elif " at 0x" in repr(value) and not hasattr(value, "__qualname__"):
             found[name] = options_of(value)
     return found
 

@@ -15,9 +15,10 @@ import click
 from chainrule.command.reports.phrases import counted
 from chainrule.command.tables.task import infer_task
 from chainrule.command.tables.training_table import read_training_table
-from chainrule.command.tables.writer import check_output, write_text
+from chainrule.command.tables.writer import check_output
 from chainrule.command.train import make_estimator
 from chainrule.doctor.page import page_of
+from chainrule.storage.atomic import write_text
 
 NARROWEST, WIDEST = 40, 100
 """The columns of a terminal that a report uses, at least and at most."""

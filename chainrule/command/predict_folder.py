@@ -139,7 +139,7 @@ def plan_jobs(folder: str, tables: Sequence[str], output: str, model: str) -> li
         The output is not another folder, or two tables or an input would be overwritten.
     """
     source, destination = os.path.realpath(folder), os.path.realpath(output)
-    if output == "-" or os.path.isfile(output) or source == destination:
+    if output == "-" or is_no_folder(output) or source == destination:
         raise InputError(f"{folder} is a folder, so --output must be another one; got {output}.")
     jobs: dict[str, Job] = {}
     inputs = {os.path.realpath(model), *(os.path.realpath(f"{folder}/{name}") for name in tables)}
@@ -153,6 +153,11 @@ def plan_jobs(folder: str, tables: Sequence[str], output: str, model: str) -> li
             raise InputError(f"{path} is also an input; give another --output.")
         jobs[path] = Job(table, path, os.path.getsize(table))
     return sorted(jobs.values(), key=lambda job: -job.size)
+
+
+def is_no_folder(path: str) -> bool:
+    """Whether something has this name that is no folder."""
+    return os.path.exists(path) and not os.path.isdir(path)
 
 
 @contextlib.contextmanager

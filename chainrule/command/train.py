@@ -24,11 +24,12 @@ from chainrule.command.progress import EpochBar
 from chainrule.command.reports.text import training_report
 from chainrule.command.tables.task import Task, infer_task
 from chainrule.command.tables.training_table import TrainingTable, read_training_table
-from chainrule.command.tables.writer import check_output, write_text
+from chainrule.command.tables.writer import check_output
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.estimators import NetworkClassifier, NetworkRegressor, defaults
 from chainrule.estimators.samples import held_out_rows
 from chainrule.parameter import Array
+from chainrule.storage.atomic import write_text
 
 MOST_IMPORTANCE_COLUMNS = 300
 """With more columns, measuring their importance would take longer than the training."""

@@ -15,6 +15,7 @@ import numpy as np
 from chainrule.errors import FileFormatError
 from chainrule.parameter import Array
 from chainrule.storage import npy
+from chainrule.storage.atomic import open_ordinary
 from chainrule.storage.schema import shortly
 
 __all__ = ["read_csv", "read_idx", "read_mnist", "read_npz"]
@@ -57,7 +58,7 @@ def read_idx(path: Path) -> Array:
     import gzip
     import zlib
 
-    with open(path, "rb") as file:
+    with open_ordinary(path) as file:
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         if not packed:
@@ -175,7 +176,7 @@ def read_npz(path: Path) -> dict[str, Array]:
     FileFormatError
         The file is truncated, damaged, not an ``.npz`` file, or holds pickled objects or text.
     """
-    with open(path, "rb") as file:
+    with open_ordinary(path) as file:
         if file.read(len(npy.MAGIC)) == npy.MAGIC:
             raise FileFormatError(f"{path} holds a single array: numpy.load reads it.")
         return npy.read_npz(file, path, check=lambda members: None)
@@ -228,7 +229,8 @@ def read_csv(path: Path, delimiter: str = ",") -> tuple[Array, list[str]]:
     names: list[str] = []
     width = 0
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
+        bytes_read = open_ordinary(path, or_pipe=True)  # as `read_csv("/dev/stdin")` is
+        with io.TextIOWrapper(bytes_read, encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, delimiter=delimiter)
             for fields in reader:
                 if not any(field.strip() for field in fields):

@@ -82,7 +82,7 @@ class Environment:
             f"BLAS     {self.blas}",
             f"kernel   {self.kernel or unknown}",
             f"threads  {self.threads or unknown}, on {processors}",
-            f"CPU has  {' '.join(self.features)}",
+            f"CPU has  {' '.join(self.features) or 'unknown'}",
         ]
         return "\n".join(lines + self.advice)
 
@@ -101,17 +101,18 @@ def environment() -> Environment:
     CPU has  X86_V2 X86_V3
     OPENBLAS_NUM_THREADS=1, set before Python starts, may speed up small networks: ...
     """
-    config: Any = np.show_config(mode="dicts")
-    built_with = config["Build Dependencies"]["blas"]
+    config: Any = np.show_config(mode="dicts")  # it tells only what it knows
+    built_with = config.get("Build Dependencies", {}).get("blas", {})
+    extensions = config.get("SIMD Extensions", {})
     loaded = loaded_blas()
     return Environment(
         python=sys.version.split()[0],
         numpy=np.__version__,
-        blas=f"{built_with['name']} {built_with['version']}",
+        blas=f"{built_with.get('name', 'unknown')} {built_with.get('version', '')}".rstrip(),
         kernel=loaded.get("architecture"),
         threads=loaded.get("num_threads"),
         cores=cores(),
-        features=(*config["SIMD Extensions"]["baseline"], *config["SIMD Extensions"]["found"]),
+        features=(*extensions.get("baseline", ()), *extensions.get("found", ())),
     )
 
 
@@ -127,6 +128,6 @@ def loaded_blas() -> dict[str, Any]:
 
 def cores() -> int:
     """Return the number of processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
+    with contextlib.suppress(AttributeError, OSError):  # not on every system
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

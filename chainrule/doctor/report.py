@@ -15,6 +15,7 @@ from chainrule.doctor.conditions.names import counted
 from chainrule.doctor.page import page_of
 from chainrule.doctor.prescription import Prescription, prescribe
 from chainrule.parameter import Array
+from chainrule.storage.atomic import write_text
 from chainrule.summary.display import html_table
 
 
@@ -168,8 +169,7 @@ class Report:
         path : path
             The file to write.
         """
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(page_of(self.verdict(), self.findings, self.plot()))
+        write_text(path, page_of(self.verdict(), self.findings, self.plot()))
 
 
 def _row(finding: Finding) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from chainrule.parallel.data_parallel import DataParallel
 from chainrule.parallel.distributed import Distributed
 from chainrule.parallel.micro_batches import MicroBatches
 from chainrule.parallel.strategy import Strategy
-from chainrule.parallel.threads import blas_controller
+from chainrule.parallel.threads import blas_controller, threads_start
 
 MOST_WORKERS = 1024
 """More are a mistake, such as a batch size."""
@@ -47,6 +47,13 @@ def make_strategy(
         raise ConfigurationError(f"workers must be a whole number or 'auto', got {workers!r}.")
     if not isinstance(workers, str):
         workers = check_whole("workers", workers, most=MOST_WORKERS)
+    if workers != 1 and not threads_start():
+        if workers != "auto":
+            raise ConfigurationError(
+                f"workers={workers} are threads, and Python can start none here, as in a browser; "
+                "use workers=1."
+            )
+        workers = 1
     if workers != 1 or processes is not None:
         blas_controller()  # the extra is there
     if workers == "auto" and processes is not None:

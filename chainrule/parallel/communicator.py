@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import pickle
-import socket
+import platform
 import sys
 import time
 import traceback
@@ -218,7 +218,7 @@ class Communicator:
 
     def processes(self) -> str:
         """Return in words which process each rank is; `mpiexec` names a killed one by its ID."""
-        places = self.allgather(START, (os.getpid(), socket.gethostname()))
+        places = self.allgather(START, (os.getpid(), platform.node()))
         each = [f"rank {rank} is process {pid} on {at}" for rank, (pid, at) in enumerate(places)]
         return f"{self.world_size} ranks: {', '.join(each)}"
 

@@ -124,6 +124,17 @@ def _results(futures: Sequence[Future[Result]]) -> list[Result]:
     return [future.result() for future in futures]
 
 
+def threads_start() -> bool:
+    """Whether this Python can start threads; in a browser it cannot."""
+    thread = threading.Thread(target=int)
+    try:
+        thread.start()
+    except RuntimeError:
+        return False
+    thread.join()
+    return True
+
+
 def blas_controller() -> Any:
     """Return what sets the number of BLAS threads; MissingExtraError without threadpoolctl."""
     purpose = "More than one worker or rank, which holds BLAS to one thread in each,"

@@ -21,7 +21,7 @@ import numpy as np
 from chainrule.errors import ConfigurationError, FileFormatError
 from chainrule.parameter import Array
 from chainrule.storage import schema
-from chainrule.storage.atomic import write_atomically
+from chainrule.storage.atomic import open_ordinary, write_atomically
 from chainrule.storage.npy import read_npz
 
 if TYPE_CHECKING:
@@ -151,9 +151,7 @@ def read_archive(
     """
     import json
 
-    if os.path.isdir(path):
-        raise FileFormatError(f"{path} is a folder; give the file in it, such as last.npz.")
-    with open(path, "rb") as file:
+    with open_ordinary(path) as file:
         size = os.fstat(file.fileno()).st_size
         check = partial(_check_members, size=size)
         arrays = read_npz(file, path, check, "a chainrule file")

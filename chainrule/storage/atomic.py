@@ -1,7 +1,8 @@
 """Atomic writing: whenever the program is killed, a name stands for the old file or the new one.
 
 The bytes go to a temporary file in the same folder, are flushed to the disk, and only then take
-the name.
+the name. So what has the name is replaced, not written to: that must be an ordinary file. A device
+such as ``/dev/null`` or a pipe would be gone for every other program.
 """
 
 from __future__ import annotations
@@ -11,14 +12,68 @@ import glob
 import os
 import stat
 from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
+
+from chainrule.errors import ConfigurationError, FileFormatError
 
 LONGEST_NAME = 255
 """Bytes that a file's name may have on the file systems in use."""
 
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+}
+"""What may have a name besides a file; links are followed."""
 
-def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], None]) -> None:
+
+def other_than_a_file(path: str | os.PathLike[str]) -> str:
+    """Return what has this name if it is no ordinary file, such as "a device"; else nothing."""
+    try:
+        kind = stat.S_IFMT(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return ""
+    return "" if kind == stat.S_IFREG else KINDS.get(kind, "no ordinary file")
+
+
+def check_replaceable(path: str | os.PathLike[str]) -> None:
+    """Raise ConfigurationError if something has this name that is no ordinary file.
+
+    Whoever writes only after long work asks before it.
+    """
+    kind = other_than_a_file(path)
+    if kind:
+        raise ConfigurationError(
+            f"{os.fspath(path)} is {kind}, which a file would replace; nothing was written. Give "
+            "the name of a new file, or of one that may be replaced."
+        )
+
+
+def open_ordinary(path: str | os.PathLike[str], *, or_pipe: bool = False) -> BufferedReader:
+    """Open a file for reading, or a pipe if those are allowed.
+
+    Raises
+    ------
+    FileFormatError
+        It is a folder, or something that may never end, such as a device.
+    """
+    kind = other_than_a_file(path)
+    if kind and not (or_pipe and kind == KINDS[stat.S_IFIFO]):
+        advice = "give the file in it" if kind == KINDS[stat.S_IFDIR] else "a file is expected"
+        raise FileFormatError(f"{os.fspath(path)} is {kind}; {advice}.")
+    return open(path, "rb")
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write a text file in UTF-8, as `write_atomically` does."""
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then rename it to `path` in one step.
 
     The new file has the mode of the one that it replaces; without one, the umask decides. Symbolic
@@ -30,9 +85,15 @@ def write_atomically(path: str | os.PathLike[str], write: Callable[[BinaryIO], N
         Where to; missing folders are made.
     write : callable
         ``write(file)`` writes the content into a binary file. If it raises, `path` is untouched.
+
+    Raises
+    ------
+    ConfigurationError
+        `path` is a folder, a device, a pipe or a socket.
     """
     import secrets
 
+    check_replaceable(path)
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{_short(path.name)}.{secrets.token_hex(4)}.tmp")
@@ -74,8 +135,11 @@ def _short(name: str) -> str:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make the new name survive a power cut. Windows can't open folders, and need not."""
-    with contextlib.suppress(PermissionError):
+    """Make the new name survive a power cut, where folders can be opened and flushed.
+
+    Windows cannot open them, browsers and some network file systems cannot flush them.
+    """
+    with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)

@@ -9,7 +9,7 @@ from typing import Any
 
 from chainrule.checks import check_whole
 from chainrule.errors import ConfigurationError, StateError
-from chainrule.storage.atomic import remove_leftovers
+from chainrule.storage.atomic import check_replaceable, remove_leftovers
 from chainrule.storage.schema import text
 from chainrule.training.callback import Callback
 from chainrule.training.checkpoint_file import write_checkpoint
@@ -104,6 +104,8 @@ class Checkpoint(Callback):
         self._monitor = None
         if self.monitor is not None:
             check_monitored(self.monitor, state.columns)
+        for path in (self.last, self.best):
+            check_replaceable(path)
         self._lock.acquire()
         for path in (self.last, self.best):
             remove_leftovers(path)

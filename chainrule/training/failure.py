@@ -15,7 +15,13 @@ from chainrule.checks import all_finite
 from chainrule.data.samples import Batch
 from chainrule.data.sources import Source
 from chainrule.diagnosis.post_mortem import NonFiniteArray, investigate, investigate_prediction
-from chainrule.errors import ChainruleError, InputError, NotFiniteError, RankError
+from chainrule.errors import (
+    ChainruleError,
+    ConfigurationError,
+    InputError,
+    NotFiniteError,
+    RankError,
+)
 from chainrule.module import Module, named_generators
 from chainrule.network import Network
 from chainrule.parallel.strategy import StepFailed
@@ -153,7 +159,7 @@ def _save(
     }
     try:
         write_archive(path, "post-mortem", arrays, description)
-    except OSError:
+    except (OSError, ConfigurationError):  # what went wrong in the training is told
         return ""
     return os.fspath(path)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chainrule.errors import ConfigurationError, InputError
+from chainrule.storage.atomic import write_text
 from chainrule.summary.display import html_table
 from chainrule.training.monitor import VALIDATION, Monitor, better_is, default_monitor
 
@@ -139,13 +140,15 @@ class History:
     def to_csv(self, path: str | os.PathLike[str], steps: bool = False) -> None:
         """Write the epochs, or the steps, as comma-separated values."""
         import csv
+        import io
 
         name, table = ("step", self.steps) if steps else ("epoch", self.epochs)
-        with open(path, "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow([name, *table])
-            for number, row in enumerate(zip(*table.values(), strict=True), start=1):
-                writer.writerow([number, *row])
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow([name, *table])
+        for number, row in enumerate(zip(*table.values(), strict=True), start=1):
+            writer.writerow([number, *row])
+        write_text(path, text.getvalue())
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Write both tables as JSON; NaN and infinity, which JSON does not have, become null."""
@@ -159,8 +162,7 @@ class History:
             },
             allow_nan=False,
         )
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
+        write_text(path, text + "\n")
 
     def __repr__(self) -> str:
         if not self.epochs:

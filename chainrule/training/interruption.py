@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.checks import check_bool
+from chainrule.errors import ConfigurationError
+from chainrule.storage.atomic import other_than_a_file
 from chainrule.training.callback import Callback
 from chainrule.training.state import TrainingState
 
@@ -34,6 +36,14 @@ class StopFile(Callback):
 
     def __init__(self, path: str | os.PathLike[str] = "stop") -> None:
         self.path = Path(path)
+
+    def on_fit_begin(self, state: TrainingState) -> None:
+        kind = other_than_a_file(self.path)
+        if kind:
+            raise ConfigurationError(
+                f"{self.path} is {kind}, which StopFile would remove; give the name of a file that "
+                "does not exist yet."
+            )
 
     def on_step_end(self, state: TrainingState) -> None:
         if self.path.exists():

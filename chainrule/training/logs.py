@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from chainrule.checks import check_whole
 from chainrule.checks.extras import require
+from chainrule.storage.atomic import check_replaceable
 from chainrule.training.callback import Callback
 from chainrule.training.state import TrainingState
 
@@ -35,6 +36,9 @@ class CSVLog(Callback):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._file: TextIO | None = None
+
+    def on_fit_begin(self, state: TrainingState) -> None:
+        check_replaceable(self.path)
 
     def on_epoch_end(self, state: TrainingState) -> None:
         table = state.history.epochs

@@ -22,6 +22,7 @@ from chainrule.loss_functions import Loss
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.parallel import BatchShare, make_strategy
+from chainrule.storage.atomic import check_replaceable
 from chainrule.training import evaluation, failure, options, setup
 from chainrule.training.callback import Callback
 from chainrule.training.dry_run import dry_run
@@ -136,6 +137,8 @@ class Trainer(GivesAdvice):
         self.micro_batch_size, self.workers = micro_batch_size, workers
         self.sync_batch_norm = sync_batch_norm
         self.seed, self.rng = seed, check_seed(seed)
+        if post_mortem_file not in (None, "auto"):
+            check_replaceable(post_mortem_file)
         self.post_mortem_file = post_mortem_file
         self.state = self._new_state(epochs=0)
 

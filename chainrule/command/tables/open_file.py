@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
 import lzma
 import os
 import select
 import signal
-import stat
 import sys
 import zipfile
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from chainrule.errors import InputError
+from chainrule.storage.atomic import other_than_a_file
 
 MAGIC_BYTES = {
     b"\x1f\x8b": "gzip",
@@ -29,19 +30,31 @@ MAGIC_BYTES = {
 
 
 def open_file(path: str) -> tuple[Any, int | None]:
-    """Open a file or, for ``-``, standard input; return it and its size, None for a pipe."""
+    """Open a file or, for ``-``, standard input; return it and its size, None for a pipe.
+
+    ``<(unzip -p table.zip)`` in a shell is a pipe, too. Of the devices only a terminal ends.
+    """
     if path == "-":
+        refuse_endless("/dev/stdin", "standard input")
         return InterruptiblePipe.buffered(sys.stdin.buffer), None
-    if os.path.isdir(path):
-        raise InputError(f"{path} is a folder; a file with a table is expected.")
+    refuse_endless(path, path)
     try:
         file = open(path, "rb")  # noqa: SIM115  TableReader closes it
     except FileNotFoundError:
         raise InputError(f"There is no file {path}.") from None
-    status = os.fstat(file.fileno())
-    if stat.S_ISREG(status.st_mode):
-        return file, status.st_size
-    return InterruptiblePipe.buffered(file), None
+    if other_than_a_file(path):
+        return InterruptiblePipe.buffered(file), None
+    return file, os.path.getsize(path)
+
+
+def refuse_endless(path: str, label: str) -> None:
+    """Raise InputError for folders, and for devices unless somebody types there."""
+    kind = other_than_a_file(path)
+    if kind == "a device":
+        with contextlib.suppress(OSError), open(path, "rb", buffering=0) as file:
+            kind = "" if file.isatty() else kind
+    if kind not in ("", "a pipe", "a socket"):
+        raise InputError(f"{label} is {kind}; a file with a table is expected.")
 
 
 def decompress(file: Any, label: str) -> tuple[Any, bool]:

@@ -18,7 +18,7 @@ from pyarrow import compute, parquet
 from pyarrow import csv as arrow_csv
 
 from chainrule.errors import InputError
-from chainrule.storage.atomic import write_atomically
+from chainrule.storage.atomic import other_than_a_file, write_atomically
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
 """By a file's extension, Python's module that compresses it."""
@@ -34,8 +34,10 @@ def check_output(path: str | None, option: str, *inputs: str) -> None:
     folder = Path(path).absolute().parent
     if not folder.is_dir():
         raise InputError(f"The folder {folder} for {option} does not exist; create it first.")
-    if Path(path).is_dir():
-        raise InputError(f"{option} {path} is a folder; give the name of a file in it.")
+    kind = other_than_a_file(path)
+    if kind:
+        name = "a file in it" if Path(path).is_dir() else "a file"
+        raise InputError(f"{option} {path} is {kind}; give the name of {name}.")
     check_writable(folder, f"{option} {path}")
     for given in inputs:
         if os.path.exists(path) and os.path.exists(given) and os.path.samefile(path, given):
@@ -49,15 +51,6 @@ def check_writable(folder: str | Path, option: str) -> None:
             pass
     except OSError as error:
         raise InputError(f"{option} cannot be written: {error.strerror}.") from None
-
-
-def write_text(path: str, text: str) -> None:
-    """Write a text file, complete or not at all."""
-
-    def write(file: BinaryIO) -> None:
-        file.write(text.encode())
-
-    write_atomically(path, write)
 
 
 class PredictionWriter:

@@ -79,6 +79,7 @@ LAYERS = [
     "convolution_kernels",
     "convolution",
     "pooling",
+    "adaptive_pooling",
     "normalization",
     "dropout",
     "category_embedding",

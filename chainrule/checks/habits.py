@@ -216,7 +216,6 @@ NAMES = {
     **dict.fromkeys(("MaxPooling2D", "MaxPool2D"), "it is called MaxPool2d"),
     "AveragePooling2D": "it is called AvgPool2d",
     "GlobalAveragePooling2D": "it is called GlobalAvgPool",
-    "AdaptiveAvgPool2d": "GlobalAvgPool takes the mean over each channel",
     "Dropout2d": "Dropout drops single values",
     "Model": "it is called Network; Network(Graph(...)) is one with several inputs or outputs",
     "CrossEntropyLoss": "it is CategoricalCrossEntropy(from_logits=True)",

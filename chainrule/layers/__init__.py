@@ -1,6 +1,7 @@
 """All layers, one file for each family."""
 
 from chainrule.layers.activations import *
+from chainrule.layers.adaptive_pooling import *
 from chainrule.layers.attention import *
 from chainrule.layers.category_embedding import *
 from chainrule.layers.containers import *

@@ -1,11 +1,16 @@
 """Pooling, each against loops over windows and their elements."""
 
 import itertools
+import math
 
 import numpy as np
 
 from cases import Case
 from chainrule.layers import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool1d,
+    AdaptiveMaxPool2d,
     AvgPool1d,
     AvgPool2d,
     GlobalAvgPool,
@@ -134,6 +139,61 @@ def ties(rng):
     return rng.integers(0, 3, (2, 2, 6, 6)).astype(float)
 
 
+def adaptive(one):
+    """Return a reference: what `one` gives for the numbers of each bin."""
+
+    def bin_of(place, length, count):
+        return range(math.floor(place * length / count), math.ceil((place + 1) * length / count))
+
+    def reference(module, x, training):
+        images = x if x.ndim == 4 else x[:, :, np.newaxis]
+        wanted = module.output_size if x.ndim == 4 else (None, module.output_size)
+        wanted = wanted if isinstance(wanted, tuple) else (wanted, wanted)
+        height, width = (
+            images.shape[2 + axis] if size is None else size for axis, size in enumerate(wanted)
+        )
+        y = np.zeros((*x.shape[:2], height, width))
+        for n, c, p, q in np.ndindex(y.shape):
+            y[n, c, p, q] = one(
+                [
+                    images[n, c, row, column]
+                    for row in bin_of(p, images.shape[2], height)
+                    for column in bin_of(q, images.shape[3], width)
+                ]
+            )
+        return y if x.ndim == 4 else y[:, :, 0]
+
+    return reference
+
+
+def adaptive_cases(kinds, one):
+    """Return the cases of adaptive pooling for sequences and images."""
+    of_sequences, of_images = kinds
+    name_1d, name_2d = (kind.__name__ for kind in kinds)
+    sizes = {"": 2, "-shapes": (3, 1), "-larger": (7, 8), "-kept": (None, 4), "-whole": 1}
+    cases = [
+        Case(
+            f"{name_2d}{variant}",
+            lambda size=size: of_images(size),
+            (2, 3, 5, 6),
+            reference=adaptive(one),
+            bad_shape=(2, 3, 5),
+        )
+        for variant, size in sizes.items()
+    ]
+    lengths = {"": (3, 7), "-even": (3, 6), "-longer": (5, 3), "-one": (1, 1)}
+    return cases + [
+        Case(
+            f"{name_1d}{variant}",
+            lambda size=size: of_sequences(size),
+            (2, 2, length),
+            reference=adaptive(one),
+            bad_shape=(2, 2, 0),
+        )
+        for variant, (size, length) in lengths.items()
+    ]
+
+
 MAX = {
     "MaxPool2d": lambda: MaxPool2d(2),
     "MaxPool2d-left_over": lambda: MaxPool2d(2, stride=3),
@@ -165,6 +225,9 @@ MEAN = {
 }
 
 CASES = [
+    *adaptive_cases((AdaptiveAvgPool1d, AdaptiveAvgPool2d), lambda some: sum(some) / len(some)),
+    *adaptive_cases((AdaptiveMaxPool1d, AdaptiveMaxPool2d), max),
+    Case("AdaptiveMaxPool2d-ties", lambda: AdaptiveMaxPool2d(4), x=ties, reference=adaptive(max)),
     *(Case(name, build, (2, 3, 5, 6), reference=largest) for name, build in MAX.items()),
     *(Case(name, build, (2, 3, 5, 6), reference=mean) for name, build in MEAN.items()),
     Case(

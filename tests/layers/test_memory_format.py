@@ -6,6 +6,8 @@ import pytest
 from chainrule import Graph, Linear, Module, Network, Node, ReLU
 from chainrule.layers import (
     GELU,
+    AdaptiveAvgPool2d,
+    AdaptiveMaxPool2d,
     AvgPool2d,
     BatchNorm,
     Conv2d,
@@ -33,6 +35,8 @@ from chainrule.layers import (
 from chainrule.layers.memory_format import LEAST_RUN, TILE, in_format, is_batch_last, transposed
 
 LAYERS = [
+    AdaptiveAvgPool2d((4, 3)),
+    AdaptiveMaxPool2d((4, 3)),
     AvgPool2d(2),
     BatchNorm(4),
     Conv2d(4, 2, 3, padding=1, seed=0),

@@ -13,6 +13,7 @@ NEVER = ("0.5", np.nan, [None], 1j)  # the wrong kind for every option
 NO_WHOLE = (*NEVER, None, True, 1.5, np.float32(2))
 SIZE = (*NO_WHOLE, 0, -1)
 WINDOW = (*NEVER, None, True, 1.5, 0, -1, (1, 0), (1, 1, 1), (1, True))
+WINDOW_OR_NONE = tuple(wrong for wrong in WINDOW if wrong is not None) + ((), "2", [None] * 3)
 PADDING = (*NEVER, None, True, 1.5, -1, (1, -1), (1, True))
 NUMBER = (*NEVER, None, True, np.inf)
 POSITIVE = (*NUMBER, 0, -0.1)
@@ -52,6 +53,7 @@ WRONG = {
     "out_channels": SIZE,
     "out_features": SIZE,
     "output_padding": PADDING,
+    "output_size": WINDOW_OR_NONE,
     "p": PROBABILITY,
     "padding": PADDING,
     "padding_idx": (*NO_WHOLE, -1, 99),
@@ -77,6 +79,10 @@ NO_NUMBERS = {
 }
 
 RIGHT = {
+    "AdaptiveAvgPool1d": {"output_size": 2},
+    "AdaptiveAvgPool2d": {"output_size": 2},
+    "AdaptiveMaxPool1d": {"output_size": 2},
+    "AdaptiveMaxPool2d": {"output_size": 2},
     "AvgPool1d": {"kernel_size": 2},
     "AvgPool2d": {"kernel_size": 2},
     "BatchNorm": {"num_features": 3},
@@ -185,7 +191,7 @@ def test_numpy_numbers_are_numbers(kind, right, option):
     else:
         plain = given.item()
     module, expected = kind(**(right | {option: given})), kind(**(right | {option: plain}))
-    if option not in ("kernel_size", "padding"):  # kept as they are given
+    if option not in ("kernel_size", "output_size", "padding"):  # kept as they are given
         assert repr(module) == repr(expected).replace("np.int64", "")
         assert "np." not in repr(module)
 
@@ -232,18 +238,8 @@ BY_POSITION = {
     *("in_features", "out_features", "in_channels", "out_channels", "kernel_size", "stride"),
     *("input_size", "hidden_size", "num_layers", "num_embeddings", "embedding_dim"),
     *("num_groups", "num_channels", "num_features", "normalized_shape", "num_parameters"),
-    *(
-        "p",
-        "std",
-        "axis",
-        "negative_slope",
-        "alpha",
-        "beta",
-        "approximate",
-        "shape",
-        "axes",
-        "padding",
-    ),
+    *("p", "std", "axis", "negative_slope", "alpha", "beta", "approximate", "shape", "axes"),
+    *("padding", "output_size"),
     *("layers", "body", "shortcut", "branches", "inputs", "nodes", "outputs"),
 }
 

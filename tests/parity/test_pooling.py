@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from chainrule import ShapeError
+from chainrule import ShapeError, layers
 from chainrule.layers import (
     AvgPool1d,
     AvgPool2d,
@@ -129,3 +129,16 @@ def test_global(shape):
     largest = getattr(torch.nn, f"AdaptiveMaxPool{axes}d")(1)
     compare(GlobalAvgPool(), mean, x)
     compare(GlobalMaxPool(), largest, x)
+
+
+@pytest.mark.parametrize("kind", ["AdaptiveAvgPool1d", "AdaptiveMaxPool1d"])
+def test_adaptive_for_every_length_and_size(kind):
+    for length, size in itertools.product(range(1, 10), range(1, 12)):
+        x = np.random.default_rng(length).standard_normal((1, 2, length))
+        compare(getattr(layers, kind)(size), getattr(torch.nn, kind)(size), x)
+
+
+@pytest.mark.parametrize("kind", ["AdaptiveAvgPool2d", "AdaptiveMaxPool2d"])
+@pytest.mark.parametrize("size", [1, 4, (2, 3), (9, 12), (None, 7), (3, None)], ids=str)
+def test_adaptive(kind, size):
+    compare(getattr(layers, kind)(size), getattr(torch.nn, kind)(size), images(ties="Max" in kind))

@@ -41,6 +41,12 @@ def make_loss(output: str, loss: Loss | None, label_smoothing: float) -> Loss:
         raise ConfigurationError(
             f"An ensemble has one output; {loss!r} is for networks with several."
         )
+    loss.check_usable()
+    if type(loss).losses is Loss.losses or type(loss).gradients is Loss.gradients:
+        raise ConfigurationError(
+            f"{type(loss).__name__} needs losses and gradients, for single rows: an ensemble takes "
+            "the mean over each member's rows itself."
+        )
     if label_smoothing:
         raise ConfigurationError("Give label_smoothing to the loss or to fit, not to both.")
     if output != "linear" and not getattr(loss, "from_logits", False):
@@ -76,7 +82,12 @@ def losses_and_gradient(
     weight : ndarray, shape (N, K), optional
         How much each sample counts.
     """
-    losses, gradients = loss.losses_and_gradients(as_rows(y_true), as_rows(y_pred))
+    rows = as_rows(y_pred)
+    losses, gradients = loss.losses_and_gradients(as_rows(y_true), rows)
+    if getattr(losses, "shape", None) != rows.shape[:1]:
+        loss.refuse_losses(losses, len(rows))
+    if getattr(gradients, "shape", None) != rows.shape:
+        loss.refuse_gradients(gradients, rows.shape)
     share = sample_shares(weight, y_pred.shape)
     scale = share if isinstance(share, float) else share.astype(y_pred.dtype)[:, :, np.newaxis]
     gradient = np.empty(y_pred.shape, y_pred.dtype)

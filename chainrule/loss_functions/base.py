@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +13,8 @@ from numpy.typing import ArrayLike
 from chainrule.checks import all_finite
 from chainrule.checks.constructor import constructor_call
 from chainrule.checks.habits import LOSS_ATTRIBUTES, GivesAdvice
-from chainrule.errors import InputError
+from chainrule.checks.own_code import check_call, described, fits, named, refuse_swapped
+from chainrule.errors import ConfigurationError, InputError
 from chainrule.loss_functions.class_weight import ClassWeight, weight_of_classes
 from chainrule.loss_functions.inputs import same_rows, weight_of_rows
 from chainrule.parameter import Array
@@ -28,6 +31,10 @@ class Loss(GivesAdvice):
 
     The loss is the mean over the rows, and the gradient is that of this mean. With weights w the
     loss is Σ w_n loss_n / Σ w_n, so a weight of two is the same as giving the sample twice.
+
+    A subclass that needs other rules writes `forward` and `backward` instead, both with the
+    arguments ``(self, y_true, y_pred, sample_weight=None)``. `check_loss` shows whether a loss of
+    your own is right.
 
     Examples
     --------
@@ -52,15 +59,31 @@ class Loss(GivesAdvice):
     """How much each class counts, in the losses that take it; see `CategoricalCrossEntropy`."""
 
     def __init_subclass__(cls) -> None:
-        """Undo an inherited `losses_and_gradients` where one of the two is overridden."""
+        """Check a subclass's methods; undo what is inherited where they make it wrong.
+
+        That is `losses_and_gradients` where one of the two is overridden, and `value_and_gradient`
+        where `forward` or `backward` is.
+        """
         super().__init_subclass__()
-        if vars(cls).keys() & {"losses", "gradients"} and "losses_and_gradients" not in vars(cls):
+        own = vars(cls)
+        for name in ("losses", "gradients", "losses_and_gradients", "forward", "backward"):
+            if inspect.isfunction(own.get(name)):
+                weight = ", sample_weight=None" if name in ("forward", "backward") else ""
+                write = f"def {name}(self, y_true, y_pred{weight})"
+                check_call(own[name], ("self", "y_true", "y_pred"), write)
+                refuse_swapped(own[name], write)
+        if own.keys() & {"losses", "gradients"} and "losses_and_gradients" not in own:
             cls.losses_and_gradients = Loss.losses_and_gradients  # type: ignore[method-assign]
+        both = cls.value_and_gradient is Loss.value_and_gradient
+        if both and own.keys() & {"forward", "backward"}:
+            cls.value_and_gradient = Loss._forward_and_backward  # type: ignore[method-assign]
 
     def __call__(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
         """Return the loss, as `forward` does: ``loss(y_true, y_pred)``."""
+        if sample_weight is None:
+            return self.forward(y_true, y_pred)
         return self.forward(y_true, y_pred, sample_weight)
 
     def forward(
@@ -85,7 +108,7 @@ class Loss(GivesAdvice):
         """
         true, pred, share = self._validate(y_true, y_pred, sample_weight)
         with np.errstate(all="ignore"):  # what overflows becomes infinity, as in any formula
-            return _mean(self.losses(true, pred), share)
+            return self._mean(self.losses(true, pred), share, pred)
 
     def backward(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
@@ -96,7 +119,7 @@ class Loss(GivesAdvice):
         """
         true, pred, share = self._validate(y_true, y_pred, sample_weight)
         with np.errstate(all="ignore"):
-            gradient = self._gradient_of_mean(self.gradients(true, pred), share)
+            gradient = self._gradient_of_mean(self.gradients(true, pred), share, pred)
         return gradient if pred is y_pred else gradient.reshape(np.shape(y_pred))
 
     def value_and_gradient(
@@ -106,8 +129,28 @@ class Loss(GivesAdvice):
         true, pred, share = self._validate(y_true, y_pred, sample_weight)
         with np.errstate(all="ignore"):
             losses, gradients = self.losses_and_gradients(true, pred)
-            value, gradient = _mean(losses, share), self._gradient_of_mean(gradients, share)
+            value = self._mean(losses, share, pred)
+            gradient = self._gradient_of_mean(gradients, share, pred)
         return value, gradient if pred is y_pred else gradient.reshape(np.shape(y_pred))
+
+    def _forward_and_backward(
+        self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[float, Array]:
+        """Return what a subclass's own forward and backward return: its `value_and_gradient`."""
+        value = self.forward(y_true, y_pred, sample_weight)
+        gradient = self.backward(y_true, y_pred, sample_weight)
+        name = type(self).__name__
+        if np.ndim(value) or not isinstance(value, int | float | np.number | np.ndarray):
+            raise ConfigurationError(
+                f"{name}.forward returned {described(value)}; it must return one number, the mean "
+                "over the batch."
+            )
+        if not isinstance(y_pred, Mapping) and np.shape(gradient) != np.shape(y_pred):
+            raise ConfigurationError(
+                f"{name}.backward returned {described(gradient)}; it must return the gradient at "
+                f"y_pred, an array of its shape {np.shape(y_pred)}."
+            )
+        return float(value), gradient
 
     # ------------------------------------------------------------ what a subclass writes
 
@@ -169,21 +212,73 @@ class Loss(GivesAdvice):
             raise InputError("All weights of this batch are 0; at least one row has to count.")
         return true, pred, weight / total
 
-    def _gradient_of_mean(self, gradients: Any, share: Weights) -> Any:
+    def _mean(self, losses: Array, share: Weights, pred: Any) -> float:
+        """Return Σ share · loss, summed in float64."""
+        shape = getattr(losses, "shape", None)
+        if isinstance(share, float):
+            if shape != pred.shape[:1]:
+                self.refuse_losses(losses, len(pred))
+            return float(np.add.reduce(losses, dtype=np.float64)) * share
+        if shape != share.shape:
+            self.refuse_losses(losses, len(share))
+        return float(share @ losses)
+
+    def _gradient_of_mean(self, gradients: Any, share: Weights, pred: Any) -> Any:
         """Return the gradient of the mean: each row's own, times its share."""
+        if getattr(gradients, "shape", None) != pred.shape:
+            self.refuse_gradients(gradients, pred.shape)
         if isinstance(share, float):
             return gradients * share
         return gradients * share[:, np.newaxis].astype(gradients.dtype)
 
+    # ------------------------------------------------------------ what a subclass got wrong
+
+    def refuse_losses(self, losses: Any, rows: int) -> NoReturn:
+        """Raise ConfigurationError: this is not the loss of each row."""
+        advice = ""
+        if np.ndim(losses) > 1:
+            advice = " Add up the outputs of each row: .sum(axis=1)."
+        elif losses is not None and np.ndim(losses) == 0:
+            advice = " Loss takes the mean over the rows: leave your own .mean() or .sum() out."
+        raise ConfigurationError(
+            f"{type(self).__name__}.losses returned {described(losses)} for {rows} rows; it must "
+            f"return the loss of each row, an array of shape ({rows},).{advice}"
+        )
+
+    def refuse_gradients(self, gradients: Any, shape: tuple[int, ...], of: str = "") -> NoReturn:
+        """Raise ConfigurationError: this is not the gradient of each row's loss."""
+        raise ConfigurationError(
+            f"{type(self).__name__}.gradients returned {described(gradients)}{of}; it must return "
+            "the gradient of each row's loss at its own predictions, an array of their shape "
+            f"{shape}."
+        )
+
+    def check_usable(self) -> None:
+        """Raise ConfigurationError where a subclass lacks what training needs.
+
+        `Trainer` and `check_loss` ask before they use a loss.
+        """
+        kind, name = type(self), type(self).__name__
+        rows = [m for m in ("losses", "gradients") if getattr(kind, m) is getattr(Loss, m)]
+        of_its_own = {"forward": "losses" not in rows, "backward": "gradients" not in rows}
+        for method, written in of_its_own.items():
+            if getattr(kind, method) is not getattr(Loss, method):
+                if not fits(getattr(self, method), None, None, None):
+                    raise ConfigurationError(
+                        f"{named(getattr(self, method))} takes no sample_weight, which training "
+                        f"gives it. Write def {method}(self, y_true, y_pred, sample_weight=None). "
+                        "Or write losses and gradients instead, for single rows: then Loss takes "
+                        "the mean, with weights or without."
+                    )
+            elif not written:
+                raise ConfigurationError(
+                    f"{name} has no {' and no '.join(rows)}. A loss writes losses(self, y_true, "
+                    "y_pred), which returns the loss of each row, (N,), and gradients(self, "
+                    "y_true, y_pred), their gradients, (N, outputs); Loss takes the mean."
+                )
+
     def __repr__(self) -> str:
         return constructor_call(self)
-
-
-def _mean(losses: Array, share: Weights) -> float:
-    """Return Σ share · loss, summed in float64."""
-    if isinstance(share, float):
-        return float(np.add.reduce(losses, dtype=np.float64)) * share
-    return float(share @ losses)
 
 
 def dot_of_rows(x: Array, z: Array) -> Array:

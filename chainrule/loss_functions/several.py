@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.checks import check_instance, check_range
+from chainrule.checks.own_code import described
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.loss_functions.base import Loss
 from chainrule.loss_functions.inputs import check_predictions, weight_of_rows
@@ -104,6 +105,11 @@ class LossPerOutput(Loss):
             return float(count)
         return float(np.asarray(sample_weight, np.float64).reshape(count, -1).mean(axis=1).sum())
 
+    def check_usable(self) -> None:
+        """Raise ConfigurationError where one of the losses lacks what training needs."""
+        for loss in self.losses_by_output.values():
+            loss.check_usable()
+
     def _by_output(self, y_true: PyTree, y_pred: PyTree) -> tuple[dict[str, Any], dict[str, Any]]:
         names = list(self.losses_by_output)
         pred = by_name(y_pred, names, "The outputs that have a loss")
@@ -159,7 +165,18 @@ class JointLoss(Loss):
             raise InputError("All weights of this batch are 0; at least one sample has to count.")
         return y_true, y_pred, weight / weight.sum()
 
-    def _gradient_of_mean(self, gradients: Any, share: Any) -> dict[str, Array]:
+    def _gradient_of_mean(self, gradients: Any, share: Any, pred: Any) -> dict[str, Array]:
+        if not isinstance(gradients, Mapping) or set(gradients) != set(pred):
+            given = described(gradients)
+            if isinstance(gradients, Mapping):
+                given = f"gradients at {list(gradients)}"
+            raise ConfigurationError(
+                f"{type(self).__name__}.gradients returned {given}; it must return a dict with the "
+                f"gradient at each output: {list(pred)}."
+            )
+        for output, gradient in gradients.items():
+            if getattr(gradient, "shape", None) != pred[output].shape:
+                self.refuse_gradients(gradient, pred[output].shape, f" for the output {output!r}")
         return {
             name: gradient * share.astype(gradient.dtype).reshape(-1, *[1] * (gradient.ndim - 1))
             for name, gradient in gradients.items()

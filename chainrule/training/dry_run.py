@@ -93,7 +93,7 @@ def _run_batch(state: TrainingState, batch: Batch) -> PyTree | None:
     if not all(all_finite(array) for array in tree_leaves(y_pred)):
         return None  # the first step reports where they come from
     with np.errstate(all="ignore"):
-        state.loss.forward(y, y_pred, weight)
+        state.loss.value_and_gradient(y, y_pred, weight)  # a user's own may return anything
     if state.metrics:
         _try_metrics(state.metrics, y, _with_far_logits(state.loss, y_pred))
     return y_pred

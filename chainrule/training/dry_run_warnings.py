@@ -6,16 +6,20 @@ notes are in `History.notes`, and shown before the first line of progress.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from chainrule.checks.own_code import is_own
+from chainrule.data.samples import rows_of
 from chainrule.data.sources import Source
+from chainrule.diagnosis import check_loss
 from chainrule.doctor.conditions import static_findings
-from chainrule.errors import ConfigurationError
-from chainrule.loss_functions import Loss
+from chainrule.errors import ConfigurationError, InputError
+from chainrule.loss_functions import Loss, LossPerOutput
 from chainrule.loss_functions.cross_entropy import BinaryLoss
 from chainrule.metrics import (
     accuracy,
@@ -24,12 +28,15 @@ from chainrule.metrics import (
     precision_score,
     recall_score,
 )
-from chainrule.pytree import first_array, take
+from chainrule.pytree import by_name, first_array, take
 from chainrule.training.state import Metric, TrainingState
 
 ROWS, MOST_BYTES = 1000, 1 << 20
 """The most samples of X that are looked at, and the most bytes."""
 
+SLOPES, MOST_OUTPUTS, WRONG = 4, 2000, 0.01
+"""A user's own loss is checked on so many samples, if they have no more outputs; from this relative
+error on it is wrong."""
 
 OF_CLASSES = (accuracy, balanced_accuracy_score, f1_score, precision_score, recall_score)
 """Metrics that turn a single column into classes: 1 from 0.5 on."""
@@ -49,7 +56,36 @@ def dry_run_warnings(state: TrainingState, source: Source) -> list[str]:
         if finding.impossible:
             raise ConfigurationError(finding.summary)
     warnings = list(dict.fromkeys(f.summary for f in findings if f.severity != "note"))
-    return warnings + _warn_of_scores(state.loss, state.metrics)
+    warnings += _warn_of_scores(state.loss, state.metrics)
+    return warnings + _warn_of_gradients(state, source)
+
+
+def _warn_of_gradients(state: TrainingState, source: Source) -> list[str]:
+    """Return a warning for each loss of the user's own whose gradient is not its slope."""
+    several = state.loss if isinstance(state.loss, LossPerOutput) else None
+    losses = {"": state.loss} if several is None else several.losses_by_output
+    if not any(is_own(loss) for loss in losses.values()):
+        return []
+    x, y, _ = rows_of(source.first(), slice(SLOPES))
+    y_pred = state.network.predict(x)
+    found = []
+    for output, loss in losses.items():
+        true, pred = y, y_pred
+        if several is not None:
+            true = by_name(y, list(losses), "The targets")[output]
+            pred = by_name(y_pred, list(losses), "The outputs that have a loss")[output]
+        if is_own(loss) and isinstance(pred, np.ndarray) and pred.size <= MOST_OUTPUTS:
+            with contextlib.suppress(InputError):
+                report = check_loss(loss, true, pred)
+                name = type(loss).__name__
+                found += [f"{name}: {problem}" for problem in report.problems]
+                found += [
+                    f"{name}: its gradient is not its slope, which looks like: {result.hint} "
+                    "(check_loss(loss, y_true, y_pred) shows more)"
+                    for result in report.gradients
+                    if result.error > WRONG
+                ]
+    return found
 
 
 def _warn_of_scores(loss: Loss, metrics: Mapping[str, Metric]) -> list[str]:

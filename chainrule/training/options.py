@@ -28,8 +28,9 @@ ClassWeights = ClassWeight | str
 def check_trainer(network: Any, loss: Any, optimizer: Any, clip_norm: float | None) -> float | None:
     """Return `clip_norm`; raise ConfigurationError if `Trainer` is given something else."""
     check_instance(network, Network, "network must be a Network")
-    check_instance(loss, Loss, "loss must be a Loss")
-    check_instance(optimizer, Optimizer, "optimizer must be an Optimizer")
+    check_instance(loss, Loss, "loss must be a Loss, such as MeanSquaredError() or one of your own")
+    check_instance(optimizer, Optimizer, "optimizer must be an Optimizer, such as Adam(0.001)")
+    loss.check_usable()
     return None if clip_norm is None else check_range("clip_norm", clip_norm, inclusive=False)
 
 

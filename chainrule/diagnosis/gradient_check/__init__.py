@@ -122,7 +122,10 @@ def check_loss(
     tolerance: float = TOLERANCE,
     seed: int = 0,
 ) -> GradientReport:
-    """Check a loss's gradient with respect to the predictions.
+    """Check a loss: its gradient at the predictions, and what training relies on.
+
+    Training relies on a mean over the rows, which weights turn into Σ w_n loss_n / Σ w_n, and on
+    `value_and_gradient`, which must agree with `forward` and `backward`.
 
     Parameters
     ----------
@@ -137,17 +140,32 @@ def check_loss(
     Returns
     -------
     GradientReport
-        True if the gradient is right; prints as a verdict.
+        True if the loss is right; prints as a verdict.
 
     Examples
     --------
     >>> from chainrule import MeanSquaredError, check_loss
     >>> check_loss(MeanSquaredError(), [[1.0], [2.0]], [[0.5], [3.0]]).passed
     True
+    >>> class Mine(MeanSquaredError):
+    ...     def losses(self, y_true, y_pred):
+    ...         return ((y_pred - y_true) ** 2).mean()
+    >>> print(check_loss(Mine(), [[1.0], [2.0]], [[0.5], [3.0]]))  # doctest: +ELLIPSIS
+    Mine(): cannot be checked
+      WRONG  Mine.losses returned a single number for 2 rows; it must return the loss of each row...
     """
-    subject = LossSubject(loss, y_true, y_pred, sample_weight)
-    # not nearby: predictions may be at the edge of the loss's domain
-    return _verdict(subject, repr(loss), tolerance, _stream(seed), nearby=False)
+    if isinstance(loss, type):
+        check_instance(loss, Loss, "check_loss takes a Loss, such as MeanSquaredError()")
+    try:
+        if isinstance(loss, Loss):
+            loss.check_usable()
+        subject = LossSubject(loss, y_true, y_pred, sample_weight)
+        # not nearby: predictions may be at the edge of the loss's domain
+        report = _verdict(subject, repr(loss), tolerance, _stream(seed), nearby=False)
+    except ConfigurationError as error:  # a method that cannot be called, or returned another shape
+        return GradientReport(repr(loss), problems=[str(error)])
+    report.notes = subject.notes
+    return report
 
 
 def _stream(seed: int) -> np.random.Generator:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from chainrule.checks import check_numbers
 from chainrule.diagnosis.gradient_check.slopes import restored
-from chainrule.errors import InputError, ModuleError
+from chainrule.errors import ConfigurationError, InputError, ModuleError
 from chainrule.loss_functions import Loss
 from chainrule.module import Module, named_generators
 from chainrule.network import code_columns
@@ -36,6 +36,7 @@ class LossSubject:
         self.y_pred = _batch(y_pred, "y_pred", np.float64)
         self.variables = {"y_pred": self.y_pred}
         self.sizes = named_sizes(self.y_pred)
+        self.notes: list[str] = []
 
     def value(self) -> float:
         """Return the value of the function."""
@@ -56,12 +57,88 @@ class LossSubject:
         return "" if np.isfinite(value) else f"the loss is {value}."
 
     def broken_rules(self) -> list[str]:
-        """Return the rules that the loss breaks."""
+        """Return the rules that the loss breaks: those that training relies on."""
         y_pred = self.y_pred.copy()
-        self.loss.forward(self.y_true, y_pred, **self.options)
-        self.loss.backward(self.y_true, y_pred, **self.options)
-        same = np.array_equal(y_pred, self.y_pred)
-        return [] if same else ["the loss writes into y_pred; make a new array instead."]
+        value = self.loss.forward(self.y_true, y_pred, **self.options)
+        gradient = self.loss.backward(self.y_true, y_pred, **self.options)
+        problems = []
+        if not np.array_equal(y_pred, self.y_pred):
+            problems.append("the loss writes into y_pred; make a new array instead.")
+        if not isinstance(self.loss, Loss):  # anything with forward and backward can be checked
+            return problems
+        try:
+            both = self.loss.value_and_gradient(self.y_true, self.y_pred.copy(), **self.options)
+            for name, one, other in zip(
+                ("forward", "backward"), (value, gradient), both, strict=True
+            ):
+                if not np.allclose(one, other, rtol=1e-9):
+                    problems.append(
+                        f"value_and_gradient, which training calls, differs from {name}."
+                    )
+            return problems + self._broken_means()
+        except ConfigurationError as error:
+            return [*problems, str(error)]
+
+    def _broken_means(self) -> list[str]:
+        """Return what is wrong with the mean over the rows, and with the samples' weights."""
+        count = len(self.y_pred)
+        if self.y_true is None or np.shape(self.y_true)[:1] != (count,):
+            return []
+        once, twice = self.value(), self._repeated(np.full(count, 2))[0]
+        if np.isclose(twice, 2 * once, rtol=1e-6) and once != 0:
+            return [
+                "of a batch given twice the loss is twice as large: forward must return the mean "
+                "over the rows, not their sum."
+            ]
+        if not np.isclose(twice, once, rtol=1e-6):
+            self.notes.append(
+                "a batch given twice has another loss, so the loss is no mean over rows: training "
+                "with micro-batches, workers or sample weights takes other steps."
+            )
+            return []
+        problems = []
+        times = 1 + np.arange(count) % 3
+        own = np.asarray(self.options.get("sample_weight", 1.0), np.float64)
+        weight = own * times.reshape(-1, *[1] * max(own.ndim - 1, 0))
+        expected = self._repeated(times)
+        given = {"sample_weight": weight}
+        value, gradient = self.loss.value_and_gradient(self.y_true, self.y_pred.copy(), **given)
+        if not np.isclose(value, expected[0], rtol=1e-6):
+            problems.append(
+                f"with sample_weight the loss is {value:.6g}, but {expected[0]:.6g} where each "
+                "sample is given as often as it weighs: it must be Σ weight · loss / Σ weight."
+            )
+        elif not np.allclose(gradient, expected[1], rtol=1e-6, atol=1e-12):
+            self.notes.append(
+                "with sample_weight the gradient is not that of samples given as often as they "
+                "weigh; check_loss(..., sample_weight=...) says more."
+            )
+        total = self.loss.total_weight(self.y_true, self.y_pred.copy(), **given)
+        whole = self._repeated(times, total=True)[0]
+        if not isinstance(total, int | float | np.number) or not np.isclose(total, whole):
+            problems.append(
+                f"total_weight returned {total!r}; a sample's weight must count as often giving "
+                f"the sample, {whole!r} here."
+            )
+        return problems
+
+    def _repeated(self, times: Array, total: bool = False) -> tuple[float, Array]:
+        """Return the loss of a batch that has each sample so many times, and its gradient.
+
+        The gradient is the sum over each sample's copies. With `total`, the loss's place has what
+        the mean is divided by.
+        """
+        options = {
+            name: np.repeat(np.asarray(value), times, axis=0)
+            for name, value in self.options.items()
+        }
+        y_true = np.repeat(np.asarray(self.y_true), times, axis=0)
+        y_pred = np.repeat(self.y_pred, times, axis=0)
+        if total:
+            return self.loss.total_weight(y_true, y_pred, **options), y_pred
+        value, gradient = self.loss.value_and_gradient(y_true, y_pred, **options)
+        starts = np.append(0, np.cumsum(times)[:-1])
+        return float(value), np.add.reduceat(gradient, starts, axis=0)
 
 
 class WeightedSum:

@@ -1,0 +1,102 @@
+"""What users write themselves: it must fit the calls to come, and return what it has to.
+
+Python's own words about a wrong call, "takes 2 positional arguments but 3 were given", count
+`self` and name nothing that the user has called. These name the class and the method, and say what
+to write.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import ConfigurationError
+
+__all__ = ["check_call", "described", "fits", "is_own", "named", "refuse_swapped"]
+
+PREDICTED = {"y_pred", "y_hat", "yhat", "pred", "preds", "prediction", "predictions", "output", "p"}
+TRUE = {"y_true", "true", "truth", "target", "targets", "label", "labels", "y", "t"}
+
+
+def is_own(thing: object) -> bool:
+    """Whether a thing's class is the user's, not one of chainrule's."""
+    return not type(thing).__module__.startswith("chainrule.")
+
+
+def fits(function: Callable[..., Any], *arguments: Any, **options: Any) -> bool:
+    """Whether a function can be called with these; True where Python does not know."""
+    try:
+        inspect.signature(function).bind(*arguments, **options)
+    except TypeError:
+        return False
+    except ValueError:  # some built-in functions have no signature
+        pass
+    return True
+
+
+def check_call(function: Callable[..., Any], names: Sequence[str], write: str) -> None:
+    """Refuse a function that cannot be called with arguments of these names, by position.
+
+    `write` is what the message says to write instead.
+    """
+    if not fits(function, *names):
+        raise ConfigurationError(
+            f"{named(function)} cannot be called as {_last_name(function)}({', '.join(names)}), "
+            f"which is how chainrule calls it. Write {write}."
+        )
+
+
+def refuse_swapped(function: Callable[..., Any], write: str) -> None:
+    """Refuse a function whose arguments are named as predictions first, then targets."""
+    names = _argument_names(function)[:2]
+    if len(names) == 2 and names[0] in PREDICTED and names[1] in TRUE:
+        raise ConfigurationError(
+            f"{named(function)} takes the predictions first, but is given the targets first. "
+            f"Write {write}."
+        )
+
+
+def named(function: Callable[..., Any]) -> str:
+    """Return a function as it was defined: its class, its name and its arguments."""
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    name = name.rpartition("<locals>.")[2]
+    if inspect.ismethod(function):  # the class in front may be a parent's
+        name = f"{type(function.__self__).__name__}.{function.__name__}"
+    return f"{name}({', '.join(_argument_names(function))})"
+
+
+def _last_name(function: Callable[..., Any]) -> str:
+    name = getattr(function, "__name__", "")
+    return name if name.isidentifier() else "function"
+
+
+def _argument_names(function: Callable[..., Any]) -> list[str]:
+    """Return the names of a function's arguments, those that are optional too; not self."""
+    try:
+        arguments = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    stars: dict[Any, str] = {
+        inspect.Parameter.VAR_POSITIONAL: "*",
+        inspect.Parameter.VAR_KEYWORD: "**",
+    }
+    names = [stars.get(a.kind, "") + a.name for a in arguments]
+    in_class = not inspect.ismethod(function) and not isinstance(function, functools.partial)
+    return names[1:] if in_class and names[:1] == ["self"] else names
+
+
+def described(value: Any) -> str:
+    """Return in words what a user's function returned."""
+    if value is None:
+        return "None (is its return missing?)"
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"an array of shape {value.shape}"
+    if isinstance(value, np.ndarray | int | float | complex | np.number | np.bool_):
+        return "a single number"
+    if isinstance(value, list | tuple | dict):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"{value!r:.40}" if isinstance(value, str) else f"an object of {type(value).__name__}"

@@ -68,13 +68,13 @@ class LossSubject:
             return problems
         try:
             both = self.loss.value_and_gradient(self.y_true, self.y_pred.copy(), **self.options)
-            for name, one, other in zip(
-                ("forward", "backward"), (value, gradient), both, strict=True
-            ):
-                if not np.allclose(one, other, rtol=1e-9):
-                    problems.append(
-                        f"value_and_gradient, which training calls, differs from {name}."
-                    )
+            same = {"forward": np.allclose(both[0], value, rtol=1e-9)}
+            same["backward"] = np.allclose(both[1], gradient, rtol=1e-9)
+            problems += [
+                f"value_and_gradient, which training calls, differs from {name}."
+                for name in same
+                if not same[name]
+            ]
             return problems + self._broken_means()
         except ConfigurationError as error:
             return [*problems, str(error)]

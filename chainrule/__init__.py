@@ -58,7 +58,10 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 LATER = {
-    "diagnosis": ("Environment", "check_loss", "check_module", "environment", "replay"),
+    "diagnosis": (
+        *("Environment", "check_loss", "check_module", "check_optimizer"),
+        *("environment", "replay"),
+    ),
     "doctor": ("Doctor", "diagnose"),
     "ensemble": ("Ensemble", "Member"),
     "plots": (),

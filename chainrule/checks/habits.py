@@ -7,6 +7,7 @@ inherits from `GivesAdvice` looks the name up in the tables below, and says what
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Mapping
@@ -353,6 +354,11 @@ def advice_on_call(
             advice = OPTIONS["learning_rate"] if option == "lr" else ""  # not true of this call
         if advice:
             return f"has no option {option!r}: {advice}."
+        if dataclasses.is_dataclass(kind) and option in vars(kind).get("__annotations__", {}):
+            return (
+                f"declares {option!r}, but its __init__ does not take it: write "
+                "@dataclass(eq=False, repr=False) above the class."
+            )
     if len(arguments) <= count:
         return ""
     by_name = ", ".join(f"{name}=..." for name in names[count:])

@@ -29,6 +29,7 @@ __all__ = [
     "check_whole",
     "check_whole_numbers",
     "is_finite_number",
+    "is_own",
     "is_whole",
     "network_dtype",
 ]
@@ -160,6 +161,11 @@ def check_instance(value: object, kind: type, expected: str) -> None:
     """
     if not isinstance(value, kind):
         raise ConfigurationError(_refusal(expected, value))
+
+
+def is_own(thing: object) -> bool:
+    """Whether a thing's class is the user's, not one of chainrule's."""
+    return not type(thing).__module__.startswith("chainrule.")
 
 
 def check_function(value: object, expected: str) -> None:

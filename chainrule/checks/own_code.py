@@ -16,15 +16,10 @@ import numpy as np
 
 from chainrule.errors import ConfigurationError
 
-__all__ = ["check_call", "described", "fits", "is_own", "named", "refuse_swapped"]
+__all__ = ["check_call", "described", "fits", "named", "refuse_swapped"]
 
 PREDICTED = {"y_pred", "y_hat", "yhat", "pred", "preds", "prediction", "predictions", "output", "p"}
 TRUE = {"y_true", "true", "truth", "target", "targets", "label", "labels", "y", "t"}
-
-
-def is_own(thing: object) -> bool:
-    """Whether a thing's class is the user's, not one of chainrule's."""
-    return not type(thing).__module__.startswith("chainrule.")
 
 
 def fits(function: Callable[..., Any], *arguments: Any, **options: Any) -> bool:

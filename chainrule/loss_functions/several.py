@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.checks import check_instance, check_range
+from chainrule.checks import check_instance, check_range, is_own
 from chainrule.checks.own_code import described
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.loss_functions.base import Loss
@@ -54,6 +54,8 @@ class LossPerOutput(Loss):
             raise ConfigurationError("Give a loss for each output; got none.")
         for name, loss in losses.items():
             check_instance(loss, Loss, f"The loss of {name!r} must be a Loss")
+            if is_own(loss):
+                loss.check_usable()
         unknown = [name for name in weights or {} if name not in losses]
         if unknown:
             raise ConfigurationError(
@@ -104,11 +106,6 @@ class LossPerOutput(Loss):
         if sample_weight is None:
             return float(count)
         return float(np.asarray(sample_weight, np.float64).reshape(count, -1).mean(axis=1).sum())
-
-    def check_usable(self) -> None:
-        """Raise ConfigurationError where one of the losses lacks what training needs."""
-        for loss in self.losses_by_output.values():
-            loss.check_usable()
 
     def _by_output(self, y_true: PyTree, y_pred: PyTree) -> tuple[dict[str, Any], dict[str, Any]]:
         names = list(self.losses_by_output)

@@ -7,12 +7,13 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from chainrule.checks import check_function, check_instance, check_range
+from chainrule.checks import check_function, check_instance, check_range, is_own
 from chainrule.checks.habits import OPTIMIZER_ATTRIBUTES, OPTIMIZER_OPTIONS, GivesAdvice
+from chainrule.checks.own_code import described, fits, named
 from chainrule.errors import ConfigurationError, StateError
 from chainrule.network import Network
 from chainrule.parameter import Array, FlatParameters, Parameter
@@ -51,11 +52,25 @@ Spread = Callable[[Callable[[Sequence[Block]], None], Sequence[Block]], None]
 """Calls a function on shares of a sequence, in several threads."""
 
 
+class _SetByInit:
+    """What stands for an attribute until Optimizer's __init__ has set it: an error that says so."""
+
+    def __get__(self, instance: Any, kind: type) -> Any:
+        if instance is None:
+            return self
+        raise ConfigurationError(
+            f"{kind.__name__}.__init__ does not call the one of Optimizer. Begin it with "
+            "super().__init__(learning_rate), or write no __init__: a field of a @dataclass is an "
+            "option."
+        )
+
+
 @dataclass(eq=False, repr=False)
 class Optimizer(GivesAdvice):
     """The base class of all optimizers.
 
-    A subclass writes `update_rule`, and names the vectors that it needs in `state_names`.
+    A subclass writes `update_rule`, and names the vectors that it needs in `state_names`;
+    `check_optimizer` shows whether it is right.
 
     Parameters
     ----------
@@ -114,6 +129,9 @@ class Optimizer(GivesAdvice):
 
     state_names: ClassVar[tuple[str, ...]] = ()
     decoupled: ClassVar[bool] = False
+
+    if not TYPE_CHECKING:
+        _network = _SetByInit()
 
     def __post_init__(self) -> None:
         self.learning_rate = check_learning_rate("learning_rate", self.learning_rate)
@@ -179,7 +197,12 @@ class Optimizer(GivesAdvice):
                     w -= pull
                 else:
                     g = g + pull
-            self.update_rule(w, g, rate, *state)
+            returned: Any = self.update_rule(w, g, rate, *state)  # type: ignore[func-returns-value]
+            if returned is not None:
+                raise ConfigurationError(
+                    f"{type(self).__name__}.update_rule returned {described(returned)}; it returns "
+                    "nothing, but writes into w: w -= ... instead of return w - ..."
+                )
 
     def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
         """Update `w` and the state in place; `g` must stay as it is.
@@ -226,6 +249,8 @@ class Optimizer(GivesAdvice):
 
     def check_network(self, network: Network) -> None:
         """Raise ConfigurationError where a step of this network would be refused."""
+        if is_own(self):
+            self._check_rule()
         if self._network is not None and self._network is not network:
             raise ConfigurationError(
                 f"This {type(self).__name__} has the state of another network; build one for each."
@@ -236,6 +261,24 @@ class Optimizer(GivesAdvice):
                 raise ConfigurationError(
                     f"No parameter's name fits the pattern {pattern!r}; there are {names}."
                 )
+
+    def _check_rule(self) -> None:
+        """Raise ConfigurationError where `state_names` or `update_rule` cannot be used."""
+        name, state_names = type(self).__name__, self.state_names
+        letters = isinstance(state_names, str)
+        if letters or "steps" in state_names or not all(isinstance(n, str) for n in state_names):
+            raise ConfigurationError(
+                f"{name}.state_names must be a tuple of names other than 'steps', got "
+                f"{state_names!r}." + (f" Write ({state_names!r},)." if letters else "")
+            )
+        arguments = ["w", "g", "learning_rate", *state_names]
+        if not fits(self.update_rule, *arguments):
+            vectors = f"a vector for each of {state_names}" if state_names else "no state"
+            raise ConfigurationError(
+                f"{named(self.update_rule)} is called with w, g, learning_rate and {vectors}. "
+                f"Write def update_rule(self, {', '.join(arguments)}), or name the vectors that "
+                "it remembers: state_names = ('velocity',)."
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the views behind: a copy makes its own at its first step."""
@@ -316,6 +359,11 @@ def checked_steps(state: Mapping[str, Array]) -> int:
 
 def check_learning_rate(name: str, value: LearningRate) -> LearningRate:
     """Return a positive number as a float, and a schedule as it is; refuse anything else."""
+    if isinstance(value, list | tuple) and all(isinstance(v, int | float) for v in value):
+        raise ConfigurationError(
+            f"{name} must be one number or a schedule, got {value!r}; lr_multipliers gives "
+            "parameters rates of their own."
+        )
     if isinstance(value, Network | Parameter | list | tuple | Iterator):
         raise ConfigurationError(f"{name} comes first; {NO_PARAMETERS}")
     if not callable(value):

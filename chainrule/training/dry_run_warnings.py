@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks.own_code import is_own
+from chainrule.checks import is_own
 from chainrule.data.samples import rows_of
 from chainrule.data.sources import Source
 from chainrule.diagnosis import check_loss
@@ -57,7 +57,9 @@ def dry_run_warnings(state: TrainingState, source: Source) -> list[str]:
             raise ConfigurationError(finding.summary)
     warnings = list(dict.fromkeys(f.summary for f in findings if f.severity != "note"))
     warnings += _warn_of_scores(state.loss, state.metrics)
-    return warnings + _warn_of_gradients(state, source)
+    if isinstance(state.loss, LossPerOutput) or is_own(state.loss):
+        warnings += _warn_of_gradients(state, source)
+    return warnings
 
 
 def _warn_of_gradients(state: TrainingState, source: Source) -> list[str]:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import check_function, check_instance, check_range
+from chainrule.checks import check_function, check_instance, check_range, is_own
+from chainrule.checks.own_code import check_call
 from chainrule.errors import ConfigurationError
 from chainrule.loss_functions import Loss, LossPerOutput
 from chainrule.loss_functions.class_weight import ClassWeight
@@ -30,7 +31,10 @@ def check_trainer(network: Any, loss: Any, optimizer: Any, clip_norm: float | No
     check_instance(network, Network, "network must be a Network")
     check_instance(loss, Loss, "loss must be a Loss, such as MeanSquaredError() or one of your own")
     check_instance(optimizer, Optimizer, "optimizer must be an Optimizer, such as Adam(0.001)")
-    loss.check_usable()
+    if is_own(loss):
+        loss.check_usable()
+    if is_own(optimizer):
+        check_call(optimizer.step, ("network",), "def step(self, network)")
     return None if clip_norm is None else check_range("clip_norm", clip_norm, inclusive=False)
 
 

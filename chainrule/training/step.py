@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chainrule.checks import all_finite
+from chainrule.checks import all_finite, is_own
 from chainrule.data.samples import Batch
 from chainrule.errors import InputError
 from chainrule.loss_functions import Loss
@@ -23,10 +23,14 @@ IN_ONE_GO = Strategy()
 
 @dataclass(frozen=True)
 class StepResult(PassResult):
-    """The result of a step: the pass, the gradient's norm before clipping, the learning rate."""
+    """The result of a step: the pass, the gradient's norm before clipping, the learning rate.
+
+    Of a first step there may be notes on the optimizer.
+    """
 
     gradient_norm: float
     learning_rate: float
+    notes: tuple[str, ...] = ()
 
 
 def take_step(
@@ -36,8 +40,11 @@ def take_step(
     batch: Batch,
     clip_norm: float | None = None,
     strategy: Strategy = IN_ONE_GO,
+    first: bool = False,
 ) -> StepResult:
     """Move the parameters once, by the gradient of one batch: the whole step.
+
+    After the `first` one it is noted if the optimizer moves nothing.
 
     Raises
     ------
@@ -52,8 +59,39 @@ def take_step(
         norm = _clip(network, clip_norm)
         rate = optimizer.current_learning_rate()
         reach = norm if clip_norm is None else min(norm, clip_norm)
+        before = network.flat.values.copy() if first else None
         _move(network, optimizer, reach, rate, strategy.spread)
-    return StepResult(result.weight, result.loss, result.predictions, norm, rate)
+    notes: tuple[str, ...] = ()
+    if before is not None and norm and rate:
+        if np.array_equal(before, network.flat.values):
+            notes = (_moved_nothing(optimizer),)
+        elif is_own(optimizer):
+            notes = _memory_unused(optimizer)
+    return StepResult(result.weight, result.loss, result.predictions, norm, rate, notes)
+
+
+def _moved_nothing(optimizer: Optimizer) -> str:
+    """Return what to say of an optimizer whose first step moved nothing."""
+    why = "is the learning rate too small, or is everything frozen?"
+    if is_own(optimizer):
+        why = (
+            "update_rule must write into w, as in w -= ..., while w = w - ... makes a new array, "
+            "which nobody sees; check_optimizer(optimizer) shows more"
+        )
+    name = type(optimizer).__name__
+    return f"the first step of {name} moved nothing, though the gradient is not 0: {why}"
+
+
+def _memory_unused(optimizer: Optimizer) -> tuple[str, ...]:
+    """Return a note where vectors of an optimizer's memory are still 0 after its first step."""
+    still = [name for name, vector in optimizer.state_vectors.items() if not vector.any()]
+    if not still:
+        return ()
+    return (
+        f"the memory {', '.join(still)} of {type(optimizer).__name__} is still 0 after its first "
+        "step: update_rule must write into it, as in v *= ... and v += ..., while v = ... makes a "
+        "new array; check_optimizer(optimizer) shows more",
+    )
 
 
 def _clip(network: Network, clip_norm: float | None) -> float:

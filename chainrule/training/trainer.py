@@ -345,10 +345,12 @@ class Trainer(GivesAdvice):
                     share.batch,
                     state.clip_norm,
                     strategy,
+                    first=state.step == 0,
                 )
         except failure.MAY_BE_NOT_FINITE as error:
             failure.report_step(state, share.whole(), before, error)
             raise
+        state.notes.extend(result.notes)
         state.finish_step(result.loss, result.gradient_norm, result.learning_rate)
         measured = strategy.gather(share, result.predictions, bool(state.metrics))
         if measured is not None:

@@ -80,6 +80,7 @@ LAYERS = [
     "convolution",
     "pooling",
     "adaptive_pooling",
+    "running_statistics",
     "normalization",
     "dropout",
     "category_embedding",

@@ -40,9 +40,10 @@ from chainrule.checks import (
 from chainrule.errors import ConfigurationError, InputError, ShapeError
 from chainrule.initializers import Constant
 from chainrule.layers.micro_batch import WHOLE, MicroBatch, current_micro_batch
+from chainrule.layers.running_statistics import RunningStatistics, standardize_by
 from chainrule.layers.shape_checks import check_channels, check_shape
 from chainrule.module import Module
-from chainrule.parameter import Array, Buffer, Parameter, filled, refuse_huge_shape
+from chainrule.parameter import Array, Parameter, filled, refuse_huge_shape
 
 __all__ = ["BatchNorm", "GroupNorm", "InstanceNorm", "LayerNorm", "RMSNorm"]
 
@@ -142,11 +143,12 @@ def divide_by_root_mean_square(x: Array, epsilon: float) -> tuple[Array, Array]:
 
 
 def scale_and_shift(x_hat: Array, weight: Parameter | None, bias: Parameter | None) -> Array:
-    """Return y = γ x̂ + β, for x̂ (N, K, L) with a γ and a β for each of the K."""
-    if weight is None or bias is None:
+    """Return y = γ x̂ + β, for x̂ (N, K, L) with a γ and a β for each of the K, if there are any."""
+    if weight is None:
         return x_hat
     y = x_hat * weight.value.reshape(-1, 1)
-    y += bias.value.reshape(-1, 1)
+    if bias is not None:
+        y += bias.value.reshape(-1, 1)
     return y
 
 
@@ -156,14 +158,14 @@ def scale_and_shift(x_hat: Array, weight: Parameter | None, bias: Parameter | No
 class Normalization(Module):
     """Base class of all layers here: ε, and γ = 1 and β = 0, which weight decay leaves alone."""
 
-    has_bias = True
-
-    def __init__(self, shape: tuple[int, ...], epsilon: float, affine: bool) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], epsilon: float, affine: bool, bias: bool = True
+    ) -> None:
         refuse_huge_shape(shape)
         self.epsilon = check_range("epsilon", epsilon, inclusive=False)
         self.affine = check_bool("affine", affine)
         self.weight = self._filled(shape, 1.0) if affine else None
-        self.bias = self._filled(shape, 0.0) if affine and self.has_bias else None
+        self.bias = self._filled(shape, 0.0) if check_bool("bias", bias) and affine else None
 
     @staticmethod
     def _filled(shape: tuple[int, ...], value: float) -> Parameter:
@@ -173,7 +175,7 @@ class Normalization(Module):
 # ---------------------------------------------------------------- over the batch
 
 
-class BatchNorm(Normalization):
+class BatchNorm(RunningStatistics, Normalization):
     """y = γ (x - μ) / sqrt(σ² + ε) + β, with μ and σ² of each channel over the batch.
 
     For x (N, C), (N, C, T) or (N, C, H, W); μ and σ² are over all axes but C. Training uses the μ
@@ -192,21 +194,28 @@ class BatchNorm(Normalization):
         C, the number of channels.
     epsilon : float
         ε, which keeps the root from being 0 if all numbers are equal.
-    momentum : float
+    momentum : float or None
         How far each batch moves the running statistics: r ← (1 - momentum) r + momentum · batch.
-        The running variance is the unbiased one, Σ (x - μ)² / (n - 1).
+        The running variance is the unbiased one, Σ (x - μ)² / (n - 1). None makes r the mean over
+        all batches so far.
     affine : bool
         Whether to learn γ and β.
+    track_running_stats : bool
+        If False, there are no running statistics: `predict`, too, uses those of its batch. Then
+        what comes out for a sample depends on the samples that it is predicted with.
 
     Attributes
     ----------
     running_mean, running_var : Buffer
-        The running statistics, (C,).
+        The running statistics, (C,); None without them.
+    num_batches_tracked : Buffer
+        The number of batches so far, if `momentum` is None; otherwise None.
 
     Raises
     ------
     ShapeError
-        In forward: x does not have C channels, or a channel has a single value in training.
+        In forward: x does not have C channels, or a channel has a single value in training, or
+        wherever the statistics of the batch are used.
     InputError
         In forward: the variance of a channel is too large for the type of x.
 
@@ -226,14 +235,13 @@ class BatchNorm(Normalization):
         num_features: int,
         *,
         epsilon: float = 1e-5,
-        momentum: float = 0.1,
+        momentum: float | None = 0.1,
         affine: bool = True,
+        track_running_stats: bool = True,
     ) -> None:
         (self.num_features,) = check_sizes(num_features=num_features)
         super().__init__(self.channels, epsilon, affine)
-        self.momentum = check_range("momentum", momentum, high=1, high_inclusive=True)
-        self.running_mean = Buffer(filled(self.channels, 0.0))
-        self.running_var = Buffer(filled(self.channels, 1.0))
+        self.track(self.channels, momentum, track_running_stats)
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -247,41 +255,36 @@ class BatchNorm(Normalization):
     def forward(self, x: Array, training: bool = True) -> Array:
         self.check(x)
         channels = x.reshape(len(x), math.prod(self.channels), -1)  # (N, C, L)
-        if training:
-            x_hat = self._by_the_batch(channels, x.shape)
+        mean, variance = self.running_mean, self.running_var
+        if training or mean is None or variance is None:
+            x_hat = self._by_the_batch(channels, x.shape, training)
         else:
-            x_hat = channels - self.running_mean.value.reshape(-1, 1)
-            x_hat *= 1 / np.sqrt(self.running_var.value.reshape(-1, 1) + self.epsilon)
+            x_hat = standardize_by(channels, mean, variance, self.epsilon)
         return scale_and_shift(x_hat, self.weight, self.bias).reshape(x.shape)
 
-    def _by_the_batch(self, channels: Array, shape: tuple[int, ...]) -> Array:
-        """Return x̂ from the statistics of the batch, and update the running ones."""
-        part = current_micro_batch.get()
+    def _by_the_batch(self, channels: Array, shape: tuple[int, ...], training: bool) -> Array:
+        """Return x̂ from the statistics of the batch; in training, update the running ones."""
+        part = current_micro_batch.get() if training else WHOLE
         (count,) = part.sum(channels.shape[0] * channels.shape[2])
         if count == 1:
             raise ShapeError(
-                "expected more than one value per channel in training, got an input of shape "
-                f"{shape}: one value has no variance. Train on more than one sample at once "
-                "(a larger batch_size or micro_batch_size), or use LayerNorm or GroupNorm.",
+                "expected more than one value per channel"
+                f"{' in training' if training else ''}, got an input of shape {shape}: one value "
+                f"has no variance. {'Train on' if training else 'Predict'} more than one sample "
+                "at once (a larger batch_size or micro_batch_size), or use LayerNorm or GroupNorm.",
                 self,
             )
         x_hat, mean, variance, inverse_std = self.statistics(channels, part)
-        if all_finite(variance):  # a batch with NaN must not spoil the running statistics
-            self._update(mean, variance * (count / (count - 1)))
-        else:
+        if not all_finite(variance):
             refuse_huge(channels, variance)
-        self.save_for_backward(x_hat, inverse_std, training=True)
+        elif training:  # a batch with NaN must not spoil the running statistics
+            self.update(mean, variance * (count / (count - 1)))
+        self.save_for_backward(x_hat, inverse_std, training=training)
         return x_hat
 
     def statistics(self, channels: Array, part: MicroBatch) -> tuple[Array, Array, Array, Array]:
         """Return x̂ (N, C, L), and μ, σ² and 1 / sqrt(σ² + ε), each (C, 1)."""
         return standardize(channels, self.epsilon, part)
-
-    def _update(self, mean: Array, variance: Array) -> None:
-        """Move the running statistics towards those of the batch."""
-        for running, new in ((self.running_mean, mean), (self.running_var, variance)):
-            kept = (1 - self.momentum) * running.value
-            running.value = kept + self.momentum * new.reshape(self.channels)
 
     def backward(self, dy: Array) -> Array:
         x_hat, inverse_std = self.saved_values()
@@ -332,9 +335,14 @@ class SampleNorm(Normalization):
         """Return x as (N, C, L), with a γ and a β for each of the C."""
         raise NotImplementedError(f"{type(self).__name__} has no by_channel(x).")
 
+    def seen(self, x: Array, mean: Array, variance: Array) -> None:
+        """Note the statistics of a batch of training, (K, 1) each; here they are not kept."""
+
     def forward(self, x: Array, training: bool = True) -> Array:
         self.check(x)
-        x_hat, _, _, inverse_std = standardize(self.together(x), self.epsilon)
+        x_hat, mean, variance, inverse_std = standardize(self.together(x), self.epsilon)
+        if training:
+            self.seen(x, mean, variance)
         self.save_for_backward(x_hat, inverse_std, training=training)
         channels = self.by_channel(x_hat.reshape(x.shape))
         return scale_and_shift(channels, self.weight, self.bias).reshape(x.shape)
@@ -342,8 +350,9 @@ class SampleNorm(Normalization):
     def backward(self, dy: Array) -> Array:
         x_hat, inverse_std = self.saved_values()
         g = self.by_channel(dy)
-        if self.weight is not None and self.bias is not None:
+        if self.bias is not None:
             self.bias.grad = total(g).reshape(self.bias.shape)
+        if self.weight is not None:
             dweight = total_product(g, x_hat.reshape(g.shape))
             self.weight.grad = dweight.reshape(self.weight.shape)
             g = g * self.weight.value.reshape(-1, 1)
@@ -369,6 +378,8 @@ class LayerNorm(SampleNorm):
         ε, which keeps the root from being 0 if all numbers are equal.
     affine : bool
         Whether to learn γ and β.
+    bias : bool
+        Whether to learn β, if affine; without it, γ alone.
 
     Raises
     ------
@@ -382,10 +393,15 @@ class LayerNorm(SampleNorm):
     """
 
     def __init__(
-        self, normalized_shape: int | Sequence[int], *, epsilon: float = 1e-5, affine: bool = True
+        self,
+        normalized_shape: int | Sequence[int],
+        *,
+        epsilon: float = 1e-5,
+        affine: bool = True,
+        bias: bool = True,
     ) -> None:
         self.normalized_shape = as_shape(normalized_shape)
-        super().__init__(self.normalized_shape, epsilon, affine)
+        super().__init__(self.normalized_shape, epsilon, affine, bias)
 
     def check(self, x: Array) -> None:
         check_last_axes(self, x, self.normalized_shape)
@@ -452,11 +468,11 @@ class GroupNorm(SampleNorm):
         return x.reshape(len(x), self.num_channels, -1)  # (N, C, L)
 
 
-class InstanceNorm(GroupNorm):
+class InstanceNorm(RunningStatistics, GroupNorm):
     """y = (x - μ) / sqrt(σ² + ε), with μ and σ² of each channel of each sample alone.
 
     For x (N, C, T) or (N, C, H, W): GroupNorm in which every channel is a group of its own. The
-    same in training and in `predict`.
+    same in training and in `predict`, unless running statistics are tracked.
 
     Backward: dx = (dy - mean(dy) - x̂ mean(dy x̂)) / sqrt(σ² + ε), as in `GroupNorm`.
     Ulyanov, Vedaldi, Lempitsky, "Instance Normalization: The Missing Ingredient for Fast
@@ -468,13 +484,28 @@ class InstanceNorm(GroupNorm):
         C, the number of channels.
     epsilon : float
         ε, which keeps the root from being 0 if all numbers are equal.
+    momentum : float or None
+        How far each batch moves the running statistics, if they are tracked: r ← (1 - momentum) r +
+        momentum · batch, where that is the mean over the samples of their μ, or of their unbiased
+        variance, Σ (x - μ)² / (n - 1). None makes r the mean over all batches so far.
     affine : bool
         Whether to learn a factor γ and an offset β for each channel.
+    track_running_stats : bool
+        Whether `predict` uses running statistics, as in `BatchNorm`, instead of the sample's own.
+
+    Attributes
+    ----------
+    running_mean, running_var : Buffer
+        The running statistics, (C,); None without them.
+    num_batches_tracked : Buffer
+        The number of batches so far, if they are tracked and `momentum` is None; otherwise None.
 
     Raises
     ------
     ShapeError
         In forward: x does not have C channels, or a channel has a single value.
+    InputError
+        In forward, if statistics are tracked: a variance is too large for the type of x.
 
     Examples
     --------
@@ -482,9 +513,18 @@ class InstanceNorm(GroupNorm):
     array([[[-1., -1.,  1.,  1.]]])
     """
 
-    def __init__(self, num_features: int, *, epsilon: float = 1e-5, affine: bool = False) -> None:
+    def __init__(
+        self,
+        num_features: int,
+        *,
+        epsilon: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+    ) -> None:
         (self.num_features,) = check_sizes(num_features=num_features)
         super().__init__(num_features, num_features, epsilon=epsilon, affine=affine)
+        self.track((self.num_features,), momentum, track_running_stats)
 
     def check(self, x: Array) -> None:
         super().check(x)
@@ -494,6 +534,24 @@ class InstanceNorm(GroupNorm):
                 f"{x.shape}: every output would be 0.",
                 self,
             )
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        mean, variance = self.running_mean, self.running_var
+        if training or mean is None or variance is None:
+            return super().forward(x, training)
+        check_channels(self, x, self.num_features)
+        x_hat = standardize_by(self.by_channel(x), mean, variance, self.epsilon)
+        return scale_and_shift(x_hat, self.weight, self.bias).reshape(x.shape)
+
+    def seen(self, x: Array, mean: Array, variance: Array) -> None:
+        if self.running_var is None:
+            return
+        count = math.prod(x.shape[2:])
+        mean, variance = (of.reshape(len(x), -1).mean(axis=0) for of in (mean, variance))  # (C,)
+        if not all_finite(variance):
+            refuse_huge(self.by_channel(x), variance)
+        else:
+            self.update(mean, variance * (count / (count - 1)))
 
 
 class RMSNorm(Normalization):
@@ -524,13 +582,11 @@ class RMSNorm(Normalization):
     array([[0.849, 1.131]])
     """
 
-    has_bias = False
-
     def __init__(
         self, normalized_shape: int | Sequence[int], *, epsilon: float = 1e-5, affine: bool = True
     ) -> None:
         self.normalized_shape = as_shape(normalized_shape)
-        super().__init__(self.normalized_shape, epsilon, affine)
+        super().__init__(self.normalized_shape, epsilon, affine, bias=False)
 
     def forward(self, x: Array, training: bool = True) -> Array:
         check_last_axes(self, x, self.normalized_shape)

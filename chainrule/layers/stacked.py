@@ -202,10 +202,13 @@ class StackedBatchNorm(BatchNorm):
         The number of channels of each.
     epsilon : float
         ε, which keeps the root from being 0 if all numbers are equal.
-    momentum : float
+    momentum : float or None
         How far each batch moves the running statistics: r ← (1 - momentum) r + momentum · batch.
+        None makes r the mean over all batches so far.
     affine : bool
         Whether to learn γ and β, (K, num_features).
+    track_running_stats : bool
+        If False, there are no running statistics: `predict`, too, uses those of its batch.
 
     Raises
     ------
@@ -224,11 +227,18 @@ class StackedBatchNorm(BatchNorm):
         num_features: int,
         *,
         epsilon: float = 1e-5,
-        momentum: float = 0.1,
+        momentum: float | None = 0.1,
         affine: bool = True,
+        track_running_stats: bool = True,
     ) -> None:
         self.members = check_whole("members", members)
-        super().__init__(num_features, epsilon=epsilon, momentum=momentum, affine=affine)
+        super().__init__(
+            num_features,
+            epsilon=epsilon,
+            momentum=momentum,
+            affine=affine,
+            track_running_stats=track_running_stats,
+        )
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -245,8 +255,9 @@ class StackedBatchNorm(BatchNorm):
             x_hat[:, lost] = np.nan
             # the running statistics stay where they are, except for rounding
             (count,) = part.sum(len(channels))
-            mean[lost, 0] = self.running_mean.value.reshape(-1)[lost]
-            variance[lost, 0] = self.running_var.value.reshape(-1)[lost] * ((count - 1) / count)
+            for found, running in ((mean, self.running_mean), (variance, self.running_var)):
+                found[lost, 0] = 0.0 if running is None else running.value.reshape(-1)[lost]
+            variance[lost] *= (count - 1) / count
         return x_hat, mean, variance, inverse_std
 
 

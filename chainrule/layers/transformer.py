@@ -17,7 +17,7 @@ from chainrule.layers.normalization import LayerNorm
 from chainrule.layers.shape_checks import check_shape
 from chainrule.layers.smooth_activations import GELU
 from chainrule.module import Module
-from chainrule.parameter import Array
+from chainrule.parameter import Array, Parameter
 
 __all__ = ["PositionalEncoding", "TransformerBlock"]
 
@@ -115,6 +115,10 @@ class TransformerBlock(Module):
     norm_first : bool
         Whether the norms come before attention and feed_forward, or after the additions. A stack of
         blocks with norm_first ends with a LayerNorm of its own.
+    bias : bool
+        Whether attention, the Linear layers and the norms have biases.
+    epsilon : float
+        ε of both norms; 1e-12 in BERT.
     activation : Module, optional
         GELU in its tanh form by default, as in GPT-2; the exact form takes more than twice as long.
     seed : int, optional
@@ -150,6 +154,8 @@ class TransformerBlock(Module):
         causal: bool = False,
         dropout: float = 0.0,
         norm_first: bool = True,
+        bias: bool = True,
+        epsilon: float = 1e-5,
         activation: Module | None = None,
         seed: int | np.random.Generator | None = None,
     ) -> None:
@@ -160,23 +166,29 @@ class TransformerBlock(Module):
         self.causal = check_bool("causal", causal)
         self.dropout = check_range("dropout", dropout, high=1)
         self.norm_first = check_bool("norm_first", norm_first)
+        self.epsilon = check_range("epsilon", epsilon, inclusive=False)
         rng = check_seed(seed)
         inner = self.hidden_size or 4 * self.embed_dim
         self.attention = MultiHeadAttention(
-            embed_dim, num_heads, causal=causal, dropout=dropout, seed=rng
+            embed_dim, num_heads, causal=causal, bias=bias, dropout=dropout, seed=rng
         )
         self.attention_drop = Dropout(dropout, seed=rng.spawn(1)[0])
-        self.norm1 = LayerNorm(embed_dim)
+        self.norm1 = LayerNorm(embed_dim, epsilon=epsilon, bias=bias)
         self.feed_forward = Sequential(
             [
-                Linear(embed_dim, inner, seed=rng),
+                Linear(embed_dim, inner, bias=bias, seed=rng),
                 GELU("tanh") if activation is None else activation,
                 Dropout(dropout, seed=rng.spawn(1)[0]),
-                Linear(inner, embed_dim, seed=rng),
+                Linear(inner, embed_dim, bias=bias, seed=rng),
                 Dropout(dropout, seed=rng.spawn(1)[0]),
             ]
         )
-        self.norm2 = LayerNorm(embed_dim)
+        self.norm2 = LayerNorm(embed_dim, epsilon=epsilon, bias=bias)
+
+    @property
+    def bias(self) -> Parameter | None:
+        """The bias of the attention's last product; None without biases, as in Linear."""
+        return self.attention.bias
 
     @property
     def activation(self) -> Module:

@@ -70,7 +70,7 @@ def norm(layer, x):
     for place in np.ndindex(x.shape[:2]):
         row = x[place]
         y[place] = (row - row.mean()) / math.sqrt(((row - row.mean()) ** 2).mean() + layer.epsilon)
-    return y * layer.weight.value + layer.bias.value
+    return y * layer.weight.value + (0 if layer.bias is None else layer.bias.value)
 
 
 def gelu(v):
@@ -185,6 +185,8 @@ CASES = [
     block_case("relu", (1, 3, 2), (ReLU, lambda v: max(v, 0.0)), num_heads=1),
     block_case("wide", (1, 2, 2), num_heads=1, hidden_size=None),
     block_case("dropout", (2, 3, 4), dropout=0.3),
+    block_case("epsilon", (2, 3, 4), epsilon=0.25, norm_first=False),
+    block_case("no_bias", (2, 3, 4), bias=False),
     Case(
         "Network-transformer",
         lambda: Network(

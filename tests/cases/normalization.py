@@ -18,14 +18,15 @@ def standardized(values, epsilon):
 def affine(module, place, value):
     if module.weight is None:
         return value
-    return value * module.weight.value[place] + module.bias.value[place]
+    shift = 0 if module.bias is None else module.bias.value[place]
+    return value * module.weight.value[place] + shift
 
 
 def batch_norm(module, x, training):
     y = np.empty_like(x)
     for channel in range(x.shape[1]):
         values = x[:, channel]
-        if training:
+        if training or not module.track_running_stats:
             new = np.reshape(standardized(values.ravel().tolist(), module.epsilon), values.shape)
         else:
             mean, variance = module.running_mean.value[channel], module.running_var.value[channel]
@@ -64,11 +65,18 @@ def group_norm(module, x, training):
     return y
 
 
+def instance_norm(module, x, training):
+    """As in group_norm, or with running statistics as in batch_norm."""
+    own = training or not module.track_running_stats
+    return group_norm(module, x, training) if own else batch_norm(module, x, training)
+
+
 def used(layer):
     """Give the layer gains, offsets and running statistics that are not the first ones."""
     rng = np.random.default_rng(5)
     for thing in (layer.named_parameters() | layer.named_buffers()).values():
-        thing.value = rng.uniform(0.4, 2.0, thing.shape)
+        if thing.value.dtype.kind == "f":  # no counter
+            thing.value = rng.uniform(0.4, 2.0, thing.shape)
     return layer
 
 
@@ -103,6 +111,19 @@ CASES = [
     Case("BatchNorm-two_samples", lambda: used(BatchNorm(3)), (2, 3), reference=batch_norm),
     Case("BatchNorm-far", lambda: used(BatchNorm(3)), x=far_from_zero, reference=batch_norm),
     Case("BatchNorm-equal", lambda: BatchNorm(6, epsilon=1e-2), x=all_equal, reference=batch_norm),
+    Case(
+        "BatchNorm-by_the_batch",
+        lambda: used(BatchNorm(3, track_running_stats=False)),
+        (5, 3, 2),
+        reference=batch_norm,
+        bad_shape=(1, 3),
+    ),
+    Case(
+        "BatchNorm-mean_of_all",
+        lambda: used(BatchNorm(3, momentum=None)),
+        (5, 3),
+        reference=batch_norm,
+    ),
     Case("LayerNorm", lambda: used(LayerNorm(5)), (6, 5), reference=layer_norm, bad_shape=(6, 4)),
     Case(
         "LayerNorm-sequence",
@@ -122,6 +143,12 @@ CASES = [
         "LayerNorm-not_affine",
         lambda: LayerNorm([4], affine=False),
         (3, 4),
+        reference=layer_norm,
+    ),
+    Case(
+        "LayerNorm-no_bias",
+        lambda: used(LayerNorm((2, 4), bias=False)),
+        (3, 2, 4),
         reference=layer_norm,
     ),
     Case("LayerNorm-one_sample", lambda: used(LayerNorm(4)), (1, 4), reference=layer_norm),
@@ -179,6 +206,19 @@ CASES = [
         (4, 3, 5),
         reference=group_norm,
         bad_shape=(4, 3),
+    ),
+    Case(
+        "InstanceNorm-running",
+        lambda: used(InstanceNorm(3, affine=True, track_running_stats=True)),
+        (4, 3, 5),
+        reference=instance_norm,
+        bad_shape=(4, 4, 5),
+    ),
+    Case(
+        "InstanceNorm-mean_of_all",
+        lambda: used(InstanceNorm(2, momentum=None, track_running_stats=True)),
+        (2, 2, 3, 2),
+        reference=instance_norm,
     ),
     Case("InstanceNorm-one_channel", lambda: InstanceNorm(1), (1, 1, 5), reference=group_norm),
 ]

@@ -46,6 +46,7 @@ def stacked_category_embedding(module, x, training):
 def stacked_batch_norm(module, x, training):
     y = np.zeros(x.shape)
     options = {"epsilon": module.epsilon, "affine": module.weight is not None}
+    options["track_running_stats"] = module.track_running_stats
     for k in range(module.members):
         one = alone(BatchNorm(module.num_features, **options), module, k)
         y[:, k] = batch_norm(one, x[:, k], training)
@@ -128,6 +129,12 @@ CASES = [
     Case(
         "StackedBatchNorm-not_affine",
         lambda: StackedBatchNorm(2, 3, affine=False),
+        (6, 2, 3),
+        reference=stacked_batch_norm,
+    ),
+    Case(
+        "StackedBatchNorm-by_the_batch",
+        lambda: used(StackedBatchNorm(2, 3, track_running_stats=False)),
         (6, 2, 3),
         reference=stacked_batch_norm,
     ),

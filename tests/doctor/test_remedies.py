@@ -1,5 +1,7 @@
 """What the doctor names and mends: each condition planted where only it can be to blame."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -210,13 +212,22 @@ def test_running_means_that_do_not_arrive_are_given_a_usual_momentum():
     assert accuracy(plan.network, X, y) > 0.9
 
 
-def test_a_usual_momentum_is_left_as_it_is():
-    layers = [Linear(3, 8), BatchNorm(8), ReLU(), Linear(8, 3), Softmax()]
+@pytest.mark.parametrize("options", [{}, {"momentum": None}], ids=["0.1", "the mean of all"])
+def test_a_usual_momentum_is_left_as_it_is(options):
+    layers = [Linear(3, 8), BatchNorm(8, **options), ReLU(), Linear(8, 3), Softmax()]
     X, y = clusters()
     report = diagnose(Network(layers, seed=0), X, y, loss=LOSS, optimizer=Adam(0.01), epochs=5)
     plan = Report([blamed_for("train-predict-gap")], report.examination).prescribe()
     assert plan.changes == []
     assert [name for name, _ in plan.untreated] == ["train-predict-gap"]
+
+
+def test_where_nothing_runs_along_no_running_means_are_blamed():
+    layers = [Linear(3, 8), BatchNorm(8, track_running_stats=False), Linear(8, 3), Softmax()]
+    X, y = clusters()
+    report = diagnose(Network(layers, seed=0), X, y, loss=LOSS, optimizer=Adam(0.01), epochs=5)
+    exam = dataclasses.replace(report.examination, gaps=(0.1, 9.0))
+    assert list(CONDITIONS["train-predict-gap"].find(exam)) == []
 
 
 def blamed_for(name):

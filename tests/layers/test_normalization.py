@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from chainrule import ConfigurationError, InputError, Network, ShapeError, layers
+from chainrule import (
+    SGD,
+    ConfigurationError,
+    InputError,
+    MeanSquaredError,
+    Network,
+    ShapeError,
+    Trainer,
+    layers,
+)
 from chainrule.layers import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, Linear, RMSNorm
 from chainrule.module import cast, initialize
 
@@ -36,6 +45,66 @@ def test_running_statistics_arrive_at_the_data_s_own():
     np.testing.assert_allclose(layer.running_mean.value, [7, -2], atol=0.05)
     np.testing.assert_allclose(layer.running_var.value, [9, 0.25], rtol=0.03)
     assert layer.running_var.value.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [BatchNorm(3, momentum=None), InstanceNorm(3, momentum=None, track_running_stats=True)],
+    ids=repr,
+)
+def test_without_a_momentum_statistics_are_the_mean_over_all_batches(layer, tmp_path):
+    cast(layer, "float64")
+    batches = np.random.default_rng(0).normal(2, 3, (7, 4, 3, 5))
+    axes = (0, 2) if isinstance(layer, BatchNorm) else 2
+    for batch in batches[:4]:
+        layer.forward(batch)
+    layer.save(tmp_path / "layer.npz")
+    layer = type(layer).load(tmp_path / "layer.npz")  # and it goes on from there
+    for batch in batches[4:]:
+        layer.forward(batch)
+    assert layer.num_batches_tracked.value == 7
+    means = [np.reshape(batch.mean(axis=axes), (-1, 3)).mean(axis=0) for batch in batches]
+    variances = [np.reshape(b.var(axis=axes, ddof=1), (-1, 3)).mean(axis=0) for b in batches]
+    np.testing.assert_allclose(layer.running_mean.value, np.mean(means, axis=0), rtol=1e-12)
+    np.testing.assert_allclose(layer.running_var.value, np.mean(variances, axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{"momentum": None}, {"track_running_stats": False}], ids=str)
+def test_statistics_of_every_kind_with_workers(options):
+    """Parts of one size, whose statistics are put together: the mean of all batches as well."""
+    X = np.random.default_rng(0).standard_normal((64, 3)).astype(np.float32)
+    y = X[:, :1] * 2
+    states = []
+    for workers in (1, 2):
+        network = Network([Linear(3, 4), BatchNorm(4, **options), Linear(4, 1)], seed=0)
+        trainer = Trainer(
+            network,
+            MeanSquaredError(),
+            SGD(0.05),
+            workers=workers,
+            sync_batch_norm=True,
+            seed=0,
+        )
+        trainer.fit(X, y, epochs=3, batch_size=16, progress=False)
+        states.append(network.state())
+    for name, value in states[0].items():
+        np.testing.assert_allclose(states[1][name], value, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_without_running_statistics_a_prediction_is_by_its_batch():
+    layer = BatchNorm(2, track_running_stats=False)
+    assert layer.named_buffers() == {}
+    x = np.random.default_rng(0).standard_normal((5, 2)).astype(np.float32)
+    np.testing.assert_array_equal(layer.predict(x), layer.forward(x))
+    with pytest.raises(ShapeError, match=r"one value has no variance\. Predict more than one"):
+        layer.predict(x[:1])
+
+
+def test_a_prediction_of_single_values_by_running_statistics():
+    layer = InstanceNorm(2, epsilon=1e-12, track_running_stats=True)
+    np.testing.assert_allclose(layer.predict(np.ones((3, 2, 1))), np.ones((3, 2, 1)))
+    with pytest.raises(ShapeError, match="expected more than one value per channel of a"):
+        layer.forward(np.ones((3, 2, 1)))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -33,11 +33,12 @@ def in_order(attention):
 def torch_state(module, prefix=""):
     """Return the values of a module as PyTorch names, stacks and transposes them."""
     if isinstance(module, Linear):
-        state = {"weight": module.weight.value.T, "bias": module.bias.value}
+        state = {"weight": module.weight.value.T, "bias": module.bias and module.bias.value}
     elif isinstance(module, MultiHeadAttention):
         state = {
             "in_proj_weight": np.concatenate([m.weight.value.T for m in in_order(module)]),
-            "in_proj_bias": np.concatenate([m.bias.value for m in in_order(module)]),
+            "in_proj_bias": module.bias
+            and np.concatenate([m.bias.value for m in in_order(module)]),
             **torch_state(module.out_proj, "out_proj."),
         }
     elif isinstance(module, TransformerBlock):
@@ -50,8 +51,12 @@ def torch_state(module, prefix=""):
             **torch_state(module.norm2, "norm2."),
         }
     else:
-        state = {"weight": module.weight.value, "bias": module.bias.value}
-    return {f"{prefix}{name}": torch.as_tensor(value) for name, value in state.items()}
+        state = {"weight": module.weight.value, "bias": module.bias and module.bias.value}
+    return {
+        f"{prefix}{name}": torch.as_tensor(value)
+        for name, value in state.items()
+        if value is not None
+    }
 
 
 def torch_gradients(module):
@@ -123,15 +128,21 @@ def gelu_tanh(x):
     ids=["gelu_tanh", "gelu", "relu"],
 )
 def test_transformer_block(activation, theirs_activation, norm_first, causal, padded):
+    ours = {"activation": activation and activation()}
+    compare_blocks(norm_first, causal, padded, ours, {"activation": theirs_activation})
+
+
+@pytest.mark.parametrize("norm_first", [True, False], ids=["norm_first", "norm_last"])
+@pytest.mark.parametrize(("epsilon", "bias"), [(1e-12, True), (0.3, True), (1e-5, False)])
+def test_transformer_block_of_published_models(epsilon, bias, norm_first):
+    theirs = {"layer_norm_eps": epsilon, "bias": bias, "activation": gelu_tanh}
+    compare_blocks(norm_first, True, False, {"epsilon": epsilon, "bias": bias}, theirs)
+
+
+def compare_blocks(norm_first, causal, padded, options, theirs_options):
     rng = np.random.default_rng(0)
     ours = TransformerBlock(
-        WIDTH,
-        HEADS,
-        hidden_size=12,
-        causal=causal,
-        norm_first=norm_first,
-        activation=activation and activation(),
-        seed=1,
+        WIDTH, HEADS, hidden_size=12, causal=causal, norm_first=norm_first, seed=1, **options
     )
     shaken(ours)
     theirs = torch.nn.TransformerEncoderLayer(
@@ -139,10 +150,10 @@ def test_transformer_block(activation, theirs_activation, norm_first, causal, pa
         HEADS,
         dim_feedforward=12,
         dropout=0.0,
-        activation=theirs_activation,
         batch_first=True,
         norm_first=norm_first,
         dtype=torch.float64,
+        **theirs_options,
     )
     theirs.load_state_dict(torch_state(ours))
     x = rng.standard_normal((BATCH, STEPS, WIDTH))

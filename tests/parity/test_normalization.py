@@ -23,6 +23,11 @@ PAIRS = {
     "BatchNorm-sequence": ((4, 3, 6), lambda shape: batch_norms(shape, momentum=0.35)),
     "BatchNorm-image": ((3, 4, 5, 2), lambda shape: batch_norms(shape, epsilon=0.02)),
     "BatchNorm-one_image": ((1, 4, 3, 3), lambda shape: batch_norms(shape)),
+    "BatchNorm-mean_of_all": ((4, 3, 6), lambda shape: batch_norms(shape, momentum=None)),
+    "BatchNorm-by_the_batch": (
+        (3, 4, 5, 2),
+        lambda shape: batch_norms(shape, track_running_stats=False),
+    ),
     "BatchNorm-not_affine": ((6, 3), lambda shape: batch_norms(shape, affine=False)),
     "LayerNorm": ((6, 5), lambda shape: (layers.LayerNorm(5), nn.LayerNorm(5))),
     "LayerNorm-last_two": (
@@ -35,6 +40,10 @@ PAIRS = {
             layers.LayerNorm(5, affine=False),
             nn.LayerNorm(5, elementwise_affine=False),
         ),
+    ),
+    "LayerNorm-no_bias": (
+        (3, 4, 5),
+        lambda shape: (layers.LayerNorm((4, 5), bias=False), nn.LayerNorm((4, 5), bias=False)),
     ),
     "RMSNorm": ((3, 4, 5), lambda shape: (layers.RMSNorm(5), nn.RMSNorm(5, eps=1e-5))),
     "RMSNorm-last_two": (
@@ -59,6 +68,20 @@ PAIRS = {
         lambda shape: (
             layers.InstanceNorm(3, affine=True),
             nn.InstanceNorm2d(3, affine=True),
+        ),
+    ),
+    "InstanceNorm-running": (
+        (3, 4, 5, 2),
+        lambda shape: (
+            layers.InstanceNorm(4, momentum=0.3, affine=True, track_running_stats=True),
+            nn.InstanceNorm2d(4, momentum=0.3, affine=True, track_running_stats=True),
+        ),
+    ),
+    "InstanceNorm-running_sequence": (
+        (2, 3, 6),
+        lambda shape: (
+            layers.InstanceNorm(3, track_running_stats=True),
+            nn.InstanceNorm1d(3, track_running_stats=True),
         ),
     ),
 }

@@ -88,7 +88,8 @@ class TrainPredictGap(Condition):
     remedy = "BatchNorm(features, momentum=0.1)  # and more steps, or larger batches"
 
     def find(self, exam: Examination) -> Iterator[Finding]:
-        norms, (ratio, too_high) = tuple(batch_norms(exam.network)), gap(exam)
+        tracking = {p: m for p, m in batch_norms(exam.network).items() if m.track_running_stats}
+        norms, (ratio, too_high) = tuple(tracking), gap(exam)
         if not norms or exam.gaps is None or not too_high:
             return
         train, predict = exam.gaps
@@ -102,7 +103,8 @@ class TrainPredictGap(Condition):
 
     def treat(self, setup: TrainingSetup, finding: Finding) -> str | None:
         network = copy.deepcopy(setup.network)
-        slow = [norm for norm in batch_norms(network).values() if norm.momentum < MOMENTUM]
+        momenta = [(norm, norm.momentum) for norm in batch_norms(network).values()]
+        slow = [norm for norm, momentum in momenta if momentum is not None and momentum < MOMENTUM]
         if not slow:
             return None
         for norm in slow:

@@ -182,6 +182,12 @@ def _repeat_step(
         if name in rng_states:
             generator.bit_generator.state = rng_states[name]
     parameters = network.named_parameters()
+
+    def closure() -> float:
+        y_pred = network.forward(x)
+        network.backward(loss.backward(y, y_pred, weight))
+        return loss.forward(y, y_pred, weight)
+
     _check_input(network, x)
     for path, parameter in parameters.items():
         _check(parameter.value, "update", f"the value of {path}")
@@ -196,7 +202,10 @@ def _repeat_step(
         return
     if clip_norm is not None:
         clip_by_global_norm(network, clip_norm)
-    optimizer.step(network)
+    if optimizer.needs_closure:
+        optimizer.step(network, closure)  # type: ignore[arg-type, call-arg]
+    else:
+        optimizer.step(network)
     for path, parameter in parameters.items():
         _check(parameter.value, "update", f"the new value of {path}")
     for name, state in optimizer.state_vectors.items():

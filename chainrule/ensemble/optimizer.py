@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.ensemble.members import Member
+from chainrule.errors import ConfigurationError
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.optimizers.base import Block
@@ -29,7 +30,7 @@ class MemberOptimizer:
     factory : callable
         The class of an optimizer, or a function ``(learning_rate, *, weight_decay)`` that makes
         one. It is called with 1, or the schedule, and with 1 or 0: each member's own numbers are
-        factors of these.
+        factors of these. Values must move one by one (`Optimizer.elementwise`).
     members : sequence of Member
         Those in the stack, in their order there.
     schedule : callable, optional
@@ -47,6 +48,12 @@ class MemberOptimizer:
         self.optimizer = factory(
             1.0 if schedule is None else schedule, weight_decay=1.0 if any(self.decays) else 0.0
         )
+        if not self.optimizer.elementwise:
+            raise ConfigurationError(
+                f"{type(self.optimizer).__name__} moves a network as a whole, and members of an "
+                "ensemble have learning rates of their own. Train a single network by a Trainer, "
+                "or take another optimizer, such as AdamW."
+            )
         self._flat: FlatParameters | None = None
         self._blocks: list[Block] = []
 

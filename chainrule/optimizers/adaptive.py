@@ -1,28 +1,28 @@
 """Optimizers that give every weight its own learning rate, by the size of its gradients.
 
-g is the gradient, m its running mean (the first moment), v the running mean of its square (the
-second moment), t the number of the step, counted from 1. A hat marks what is corrected for the
-start at zero: m̂ = m / (1 - β₁ᵗ), v̂ = v / (1 - β₂ᵗ).
+g is the gradient, v the sum or the running mean of its square. Adam and its variants, which add
+momentum, are in `adam.py`.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
 
-from chainrule.checks import check_range
+from chainrule.checks import check_bool, check_range
 from chainrule.optimizers.base import LearningRate, Optimizer
 from chainrule.parameter import Array
 
-__all__ = ["AdaGrad", "Adam", "AdamW", "NAdam", "RAdam", "RMSprop"]
+__all__ = ["AdaGrad", "Adadelta", "RMSprop", "Rprop"]
 
 
 @dataclass(eq=False, repr=False)
 class AdaGrad(Optimizer):
     """v ← v + g²;  w ← w - lr · g / (√v + ε): the more a weight has moved, the slower it gets.
+
+    v starts at `initial_accumulator_value`.
 
     Duchi, Hazan, Singer, "Adaptive Subgradient Methods for Online Learning and Stochastic
     Optimization", 2011.
@@ -33,13 +33,15 @@ class AdaGrad(Optimizer):
         lr, a number or a schedule.
     epsilon : float
         ε, which keeps the divisor above 0.
+    initial_accumulator_value : float
+        Where v starts. The larger, the shorter the first steps.
     weight_decay, lr_multipliers
         As in `Optimizer`.
 
     Examples
     --------
-    >>> AdaGrad(0.1)
-    AdaGrad(learning_rate=0.1, weight_decay=0.0, epsilon=1e-10)
+    >>> AdaGrad(0.1).epsilon
+    1e-10
     """
 
     state_names = ("square_sum",)
@@ -47,38 +49,99 @@ class AdaGrad(Optimizer):
     learning_rate: LearningRate = 0.01
     _: KW_ONLY
     epsilon: float = 1e-10
+    initial_accumulator_value: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.epsilon = check_range("epsilon", self.epsilon, inclusive=False)
+        self.initial_accumulator_value = check_range(
+            "initial_accumulator_value", self.initial_accumulator_value
+        )
 
     def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
         (v,) = state
         v += g * g
+        if self.initial_accumulator_value:  # the state starts at zero
+            v = v + self.initial_accumulator_value
         w -= learning_rate * g / (np.sqrt(v) + self.epsilon)
+
+
+@dataclass(eq=False, repr=False)
+class Adadelta(Optimizer):
+    """AdaGrad that forgets, and whose steps have the size of the recent ones.
+
+    v ← ρ v + (1 - ρ) g²;  Δ = √(u + ε) / √(v + ε) · g;  u ← ρ u + (1 - ρ) Δ²;  w ← w - lr · Δ.
+
+    Zeiler, "ADADELTA: An Adaptive Learning Rate Method", 2012, algorithm 1.
+
+    Parameters
+    ----------
+    learning_rate : float or callable
+        lr, a number or a schedule; the paper has none, which is 1.
+    rho : float
+        ρ, how much of the running means u and v is kept, 0 <= ρ < 1.
+    epsilon : float
+        ε, from which the first steps start: the larger, the longer they are.
+    weight_decay, lr_multipliers
+        As in `Optimizer`.
+
+    Examples
+    --------
+    >>> Adadelta(0.5)
+    Adadelta(learning_rate=0.5, weight_decay=0.0, rho=0.9, epsilon=1e-06)
+    """
+
+    state_names = ("square_mean", "move_square_mean")
+
+    learning_rate: LearningRate = 1.0
+    _: KW_ONLY
+    rho: float = 0.9
+    epsilon: float = 1e-6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.rho = check_range("rho", self.rho, high=1)
+        self.epsilon = check_range("epsilon", self.epsilon, inclusive=False)
+
+    def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
+        v, u = state
+        v *= self.rho
+        v += (1 - self.rho) * (g * g)
+        move = np.sqrt(u + self.epsilon) / np.sqrt(v + self.epsilon) * g
+        u *= self.rho
+        u += (1 - self.rho) * (move * move)
+        w -= learning_rate * move
 
 
 @dataclass(eq=False, repr=False)
 class RMSprop(Optimizer):
     """v ← ρ v + (1 - ρ) g²;  w ← w - lr · g / (√v + ε): AdaGrad that forgets.
 
-    Hinton, "Neural Networks for Machine Learning", lecture 6e, 2012.
+    If `centered`, √(v - m²) takes the place of √v, with m ← ρ m + (1 - ρ) g: the standard deviation
+    of the gradient. With momentum μ, b ← μ b + g / (√v + ε) and w ← w - lr · b.
+
+    Hinton, "Neural Networks for Machine Learning", lecture 6e, 2012. Graves, "Generating Sequences
+    With Recurrent Neural Networks", 2013, for both options.
 
     Parameters
     ----------
     learning_rate : float or callable
         lr, a number or a schedule.
     rho : float
-        ρ, how much of v is kept, 0 <= ρ < 1 (PyTorch calls it alpha).
+        ρ, how much of the running means is kept, 0 <= ρ < 1 (PyTorch calls it alpha).
     epsilon : float
         ε, which keeps the divisor above 0.
+    momentum : float
+        μ, how much of the last step is kept, 0 <= μ < 1.
+    centered : bool
+        Whether to divide by the standard deviation of the gradient.
     weight_decay, lr_multipliers
         As in `Optimizer`.
 
     Examples
     --------
-    >>> RMSprop(0.001, rho=0.9)
-    RMSprop(learning_rate=0.001, weight_decay=0.0, rho=0.9, epsilon=1e-08)
+    >>> RMSprop(0.001, rho=0.9, momentum=0.5).state_names
+    ('square_mean', 'velocity')
     """
 
     state_names = ("square_mean",)
@@ -87,216 +150,89 @@ class RMSprop(Optimizer):
     _: KW_ONLY
     rho: float = 0.99
     epsilon: float = 1e-8
+    momentum: float = 0.0
+    centered: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.rho = check_range("rho", self.rho, high=1)
         self.epsilon = check_range("epsilon", self.epsilon, inclusive=False)
+        self.momentum = check_range("momentum", self.momentum, high=1)
+        self.centered = check_bool("centered", self.centered)
+        if self.centered:
+            self.remember("mean")
+        if self.momentum:
+            self.remember("velocity")
 
     def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
-        (v,) = state
+        v, *more = state
         v *= self.rho
         v += (1 - self.rho) * (g * g)
-        w -= learning_rate * g / (np.sqrt(v) + self.epsilon)
+        if self.centered:
+            m = more.pop(0)
+            m *= self.rho
+            m += (1 - self.rho) * g
+            v = np.maximum(v - m * m, 0)  # rounding can make the difference negative
+        if self.momentum:
+            (b,) = more
+            b *= self.momentum
+            b += g / (np.sqrt(v) + self.epsilon)
+            w -= learning_rate * b
+        else:
+            w -= learning_rate * g / (np.sqrt(v) + self.epsilon)
 
 
 @dataclass(eq=False, repr=False)
-class Adam(Optimizer):
-    """Momentum, divided by the recent size of the gradient, both corrected for their start at zero.
+class Rprop(Optimizer):
+    """Δ ← Δ · (η⁺ or η⁻);  w ← w - Δ · sign(g): the signs of the gradient alone.
 
-    m ← β₁ m + (1 - β₁) g;  v ← β₂ v + (1 - β₂) g²;
-    m̂ = m / (1 - β₁ᵗ);  v̂ = v / (1 - β₂ᵗ);  w ← w - lr · m̂ / (√v̂ + ε), at step t = 1, 2, ...
+    Each weight has a step length Δ of its own. It grows by η⁺ where the gradient has kept its sign,
+    and shrinks by η⁻ where the sign has changed; there the weight waits for a step. Signs say
+    something only of the whole data: give `Trainer.fit` ``batch_size=len(X)``.
 
-    Kingma, Ba, "Adam: A Method for Stochastic Optimization", 2015, algorithm 1.
+    Riedmiller, Braun, "A Direct Adaptive Method for Faster Backpropagation Learning: The RPROP
+    Algorithm", 1993, in PyTorch's form.
 
     Parameters
     ----------
-    learning_rate : float or callable
-        lr, a number or a schedule; about how far each weight moves in a step.
-    beta1 : float
-        β₁, how much of the mean gradient m is kept, 0 <= β₁ < 1.
-    beta2 : float
-        β₂, how much of the mean square v is kept, 0 <= β₂ < 1.
-    epsilon : float
-        ε, which keeps the divisor above 0.
-    weight_decay : float
-        λ of the L2 regularisation: λ w is added to the gradient, and so divided like it. For
-        decoupled weight decay use `AdamW`.
-    lr_multipliers : mapping of str to float, optional
-        Factors of the learning rate by patterns of names; 0 freezes. See `Optimizer`.
+    learning_rate : float
+        Δ at the first step. Later steps follow from the signs, so there is no schedule.
+    eta_minus, eta_plus : float
+        η⁻ and η⁺, 0 < η⁻ < 1 < η⁺.
+    min_step, max_step : float
+        The bounds of Δ.
+    weight_decay, lr_multipliers
+        As in `Optimizer`.
 
     Examples
     --------
-    >>> from chainrule import CategoricalCrossEntropy, Network
-    >>> network, loss, adam = Network([4, 8, 3], seed=0), CategoricalCrossEntropy(), Adam(0.01)
-    >>> X, y = [[5.1, 3.5, 1.4, 0.2], [6.3, 3.3, 6.0, 2.5]], [0, 2]
-    >>> for _ in range(100):
-    ...     _ = network.backward(loss.backward(y, network.forward(X)))
-    ...     adam.step(network)
-    >>> network.predict(X).argmax(axis=1)
-    array([0, 2])
+    >>> Rprop(0.1).eta_plus
+    1.2
     """
 
-    state_names = ("mean", "square_mean")
+    state_names = ("step_length", "last_gradient")
+    finds_step_lengths = True
 
-    learning_rate: LearningRate = 0.001
+    learning_rate: LearningRate = 0.01
     _: KW_ONLY
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
+    eta_minus: float = 0.5
+    eta_plus: float = 1.2
+    min_step: float = 1e-6
+    max_step: float = 50.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.beta1 = check_range("beta1", self.beta1, high=1)
-        self.beta2 = check_range("beta2", self.beta2, high=1)
-        self.epsilon = check_range("epsilon", self.epsilon, inclusive=False)
+        self.eta_minus = check_range("eta_minus", self.eta_minus, high=1, inclusive=False)
+        self.eta_plus = check_range("eta_plus", self.eta_plus, low=1, inclusive=False)
+        self.min_step = check_range("min_step", self.min_step, inclusive=False)
+        self.max_step = check_range("max_step", self.max_step, low=self.min_step)
 
     def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
-        m, v = state
-        m *= self.beta1
-        m += (1 - self.beta1) * g
-        v *= self.beta2
-        v += (1 - self.beta2) * (g * g)
-        # With c = √(1 - β₂ᵗ):  m̂ / (√v̂ + ε) = c / (1 - β₁ᵗ) · m / (√v + c ε).
-        # So the corrections are two numbers, and cost no pass over the vectors.
-        c = math.sqrt(1 - self.beta2**self.steps)
-        move = np.sqrt(v)
-        move += c * self.epsilon
-        np.divide(m, move, out=move)
-        move *= learning_rate * (c / (1 - self.beta1**self.steps))
-        w -= move
-
-    def update_moments(self, m: Array, v: Array, g: Array) -> None:
-        """Update both running means in place, as above; for the variants of Adam below."""
-        m *= self.beta1
-        m += (1 - self.beta1) * g
-        v *= self.beta2
-        v += (1 - self.beta2) * (g * g)
-
-
-@dataclass(eq=False, repr=False)
-class AdamW(Adam):
-    """Adam whose weight decay acts on the weights themselves: w ← (1 - lr · λ) w.
-
-    Loshchilov, Hutter, "Decoupled Weight Decay Regularization", 2019.
-
-    Parameters
-    ----------
-    learning_rate, beta1, beta2, epsilon, lr_multipliers
-        As in `Adam`.
-    weight_decay : float
-        λ of the decoupled weight decay.
-
-    Examples
-    --------
-    >>> AdamW(0.001, weight_decay=0.1)
-    AdamW(learning_rate=0.001, weight_decay=0.1, beta1=0.9, beta2=0.999, epsilon=1e-08)
-    """
-
-    decoupled = True
-
-    _: KW_ONLY
-    weight_decay: float = 0.01
-
-
-@dataclass(eq=False, repr=False)
-class NAdam(Adam):
-    """Adam that looks one step ahead, as Nesterov does.
-
-    With μ_t = β₁ (1 - 0.5 · 0.96^(t · momentum_decay)) and M_t = μ_1 · ... · μ_t:
-    w ← w - lr · (μ_(t+1) m / (1 - M_(t+1)) + (1 - μ_t) g / (1 - M_t)) / (√v̂ + ε).
-
-    Dozat, "Incorporating Nesterov Momentum into Adam", 2016.
-
-    Parameters
-    ----------
-    learning_rate, beta1, beta2, epsilon, weight_decay, lr_multipliers
-        As in `Adam`.
-    momentum_decay : float
-        How fast μ grows from β₁ / 2 to β₁ over the steps.
-
-    Examples
-    --------
-    >>> NAdam().learning_rate
-    0.002
-    """
-
-    learning_rate: LearningRate = 0.002
-    _: KW_ONLY
-    momentum_decay: float = 0.004
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.momentum_decay = check_range("momentum_decay", self.momentum_decay)
-        self._product = (0, 1.0)  # a step t and its M_t
-
-    def momentum(self, step: int) -> float:
-        """Return μ at this step, counted from 1."""
-        return self.beta1 * (1 - 0.5 * 0.96 ** (step * self.momentum_decay))
-
-    def momentum_product(self) -> float:
-        """Return M at the current step, from the one that was computed last."""
-        step, product = self._product if self._product[0] <= self.steps else (0, 1.0)
-        for later in range(step + 1, self.steps + 1):
-            product *= self.momentum(later)
-        self._product = (self.steps, product)
-        return product
-
-    def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
-        m, v = state
-        self.update_moments(m, v, g)
-        now, next_one = self.momentum(self.steps), self.momentum(self.steps + 1)
-        product = self.momentum_product()
-        c = math.sqrt(1 - self.beta2**self.steps)  # as in Adam
-        move = (next_one / (1 - product * next_one)) * m
-        move += ((1 - now) / (1 - product)) * g
-        move /= np.sqrt(v) + c * self.epsilon
-        move *= learning_rate * c
-        w -= move
-
-
-@dataclass(eq=False, repr=False)
-class RAdam(Adam):
-    """Adam that does not divide until the size of the gradients is known well enough.
-
-    With ρ_∞ = 2 / (1 - β₂) - 1 and ρ_t = ρ_∞ - 2 t β₂ᵗ / (1 - β₂ᵗ), the length of the average:
-    w ← w - lr · m̂ while ρ_t <= 5, and from then on
-    w ← w - lr · r · m̂ · √(1 - β₂ᵗ) / (√v + ε), with
-    r² = (ρ_t - 4) (ρ_t - 2) ρ_∞ / ((ρ_∞ - 4) (ρ_∞ - 2) ρ_t).
-
-    Liu et al., "On the Variance of the Adaptive Learning Rate and Beyond", 2020.
-
-    Parameters
-    ----------
-    learning_rate, beta1, beta2, epsilon, weight_decay, lr_multipliers
-        As in `Adam`.
-
-    Examples
-    --------
-    >>> RAdam(0.01).rectification()  # before the first step
-    0.0
-    """
-
-    def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
-        m, v = state
-        self.update_moments(m, v, g)
-        rate = learning_rate / (1 - self.beta1**self.steps)
-        r = self.rectification()
-        if r == 0:
-            w -= rate * m
-            return
-        move = np.sqrt(v)
-        move += self.epsilon
-        np.divide(m, move, out=move)
-        move *= rate * r * math.sqrt(1 - self.beta2**self.steps)
-        w -= move
-
-    def rectification(self) -> float:
-        """Return r, or 0 while the average is too short to divide by."""
-        power = self.beta2**self.steps
-        longest = 2 / (1 - self.beta2) - 1
-        length = longest - 2 * self.steps * power / (1 - power) if self.steps else 0.0
-        if length <= 5:
-            return 0.0
-        square = (length - 4) * (length - 2) * longest
-        return math.sqrt(square / ((longest - 4) * (longest - 2) * length))
+        length, last = state
+        np.copyto(length, learning_rate, where=length == 0)  # where there has been no step yet
+        agreement = np.sign(g) * np.sign(last)
+        turned = agreement < 0
+        length *= np.where(turned, self.eta_minus, np.where(agreement > 0, self.eta_plus, 1))
+        np.clip(length, self.min_step, self.max_step, out=length)
+        last[...] = np.where(turned, 0, g)
+        w -= length * np.sign(last)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -25,6 +25,9 @@ BLOCK = 32_768
 Measured with Adam over 1.9 million float32 values: a training step of 784-1024-1024-10 took
 14.5 ms with blocks of this size and 17.0 ms with the whole vector at once.
 """
+
+MEMORY = ("steps", "state_vectors", "state_names")
+"""Attributes of an optimizer that are no options."""
 
 NO_PARAMETERS = (
     "an optimizer is not given the parameters: Adam(0.01), and then optimizer.step(network), or "
@@ -94,9 +97,17 @@ class Optimizer(GivesAdvice):
     state_vectors : dict of str to ndarray
         A vector as long as the network's parameters for each name in `state_names`.
     state_names : tuple of str
-        Of the class: the names of the vectors that `update_rule` is given as its state.
+        The names of the vectors that `update_rule` is given as its state.
     decoupled : bool
         Of the class: whether weight decay acts on the weights themselves.
+    elementwise : bool
+        Of the class: whether a value moves by its own gradients alone. Only then can members of an
+        ensemble have rates of their own.
+    finds_step_lengths : bool
+        Of the class: whether `learning_rate` only begins what the optimizer goes on with itself.
+        Then it takes no schedule.
+    needs_closure : bool
+        Of the class: whether a step evaluates the loss again, at other values; see `LBFGS`.
 
     Raises
     ------
@@ -129,12 +140,20 @@ class Optimizer(GivesAdvice):
 
     state_names: ClassVar[tuple[str, ...]] = ()
     decoupled: ClassVar[bool] = False
+    elementwise: ClassVar[bool] = True
+    finds_step_lengths: ClassVar[bool] = False
+    needs_closure: ClassVar[bool] = False
 
     if not TYPE_CHECKING:
         _network = _SetByInit()
 
     def __post_init__(self) -> None:
         self.learning_rate = check_learning_rate("learning_rate", self.learning_rate)
+        if self.finds_step_lengths and callable(self.learning_rate):
+            raise ConfigurationError(
+                f"{type(self).__name__} finds the lengths of its steps itself; learning_rate is a "
+                "number from which it starts, and a schedule would do nothing."
+            )
         self.weight_decay = check_range("weight_decay", self.weight_decay)
         self.lr_multipliers = {
             pattern: check_range(f"the multiplier of {pattern!r}", factor)
@@ -150,6 +169,10 @@ class Optimizer(GivesAdvice):
         self._flat: FlatParameters | None = None
         self._blocks: list[Block] = []
         self._multipliers: Multipliers = {}  # those that the blocks were made with
+
+    def remember(self, *names: str) -> None:
+        """Add vectors to the state that an option needs; to be called in `__post_init__`."""
+        self.state_names = (*self.state_names, *names)  # type: ignore[misc]  # of this one alone
 
     # ------------------------------------------------------------ the step
 
@@ -210,7 +233,7 @@ class Optimizer(GivesAdvice):
         Parameters
         ----------
         w, g : ndarray, shape (n,)
-            Values, and their gradients.
+            Values, and their gradients; of `matrices`, of shape (inputs, outputs).
         learning_rate : float or ndarray, shape (n,)
             One for all values; in an ensemble, one for each.
         *state : ndarray, shape (n,)
@@ -239,13 +262,24 @@ class Optimizer(GivesAdvice):
         flat = network.flat
         self.state_vectors = self._fitting(self.state_vectors, flat.values)
         self._blocks = []
-        for place, multiplier in places_of(flat, self.lr_multipliers):
-            w, g, decay = flat.values[place], flat.grads[place], flat.decay[place]
-            state = tuple(self.state_vectors[name][place] for name in self.state_names)
-            self._blocks.append(Block(place, w, g, state, multiplier, decay))
+        matrices = self.matrices(network)
+        states = [self.state_vectors[name] for name in self.state_names]
+        for name, place, multiplier in places_of(flat, self.lr_multipliers, matrices):
+            shaped = matrices.get(name, np.asarray)
+            w, g, decay, *state = [
+                shaped(vector[place]) for vector in (flat.values, flat.grads, flat.decay, *states)
+            ]
+            self._blocks.append(Block(place, w, g, tuple(state), multiplier, decay))
         self._network, self._flat = network, flat
         self._multipliers = dict(self.lr_multipliers)
         return self._blocks
+
+    def matrices(self, network: Network) -> Mapping[str, Callable[[Array], Array]]:
+        """Return which parameters `update_rule` takes as matrices: the view of each, by its name.
+
+        There are none where values move one by one.
+        """
+        return {}
 
     def check_network(self, network: Network) -> None:
         """Raise ConfigurationError where a step of this network would be refused."""
@@ -326,27 +360,34 @@ class Optimizer(GivesAdvice):
         return {**zeros, **{k: v.astype(values.dtype, copy=False) for k, v in vectors.items()}}
 
     def __repr__(self) -> str:
-        hidden = ["steps", "state_vectors", *([] if self.lr_multipliers else ["lr_multipliers"])]
+        hidden = [*MEMORY, *([] if self.lr_multipliers else ["lr_multipliers"])]
         shown = {k: v for k, v in vars(self).items() if k not in hidden and not k.startswith("_")}
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
 
-def places_of(flat: FlatParameters, lr_multipliers: Multipliers) -> Iterator[tuple[slice, float]]:
-    """Yield parts of the flat vectors, at most BLOCK long, each with its learning rate's factor.
+def places_of(
+    flat: FlatParameters, lr_multipliers: Multipliers, alone: Collection[str] = ()
+) -> Iterator[tuple[str, slice, float]]:
+    """Yield parts of the flat vectors, each with its first parameter and learning rate's factor.
 
-    Parameters next to each other with the same factor are one part. Frozen ones are left out.
+    Parameters next to each other with the same factor are one part, cut into parts of BLOCK values;
+    each of `alone` is a part by itself, whatever its size. Frozen ones are left out.
     """
 
     def factor_of(name: str) -> float:
         matching = (k for k in lr_multipliers if fnmatch.fnmatchcase(name, k))
         return math.prod((lr_multipliers[pattern] for pattern in matching), start=1.0)
 
-    for factor, names in itertools.groupby(flat.slices, factor_of):
-        slices = [flat.slices[name] for name in names]
-        stop = slices[-1].stop
+    def group_of(name: str) -> tuple[float, str]:
+        return factor_of(name), name if name in alone else ""
+
+    for (factor, single), group in itertools.groupby(flat.slices, group_of):
+        names = list(group)
+        whole = slice(flat.slices[names[0]].start, flat.slices[names[-1]].stop)
+        length = max(whole.stop - whole.start, 1) if single else BLOCK
         if factor != 0:
-            for start in range(slices[0].start, stop, BLOCK):
-                yield slice(start, min(start + BLOCK, stop)), factor
+            for start in range(whole.start, whole.stop, length):
+                yield names[0], slice(start, min(start + length, whole.stop)), factor
 
 
 def checked_steps(state: Mapping[str, Array]) -> int:

@@ -49,6 +49,8 @@ class SGD(Optimizer):
 class Momentum(Optimizer):
     """v ← μ v + g;  w ← w - lr · v: a ball that rolls, faster where the slope keeps its direction.
 
+    With dampening τ, v ← μ v + (1 - τ) g from the second step on.
+
     Polyak, "Some methods of speeding up the convergence of iteration methods", 1964.
 
     Parameters
@@ -57,13 +59,16 @@ class Momentum(Optimizer):
         lr, a number or a schedule.
     momentum : float
         μ, how much of the velocity is kept, 0 <= μ < 1.
+    dampening : float
+        τ, the share of a gradient that is left out, 0 <= τ < 1. With τ = μ the velocity is a
+        running mean of the gradients.
     weight_decay, lr_multipliers
         As in `Optimizer`.
 
     Examples
     --------
     >>> Momentum(0.01, momentum=0.95)
-    Momentum(learning_rate=0.01, weight_decay=0.0, momentum=0.95)
+    Momentum(learning_rate=0.01, weight_decay=0.0, momentum=0.95, dampening=0.0)
     """
 
     state_names = ("velocity",)
@@ -71,19 +76,24 @@ class Momentum(Optimizer):
     learning_rate: LearningRate = 0.01
     _: KW_ONLY
     momentum: float = 0.9
+    dampening: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.momentum = check_range("momentum", self.momentum, high=1)
+        self.dampening = check_range("dampening", self.dampening, high=1)
 
     def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
         (v,) = state
+        if self.dampening and self.steps > 1:
+            g = (1 - self.dampening) * g
         v *= self.momentum
         v += g
         w -= learning_rate * v
 
 
-class Nesterov(Momentum):
+@dataclass(eq=False, repr=False)
+class Nesterov(Optimizer):
     """v ← μ v + g;  w ← w - lr · (g + μ v): momentum that looks one step ahead.
 
     Nesterov, 1983, in the form of Sutskever et al., "On the importance of initialization and
@@ -103,6 +113,16 @@ class Nesterov(Momentum):
     >>> Nesterov(0.01)
     Nesterov(learning_rate=0.01, weight_decay=0.0, momentum=0.9)
     """
+
+    state_names = ("velocity",)
+
+    learning_rate: LearningRate = 0.01
+    _: KW_ONLY
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.momentum = check_range("momentum", self.momentum, high=1)
 
     def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
         (v,) = state

@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule.checks import check_range, check_whole
 from chainrule.data.sources import make_source, training_batches
-from chainrule.errors import InputError, NotFiniteError
+from chainrule.errors import ConfigurationError, InputError, NotFiniteError
 from chainrule.loss_functions import Loss
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
@@ -130,6 +130,11 @@ def find_learning_rate(
     steps = check_whole("steps", steps, least=10)
     rates = lowest * (highest / lowest) ** (np.arange(steps) / (steps - 1))
     trial, mover = copy.deepcopy((network, Adam() if optimizer is None else optimizer))
+    if mover.finds_step_lengths:
+        raise ConfigurationError(
+            f"{type(mover).__name__} finds the lengths of its steps itself: there is no learning "
+            "rate to look for."
+        )
     first = mover.steps
     mover.learning_rate = lambda step: float(rates[min(step - first, steps - 1)])
     trainer = Trainer(trial, loss, mover, seed=seed, post_mortem_file=None)

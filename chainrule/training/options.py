@@ -35,6 +35,11 @@ def check_trainer(network: Any, loss: Any, optimizer: Any, clip_norm: float | No
         loss.check_usable()
     if is_own(optimizer):
         check_call(optimizer.step, ("network",), "def step(self, network)")
+    if clip_norm is not None and optimizer.needs_closure:
+        raise ConfigurationError(
+            f"{type(optimizer).__name__} compares losses with gradients, which clip_norm would "
+            "change. It needs no clipping: no step goes to a higher loss."
+        )
     return None if clip_norm is None else check_range("clip_norm", clip_norm, inclusive=False)
 
 

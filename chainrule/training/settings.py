@@ -19,6 +19,7 @@ from chainrule.checks.constructor import constructor_arguments
 from chainrule.data.fingerprint import fingerprint
 from chainrule.data.sources import CHANGING, Source
 from chainrule.errors import StateError
+from chainrule.optimizers.base import MEMORY
 from chainrule.parallel.choice import MOST_WORKERS
 from chainrule.storage.schema import anything, dict_of, whole
 from chainrule.training.averaging import ExponentialMovingAverage
@@ -48,7 +49,7 @@ def settings_of(
     optimizer = {
         name: value
         for name, value in vars(state.optimizer).items()
-        if not name.startswith("_") and name not in ("steps", "state_vectors")
+        if not name.startswith("_") and name not in MEMORY
     }
     found = {
         "samples": 0 if source.samples is None else len(source.samples),

@@ -120,6 +120,8 @@ def resume(
 def look_at(state: TrainingState, source: Source, validation: Source | None) -> None:
     """Report before the first step what does not fit together, and what is to be expected."""
     state.optimizer.check_network(state.network)
+    if state.optimizer.needs_closure:
+        refuse_parts(state, source)
     state.optimizer.current_learning_rate()  # a schedule may return what is none
     dry_run(state, source)
     dry_run_single_sample(state, source)
@@ -143,6 +145,21 @@ def look_at(state: TrainingState, source: Source, validation: Source | None) -> 
         raise ConfigurationError(
             f"Two columns of the history would be called {twice}: rename the metric or the "
             "callback's column."
+        )
+
+
+def refuse_parts(state: TrainingState, source: Source) -> None:
+    """Raise ConfigurationError unless every step has all data, in this process."""
+    name = type(state.optimizer).__name__
+    if len(source) > 1:
+        raise ConfigurationError(
+            f"{name} needs all data in every step, and an epoch has {len(source)} batches of "
+            f"{source.batch_size}: give fit batch_size=len(X)."
+        )
+    if state.world_size > 1:
+        raise ConfigurationError(
+            f"{name} is for data that one process can hold, and {state.world_size} ranks train "
+            "together: leave communicator= out, or take another optimizer."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from chainrule.checks import all_finite, is_own
 from chainrule.data.samples import Batch
 from chainrule.errors import InputError
 from chainrule.loss_functions import Loss
+from chainrule.module import named_generators
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer, clip_by_global_norm, gradient_norm
 from chainrule.optimizers.base import Spread
@@ -53,6 +55,7 @@ def take_step(
         optimizer made them so from finite gradients that were small.
     """
     with np.errstate(all="ignore"):  # an overflow is found below, and reported as it should be
+        again = _repeated(network, loss, batch, strategy) if optimizer.needs_closure else None
         result = strategy.set_gradients(network, loss, batch)
         if result.weight == 0:
             raise InputError("All weights of this batch are 0; at least one sample has to count.")
@@ -60,7 +63,10 @@ def take_step(
         rate = optimizer.current_learning_rate()
         reach = norm if clip_norm is None else min(norm, clip_norm)
         before = network.flat.values.copy() if first else None
-        _move(network, optimizer, reach, rate, strategy.spread)
+        if again is None:
+            _move(network, optimizer, reach, rate, strategy.spread)
+        else:
+            optimizer.step(network, again, loss=result.loss)  # type: ignore[call-arg, arg-type]
     notes: tuple[str, ...] = ()
     if before is not None and norm and rate:
         if np.array_equal(before, network.flat.values):
@@ -102,6 +108,28 @@ def _clip(network: Network, clip_norm: float | None) -> float:
         return clip_by_global_norm(network, clip_norm)
     except InputError:
         raise StepFailed("backward") from None
+
+
+def _repeated(
+    network: Network, loss: Loss, batch: Batch, strategy: Strategy
+) -> Callable[[], float]:
+    """Return a function that sends the batch through the network again, at other values.
+
+    Each pass draws the same random numbers and starts from the same running statistics, so that
+    the loss is a function of the values alone.
+    """
+    generators = named_generators(network).values()
+    states = [generator.bit_generator.state for generator in generators]
+    buffers = [(buffer, buffer.value.copy()) for buffer in network.named_buffers().values()]
+
+    def again() -> float:
+        for generator, state in zip(generators, states, strict=True):
+            generator.bit_generator.state = state
+        for buffer, value in buffers:
+            buffer.value = value
+        return strategy.set_gradients(network, loss, batch).loss
+
+    return again
 
 
 def _move(

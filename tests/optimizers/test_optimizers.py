@@ -377,13 +377,13 @@ def test_a_schedule_that_gives_nonsense(rate):
 
 def test_numpy_scalars_do_not_change_the_type():
     optimizer = Adam(np.float64(0.1), beta1=np.float64(0.9), weight_decay=np.float64(0.1))
-    assert {type(v) for k, v in vars(optimizer).items() if k[0] != "_"} == {float, int, dict}
+    assert {type(v) for k, v in vars(optimizer).items() if k[0] != "_"} == {float, int, dict, bool}
 
 
 # ---------------------------------------------------------------- lr_multipliers and freezing
 
 
-HIDDEN = ("steps", "state_vectors", "lr_multipliers")
+HIDDEN = ("steps", "state_vectors", "state_names", "lr_multipliers")
 
 
 def with_multipliers(optimizer, lr_multipliers):

@@ -25,6 +25,7 @@ ON_THE_PROCESSOR = "everything runs on the processor, in NumPy"
 IN_FIT = "it is an argument of fit: Trainer(network, loss, optimizer).fit(X, y, ...)"
 SIZES_FIRST = "sizes come first: Linear(in_features, out_features)"
 IS_A_LAYER = "an activation is a layer of its own: [Linear(4, 8), ReLU()]"
+ANY_FUNCTION = "a schedule is a function of the step: Adam(lambda step: 0.01 / (step + 1))"
 A_MEAN = "a loss is always the mean over the batch, weighted by sample_weight"
 
 # ---------------------------------------------------------------- attributes
@@ -111,7 +112,18 @@ OPTIONS = {
     "dim": "it is called axis",
     "nesterov": "it is an optimizer of its own: Nesterov(learning_rate, momentum=0.9)",
     "momentum": "it is an optimizer of its own: Momentum(learning_rate, momentum=0.9)",
-    "amsgrad": "that variant of Adam is not here; Adam, AdamW, NAdam and RAdam are",
+    "amsgrad": "Adam and AdamW have it",
+    "dampening": "Momentum has it: Momentum(learning_rate, momentum=0.9, dampening=0.1)",
+    "maximize": "an optimizer makes the loss smaller; change the loss's sign",
+    "decoupled_weight_decay": "AdamW has it; elsewhere make a subclass with decoupled = True",
+    **dict.fromkeys(("foreach", "fused", "capturable"), "a step is always a few vector operations"),
+    "lr_decay": "give a schedule: AdaGrad(lambda step: 0.01 / (1 + 0.1 * step))",
+    "etas": "they are called eta_minus and eta_plus",
+    "step_sizes": "they are called min_step and max_step",
+    "ns_steps": "it is called newton_schulz_steps",
+    "adjust_lr_fn": "it is called scale",
+    "line_search_fn": "LBFGS always searches until the strong Wolfe conditions hold",
+    **dict.fromkeys(("max_eval", "maxls"), "it is called max_evaluations"),
     "params": "an optimizer is not given the parameters; optimizer.step(network) moves them",
     **dict.fromkeys(("activation", "nonlinearity"), IS_A_LAYER),
     **dict.fromkeys(("input_shape", "input_dim", "output_dim", "units"), SIZES_FIRST),
@@ -144,7 +156,7 @@ OPTIONS = {
     "power_t": "learning_rate is a number; a Trainer takes schedules",
     "nesterovs_momentum": "it is an optimizer of its own: optimizer='nesterov'",
     "shuffle": "samples are always shuffled",
-    "max_fun": "it belongs to lbfgs, which is not here",
+    "max_fun": "it belongs to LBFGS, by which a Trainer trains a network",
     **dict.fromkeys(("n_estimators", "n_members"), "it is called members"),
     "n_jobs": "the members train as one; give n_jobs to GridSearchCV or cross_val_score",
     "seed": "it is called random_state",
@@ -190,6 +202,7 @@ ESTIMATOR_OPTIONS = {
 
 OPTIMIZER_OPTIONS = {
     "alpha": "it is called rho",
+    "max_iter": "it is called iterations",
     "clipnorm": "Trainer(..., clip_norm=1.0) clips, or clip_by_global_norm before each step",
 }
 SCHEDULE_OPTIONS = {
@@ -198,8 +211,9 @@ SCHEDULE_OPTIONS = {
     "eta_min": "it is called final",
     "step_size": "it is called every",
     "gamma": "it is called factor",
-    **dict.fromkeys(("decay_steps", "total_steps", "T_max"), "it is called steps"),
+    **dict.fromkeys(("decay_steps", "total_steps", "T_max", "total_iters"), "it is called steps"),
     "pct_start": "it is called warmup",
+    "last_epoch": "a schedule has no state: the optimizer counts the steps",
 }
 
 # ---------------------------------------------------------------- names
@@ -231,12 +245,20 @@ NAMES = {
     "RMSProp": "it is called RMSprop",
     "Adagrad": "it is called AdaGrad",
     "Nadam": "it is called NAdam",
+    "AdaDelta": "it is called Adadelta",
+    "AdaMax": "it is called Adamax",
+    "RProp": "it is called Rprop",
+    "ASGD": "the callback ExponentialMovingAverage averages the weights, with any optimizer",
+    "SparseAdam": "gradients are whole arrays here; Adam moves them",
+    "Adafactor": "it saves memory where weights have billions of values; here Adam does",
     "StepLR": "it is called StepDecay",
     "MultiStepLR": "it is called MultiStepDecay",
     "ExponentialLR": "it is called ExponentialDecay",
     "CosineAnnealingLR": "it is called CosineDecay",
     "CosineAnnealingWarmRestarts": "it is called CosineRestarts",
-    "LinearLR": "it is called LinearWarmup",
+    "PolynomialLR": "it is called PolynomialDecay",
+    **dict.fromkeys(("LambdaLR", "CyclicLR", "LearningRateScheduler"), ANY_FUNCTION),
+    **dict.fromkeys(("SequentialLR", "ChainedScheduler"), ANY_FUNCTION),
     "OneCycleLR": "it is called OneCycle",
     "clip_grad_norm_": "it is chainrule.clip_by_global_norm(network, max_norm)",
     "clip_grad_value_": "it is chainrule.clip_by_value(network, limit)",

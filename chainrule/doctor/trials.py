@@ -26,6 +26,7 @@ from chainrule.layers import Dropout, Flatten, Linear, ReLU, Sigmoid, Softmax
 from chainrule.loss_functions import BinaryCrossEntropy, CategoricalCrossEntropy, Loss
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
+from chainrule.optimizers.schedules import scaled
 from chainrule.parallel import StepFailed
 from chainrule.parameter import Array
 from chainrule.pytree import PyTree, first_array, take, tree_leaves
@@ -122,21 +123,8 @@ def run(
 
 def scale_rate(optimizer: Optimizer, factor: float) -> None:
     """Multiply the learning rate, a number or a schedule."""
-    rate = optimizer.learning_rate
     if factor != 1.0:
-        optimizer.learning_rate = Scaled(rate, factor) if callable(rate) else rate * factor
-
-
-@dataclass
-class Scaled:
-    """A schedule times a factor."""
-
-    schedule: Callable[[int], float]
-    factor: float
-
-    def __call__(self, step: int) -> float:
-        """Return the learning rate of a step."""
-        return self.factor * self.schedule(step)
+        optimizer.learning_rate = scaled(optimizer.learning_rate, factor)
 
 
 def accepted(exam: Examination, batch: Batch) -> bool:

@@ -51,8 +51,9 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         False if training starts with `partial_fit`, which may bring single rows.
     optimizer : str or callable
         ``"adamw"``, ``"adam"``, ``"sgd"``, ``"momentum"``, ``"nesterov"``, ``"rmsprop"``,
-        ``"nadam"``, ``"radam"``, ``"lion"``; or the class of an optimizer, or a function with its
-        arguments, such as ``functools.partial(Adam, beta2=0.95)``.
+        ``"nadam"``, ``"radam"``, ``"lion"``, ``"adagrad"``, ``"adadelta"``, ``"adamax"``; or the
+        class of an optimizer, or a function with its arguments, such as
+        ``functools.partial(Adam, beta2=0.95)``.
     learning_rate : float
         The optimizer's learning rate. With several members theirs are drawn around it.
     weight_decay : float

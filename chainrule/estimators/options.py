@@ -42,6 +42,9 @@ OPTIMIZERS: Mapping[str, type[Optimizer]] = {
     "momentum": optimizers.Momentum,
     "nesterov": optimizers.Nesterov,
     "lion": optimizers.Lion,
+    "adagrad": optimizers.AdaGrad,
+    "adadelta": optimizers.Adadelta,
+    "adamax": optimizers.Adamax,
 }
 
 LOSSES: Mapping[str, Mapping[str, type[Loss]]] = {
@@ -69,7 +72,13 @@ def optimizer_factory(optimizer: Any) -> OptimizerFactory:
     """Return what makes an optimizer: a class, or a function that takes the same arguments."""
     if callable(optimizer) and not isinstance(optimizer, Optimizer):
         return optimizer
-    return check_choice("optimizer", optimizer, OPTIMIZERS, ", or the class of one, such as Adam")
+    otherwise = ", or the class of one, such as Adam"
+    if isinstance(optimizer, str) and optimizer == "lbfgs":
+        otherwise += (
+            " (L-BFGS needs all rows in every step, and members are trained on batches of their "
+            "own: Trainer(network, loss, LBFGS()).fit(X, y, batch_size=len(X)) trains one network)"
+        )
+    return check_choice("optimizer", optimizer, OPTIMIZERS, otherwise)
 
 
 def make_loss(loss: Any, output: str) -> Loss:

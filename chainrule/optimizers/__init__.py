@@ -23,9 +23,11 @@ from chainrule.optimizers.descent import SGD, Lion, Momentum, Nesterov
 from chainrule.optimizers.lbfgs import LBFGS
 from chainrule.optimizers.muon import Muon
 from chainrule.optimizers.schedules import (
+    ConstantLR,
     CosineDecay,
     CosineRestarts,
     ExponentialDecay,
+    LinearLR,
     LinearWarmup,
     MultiStepDecay,
     OneCycle,
@@ -41,9 +43,11 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "ConstantLR",
     "CosineDecay",
     "CosineRestarts",
     "ExponentialDecay",
+    "LinearLR",
     "LinearWarmup",
     "Lion",
     "Momentum",

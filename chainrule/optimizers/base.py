@@ -262,7 +262,7 @@ class Optimizer(GivesAdvice):
         flat = network.flat
         self.state_vectors = self._fitting(self.state_vectors, flat.values)
         self._blocks = []
-        matrices = self.matrices(network)
+        matrices = {} if self.elementwise else self.matrices(network)
         states = [self.state_vectors[name] for name in self.state_names]
         for name, place, multiplier in places_of(flat, self.lr_multipliers, matrices):
             shaped = matrices.get(name, np.asarray)
@@ -374,14 +374,12 @@ def places_of(
     each of `alone` is a part by itself, whatever its size. Frozen ones are left out.
     """
 
-    def factor_of(name: str) -> float:
+    def factor_of(name: str) -> tuple[float, str]:
         matching = (k for k in lr_multipliers if fnmatch.fnmatchcase(name, k))
-        return math.prod((lr_multipliers[pattern] for pattern in matching), start=1.0)
+        factor = math.prod((lr_multipliers[pattern] for pattern in matching), start=1.0)
+        return factor, name if name in alone else ""
 
-    def group_of(name: str) -> tuple[float, str]:
-        return factor_of(name), name if name in alone else ""
-
-    for (factor, single), group in itertools.groupby(flat.slices, group_of):
+    for (factor, single), group in itertools.groupby(flat.slices, factor_of):
         names = list(group)
         whole = slice(flat.slices[names[0]].start, flat.slices[names[-1]].stop)
         length = max(whole.stop - whole.start, 1) if single else BLOCK

@@ -31,13 +31,13 @@ class LBFGS(Optimizer):
 
     H follows from pairs of a step s and the change y of the gradient over it: H y = s holds for the
     last one. So it takes no more memory than `history_size` pairs of vectors. How far to go, t, is
-    found by a line search that ends where the strong Wolfe conditions hold; it takes one or two
-    passes over the batch in most steps.
+    found by a line search that ends where the strong Wolfe conditions hold, mostly at the first
+    place that it looks at.
 
     It is for small data: every step needs all of them, ``Trainer.fit(X, y, batch_size=len(X))``,
     so an epoch is one step. It is at its best in float64, ``Network(..., dtype="float64")``. Within
-    a step, dropout draws the same masks in every pass. `EarlyStopping("loss")` ends a training that
-    has arrived.
+    a step of `Trainer`, dropout draws the same masks in every pass, and running statistics count
+    one pass. `EarlyStopping("loss")` ends a training that has arrived.
 
     Liu, Nocedal, "On the limited memory BFGS method for large scale optimization", 1989; Nocedal,
     Wright, "Numerical Optimization", 2006, algorithm 7.4, with the options of PyTorch.
@@ -46,10 +46,13 @@ class LBFGS(Optimizer):
     ----------
     learning_rate : float
         The t that is tried first; 1 is Newton's step.
+    iterations : int
+        How many iterations one step makes. The first pass of a step is the last of the one before,
+        made again; so many iterations in a step take half the passes of as many steps.
     history_size : int
         How many pairs are kept.
     max_evaluations : int
-        How many passes a line search may take.
+        How many passes a line search may make.
     tolerance_grad : float
         Where no value's gradient is larger, a step stays where it is.
     tolerance_change : float
@@ -74,7 +77,7 @@ class LBFGS(Optimizer):
     >>> optimizer = LBFGS()
     >>> for _ in range(10):
     ...     optimizer.step(network, closure)
-    >>> [p.value.round(6).item() for p in network.parameters()]
+    >>> [p.value.round(4).item() for p in network.parameters()]
     [3.0, -1.0]
     """
 
@@ -84,6 +87,7 @@ class LBFGS(Optimizer):
 
     learning_rate: LearningRate = 1.0
     _: KW_ONLY
+    iterations: int = 1
     history_size: int = 10
     max_evaluations: int = 25
     tolerance_grad: float = 1e-7
@@ -91,6 +95,7 @@ class LBFGS(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.iterations = check_whole("iterations", self.iterations)
         self.history_size = check_whole("history_size", self.history_size)
         self.max_evaluations = check_whole("max_evaluations", self.max_evaluations)
         self.tolerance_grad = check_range("tolerance_grad", self.tolerance_grad)
@@ -128,40 +133,47 @@ class LBFGS(Optimizer):
             raise ConfigurationError(NO_CLOSURE)
         loss = _number(closure()) if loss is None else loss
         self.bind(network)
-        g = self._gradient()
-        loss += self._penalty()
-        if not math.isfinite(loss) or not np.isfinite(g).all():
+        place = Place(0.0, loss + self._penalty(), 0.0, self._gradient())
+        if not math.isfinite(place.loss) or not np.isfinite(place.gradient).all():
             raise InputError("The loss or its gradient holds NaN or infinity before the step.")
         self.steps += 1
-        if np.abs(g).max(initial=0) <= self.tolerance_grad:
-            return
+        for _ in range(self.iterations):
+            end = self._iterate(closure, place)
+            if end is None:
+                break
+            place = end
+
+    def _iterate(self, closure: Callable[[], float], start: Place) -> Place | None:
+        """Go to a lower loss along -H g; return what is known there, None if it is here already."""
+        g = start.gradient
         pairs = list(self._pairs())
         d = self._direction(g, pairs)
-        start = Place(0.0, loss, float(g @ d), g)
-        if start.slope > -self.tolerance_change:
-            self._forget()  # the next step starts along the gradient
-            return
+        start = Place(0.0, start.loss, float(g @ d), g)
+        if np.abs(g).max(initial=0) <= self.tolerance_grad:
+            return None
         first = self.current_learning_rate()
         if not pairs:  # nothing is known about lengths
             first *= min(1.0, 1 / float(np.abs(g).sum()))
-        w = network.flat.values
-        before = w.copy()
+        w = self._vectors.values
+        before, end = w.copy(), start
         try:
-            end = search_line(
-                lambda distance: self._look(closure, before, d, distance),
-                start,
-                first,
-                narrow=self.tolerance_change / float(np.abs(d).max()),
-                evaluations=self.max_evaluations,
-            )
+            if start.slope <= -self.tolerance_change:
+                end = search_line(
+                    lambda distance: self._look(closure, before, d, distance),
+                    start,
+                    first,
+                    narrow=self.tolerance_change / float(np.abs(d).max()),
+                    evaluations=self.max_evaluations,
+                )
         except BaseException:
             w[...] = before
             raise
         self._go(before, d, end.distance)
-        if end.distance == 0:
-            self._forget()
-        else:
-            self._keep(end.distance * d, end.gradient - g, -end.distance * start.slope)
+        if end is start:
+            self._forget()  # the next step begins along the gradient
+            return None
+        self._keep(end.distance * d, end.gradient - g, -end.distance * start.slope)
+        return end
 
     # ------------------------------------------------------------ what is minimised
 

@@ -130,7 +130,7 @@ class Muon(AdamW):
         Examples
         --------
         >>> Muon().orthogonal(np.diag([3.0, 1.0])).round(1)
-        array([[0.7, 0. ],
+        array([[0.8, 0. ],
                [0. , 1.1]])
         """
         a, b, c = COEFFICIENTS

@@ -13,15 +13,17 @@ from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import Any
 
-from chainrule.checks import check_range, check_whole, check_whole_numbers
+from chainrule.checks import check_function, check_range, check_whole, check_whole_numbers
 from chainrule.checks.habits import SCHEDULE_OPTIONS, GivesAdvice
 from chainrule.errors import ConfigurationError
 from chainrule.optimizers.base import LearningRate, check_learning_rate
 
 __all__ = [
+    "ConstantLR",
     "CosineDecay",
     "CosineRestarts",
     "ExponentialDecay",
+    "LinearLR",
     "LinearWarmup",
     "MultiStepDecay",
     "OneCycle",
@@ -32,10 +34,11 @@ __all__ = [
 check_positive = partial(check_range, inclusive=False)
 
 CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    **dict.fromkeys(["initial", "highest", "power"], check_positive),
+    **dict.fromkeys(["initial", "highest", "power", "start_factor"], check_positive),
     **dict.fromkeys(["start_divisor", "final_divisor"], check_positive),
-    **dict.fromkeys(["factor", "final", "start"], check_range),
-    **dict.fromkeys(["steps", "every", "growth"], check_whole),
+    **dict.fromkeys(["factor", "final", "start", "end_factor", "lowest"], check_range),
+    **dict.fromkeys(["steps", "every", "growth", "total_iters"], check_whole),
+    "schedule": lambda name, value: check_function(value, f"{name} must be a function of the step"),
     "milestones": check_whole_numbers,
     "then": check_learning_rate,
     "warmup": partial(check_range, high=1),
@@ -281,6 +284,72 @@ class LinearWarmup(Schedule):
 
 
 @dataclass(frozen=True)
+class LinearLR(Schedule):
+    """initial · (start_factor + (end_factor - start_factor) · step / total_iters): a straight line.
+
+    From step `total_iters` on it stays at initial · end_factor. PyTorch's, with its names and
+    defaults; `LinearWarmup` goes on with another schedule.
+
+    Parameters
+    ----------
+    initial : float
+        The learning rate that the factors multiply.
+    total_iters : int
+        The length of the line.
+    start_factor, end_factor : float
+        The factors at step 0, and from step `total_iters` on.
+
+    Examples
+    --------
+    >>> schedule = LinearLR(8.0, 4, start_factor=1.0, end_factor=0.5)
+    >>> [schedule(step) for step in range(6)]
+    [8.0, 7.0, 6.0, 5.0, 4.0, 4.0]
+    """
+
+    initial: float
+    total_iters: int = 5
+    _: KW_ONLY
+    start_factor: float = 1 / 3
+    end_factor: float = 1.0
+
+    def __call__(self, step: int) -> float:
+        fraction = min(step, self.total_iters) / self.total_iters
+        return self.initial * (self.start_factor + (self.end_factor - self.start_factor) * fraction)
+
+
+@dataclass(frozen=True)
+class ConstantLR(Schedule):
+    """initial · factor for the first `total_iters` steps, then initial.
+
+    PyTorch's, with its names and defaults. `LinearWarmup` rises instead, and goes on with another
+    schedule.
+
+    Parameters
+    ----------
+    initial : float
+        The learning rate afterwards.
+    total_iters : int
+        For how many steps it is multiplied.
+    factor : float
+        By what.
+
+    Examples
+    --------
+    >>> schedule = ConstantLR(8.0, 2, factor=0.5)
+    >>> [schedule(step) for step in range(4)]
+    [4.0, 4.0, 8.0, 8.0]
+    """
+
+    initial: float
+    total_iters: int = 5
+    _: KW_ONLY
+    factor: float = 1 / 3
+
+    def __call__(self, step: int) -> float:
+        return self.initial * self.factor if step < self.total_iters else self.initial
+
+
+@dataclass(frozen=True)
 class OneCycle(Schedule):
     """Half a wave up to `highest`, then half a wave down to almost nothing.
 
@@ -330,6 +399,52 @@ class OneCycle(Schedule):
             return cosine(start, self.highest, step / top)
         fraction = (min(step, last) - top) / (last - top)
         return cosine(self.highest, start / self.final_divisor, fraction)
+
+
+@dataclass(frozen=True)
+class Scaled(Schedule):
+    """Another schedule times a factor; what `ReduceOnPlateau` makes of an optimizer's schedule.
+
+    Where the product would be below `lowest`, it is that, or the schedule itself if that is lower.
+
+    Parameters
+    ----------
+    schedule : callable
+        A function from a step to a number.
+    factor : float
+        What its numbers are multiplied by.
+    lowest : float
+        Below this they are not reduced.
+
+    Examples
+    --------
+    >>> schedule = Scaled(PolynomialDecay(1.0, 4), 0.5, lowest=0.2)
+    >>> [schedule(step) for step in range(5)]
+    [0.5, 0.375, 0.25, 0.2, 0.0]
+    """
+
+    schedule: Callable[[int], float]
+    factor: float
+    _: KW_ONLY
+    lowest: float = 0.0
+
+    def __call__(self, step: int) -> float:
+        return reduced(self.schedule(step), self.factor, self.lowest)
+
+
+def scaled(learning_rate: LearningRate, factor: float, lowest: float = 0.0) -> LearningRate:
+    """Return a learning rate, a number or a schedule, times a factor, but not below `lowest`."""
+    if not callable(learning_rate):
+        return reduced(learning_rate, factor, lowest)
+    if isinstance(learning_rate, Scaled):
+        before = learning_rate
+        return Scaled(before.schedule, before.factor * factor, lowest=max(before.lowest, lowest))
+    return Scaled(learning_rate, factor, lowest=lowest)
+
+
+def reduced(rate: float, factor: float, lowest: float) -> float:
+    """Return a number times a factor; what is below `lowest` already stays as it is."""
+    return max(factor * rate, min(rate, lowest))
 
 
 def cosine(start: float, end: float, fraction: float) -> float:

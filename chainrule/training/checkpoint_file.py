@@ -17,6 +17,7 @@ from chainrule.data.samples import Samples, batch_bounds
 from chainrule.data.sources import Source
 from chainrule.errors import FileFormatError, StateError
 from chainrule.module import misfit
+from chainrule.optimizers.schedules import Scaled, scaled
 from chainrule.parameter import Array
 from chainrule.pytree import named_arrays, take, tree_leaves
 from chainrule.storage.archive import read_archive, write_archive
@@ -56,6 +57,7 @@ def callback(value: Any, where: str) -> None:
 DESCRIPTION = record(
     settings=dict_of(anything),
     learning_rate=optional(number(0)),
+    scale=optional(record(factor=number(0), lowest=number(0))),
     epoch=whole(),
     batch=whole(),
     step=whole(),
@@ -84,9 +86,11 @@ def write_checkpoint(state: TrainingState, path: str | os.PathLike[str]) -> None
         arrays |= with_prefix(f"callbacks/{index}", own)
         entry["state"] = {name: value for name, value in held.items() if name not in own}
     rate = state.optimizer.learning_rate
+    scale = {"factor": rate.factor, "lowest": rate.lowest} if isinstance(rate, Scaled) else None
     description = {
         "settings": state.settings,
         "learning_rate": None if callable(rate) else rate,  # callbacks may have changed it
+        "scale": scale,
         "epoch": state.epoch,
         "batch": state.batch,
         "step": state.step,
@@ -121,6 +125,7 @@ def restore(
         return []
     arrays, saved = content
     where = os.fspath(path)
+    saved = {"scale": None, **saved}  # files of older versions have none
     DESCRIPTION(saved, where)
     _check_arrays(arrays, saved, where)
     _refuse_another_training(state, saved, where)
@@ -133,6 +138,10 @@ def restore(
     _load_optimizer(state, without_prefix("optimizer", arrays), where)
     if saved["learning_rate"] is not None:
         state.optimizer.learning_rate = saved["learning_rate"]
+    elif isinstance(state.optimizer.learning_rate, Scaled):
+        state.optimizer.learning_rate = state.optimizer.learning_rate.schedule
+    if saved["scale"] is not None:
+        state.optimizer.learning_rate = scaled(state.optimizer.learning_rate, **saved["scale"])
     for name, generator in state.all_generators().items():
         generator.bit_generator.state = rng_states[name]
     history = state.history

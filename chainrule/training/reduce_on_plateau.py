@@ -7,6 +7,7 @@ from typing import Any
 
 from chainrule.checks import check_range, check_whole
 from chainrule.errors import ConfigurationError
+from chainrule.optimizers.schedules import scaled
 from chainrule.training.callback import Callback
 from chainrule.training.monitor import VALIDATION, Monitor, check_monitored
 from chainrule.training.state import TrainingState
@@ -14,6 +15,8 @@ from chainrule.training.state import TrainingState
 
 class ReduceOnPlateau(Callback):
     """Multiply the learning rate by `factor` when a metric no longer improves.
+
+    An optimizer's schedule goes on, and is multiplied as a whole.
 
     Parameters
     ----------
@@ -26,14 +29,14 @@ class ReduceOnPlateau(Callback):
     min_delta : float
         What counts as an improvement: better by more than this.
     min_lr : float
-        The learning rate never falls below it.
+        The learning rate is never reduced below it.
     mode : {"min", "max"}, optional
         Which direction is better, if the name of the metric does not tell.
 
     Raises
     ------
     ConfigurationError
-        The optimizer has a schedule instead of a number; found when training begins.
+        The optimizer finds its step lengths itself, such as `LBFGS`; found when training begins.
 
     Examples
     --------
@@ -60,10 +63,10 @@ class ReduceOnPlateau(Callback):
         self._monitor = Monitor(monitor, mode=mode, min_delta=min_delta)
 
     def on_fit_begin(self, state: TrainingState) -> None:
-        if callable(state.optimizer.learning_rate):
+        if state.optimizer.finds_step_lengths:
             raise ConfigurationError(
-                "ReduceOnPlateau changes a learning rate that is a number; this optimizer has a "
-                "schedule. Use one or the other."
+                f"{type(state.optimizer).__name__} finds the lengths of its steps itself: "
+                "ReduceOnPlateau would change nothing."
             )
         check_monitored(self.monitor, state.columns)
         self._monitor.reset()
@@ -71,8 +74,8 @@ class ReduceOnPlateau(Callback):
     def on_epoch_end(self, state: TrainingState) -> None:
         improved = self._monitor.update(state.history.column(self.monitor)[-1], state.epoch - 1)
         if not improved and self._monitor.waited >= self.patience:
-            rate = state.optimizer.current_learning_rate()
-            state.optimizer.learning_rate = min(rate, max(self.min_lr, rate * self.factor))
+            rate = state.optimizer.learning_rate
+            state.optimizer.learning_rate = scaled(rate, self.factor, self.min_lr)
             self._monitor.waited = 0
 
     def state(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,8 @@ from chainrule.checks.constructor import constructor_arguments
 from chainrule.data.fingerprint import fingerprint
 from chainrule.data.sources import CHANGING, Source
 from chainrule.errors import StateError
-from chainrule.optimizers.base import MEMORY
+from chainrule.optimizers.base import MEMORY, Optimizer
+from chainrule.optimizers.schedules import Scaled
 from chainrule.parallel.choice import MOST_WORKERS
 from chainrule.storage.schema import anything, dict_of, whole
 from chainrule.training.averaging import ExponentialMovingAverage
@@ -70,6 +72,8 @@ def settings_of(
         "average": [repr(c) for c in state.callbacks if isinstance(c, ExponentialMovingAverage)],
         **options,
     }
+    if isinstance(state.optimizer.learning_rate, Scaled):  # by `ReduceOnPlateau`, before
+        found["learning_rate"] = state.optimizer.learning_rate.schedule
     with_options = {**options_of_callbacks(callbacks), **options_of_objects(found)}
     return {**{name: plain(value) for name, value in found.items()}, OPTIONS: with_options}
 
@@ -112,6 +116,15 @@ def options_of(thing: Any) -> dict[str, Any]:
     return found
 
 
+def default_options(optimizer: Optimizer) -> dict[str, Any]:
+    """Return the defaults of an optimizer's options."""
+    return {
+        field.name: plain(field.default)
+        for field in fields(optimizer)
+        if field.default is not MISSING
+    }
+
+
 def plain(value: Any) -> Any:
     """Return what JSON can hold of a value; a function by its name, other objects by their repr."""
     if value is None or isinstance(value, bool | int | float | str):
@@ -140,6 +153,7 @@ def refuse_other_settings(
     The learning rate may be the initial one or, if callbacks have changed it, the present one.
     """
     now = state.settings
+    saved = {**default_options(state.optimizer), **saved}  # older versions do not know all of them
     if CHANGING in (now["X, y and weights"], now["validation_data"]):
         raise StateError(
             f"{path} cannot be resumed from: the iterable of batches yields others each time. Give "

@@ -6,7 +6,24 @@ from functools import partial
 import numpy as np
 import pytest
 
-from chainrule import SGD, AdaGrad, Adam, AdamW, Lion, NAdam, Nesterov, RAdam, RMSprop
+from chainrule import (
+    LBFGS,
+    SGD,
+    Adadelta,
+    AdaGrad,
+    Adam,
+    Adamax,
+    AdamW,
+    ConfigurationError,
+    Lion,
+    Momentum,
+    Muon,
+    NAdam,
+    Nesterov,
+    RAdam,
+    RMSprop,
+    Rprop,
+)
 from chainrule.ensemble.members import Member
 from chainrule.ensemble.optimizer import MemberOptimizer
 from chainrule.layers import StackedLinear
@@ -15,6 +32,8 @@ from chainrule.optimizers import base
 
 OPTIMIZERS = [SGD, Nesterov, AdaGrad, RMSprop, Adam, partial(Adam, beta2=0.9), AdamW, NAdam, RAdam]
 OPTIMIZERS += [Lion, partial(SGD, lr_multipliers={"*.bias": 0.5, "layers.0.*": 2})]
+OPTIMIZERS += [Adadelta, Adamax, Rprop, partial(Adam, amsgrad=True)]
+OPTIMIZERS += [partial(RMSprop, momentum=0.5, centered=True), partial(Momentum, dampening=0.5)]
 MEMBERS = [Member(0.05, weight_decay=0.1), Member(0.2, weight_decay=0.7), Member(0.01)]
 
 
@@ -110,3 +129,9 @@ def test_a_copy_moves_its_own_stack():
     put(stack, "grad", gradients[1])
     optimizer.step(stack)
     np.testing.assert_array_equal(values_of(stack), values_of(twin))
+
+
+@pytest.mark.parametrize("make", [Muon, LBFGS])
+def test_what_moves_a_network_as_a_whole_is_refused(make):
+    with pytest.raises(ConfigurationError, match=f"{make.__name__} moves a network as a whole"):
+        MemberOptimizer(make, MEMBERS)

@@ -10,9 +10,12 @@ import pytest
 
 import chainrule
 from chainrule import (
+    LBFGS,
     SGD,
+    Adadelta,
     AdaGrad,
     Adam,
+    Adamax,
     AdamW,
     BackwardError,
     ConfigurationError,
@@ -20,6 +23,7 @@ from chainrule import (
     Lion,
     MeanSquaredError,
     Momentum,
+    Muon,
     NAdam,
     Nesterov,
     Network,
@@ -27,6 +31,7 @@ from chainrule import (
     RAdam,
     ReLU,
     RMSprop,
+    Rprop,
     StateError,
 )
 from chainrule.optimizers import base as file
@@ -36,22 +41,39 @@ OPTIMIZERS = [
     SGD(0.05, weight_decay=0.1),
     Momentum(0.02, momentum=0.8),
     Momentum(0.02, weight_decay=0.1),
+    Momentum(0.04, dampening=0.5),
     Nesterov(0.02),
     AdaGrad(0.1),
+    AdaGrad(0.1, initial_accumulator_value=0.1),
+    Adadelta(2.0, epsilon=1e-4),
+    Adadelta(2.0, epsilon=1e-4, weight_decay=0.1),
+    Rprop(0.005, eta_plus=1.1),
+    Rprop(0.005, max_step=0.01, weight_decay=0.1),
     RMSprop(0.01),
     RMSprop(0.01, rho=0.5, epsilon=1e-3, weight_decay=0.1),
+    RMSprop(0.01, momentum=0.5),
+    RMSprop(0.01, centered=True, weight_decay=0.1),
+    RMSprop(0.01, centered=True, momentum=0.5),
     Adam(0.02),
+    Adam(0.02, beta2=0.9, amsgrad=True),
     Adam(0.02, beta1=0.5, beta2=0.6, epsilon=1e-3, weight_decay=0.1),
     AdamW(0.02),
     AdamW(0.02, weight_decay=0.5),
+    AdamW(0.02, amsgrad=True),
+    Adamax(0.02),
+    Adamax(0.02, beta1=0.5, epsilon=1e-3, weight_decay=0.1),
     NAdam(0.02),
     NAdam(0.02, momentum_decay=0.5, weight_decay=0.1),
     RAdam(0.02),
     RAdam(0.02, beta2=0.9, weight_decay=0.1),
     Lion(0.003),
     Lion(0.003, weight_decay=0.1),
+    Muon(0.02),
+    Muon(0.02, nesterov=False, scale="original", weight_decay=0.5),
 ]
+WITH_CLOSURE = [LBFGS(), LBFGS(history_size=2, weight_decay=0.01)]
 every_optimizer = pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+closures_too = pytest.mark.parametrize("optimizer", [*OPTIMIZERS, *WITH_CLOSURE], ids=repr)
 
 
 def fresh(optimizer):
@@ -68,15 +90,21 @@ Y = np.column_stack([np.sin(X[:, 0]), X[:, 1] * X[:, 2]])
 
 
 def train(network, optimizer, steps, start=0):
-    """Take these steps on batches of ten; return the last loss."""
+    """Take these steps on batches of ten."""
     loss_fn = MeanSquaredError()
     for step in range(start, start + steps):
         batch = slice(10 * (step % 4), 10 * (step % 4) + 10)
-        y_pred = network.forward(X[batch])
-        loss = loss_fn.forward(Y[batch], y_pred)
-        network.backward(loss_fn.backward(Y[batch], y_pred))
-        optimizer.step(network)
-    return loss
+
+        def closure(batch=batch):
+            y_pred = network.forward(X[batch])
+            network.backward(loss_fn.backward(Y[batch], y_pred))
+            return loss_fn.forward(Y[batch], y_pred)
+
+        if optimizer.needs_closure:
+            optimizer.step(network, closure)
+        else:
+            closure()
+            optimizer.step(network)
 
 
 def test_every_optimizer_is_tested():
@@ -85,7 +113,7 @@ def test_every_optimizer_is_tested():
         for thing in vars(chainrule).values()
         if isinstance(thing, type) and issubclass(thing, Optimizer) and thing is not Optimizer
     }
-    assert public == {type(optimizer) for optimizer in OPTIMIZERS}
+    assert public == {type(optimizer) for optimizer in [*OPTIMIZERS, *WITH_CLOSURE]}
 
 
 # ---------------------------------------------------------------- formulas
@@ -181,10 +209,71 @@ def test_weight_decay_is_a_gradient_except_under_adamw():
     assert one_weight(Adam(0.1, weight_decay=0.1), [0.0], 2.0) == pytest.approx([1.9], abs=1e-6)
 
 
+def test_dampening_by_hand():
+    # v = 2, undamped; then 0.5 · 2 + 0.75 · 1
+    places = one_weight(Momentum(0.1, momentum=0.5, dampening=0.25), [2.0, 1.0])
+    assert places == pytest.approx([0.8, 0.8 - 0.175])
+
+
+def test_amsgrad_keeps_the_largest_by_hand():
+    # v = 2, then 1 + 0, of which the larger stays; corrected by 1 - 0.5²
+    optimizer = Adam(0.1, beta1=0.0, beta2=0.5, amsgrad=True)
+    second = 0.1 * 1e-3 / math.sqrt(2 / (1 - 0.5**2))
+    assert one_weight(optimizer, [2.0, 1e-3]) == pytest.approx([0.9, 0.9 - second])
+
+
+def test_adamax_by_hand():
+    # m = 1, then 0; u = 2, then max(0.5 · 2, 1)
+    optimizer = Adamax(0.1, beta1=0.5, beta2=0.5)
+    assert one_weight(optimizer, [2.0, -1.0]) == pytest.approx([1 - 0.1 * 1 / 0.5 / 2, 0.9])
+
+
+def test_adadelta_by_hand():
+    # v = 2 and the first move is √ε / √(2 + ε) · 2
+    move = math.sqrt(0.01) / math.sqrt(2.01) * 2
+    optimizer = Adadelta(0.5, rho=0.5, epsilon=0.01)
+    second = math.sqrt(0.5 * move**2 + 0.01) / math.sqrt(0.5 * 2 + 0.5 + 0.01)
+    expected = [1 - 0.5 * move, 1 - 0.5 * move - 0.5 * second]
+    assert one_weight(optimizer, [2.0, 1.0]) == pytest.approx(expected)
+
+
+def test_rmsprop_s_options_by_hand():
+    # v = 2, m = 1: the deviation is 1; then v = 1.5, m = 1
+    first, second = 0.1 * 2 / 1, 0.1 * 1 / math.sqrt(0.5)
+    optimizer = RMSprop(0.1, rho=0.5, centered=True)
+    assert one_weight(optimizer, [2.0, 1.0]) == pytest.approx([1 - first, 1 - first - second])
+    # b = 2 / √2, then 0.5 · b + 1 / √1.5
+    first = 2 / math.sqrt(2)
+    second = 0.5 * first + 1 / math.sqrt(1.5)
+    optimizer = RMSprop(0.1, rho=0.5, momentum=0.5)
+    expected = [1 - 0.1 * first, 1 - 0.1 * (first + second)]
+    assert one_weight(optimizer, [2.0, 1.0]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("gradient", [1e4, 1.0, 1e-4])
+def test_a_deviation_below_zero_by_rounding_is_none(gradient):
+    places = one_weight(RMSprop(1e-9, rho=0.9, centered=True), [gradient] * 400)
+    assert np.isfinite(places).all()
+
+
+def test_rprop_by_hand():
+    # 0.1, then 0.1 · 2, then turned: halved and waiting, then once more without a change
+    optimizer = Rprop(0.1, eta_minus=0.5, eta_plus=2.0)
+    places = one_weight(optimizer, [3.0, 1e-9, -5.0, -1.0, -1.0])
+    assert places == pytest.approx([0.9, 0.7, 0.7, 0.8, 1.0])
+    bounded = one_weight(Rprop(0.1, min_step=0.1, max_step=0.11), [1.0, 1.0, -1.0, -1.0])
+    assert bounded == pytest.approx([0.9, 0.79, 0.79, 0.89])
+
+
+def test_gradients_too_small_to_be_multiplied_have_signs():
+    places = one_weight(Rprop(0.1, eta_plus=2.0), [1e-200, 1e-200])
+    assert places == pytest.approx([0.9, 0.7])
+
+
 # ---------------------------------------------------------------- on a network
 
 
-@every_optimizer
+@closures_too
 def test_learns(optimizer):
     network = small_network()
     before = MeanSquaredError().forward(Y, network.predict(X))
@@ -192,7 +281,7 @@ def test_learns(optimizer):
     assert MeanSquaredError().forward(Y, network.predict(X)) < 0.6 * before
 
 
-@every_optimizer
+@closures_too
 def test_blocks_change_nothing(optimizer, monkeypatch):
     whole, parts = small_network(), small_network()
     train(whole, fresh(optimizer), 5)
@@ -218,7 +307,7 @@ def test_a_network_larger_than_a_block(monkeypatch):
     np.testing.assert_array_equal(in_blocks, trained())
 
 
-@every_optimizer
+@closures_too
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_types_are_kept(optimizer, dtype):
     network, optimizer = small_network(dtype=dtype), fresh(optimizer)
@@ -236,7 +325,10 @@ def test_gradients_are_left_as_they_are(optimizer):
     np.testing.assert_array_equal(network.flat.grads, before)
 
 
-@pytest.mark.parametrize("optimizer", [o for o in OPTIMIZERS if o.weight_decay], ids=repr)
+DECAYING = [o for o in OPTIMIZERS if o.weight_decay and not isinstance(o, Rprop)]  # a sign stays
+
+
+@pytest.mark.parametrize("optimizer", DECAYING, ids=repr)
 def test_weight_decay_leaves_biases_alone(optimizer):
     network, without = small_network(), small_network()
     for net in (network, without):
@@ -256,7 +348,7 @@ def test_weight_decay_leaves_biases_alone(optimizer):
 # ---------------------------------------------------------------- state
 
 
-@every_optimizer
+@closures_too
 @pytest.mark.parametrize("bound", [False, True])
 def test_goes_on_bit_for_bit_from_its_state(optimizer, bound):
     straight, first = small_network(), fresh(optimizer)
@@ -277,7 +369,7 @@ def test_goes_on_bit_for_bit_from_its_state(optimizer, bound):
     assert third.steps == first.steps == 12
 
 
-@every_optimizer
+@closures_too
 def test_the_state_of_one_that_has_not_begun(optimizer):
     untouched = fresh(optimizer).state()
     assert untouched == {"steps": 0}
@@ -317,7 +409,7 @@ def test_a_state_that_does_not_fit():
     np.testing.assert_array_equal(at_once.state_vectors["mean"], before["mean"])
 
 
-@every_optimizer
+@closures_too
 def test_a_copy_continues_by_itself(optimizer):
     network, original = small_network(), fresh(optimizer)
     train(network, original, 3)
@@ -392,7 +484,7 @@ def with_multipliers(optimizer, lr_multipliers):
     return type(optimizer)(**options, lr_multipliers=lr_multipliers)
 
 
-@every_optimizer
+@closures_too
 @pytest.mark.parametrize("pattern", ["layers.0.*", "layers.2.weight", "*.bias"])
 def test_frozen_parameters_stay_to_the_last_bit(optimizer, pattern):
     network = small_network()
@@ -446,7 +538,7 @@ def test_everything_may_be_frozen():
     assert optimizer.steps == 2
 
 
-@every_optimizer
+@closures_too
 def test_layers_may_be_frozen_and_let_go_between_two_steps(optimizer):
     network, optimizer = small_network(), with_multipliers(optimizer, {"layers.0.*": 0})
     weight = network.layers[0].weight
@@ -489,7 +581,7 @@ def test_a_pattern_that_fits_nothing():
 # ---------------------------------------------------------------- signatures
 
 
-@every_optimizer
+@closures_too
 def test_the_signature_shows_every_option(optimizer):
     """Constructors are generated: their options are those that the repr shows, and documented."""
     options = inspect.signature(type(optimizer)).parameters
@@ -521,6 +613,30 @@ def test_the_signature_shows_every_option(optimizer):
         (lambda: Adam(beta2=-0.1), "beta2 must be a number with 0 <= beta2 < 1, got -0.1"),
         (lambda: Adam(epsilon=-1), "epsilon must be a number with 0 < epsilon, got -1"),
         (lambda: NAdam(momentum_decay=-1), "0 <= momentum_decay, got -1"),
+        (lambda: Momentum(dampening=1), "0 <= dampening < 1, got 1"),
+        (lambda: Adam(amsgrad="no"), "amsgrad must be True or False, got 'no'"),
+        (lambda: NAdam(amsgrad=True), "NAdam has no option 'amsgrad': Adam and AdamW have it"),
+        (lambda: Nesterov(dampening=0.1), "Nesterov has no option 'dampening': Momentum has it"),
+        (lambda: RMSprop(momentum=1), "momentum must be a number with 0 <= momentum < 1, got 1"),
+        (lambda: RMSprop(centered=1), "centered must be True or False, got 1"),
+        (lambda: AdaGrad(initial_accumulator_value=-1), "0 <= initial_accumulator_value, got -1"),
+        (lambda: Adadelta(rho=1), "rho must be a number with 0 <= rho < 1, got 1"),
+        (lambda: Adadelta(epsilon=0), "0 < epsilon, got 0"),
+        (lambda: Adamax(beta2=1), "0 <= beta2 < 1, got 1"),
+        (lambda: Rprop(eta_minus=1), "0 < eta_minus < 1, got 1"),
+        (lambda: Rprop(eta_plus=1), "1 < eta_plus, got 1"),
+        (lambda: Rprop(min_step=0), "0 < min_step, got 0"),
+        (lambda: Rprop(min_step=2, max_step=1), "2 <= max_step, got 1"),
+        (lambda: Rprop(lambda step: 0.1), "Rprop finds the lengths of its steps itself"),
+        (lambda: LBFGS(lambda step: 0.1), "LBFGS finds the lengths of its steps itself"),
+        (lambda: LBFGS(history_size=0), "history_size must be a whole number of at least 1"),
+        (lambda: LBFGS(max_evaluations=0), "max_evaluations must be a whole number"),
+        (lambda: LBFGS(tolerance_grad=-1), "0 <= tolerance_grad, got -1"),
+        (lambda: LBFGS(max_iter=20), "max_iter': it is called iterations"),
+        (lambda: Muon(momentum=1), "0 <= momentum < 1, got 1"),
+        (lambda: Muon(newton_schulz_steps=0), "newton_schulz_steps must be a whole number"),
+        (lambda: Muon(scale="big"), "scale must be one of 'match_rms_adamw', 'original'"),
+        (lambda: Muon(adamw="layers.0.weight"), "adamw must be a list of names"),
         (lambda: Lion(beta1=1), "beta1 must be a number with 0 <= beta1 < 1, got 1"),
         (lambda: Lion(beta2=-1), "beta2 must be a number with 0 <= beta2 < 1, got -1"),
     ],

@@ -9,9 +9,11 @@ import chainrule
 from chainrule import (
     SGD,
     ConfigurationError,
+    ConstantLR,
     CosineDecay,
     CosineRestarts,
     ExponentialDecay,
+    LinearLR,
     LinearWarmup,
     MultiStepDecay,
     OneCycle,
@@ -19,6 +21,7 @@ from chainrule import (
     StepDecay,
 )
 from chainrule.optimizers import schedules as file
+from chainrule.optimizers.schedules import Scaled, scaled
 
 SCHEDULES = [
     StepDecay(0.1, 3),
@@ -32,6 +35,10 @@ SCHEDULES = [
     CosineRestarts(0.1, 3, growth=2, final=0.01),
     LinearWarmup(4, 0.1),
     LinearWarmup(4, CosineDecay(0.1, 10), start=0.0),
+    LinearLR(0.1),
+    LinearLR(0.1, start_factor=1.0, end_factor=0.0, total_iters=7),
+    ConstantLR(0.1),
+    ConstantLR(0.1, factor=0.5, total_iters=3),
     OneCycle(0.1, 20),
 ]
 every_schedule = pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
@@ -104,6 +111,26 @@ def test_warm_up_in_front_of_a_number_and_of_a_schedule():
     assert rates(LinearWarmup(2, then, start=0.5), 6) == [4, 6, 8, 8, 4, 4]
 
 
+def test_a_line_between_two_factors_stays_at_its_end():
+    schedule = LinearLR(8.0, start_factor=0.25, end_factor=0.75, total_iters=2)
+    assert rates(schedule, 4) == [2, 4, 6, 6]
+
+
+def test_a_constant_factor_ends():
+    assert rates(ConstantLR(8.0, factor=0.25, total_iters=2), 4) == [2, 2, 8, 8]
+
+
+def test_a_schedule_times_a_factor():
+    line = PolynomialDecay(4.0, 4)
+    assert rates(scaled(line, 0.5), 5) == [2, 1.5, 1, 0.5, 0]
+    assert rates(scaled(line, 10.0), 3) == [40, 30, 20]
+    twice = scaled(scaled(line, 0.5, lowest=0.2), 0.5, lowest=0.8)
+    assert twice == Scaled(line, 0.25, lowest=0.8)
+    assert rates(twice, 5) == [1, 0.8, 0.8, 0.8, 0], "what is low already stays"
+    assert scaled(0.1, 0.5) == 0.05
+    assert (scaled(0.1, 0.1, lowest=0.03), scaled(0.01, 0.1, lowest=0.03)) == (0.03, 0.01)
+
+
 def test_one_cycle():
     schedule = OneCycle(1.0, 10, warmup=0.3)
     assert schedule(0) == pytest.approx(1 / 25)
@@ -136,6 +163,12 @@ def test_one_cycle():
         (lambda: LinearWarmup(0, 0.1), "steps must be a whole number"),
         (lambda: LinearWarmup(5, 0), "0 < then, got 0"),
         (lambda: LinearWarmup(5, 0.1, start=-1), "0 <= start, got -1"),
+        (lambda: LinearLR(0.1, total_iters=0), "total_iters must be a whole number of at least 1"),
+        (lambda: LinearLR(0.1, start_factor=0), "0 < start_factor, got 0"),
+        (lambda: LinearLR(0.1, end_factor=-1), "0 <= end_factor, got -1"),
+        (lambda: ConstantLR(0.1, factor=-1), "0 <= factor, got -1"),
+        (lambda: ConstantLR(0, factor=0.5), "0 < initial, got 0"),
+        (lambda: LinearWarmup(then=0.1, total_iters=5), "'total_iters': it is called steps"),
         (lambda: OneCycle(0.1, 2), "OneCycle needs at least one step of warm-up, got 0.3 of 2"),
         (lambda: OneCycle(0.1, 10, warmup=1), "0 <= warmup < 1, got 1"),
         (lambda: OneCycle(0.1, 10, start_divisor=0), "0 < start_divisor, got 0"),

@@ -51,6 +51,18 @@ PAIRS = {
         lambda o: lr.LinearLR(o, start_factor=0.2, total_iters=5),
         20,
     ),
+    "LinearLR, as it is": (cr.LinearLR(0.1), lr.LinearLR, 20),
+    "LinearLR, both factors": (
+        cr.LinearLR(0.1, start_factor=0.9, end_factor=0.2, total_iters=7),
+        lambda o: lr.LinearLR(o, 0.9, 0.2, 7),
+        20,
+    ),
+    "ConstantLR": (cr.ConstantLR(0.1), lr.ConstantLR, 20),
+    "ConstantLR, options": (
+        cr.ConstantLR(0.1, factor=0.7, total_iters=9),
+        lambda o: lr.ConstantLR(o, 0.7, 9),
+        20,
+    ),
     "SequentialLR of LinearLR and CosineAnnealingLR": (
         cr.LinearWarmup(5, cr.CosineDecay(0.1, 30), start=0.2),
         lambda o: warmed_up(o, lr.CosineAnnealingLR(o, 30)),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from chainrule import (
+    LBFGS,
     SGD,
     Adam,
     Callback,
@@ -23,7 +24,9 @@ from chainrule import (
     MissingExtraError,
     Network,
     NotFiniteError,
+    PolynomialDecay,
     ReduceOnPlateau,
+    Rprop,
     StopFile,
     StopOnInterrupt,
     TensorBoardLog,
@@ -157,9 +160,21 @@ def test_the_learning_rate_falls_on_a_plateau_but_not_below_its_minimum():
     assert low.optimizer.learning_rate == 1e-5, "a minimum does not raise it"
 
 
-def test_a_schedule_and_a_plateau_do_not_go_together():
-    with pytest.raises(ConfigurationError, match="one or the other"):
-        fit(trainer(SGD(lambda step: 0.1)), callbacks=[ReduceOnPlateau("loss")])
+def test_a_plateau_multiplies_a_schedule_from_then_on():
+    script = Script([5, 5, 5, 4, 4, 4])
+    plateau = ReduceOnPlateau(patience=2, factor=0.1, min_lr=2e-3)
+    subject = trainer(SGD(PolynomialDecay(0.18, steps=18)))  # three steps an epoch
+    history = fit(subject, callbacks=[script, plateau], epochs=6)
+    line = np.array([0.18 - 0.01 * step for step in range(18)])
+    factor = np.where(np.arange(18) < 9, 1, 0.1)
+    expected = np.maximum(factor * line, np.minimum(line, 2e-3 * (factor < 1)))
+    np.testing.assert_allclose(history.steps["learning_rate"], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("optimizer", [Rprop(), LBFGS()], ids=repr)
+def test_a_plateau_of_what_finds_its_step_lengths_is_refused(optimizer):
+    with pytest.raises(ConfigurationError, match="ReduceOnPlateau would change nothing"):
+        fit(trainer(optimizer), callbacks=[ReduceOnPlateau("loss")], batch_size=60)
 
 
 @pytest.mark.parametrize(

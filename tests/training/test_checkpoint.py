@@ -13,6 +13,7 @@ import pytest
 
 import chainrule
 from chainrule import (
+    LBFGS,
     SGD,
     Adam,
     Callback,
@@ -26,9 +27,14 @@ from chainrule import (
     FileFormatError,
     Linear,
     Module,
+    Momentum,
+    Muon,
     Network,
+    PolynomialDecay,
     ReduceOnPlateau,
     ReLU,
+    RMSprop,
+    Rprop,
     StateError,
     StopFile,
     Tanh,
@@ -169,6 +175,65 @@ def test_wherever_the_checkpoint_is_in_the_list_it_resumes_exactly(tmp_path, at,
         fit(killed, callbacks=callbacks(tmp_path, Fail(*at)))
     fit(resumed, callbacks=callbacks(tmp_path), resume=tmp_path / "last.npz")
     assert resumed.state.notes[0].startswith("resumed from")
+    assert Same(resumed) == Same(whole)
+
+
+OPTIMIZERS = [
+    lambda: Adam(0.01, amsgrad=True),
+    lambda: RMSprop(0.01, centered=True, momentum=0.5),
+    lambda: Momentum(0.01, dampening=0.5),
+    lambda: Muon(0.01),
+    lambda: Rprop(0.01),
+    lambda: LBFGS(weight_decay=0.01, history_size=3),
+]
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS, ids=lambda make: repr(make()))
+def test_what_an_optimizer_remembers_is_resumed(tmp_path, make):
+    whole, first, second = (trainer(make()) for _ in range(3))
+    fit(whole, epochs=9, batch_size=60)
+    fit(first, epochs=4, batch_size=60, callbacks=[Checkpoint(tmp_path)])
+    fit(second, epochs=9, batch_size=60, resume=tmp_path / "last.npz")
+    assert Same(second) == Same(whole)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_schedule_that_a_plateau_has_multiplied_is_resumed(tmp_path, again):
+    def make():
+        return trainer(SGD(PolynomialDecay(0.1, steps=100)))
+
+    def callbacks(*more):  # no improvement is large enough
+        plateaus = [ReduceOnPlateau("loss", patience=1, min_delta=9.0, factor=0.7, min_lr=0.01)]
+        plateaus += [ReduceOnPlateau("loss", patience=2, min_delta=9.0, factor=0.9)]
+        return [*plateaus, Checkpoint(tmp_path), *more]
+
+    whole, killed = make(), make()
+    fit(whole, epochs=12, callbacks=callbacks())
+    with pytest.raises(ZeroDivisionError):
+        fit(killed, epochs=12, callbacks=callbacks(Fail("step", 30)))
+    resumed = killed if again else make()
+    fit(resumed, epochs=12, callbacks=callbacks(), resume=tmp_path / "last.npz")
+    assert Same(resumed) == Same(whole)
+    rates = whole.history.epochs["learning_rate"]
+    assert rates[-1] == pytest.approx(0.01, rel=1e-9)
+    assert resumed.optimizer.learning_rate == whole.optimizer.learning_rate
+    refused("learning_rate was 'Poly", trainer(SGD(0.1)), resume=tmp_path / "last.npz")
+
+
+def test_an_option_that_an_older_version_did_not_know_had_its_default(tmp_path):
+    fit(trainer(), epochs=2, callbacks=[Checkpoint(tmp_path)])
+    forged(
+        tmp_path / "last.npz", lambda arrays, description: description["settings"].pop("amsgrad")
+    )
+    forged(tmp_path / "last.npz", lambda arrays, description: description.pop("scale"))
+    refused(
+        "amsgrad was False, here it is True",
+        trainer(Adam(0.01, amsgrad=True)),
+        resume=tmp_path / "last.npz",
+    )
+    resumed, whole = trainer(), trainer()
+    fit(resumed, resume=tmp_path / "last.npz")
+    fit(whole)
     assert Same(resumed) == Same(whole)
 
 
@@ -654,6 +719,8 @@ WRONG = [
     (say("sums", value={"loss": 1.0}), r"sums should hold .*\['weight'\] is missing"),
     (say("sums", "weight", value=float("nan")), "weight should be a finite number of at least 0"),
     (say("learning_rate", value=None), "or this optimizer has a schedule, and the other has none"),
+    (say("scale", value={"factor": 0.5}), r"scale should hold .*\['lowest'\] is missing"),
+    (say("scale", value={"factor": -1.0, "lowest": 0.0}), "factor should be a finite number of"),
     (say("learning_rate", value=[1]), "learning_rate should be a finite number"),
     (say("callbacks", 0, value={"class": "Watch"}), r"callbacks\[0\] should hold"),
     (say("rng_states", "trainer", "state", value={"state": 1}), r"trainer.*|\['inc'\] is missing"),

@@ -1,6 +1,6 @@
 """Checks an optimizer: that it moves the values, as its formula says, and can be resumed.
 
-`check_optimizer` gives it gradients of its own making, in a network of a single layer, and looks at
+`check_optimizer` gives it gradients of its own making, in a network of two layers, and looks at
 what becomes of the values. It returns an `OptimizerReport`, which prints as a verdict.
 """
 
@@ -27,6 +27,9 @@ __all__ = ["OptimizerReport", "check_optimizer"]
 
 VALUES, STEPS = 60, 8
 """How many values are moved, and how often."""
+
+HIDDEN = 5
+"""They are two weight matrices, one of them of a hidden layer of this size."""
 
 Reference = Callable[[Array, Array], Array]
 
@@ -179,7 +182,9 @@ class _Check:
 
     def network(self, w: Array, dtype: str = "float64") -> Network:
         """Return a network that has these values, all of them weights."""
-        network = Network([Linear(len(w), 1, bias=False)], dtype=dtype)
+        size = len(w) // (2 * HIDDEN)
+        layers = [Linear(size, HIDDEN, bias=False), Linear(HIDDEN, size, bias=False)]
+        network = Network(layers, dtype=dtype)
         network.flat.values[...] = w
         return network
 
@@ -191,14 +196,17 @@ class _Check:
         return network.flat.values.copy()
 
     def step(self, optimizer: Optimizer, network: Network, gradient: Array) -> None:
-        """Take one step; one that evaluates the loss again finds a plane of this gradient."""
+        """Take one step; one that evaluates the loss again finds a bowl of this gradient."""
         if not self.closure:
             optimizer.step(network)
             return
 
+        start = network.flat.values.copy()
+
         def again() -> float:
-            network.set_gradients(gradient.astype(network.dtype))
-            return float(network.flat.values @ gradient)
+            move = network.flat.values - start
+            network.set_gradients((gradient + move).astype(network.dtype))
+            return float(gradient @ move + move @ move / 2)
 
         optimizer.step(network, again, loss=again())  # type: ignore[call-arg, arg-type]
 

@@ -99,7 +99,7 @@ ROOM = Room(
         Fault(
             "running statistics not updated",
             "chainrule.BatchNorm.forward",
-            "self._by_the_batch(channels, x.shape)",
+            "self._by_the_batch(channels, x.shape, training)",
             "standardize(channels, self.epsilon)[0]",
         ),
         Fault(
@@ -110,9 +110,9 @@ ROOM = Room(
         ),
         Fault(
             "momentum swapped",
-            "chainrule.BatchNorm._update",
-            "kept + self.momentum * new.reshape(self.channels)",
-            "self.momentum * running.value + (1 - self.momentum) * new.reshape(self.channels)",
+            "chainrule.layers.running_statistics.RunningStatistics.update",
+            "kept + momentum * new.reshape(running.shape)",
+            "momentum * running.value + (1 - momentum) * new.reshape(running.shape)",
         ),
         Fault(
             "epsilon outside the root",

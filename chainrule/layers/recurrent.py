@@ -8,19 +8,26 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from chainrule.checks import check_bool, check_choice, check_range, check_seed, check_sizes
+from chainrule.checks import (
+    check_bool,
+    check_choice,
+    check_range,
+    check_seed,
+    check_sizes,
+    check_whole,
+)
 from chainrule.errors import ConfigurationError, InputError, ShapeError
 from chainrule.layers.dropout import Dropout
-from chainrule.layers.recurrent_cells import Cell, GRUCell, LSTMCell, RNNCell
+from chainrule.layers.recurrent_cells import Cell, GRUCell, LSTMCell, RNNCell, States
 from chainrule.layers.shape_checks import check_sequences
 from chainrule.module import Module
-from chainrule.parameter import Array
+from chainrule.parameter import Array, Parameter
 
 __all__ = ["GRU", "LSTM", "RNN", "LastStep"]
 
@@ -35,12 +42,15 @@ Two threads took this many times as long as one (RNN, LSTM and GRU, 20 steps, ba
 class Recurrent(Module):
     """Base class of RNN, LSTM and GRU: everything except the formula of a step."""
 
+    proj_size = 0
+
     def __init__(
         self,
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
         *,
+        bias: bool = True,
         bidirectional: bool = False,
         dropout: float = 0.0,
         seed: int | np.random.Generator | None = None,
@@ -54,12 +64,14 @@ class Recurrent(Module):
                 f"add a Dropout layer; got dropout={dropout!r} with num_layers=1."
             )
         self.bidirectional = check_bool("bidirectional", bidirectional)
+        self.with_bias = check_bool("bias", bias)
         rng = check_seed(seed)
         directions = 2 if bidirectional else 1
+        self.output_size = self.proj_size or self.hidden_size
         between = range(self.num_layers - 1)
         # no list: a file may ask for a hundred million layers, of which the first is refused
         widths = itertools.chain(
-            [self.input_size], (self.hidden_size * directions for _ in between)
+            [self.input_size], (self.output_size * directions for _ in between)
         )
         self.cells = [self.make_cell(width, rng) for width in widths for _ in range(directions)]
         self.dropouts = [Dropout(dropout, seed=rng.spawn(1)[0]) for _ in between]
@@ -67,6 +79,11 @@ class Recurrent(Module):
     def make_cell(self, input_size: int, rng: np.random.Generator) -> Cell:
         """Return one direction of one layer, for inputs of this size."""
         raise NotImplementedError(f"{type(self).__name__} has no make_cell(input_size, rng).")
+
+    @property
+    def bias(self) -> Parameter | None:
+        """The first cell's bias_ih; None without biases, as in Linear."""
+        return self.cells[0].bias_ih
 
     def forward(
         self,
@@ -80,9 +97,8 @@ class Recurrent(Module):
     ) -> Any:
         check_sequences(self, x, self.input_size)
         spans = Spans(lengths, x)
-        shape = (self.cells[0].states, len(self.cells), len(x), self.hidden_size)
-        first, given = self._states({"h_0": h_0, "c_0": c_0}, shape, x.dtype)
-        final = np.empty_like(first)
+        first, given = self._states({"h_0": h_0, "c_0": c_0}, len(x), x.dtype)
+        final = [np.empty_like(state) for state in first]
         y = spans.cleared(x.swapaxes(0, 1))  # (T, N, features) from here on
         for layer in range(self.num_layers):
             if layer:
@@ -91,11 +107,13 @@ class Recurrent(Module):
             outputs = []
             for place, turn in self._directions(layer, spans):
                 cell = self.cells[place]
-                states = cell.run(turn(y), first[:, place], spans.running, training)
-                final[:, place] = spans.at_the_end(states)
-                outputs.append(turn(states[0, 1:]))
+                begin = [state[place] for state in first]
+                states = cell.run(turn(y), begin, spans.running, training)
+                for whole, state in zip(final, states, strict=True):
+                    whole[place] = spans.at_the_end(state)
+                outputs.append(turn(states[0][1:]))
             y = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
-        self.save_for_backward(spans, shape, given, training=training)
+        self.save_for_backward(spans, given, training=training)
         y = y.swapaxes(0, 1)  # (N, T, features)
         if not return_state:
             return y
@@ -103,21 +121,23 @@ class Recurrent(Module):
         return y, ((h_n, *c_n) if c_n else h_n)
 
     def backward(self, dy: Array, dstate: Any = None) -> Any:
-        spans, shape, given = self.saved_values()
-        names = ("dstate",) if shape[0] == 1 else ("dstate[0]", "dstate[1]")
-        each = (dstate,) if shape[0] == 1 else (None, None) if dstate is None else dstate
-        dfinal, _ = self._states(dict(zip(names, each, strict=True)), shape, dy.dtype)
-        dfirst = np.empty(shape, dy.dtype)
+        spans, given = self.saved_values()
+        single = self.cells[0].states == 1
+        names = ("dstate",) if single else ("dstate[0]", "dstate[1]")
+        each = (dstate,) if single else (None, None) if dstate is None else dstate
+        dfinal, _ = self._states(dict(zip(names, each, strict=True)), len(dy), dy.dtype)
+        dfirst = [np.empty_like(state) for state in dfinal]
         dy = spans.cleared(dy.swapaxes(0, 1))  # (T, N, features)
         for layer in reversed(range(self.num_layers)):
             if layer + 1 < self.num_layers:
                 dy = self.dropouts[layer].backward(dy.swapaxes(0, 1)).swapaxes(0, 1)
             inputs = []
             for half, (place, turn) in enumerate(self._directions(layer, spans)):
-                own = slice(half * self.hidden_size, (half + 1) * self.hidden_size)
-                dstates = spans.gradients(turn(dy[:, :, own]), dfinal[:, place])
+                own = slice(half * self.output_size, (half + 1) * self.output_size)
+                dstates = spans.gradients(turn(dy[:, :, own]), [state[place] for state in dfinal])
                 inputs.append(turn(self.cells[place].backward(dstates)))
-                dfirst[:, place] = dstates[:, 0]
+                for whole, state in zip(dfirst, dstates, strict=True):
+                    whole[place] = state[0]
             dy = inputs[0] if len(inputs) == 1 else inputs[0] + inputs[1]
         dx = dy.swapaxes(0, 1)
         return (dx, *(dfirst[number].swapaxes(0, 1) for number in given)) if given else dx
@@ -138,21 +158,19 @@ class Recurrent(Module):
         return [(layer, as_it_is)]
 
     def _states(
-        self, states: dict[str, Any], shape: tuple[int, ...], dtype: DTypeLike
-    ) -> tuple[Array, list[int]]:
-        """Return states (N, L, H) as one array (S, L, N, H), and which of them were given."""
-        count, cells, batch, hidden = shape
-        filled = np.zeros(shape, dtype)
+        self, states: dict[str, Any], batch: int, dtype: DTypeLike
+    ) -> tuple[list[Array], list[int]]:
+        """Return each state (N, L, H) as (L, N, H), 0 by default, and which of them were given."""
+        sizes, cells = self.cells[0].sizes, len(self.cells)
+        filled = [np.zeros((cells, batch, size), dtype) for size in sizes]
         given = [number for number, state in enumerate(states.values()) if state is not None]
         for number in given:
             name, state = list(states.items())[number]
-            if number >= count:
+            if number >= len(sizes):
                 raise ConfigurationError(f"{type(self).__name__} has no cell state {name}.")
-            array = np.asarray(state, dtype)
-            if array.shape != (batch, cells, hidden):
-                raise ShapeError(
-                    f"expected {name} of shape {(batch, cells, hidden)}, got {array.shape}.", self
-                )
+            array, expected = np.asarray(state, dtype), (batch, cells, sizes[number])
+            if array.shape != expected:
+                raise ShapeError(f"expected {name} of shape {expected}, got {array.shape}.", self)
             filled[number] = array.swapaxes(0, 1)
         return filled, given
 
@@ -177,6 +195,8 @@ class RNN(Recurrent):
         The number of layers; each takes the outputs of the one below.
     nonlinearity : str
         ``"tanh"``, or ``"relu"`` in its place.
+    bias : bool
+        Whether the cells have biases.
     bidirectional : bool
         Whether a second set of cells reads each sequence from its end. Then y is (N, T, 2
         hidden_size), the forward direction first.
@@ -230,6 +250,7 @@ class RNN(Recurrent):
         num_layers: int = 1,
         *,
         nonlinearity: str = "tanh",
+        bias: bool = True,
         bidirectional: bool = False,
         dropout: float = 0.0,
         seed: int | np.random.Generator | None = None,
@@ -240,13 +261,14 @@ class RNN(Recurrent):
             input_size,
             hidden_size,
             num_layers,
+            bias=bias,
             bidirectional=bidirectional,
             dropout=dropout,
             seed=seed,
         )
 
     def make_cell(self, input_size: int, rng: np.random.Generator) -> Cell:
-        return RNNCell(input_size, self.hidden_size, rng, self.nonlinearity)
+        return RNNCell(input_size, self.hidden_size, rng, self.with_bias, self.nonlinearity)
 
 
 class LSTM(Recurrent):
@@ -271,11 +293,18 @@ class LSTM(Recurrent):
         The number of features of x, and of the state h.
     num_layers : int
         The number of layers; each takes the outputs of the one below.
+    bias : bool
+        Whether the cells have biases.
     bidirectional : bool
         Whether a second set of cells reads each sequence from its end. Then y is (N, T, 2
         hidden_size), the forward direction first.
     dropout : float
         The probability of dropping an output of a layer before the next layer, in training.
+    proj_size : int
+        If not 0, the size of h, less than hidden_size: h_t = (o tanh(c_t)) W_hr, which is also the
+        output, so that y is (N, T, proj_size). Then dW_hr = Σ_t (o tanh(c_t))ᵀ dh_t, and dh_t W_hrᵀ
+        takes the place of dh_t. Sak, Senior, Beaufays, "Long Short-Term Memory Based Recurrent
+        Neural Network Architectures for Large Vocabulary Speech Recognition", 2014.
     seed : int, optional
         The same seed gives the same weights and masks.
 
@@ -284,7 +313,7 @@ class LSTM(Recurrent):
     cells : list of Module
         One for each layer and direction: layer l at index l, or with both directions at 2 l and
         (reverse) 2 l + 1. Each has PyTorch's weight_ih, weight_hh (both transposed), bias_ih and
-        bias_hh.
+        bias_hh, and with a projection weight_hr (transposed, too).
 
     Raises
     ------
@@ -302,8 +331,9 @@ class LSTM(Recurrent):
         How long each sequence is; what comes after its end is not read. There the output is 0. The
         final state is the one at the sequence's own end, where the reverse direction starts.
     h_0, c_0, (N, L, hidden_size)
-        The initial states, 0 by default, with L = layers · directions, in the order of `cells`. If
-        they are given, backward returns (dx, dh_0, dc_0), or (dx, dh_0) for h_0 alone.
+        The initial states, 0 by default, with L = layers · directions, in the order of `cells`; h_0
+        is (N, L, proj_size) with a projection. If they are given, backward returns (dx, dh_0,
+        dc_0), or (dx, dh_0) for h_0 alone.
     return_state, bool
         If true, forward returns (y, (h_n, c_n)): also the final states, (N, L, hidden_size) each.
 
@@ -318,8 +348,36 @@ class LSTM(Recurrent):
     ((2, 5, 8), (2, 2, 8))
     """
 
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        bias: bool = True,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        proj_size: int = 0,
+        seed: int | np.random.Generator | None = None,
+    ) -> None:
+        self.proj_size = check_whole("proj_size", proj_size, least=0)
+        if check_whole("hidden_size", hidden_size) <= self.proj_size:
+            raise ConfigurationError(
+                "proj_size must be less than hidden_size, or 0 for no projection; got "
+                f"proj_size={proj_size!r} with hidden_size={hidden_size!r}."
+            )
+        super().__init__(
+            input_size,
+            hidden_size,
+            num_layers,
+            bias=bias,
+            bidirectional=bidirectional,
+            dropout=dropout,
+            seed=seed,
+        )
+
     def make_cell(self, input_size: int, rng: np.random.Generator) -> Cell:
-        return LSTMCell(input_size, self.hidden_size, rng)
+        return LSTMCell(input_size, self.hidden_size, rng, self.with_bias, self.proj_size)
 
 
 class GRU(Recurrent):
@@ -343,6 +401,8 @@ class GRU(Recurrent):
         The number of features of x, and of the state h.
     num_layers : int
         The number of layers; each takes the outputs of the one below.
+    bias : bool
+        Whether the cells have biases.
     bidirectional : bool
         Whether a second set of cells reads each sequence from its end. Then y is (N, T, 2
         hidden_size), the forward direction first.
@@ -390,7 +450,7 @@ class GRU(Recurrent):
     """
 
     def make_cell(self, input_size: int, rng: np.random.Generator) -> Cell:
-        return GRUCell(input_size, self.hidden_size, rng)
+        return GRUCell(input_size, self.hidden_size, rng, self.with_bias)
 
 
 class LastStep(Module):
@@ -471,19 +531,21 @@ class Spans:
         """Return each sequence reversed; applied twice, it is as it was."""
         return x[::-1] if self.running is None else x[self.mirrored, self.samples]
 
-    def at_the_end(self, states: Array) -> Array:
-        """Return the `states` (S, T + 1, N, H) at each sequence's own end, (S, N, H)."""
-        return states[:, self.ends, self.samples]
+    def at_the_end(self, state: Array) -> Array:
+        """Return a state (T + 1, N, H) at each sequence's own end, (N, H)."""
+        return state[self.ends, self.samples]
 
-    def gradients(self, dy: Array, dfinal: Array) -> Array:
-        """Return the gradient at every state, (S, T + 1, N, H), except what later steps add.
+    def gradients(self, dy: Array, dfinal: Sequence[Array]) -> States:
+        """Return the gradient at every state, (T + 1, N, H) each, except what later steps add.
 
-        `dy` (T, N, H) is the gradient at h after each step, `dfinal` (S, N, H) at the final states.
+        `dy` (T, N, H) is the gradient at h after each step, `dfinal` (N, H) that at each final
+        state.
         """
-        steps, batch, size = dy.shape
-        dstates = np.zeros((len(dfinal), steps + 1, batch, size), dy.dtype)
-        dstates[0, 1:] = dy
-        dstates[:, self.ends, self.samples] += dfinal  # no place comes twice
+        steps = len(dy)
+        dstates = tuple(np.zeros((steps + 1, *last.shape), dy.dtype) for last in dfinal)
+        dstates[0][1:] = dy
+        for dstate, last in zip(dstates, dfinal, strict=True):
+            dstate[self.ends, self.samples] += last  # no place comes twice
         return dstates
 
 

@@ -19,10 +19,12 @@ def gate(cell, number, x, h, hidden_factor=None):
     for unit in range(size):
         column = number * size + unit
         from_x = sum(x[i] * cell.weight_ih.value[i, column] for i in range(len(x)))
-        from_h = sum(h[i] * cell.weight_hh.value[i, column] for i in range(size))
-        from_h += cell.bias_hh.value[column]
+        from_h = sum(h[i] * cell.weight_hh.value[i, column] for i in range(len(h)))
+        if cell.bias_ih is not None:
+            from_x += cell.bias_ih.value[column]
+            from_h += cell.bias_hh.value[column]
         factor = 1 if hidden_factor is None else hidden_factor[unit]
-        total.append(from_x + cell.bias_ih.value[column] + factor * from_h)
+        total.append(from_x + factor * from_h)
     return total
 
 
@@ -35,8 +37,12 @@ def lstm_step(module, cell, x, state):
     h, c = state
     i, f, o = ([sigmoid(v) for v in gate(cell, k, x, h)] for k in (0, 1, 3))
     g = [math.tanh(v) for v in gate(cell, 2, x, h)]
-    c = [f[j] * c[j] + i[j] * g[j] for j in range(len(h))]
-    return [[o[j] * math.tanh(c[j]) for j in range(len(h))], c]
+    c = [f[j] * c[j] + i[j] * g[j] for j in range(len(c))]
+    m = [o[j] * math.tanh(c[j]) for j in range(len(c))]
+    if module.proj_size:
+        weights = cell.weight_hr.value
+        return [[sum(m[j] * weights[j, k] for j in range(len(m))) for k in range(len(h))], c]
+    return [m, c]
 
 
 def gru_step(module, cell, x, state):
@@ -52,20 +58,22 @@ def recurrent(step, states=1, lengths=None, firsts=()):
     def reference(module, x, training):
         directions = 2 if module.bidirectional else 1
         ends = [x.shape[1]] * len(x) if lengths is None else lengths
-        first = np.zeros((states, len(module.cells), len(x), module.hidden_size))
+        output_size = getattr(module, "proj_size", 0) or module.hidden_size
+        sizes = (output_size, module.hidden_size)[:states]
+        first = [np.zeros((len(module.cells), len(x), size)) for size in sizes]
         for number, given in enumerate(firsts):  # (N, cells, H) each
             first[number] = given.swapaxes(0, 1)
         for layer in range(module.num_layers):
-            y = np.zeros((*x.shape[:2], directions * module.hidden_size))
+            y = np.zeros((*x.shape[:2], directions * output_size))
             for sample in range(len(x)):
                 for direction in range(directions):
                     place = layer * directions + direction
-                    state = [list(s) for s in first[:, place, sample]]
+                    state = [list(s[place, sample]) for s in first]
                     order = range(ends[sample])
                     for t in reversed(order) if direction else order:
                         state = step(module, module.cells[place], x[sample, t], state)
-                        begin = direction * module.hidden_size
-                        y[sample, t, begin : begin + module.hidden_size] = state[0]
+                        begin = direction * output_size
+                        y[sample, t, begin : begin + output_size] = state[0]
             x = y
         return x
 
@@ -75,7 +83,7 @@ def recurrent(step, states=1, lengths=None, firsts=()):
 def with_biases(layer):
     """Give every bias values of its own, so that a forgotten or swapped one shows."""
     for number, cell in enumerate(layer.cells):
-        for shift, bias in enumerate((cell.bias_ih, cell.bias_hh)):
+        for shift, bias in enumerate((cell.bias_ih, cell.bias_hh) if layer.bias else ()):
             bias.value = np.sin(np.arange(bias.size) + 3 * number + shift)
     return layer
 
@@ -113,6 +121,7 @@ def cases_of(kind):
         case("one_step", (3, 1, 2)),
         case("one_sample", (1, 4, 2), num_layers=2),
         case("layers", (2, 3, 3), num_layers=3),
+        case("no_bias", (2, 3, 3), num_layers=2, bias=False),
         case("both_directions", (2, 3, 3), bidirectional=True),
         case("layers_both_directions", (2, 3, 1), num_layers=2, bidirectional=True),
         case("lengths", (3, 5, 2), lengths=LENGTHS),
@@ -156,7 +165,34 @@ def sentence_classifier(network, x, training):
     return h @ linear.weight.value + linear.bias.value
 
 
+def projected(variant, lengths=None, firsts=(), **options):
+    """Return a case of an LSTM with a projection from 4 features to 2."""
+    return Case(
+        f"LSTM-projected{variant}",
+        lambda: with_biases(LSTM(3, 4, proj_size=2, seed=1, **options)),
+        (3, 5, 3),
+        reference=recurrent(lstm_step, 2, lengths, firsts),
+        arguments={"lengths": lengths, **dict(zip(("h_0", "c_0"), firsts, strict=False))},
+    )
+
+
+def projected_states(places):
+    """Return h_0 and c_0, which are of different sizes with a projection."""
+    rng = np.random.default_rng(6)
+    return [rng.standard_normal((3, places, size)) for size in (2, 4)]
+
+
 CASES = [case for kind in KINDS for case in (*cases_of(kind), dropped(kind))] + [
+    projected(""),
+    projected("_one_layer_of_each", num_layers=2, bias=False),
+    projected("_states", firsts=projected_states(1)),
+    projected(
+        "_everything",
+        lengths=LENGTHS,
+        firsts=projected_states(4),
+        num_layers=2,
+        bidirectional=True,
+    ),
     Case(
         "RNN-relu",
         lambda: with_biases(RNN(3, 4, nonlinearity="relu", seed=2)),

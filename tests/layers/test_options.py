@@ -57,6 +57,7 @@ WRONG = {
     "p": PROBABILITY,
     "padding": PADDING,
     "padding_idx": (*NO_WHOLE, -1, 99),
+    "proj_size": (*NO_WHOLE, -1, 3),
     "seed": SEED,
     "shape": (*SIZE, (2, 0), (2, "3"), (-1, -1), (True, 2)),
     "std": (*NUMBER, -0.1),
@@ -142,6 +143,7 @@ NUMPY = {
     "num_parameters": np.int64(3),
     "p": np.float32(0.25),
     "padding_idx": np.int64(2),
+    "proj_size": np.int64(2),
     "std": np.float32(0.5),
     "value": np.float32(0.5),
 }

@@ -9,9 +9,20 @@ from chainrule.module import cast
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+
+
+def weights_of(cell):
+    """Return those of a cell's parameters that it has, by name."""
+    return {name: getattr(cell, name) for name in WEIGHTS if getattr(cell, name, None) is not None}
+
+
 KINDS = [
     pytest.param(LSTM, {}, id="LSTM"),
+    pytest.param(LSTM, {"proj_size": 2}, id="LSTM-projected"),
+    pytest.param(LSTM, {"proj_size": 3, "bias": False}, id="LSTM-projected_no_bias"),
+    pytest.param(GRU, {"bias": False}, id="GRU-no_bias"),
+    pytest.param(RNN, {"bias": False}, id="RNN-no_bias"),
     pytest.param(GRU, {}, id="GRU"),
     pytest.param(RNN, {}, id="RNN"),
     pytest.param(RNN, {"nonlinearity": "relu"}, id="RNN-relu"),
@@ -38,7 +49,7 @@ def pair(kind, options, num_layers, bidirectional):
     )
     cast(ours, np.float64)
     rng = np.random.default_rng(2)
-    for cell in ours.cells:
+    for cell in ours.cells if ours.bias else ():
         cell.bias_ih.value = rng.standard_normal(cell.bias_ih.shape)
         cell.bias_hh.value = rng.standard_normal(cell.bias_hh.shape)
     theirs = getattr(torch.nn, kind.__name__)(
@@ -52,36 +63,32 @@ def pair(kind, options, num_layers, bidirectional):
     )
     theirs.load_state_dict(
         {
-            f"{weight}_{name}": torch.tensor(getattr(cell, weight).value.T)
+            f"{weight}_{name}": torch.tensor(parameter.value.T)
             for cell, name in zip(ours.cells, torch_names(ours), strict=True)
-            for weight in WEIGHTS
+            for weight, parameter in weights_of(cell).items()
         }
     )
     return ours, theirs
 
 
-def run_torch(layer, x, state, lengths):
-    """Return y, padded again, and the final state as one tensor, shaped as ours."""
+def run_torch(layer, x, states, lengths):
+    """Return y, padded again, and a list of the final states."""
     if lengths is not None:
         x = torch.nn.utils.rnn.pack_padded_sequence(
             x, torch.tensor(lengths), batch_first=True, enforce_sorted=False
         )
-    if state is not None and isinstance(layer, torch.nn.LSTM):
-        state = tuple(state)
-    y, final = layer(x, state)
+    if states is not None:
+        states = tuple(states) if isinstance(layer, torch.nn.LSTM) else states[0]
+    y, final = layer(x, states)
     if lengths is not None:
         y, _ = torch.nn.utils.rnn.pad_packed_sequence(y, batch_first=True, total_length=STEPS)
-    return y, torch.stack(final) if isinstance(final, tuple) else final
+    return y, list(final) if isinstance(final, tuple) else [final]
 
 
-def as_ours(states):
-    """Return the states with the batch in front, one array each."""
-    return tuple(state.swapaxes(0, 1) for state in states.reshape(-1, *states.shape[-3:]))
-
-
-def final_as_ours(states, kind):
-    """Return PyTorch's states, stacked, as ours: (S, N, L, H) of an LSTM, else (N, L, H)."""
-    return states.transpose(-3, -2)
+def all_close(ours, theirs):
+    """Compare states, ours (N, L, H) and theirs (L, N, H)."""
+    for one, other in zip(ours, theirs, strict=True):
+        close(one, other.transpose(0, 1))
 
 
 @pytest.mark.parametrize("with_state", [False, True], ids=["zero_state", "state"])
@@ -93,31 +100,36 @@ def test_values_and_gradients(kind, options, num_layers, bidirectional, lengths,
     ours, theirs = pair(kind, options, num_layers, bidirectional)
     rng = np.random.default_rng(3)
     x = rng.standard_normal((BATCH, STEPS, FEATURES))
-    shape = (len(ours.cells), BATCH, HIDDEN)
-    shape = (2, *shape) if kind is LSTM else shape
-    state, dstate = rng.standard_normal(shape), rng.standard_normal(shape)  # as PyTorch has them
+    sizes = (options.get("proj_size", HIDDEN), HIDDEN)[: 2 if kind is LSTM else 1]
+    shapes = [(len(ours.cells), BATCH, size) for size in sizes]  # as PyTorch has them
+    states, dstates = ([rng.standard_normal(shape) for shape in shapes] for _ in range(2))
     tx = torch.tensor(x, requires_grad=True)
-    tstate = torch.tensor(state, requires_grad=True)
+    tstates = [torch.tensor(state, requires_grad=True) for state in states]
 
-    ty, tfinal = run_torch(theirs, tx, tstate if with_state else None, lengths)
+    ty, tfinal = run_torch(theirs, tx, tstates if with_state else None, lengths)
     dy = rng.standard_normal(ty.shape)
-    ((ty * torch.tensor(dy)).sum() + (tfinal * torch.tensor(dstate)).sum()).backward()
+    total = (ty * torch.tensor(dy)).sum()
+    for final, dstate in zip(tfinal, dstates, strict=True):
+        total = total + (final * torch.tensor(dstate)).sum()
+    total.backward()
 
-    firsts = as_ours(state) if with_state else ()
+    firsts = [state.swapaxes(0, 1) for state in states] if with_state else []
     given = dict(zip(("h_0", "c_0"), firsts, strict=False))
     y, final = ours.forward(x, lengths=lengths, return_state=True, **given)
-    back = ours.backward(dy, as_ours(dstate) if kind is LSTM else as_ours(dstate)[0])
+    dfinal = tuple(dstate.swapaxes(0, 1) for dstate in dstates)
+    back = ours.backward(dy, dfinal if kind is LSTM else dfinal[0])
     dx, *dfirst = back if with_state else (back,)
 
     close(y, ty)
-    close(final, final_as_ours(tfinal, kind))
+    all_close(final if kind is LSTM else [final], tfinal)
     close(dx, tx.grad)
     if with_state:
-        close(dfirst if kind is LSTM else dfirst[0], final_as_ours(tstate.grad, kind))
+        all_close(dfirst, [state.grad for state in tstates])
     gradients = dict(theirs.named_parameters())
     for cell, name in zip(ours.cells, torch_names(ours), strict=True):
-        for weight in WEIGHTS:
-            close(getattr(cell, weight).grad.T, gradients[f"{weight}_{name}"].grad)
+        for weight, parameter in weights_of(cell).items():
+            close(parameter.grad.T, gradients.pop(f"{weight}_{name}").grad)
+    assert not gradients
 
 
 @pytest.mark.parametrize("kind", [LSTM, GRU, RNN])

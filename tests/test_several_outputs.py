@@ -48,10 +48,24 @@ def test_the_sum_of_each_outputs_loss(weight, as_tuple):
     np.testing.assert_array_equal(loss.backward(true, PRED, weight)["size"], gradients["size"])
 
 
-def test_a_batch_counts_as_its_samples_or_their_weights():
-    loss = LossPerOutput(losses())
-    assert loss.total_weight(TRUE, PRED) == 6
-    assert loss.total_weight(TRUE, PRED, WEIGHT) == pytest.approx(WEIGHT.sum())
+def test_each_loss_has_a_denominator_of_its_own():
+    weighted = CategoricalCrossEntropy(from_logits=True, class_weight=[1.0, 0.0, 5.0])
+    loss = LossPerOutput({**losses(), "class": weighted})
+    of_class = np.array([1.0, 0.0, 5.0])[TRUE["class"]]
+    np.testing.assert_allclose(loss.total_weight(TRUE, PRED), [of_class.sum(), 6])
+    expected = [WEIGHT @ of_class, WEIGHT.sum()]
+    np.testing.assert_allclose(loss.total_weight(TRUE, PRED, WEIGHT), expected)
+
+
+def test_an_output_of_which_no_row_counts_adds_nothing():
+    weighted = CategoricalCrossEntropy(from_logits=True, class_weight=[0.0, 0.0, 5.0])
+    loss = LossPerOutput({"class": weighted, "size": MeanSquaredError()})
+    true = {**TRUE, "class": np.zeros(6, int)}
+    value, gradient = loss.value_and_gradient(true, PRED)
+    assert value == loss(true, PRED) == MeanSquaredError()(TRUE["size"], PRED["size"])
+    assert not gradient["class"].any()
+    with pytest.raises(InputError, match="All weights of this batch are 0"):
+        loss(true, PRED, np.zeros(6))
 
 
 @pytest.mark.parametrize(

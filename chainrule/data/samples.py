@@ -17,7 +17,13 @@ from chainrule.checks import check_finite, check_numbers, check_range
 from chainrule.data.arrays import train_test_split
 from chainrule.data.fingerprint import fingerprint
 from chainrule.data.mapped import Mappings
-from chainrule.data.weights import class_labels, refuse_absent_classes, sample_weights
+from chainrule.data.weights import (
+    balanced,
+    class_labels,
+    refuse_absent_classes,
+    rows_that_count,
+    sample_weights,
+)
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.loss_functions.class_weight import ClassWeight, check_class_weight
 from chainrule.parameter import Array
@@ -47,6 +53,8 @@ class Samples:
         How much each sample (or each position of a sequence) counts.
     rows : ndarray of int, optional
         Which rows to use; all of them by default.
+    class_weight : mapping of int to float, or sequence of float, optional
+        The weights of classes that are part of `weight`.
 
     Examples
     --------
@@ -58,11 +66,16 @@ class Samples:
     """
 
     def __init__(
-        self, X: PyTree, y: PyTree = None, weight: Array | None = None, rows: Array | None = None
+        self,
+        X: PyTree,
+        y: PyTree = None,
+        weight: Array | None = None,
+        rows: Array | None = None,
+        class_weight: ClassWeight | None = None,
     ) -> None:
         self.X = tree_map(np.asarray, X)  # of a memory-mapped array: a view, still mapped
         self.y: Any = None if y is None else tree_map(np.asarray, y)
-        self.weight = weight
+        self.weight, self.class_weight = weight, class_weight
         self.rows = np.arange(len(first_array(self.X))) if rows is None else rows
         own = tree_leaves(self.X) + tree_leaves(self.y)
         views = [array for array in own if getattr(array, "base", None) is not None]
@@ -73,7 +86,7 @@ class Samples:
 
     def subset(self, rows: Array) -> Samples:
         """Return some of the samples; `rows` are row numbers of the arrays."""
-        return Samples(self.X, self.y, self.weight, rows)
+        return Samples(self.X, self.y, self.weight, rows, self.class_weight)
 
     def take(self, rows: Array) -> Batch:
         """Return copies of these rows; pages of a memory-mapped file are released."""
@@ -219,15 +232,18 @@ def check_samples(
             check_finite(name + called, array, columns=columns if name == "X" else None)
     weight = None
     if sample_weight is not None or class_weight is not None:
-        balanced = isinstance(class_weight, str) and class_weight == "balanced"
-        if class_weight is not None and not balanced:
+        if class_weight is not None and class_weight != "balanced":
             class_weight = check_class_weight(class_weight)
         weight = sample_weights(y, sample_weight, class_weight)
-        if class_weight is not None and not isinstance(class_weight, str):
-            refuse_absent_classes(y, class_weight)
     if weight is None:
         return Samples(X, y)
-    return Samples(X, y, weight, np.flatnonzero(weight.reshape(len(weight), -1).any(axis=1)))
+    of_classes: ClassWeight | None = None
+    if isinstance(class_weight, str):
+        of_classes = balanced(y)
+    elif class_weight is not None:
+        of_classes = class_weight
+        refuse_absent_classes(y, class_weight)
+    return Samples(X, y, weight, rows_that_count(weight), of_classes)
 
 
 def as_arrays(data: PyTree, name: str, called: str = "") -> Any:

@@ -23,11 +23,11 @@ from chainrule.data.samples import (
     check_samples,
     rows_of,
 )
-from chainrule.data.weights import sample_weights
+from chainrule.data.weights import rows_that_count, sample_weights
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.loss_functions.class_weight import ClassWeight, check_class_weight
 from chainrule.parameter import Array
-from chainrule.pytree import concatenate, first_array, is_tuple, tree_leaves
+from chainrule.pytree import concatenate, first_array, is_tuple, take, tree_leaves
 
 CHANGING = "other batches each time"
 """The fingerprint of an iterable that shuffles itself in an order that cannot be reproduced."""
@@ -51,6 +51,7 @@ class ArraySource:
 
     def __init__(self, samples: Samples, batch_size: int, drop_last: bool = False) -> None:
         self.samples, self.batch_size, self.drop_last = samples, batch_size, drop_last
+        self.class_weight = samples.class_weight
         self.bounds = batch_bounds(len(samples), batch_size, drop_last)
 
     def __len__(self) -> int:
@@ -186,7 +187,12 @@ class IterableSource:
             y = as_arrays(batch[1], "y", self.called)
             check_lengths(*tree_leaves(x), *tree_leaves(y))
             given = batch[2] if len(batch) == 3 else None
-            yield x, y, sample_weights(y, given, self.class_weight)
+            weight = sample_weights(y, given, self.class_weight)
+            rows = None if weight is None else rows_that_count(weight)
+            if weight is None or rows is None or len(rows) == len(weight):
+                yield x, y, weight
+            else:  # as of arrays
+                yield take(x, rows), take(y, rows), weight[rows]
 
 
 Source = ArraySource | IterableSource

@@ -14,6 +14,8 @@ from chainrule.loss_functions.inputs import refuse_huge_weights
 from chainrule.parameter import Array
 from chainrule.pytree import PyTree, first_array
 
+NO_CLASSES = "class_weight needs classes: y must hold whole numbers or one-hot rows."
+
 
 def sample_weights(
     y: PyTree, sample_weight: Any, class_weight: ClassWeight | str | None
@@ -38,9 +40,9 @@ def sample_weights(
     if class_weight is not None:
         labels = class_labels(y) if isinstance(y, np.ndarray) else None
         if labels is None:
-            raise InputError(
-                "class_weight needs classes: y must hold whole numbers or one-hot rows."
-            )
+            raise InputError(NO_CLASSES)
+        if isinstance(class_weight, str):
+            class_weight = balanced(y)
         of_class = weight_of_labels(labels, class_weight)
         with np.errstate(over="ignore"):  # refused below
             weight = of_class if weight is None else weight * of_class
@@ -51,15 +53,42 @@ def sample_weights(
     return weight
 
 
-def weight_of_labels(labels: Array, class_weight: ClassWeight | str) -> Array:
+def weight_of_labels(labels: Array, class_weight: ClassWeight) -> Array:
     """Return the weight of each label's class, in the shape of `labels`."""
-    classes, places, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    places = places.reshape(labels.shape)
-    if isinstance(class_weight, str):  # "balanced"
-        return (labels.size / (len(classes) * counts))[places]
     if isinstance(class_weight, Mapping):
-        return np.array([class_weight.get(int(label), 1.0) for label in classes])[places]
-    return weight_of_classes(class_weight, int(classes[-1]) + 1)[labels]
+        classes, places = np.unique(labels, return_inverse=True)
+        weights = np.array([class_weight.get(int(label), 1.0) for label in classes])
+        return weights[places.reshape(labels.shape)]
+    return weight_of_classes(class_weight, int(labels.max()) + 1)[labels]
+
+
+def rows_that_count(weight: Array) -> Array:
+    """Return the row numbers of the samples of which something has a weight above 0."""
+    return np.flatnonzero(weight.reshape(len(weight), -1).any(axis=1))
+
+
+def without_class_weight(
+    y: PyTree, weight: Array | None, class_weight: ClassWeight | None
+) -> Array | None:
+    """Return the weights of samples that were multiplied with those of their classes.
+
+    0 where the class has the weight 0.
+    """
+    labels = class_labels(y) if isinstance(y, np.ndarray) else None
+    if weight is None or class_weight is None or labels is None:
+        return weight
+    of_class = weight_of_labels(labels, class_weight)
+    return np.divide(weight, of_class, out=np.zeros_like(weight), where=of_class > 0)
+
+
+def balanced(y: Array) -> dict[int, float]:
+    """Return the weights with which all classes count the same in total."""
+    labels = class_labels(y)
+    if labels is None:
+        raise InputError(NO_CLASSES)
+    classes, counts = np.unique(labels, return_counts=True)
+    weights = labels.size / (len(classes) * counts)
+    return dict(zip(classes.tolist(), weights.tolist(), strict=True))
 
 
 def refuse_absent_classes(y: Array, class_weight: ClassWeight) -> None:

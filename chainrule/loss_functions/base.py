@@ -18,6 +18,7 @@ from chainrule.errors import ConfigurationError, InputError
 from chainrule.loss_functions.class_weight import ClassWeight, weight_of_classes
 from chainrule.loss_functions.inputs import same_rows, weight_of_rows
 from chainrule.parameter import Array
+from chainrule.pytree import tree_map
 
 Weights = float | Array
 
@@ -57,6 +58,9 @@ class Loss(GivesAdvice):
 
     class_weight: ClassWeight | None = None
     """How much each class counts, in the losses that take it; see `CategoricalCrossEntropy`."""
+
+    ignore_index: int | None = None
+    """The class number of targets that do not count, in the losses that take it; likewise."""
 
     def __init_subclass__(cls) -> None:
         """Check a subclass's methods; undo what is inherited where they make it wrong.
@@ -172,14 +176,43 @@ class Loss(GivesAdvice):
             return y_true, y_pred  # as most calls give them: there is nothing to convert
         return same_rows(y_true, y_pred)
 
+    # ------------------------------------------------------------ a part of a batch
+
+    means = 1
+    """How many means the loss is a sum of: each has a weight of its own to be divided by."""
+
+    def mean_of_part(
+        self, y_true: Any, y_pred: Any, sample_weight: ArrayLike | None = None
+    ) -> tuple[Weights, Weights]:
+        """Return how much a part of a batch counts, and its mean loss; a part may count nothing.
+
+        Both are arrays (means,) where the loss is a sum of several means.
+        """
+        weight = self.total_weight(y_true, y_pred, sample_weight)
+        return weight, self.forward(y_true, y_pred, sample_weight) if weight else 0.0
+
+    def mean_and_gradient_of_part(
+        self, y_true: Any, y_pred: Any, sample_weight: ArrayLike | None = None
+    ) -> tuple[Weights, Weights, Any]:
+        """Return the same and the gradient at `y_pred`; None if the part counts nothing."""
+        weight = self.total_weight(y_true, y_pred, sample_weight)
+        if not weight:
+            return 0.0, 0.0, None
+        return weight, *self.value_and_gradient(y_true, y_pred, sample_weight)
+
+    def share_of_gradient(self, gradient: Any, share: Weights) -> Any:
+        """Return what a part's gradient adds to that of the whole batch, of which it is a share."""
+        return tree_map(lambda array: array * array.dtype.type(share), gradient)
+
     # ------------------------------------------------------------ weights
 
     def total_weight(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> float:
+    ) -> Any:
         """Return what the mean is divided by: how much this batch counts among others.
 
-        The mean over several batches is the mean of their losses, weighted with this.
+        The mean over several batches is the mean of their losses, weighted with this. A loss that
+        is a sum of several means returns an array, with the weight of each.
         """
         shape = np.shape(y_pred)
         if self.class_weight is not None:

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 from chainrule.checks import check_instance, check_range, is_own
 from chainrule.checks.own_code import described
 from chainrule.errors import ConfigurationError, InputError
-from chainrule.loss_functions.base import Loss
+from chainrule.loss_functions.base import Loss, Weights
 from chainrule.loss_functions.inputs import check_predictions, weight_of_rows
 from chainrule.parameter import Array
-from chainrule.pytree import PyTree, by_name
+from chainrule.pytree import PyTree, by_name, tree_map
 
 __all__ = ["JointLoss", "LossPerOutput"]
 
@@ -63,6 +63,7 @@ class LossPerOutput(Loss):
             )
         self.losses_by_output = dict(losses)
         self.weights = None if weights is None else dict(weights)
+        self.means = sum(loss.means for loss in losses.values())
         self._weight_of = {
             name: check_range(f"the weight of {name!r}", (weights or {}).get(name, 1.0))
             for name in losses
@@ -71,11 +72,9 @@ class LossPerOutput(Loss):
     def forward(
         self, y_true: PyTree, y_pred: PyTree, sample_weight: ArrayLike | None = None
     ) -> float:
-        true, pred = self._by_output(y_true, y_pred)
-        total = 0.0
-        for name, loss in self.losses_by_output.items():
-            total += self._weight_of[name] * loss.forward(true[name], pred[name], sample_weight)
-        return total
+        weight, means = self.mean_of_part(y_true, y_pred, sample_weight)
+        _refuse_no_weight(weight)
+        return float(means.sum())
 
     def backward(
         self, y_true: PyTree, y_pred: PyTree, sample_weight: ArrayLike | None = None
@@ -85,27 +84,69 @@ class LossPerOutput(Loss):
     def value_and_gradient(
         self, y_true: PyTree, y_pred: PyTree, sample_weight: ArrayLike | None = None
     ) -> tuple[float, Any]:
-        true, pred = self._by_output(y_true, y_pred)
-        total, gradients = 0.0, {}
-        for name, loss in self.losses_by_output.items():
-            value, gradient = loss.value_and_gradient(true[name], pred[name], sample_weight)
-            total += self._weight_of[name] * value
-            gradients[name] = gradient * gradient.dtype.type(self._weight_of[name])
-        return total, gradients
+        weight, means, gradients = self.mean_and_gradient_of_part(y_true, y_pred, sample_weight)
+        _refuse_no_weight(weight)
+        return float(means.sum()), gradients
+
+    # ------------------------------------------------------------ each mean by itself
 
     def total_weight(
         self, y_true: PyTree, y_pred: PyTree, sample_weight: ArrayLike | None = None
-    ) -> float:
-        """Return how much this batch counts among others: its samples, or their weights.
+    ) -> Array:
+        """Return what each loss's mean is divided by, (means,).
 
-        The mean over the parts of a batch is then the mean over the whole for losses in which all
-        rows count the same. With class weights, or with rows for each position of a sequence, it
-        is a mean of the parts' means.
+        Class weights, and rows for each position of a sequence, make them differ. So the mean over
+        several batches is taken of each loss for itself.
         """
-        count = len(next(iter(y_pred.values())))
-        if sample_weight is None:
-            return float(count)
-        return float(np.asarray(sample_weight, np.float64).reshape(count, -1).mean(axis=1).sum())
+        true, pred = self._by_output(y_true, y_pred)
+        return np.hstack(
+            [
+                loss.total_weight(true[name], pred[name], sample_weight)
+                for name, loss in self.losses_by_output.items()
+            ]
+        ).astype(np.float64)
+
+    def mean_of_part(
+        self, y_true: PyTree, y_pred: PyTree, sample_weight: ArrayLike | None = None
+    ) -> tuple[Array, Array]:
+        """Return how much each loss's rows count, and its part of the sum, both (means,).
+
+        A loss of which no row counts adds nothing.
+        """
+        true, pred = self._by_output(y_true, y_pred)
+        weights, means = [], []
+        for name, loss in self.losses_by_output.items():
+            weight, mean = loss.mean_of_part(true[name], pred[name], sample_weight)
+            weights.append(weight)
+            means.append(self._weight_of[name] * mean)
+        return np.hstack(weights), np.hstack(means)
+
+    def mean_and_gradient_of_part(
+        self, y_true: PyTree, y_pred: PyTree, sample_weight: ArrayLike | None = None
+    ) -> tuple[Array, Array, Any]:
+        true, pred = self._by_output(y_true, y_pred)
+        weights, means, gradients = [], [], {}
+        for name, loss in self.losses_by_output.items():
+            weight, mean, gradient = loss.mean_and_gradient_of_part(
+                true[name], pred[name], sample_weight
+            )
+            weights.append(weight)
+            means.append(self._weight_of[name] * mean)
+            if gradient is None:
+                gradient = tree_map(np.zeros_like, pred[name])
+            gradients[name] = loss.share_of_gradient(
+                gradient, np.full(loss.means, self._weight_of[name])
+            )
+        return np.hstack(weights), np.hstack(means), gradients
+
+    def share_of_gradient(self, gradient: Any, share: Weights) -> Any:
+        shares = np.split(
+            np.atleast_1d(share), np.cumsum([loss.means for loss in self.losses_by_output.values()])
+        )
+        return {
+            name: loss.share_of_gradient(gradient[name], own)
+            for (name, loss), own in zip(self.losses_by_output.items(), shares, strict=False)
+        }
 
     def _by_output(self, y_true: PyTree, y_pred: PyTree) -> tuple[dict[str, Any], dict[str, Any]]:
         names = list(self.losses_by_output)
@@ -178,6 +219,12 @@ class JointLoss(Loss):
             name: gradient * share.astype(gradient.dtype).reshape(-1, *[1] * (gradient.ndim - 1))
             for name, gradient in gradients.items()
         }
+
+
+def _refuse_no_weight(weight: Array) -> None:
+    """Raise InputError if no row of any output counts."""
+    if not weight.any():
+        raise InputError("All weights of this batch are 0; at least one row has to count.")
 
 
 def _weight_of_samples(y_pred: PyTree, sample_weight: ArrayLike | None) -> Array:

@@ -25,6 +25,7 @@ from chainrule.parallel.strategy import (
     Result,
     State,
     Strategy,
+    Whole,
 )
 from chainrule.pytree import first_array
 
@@ -131,8 +132,10 @@ class AutoWorkers(Strategy):
 
     # ------------------------------------------------------------ as the current strategy does
 
-    def set_gradients(self, network: Network, loss: Loss, batch: Batch) -> PassResult:
-        return self.current.set_gradients(network, loss, batch)
+    def set_gradients(
+        self, network: Network, loss: Loss, batch: Batch, whole: Whole | None = None
+    ) -> PassResult:
+        return self.current.set_gradients(network, loss, batch, whole)
 
     @property
     def spread(self) -> Spread | None:

@@ -1,10 +1,10 @@
 """DataParallel: each batch is shared between threads, each with a replica of the network.
 
 Replicas share the network's parameter values. Gradients, buffers and what a pass saves are their
-own, and are combined after the pass: gradients in the network's flat vector, weighted by what the
-parts count; floating-point buffers, such as the running statistics of BatchNorm, to their mean,
-weighted by the samples. The caller's thread works on the network itself, so whoever watches that
-sees the first part of each batch.
+own, and are combined after the pass: gradients are summed in the network's flat vector (they were
+weighted with what the parts count before the backward pass); floating-point buffers, such as the
+running statistics of BatchNorm, go to their mean, weighted by the samples. The caller's thread
+works on the network itself, so whoever watches that sees the first part of each batch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from chainrule.loss_functions import Loss, LossPerOutput
 from chainrule.module import Module, named_generators, walk
 from chainrule.network import Network
 from chainrule.optimizers.base import BLOCK, Spread
-from chainrule.parallel.micro_batches import accumulate
+from chainrule.parallel.micro_batches import accumulate, parts_of
 from chainrule.parallel.strategy import (
     Evaluated,
     PassResult,
@@ -35,9 +35,11 @@ from chainrule.parallel.strategy import (
     State,
     Strategy,
     WeightedMean,
+    Whole,
     forward_backward,
     move_towards,
     using_micro_batch,
+    weight_of_whole,
 )
 from chainrule.parallel.synchronized_generators import (
     synchronize_generators,
@@ -122,7 +124,9 @@ class DataParallel(Strategy):
 
     # ------------------------------------------------------------ forward and backward
 
-    def set_gradients(self, network: Network, loss: Loss, batch: Batch) -> PassResult:
+    def set_gradients(
+        self, network: Network, loss: Loss, batch: Batch, whole: Whole | None = None
+    ) -> PassResult:
         threads = self._running_threads()
         samples = len(first_array(batch[0]))
         outer = current_micro_batch.get()  # this process's rows, where processes share the batch
@@ -130,22 +134,26 @@ class DataParallel(Strategy):
         threads.fit_blas_to(len(shares))
         for replica in self.replicas[: len(shares) - 1]:
             replica.follow(network)
+        parts = [parts_of(share, self.micro_batch_size) for share in shares]
+        if whole is None and not self.sync_batch_norm and sum(map(len, parts)) > 1:
+            whole = weight_of_whole(loss, batch)
         step = _Step(
             loss,
             batch,
+            whole,
             outer if outer is not WHOLE else MicroBatch(0, samples, samples),
             [generator.bit_generator.state for generator in self._generators[0]],
             ThreadExchange(len(shares)) if self.sync_batch_norm else None,
         )
         results = threads.map(
-            lambda place: self._send(step, place, shares[place]),
+            lambda place: self._send(step, place, parts[place]),
             range(len(shares)),
             None if step.exchange is None else step.exchange.abort,
         )
         self._average_buffers(shares)
         return self._sum_gradients(network, results)
 
-    def _send(self, step: _Step, place: int, share: slice) -> PassResult:
+    def _send(self, step: _Step, place: int, parts: Sequence[slice]) -> PassResult:
         """Send one thread's share through its replica, in micro-batches if a size is given."""
         network = self.networks[place]
         loss = copy_of_loss(step.loss) if place else step.loss
@@ -154,31 +162,32 @@ class DataParallel(Strategy):
             for generator, state in zip(self._generators[place], step.states, strict=True):
                 generator.bit_generator.state = state  # whatever the part, the whole is drawn
             with using_micro_batch(step.part(rows, place)):
-                return forward_backward(network, loss, rows_of(step.batch, rows))
+                return forward_backward(network, loss, rows_of(step.batch, rows), step.whole)
 
-        return accumulate(network, share, self.micro_batch_size, send)
+        return accumulate(network, parts, send)
 
     def _sum_gradients(self, network: Network, results: Sequence[PassResult]) -> PassResult:
-        """Sum the gradients in the network's flat vector."""
+        """Sum the gradients in the network's flat vector; those of a part of weight 0 are old."""
         mean = WeightedMean()
-        shares = [mean.add(result.weight, result.loss) for result in results]
+        for result in results:
+            mean.add(result.weight, result.means)
         gradients = [each.flat.grads for each in self.networks[: len(results)]]
+        counts = [self.sync_batch_norm or bool(np.any(result.weight)) for result in results]
 
         def add(places: slice) -> None:
             for start in range(places.start, places.stop, BLOCK):
                 block = slice(start, min(start + BLOCK, places.stop))
                 own = gradients[0][block]
-                for share, gradient in zip(shares[1:], gradients[1:], strict=True):
-                    if self.sync_batch_norm:  # they were weighted before the backward pass
-                        own += gradient[block]
-                    else:
-                        move_towards(own, gradient[block], share)
+                if not counts[0]:
+                    own[...] = 0
+                for gradient in itertools.compress(gradients[1:], counts[1:]):
+                    own += gradient[block]
 
         count = self.workers if len(network.flat) >= WORTH_SHARING else 1
         self._running_threads().map(add, split_evenly(len(network.flat), count))
         network.set_gradients(gradients[0])
         predictions = [y for result in results for y in result.predictions]
-        return PassResult(mean.weight, mean.loss, predictions)
+        return PassResult(mean.weight, mean.means, predictions)
 
     def _average_buffers(self, shares: Sequence[slice]) -> None:
         """Set the network's floating-point buffers to the mean over all parts."""
@@ -257,6 +266,8 @@ class _Step:
 
     loss: Loss
     batch: Batch
+    whole: Whole | None
+    """What the whole batch counts; None where there are no parts."""
     of: MicroBatch
     """Which rows of the whole batch these are."""
     states: Sequence[Any]

@@ -45,11 +45,14 @@ from chainrule.parallel.strategy import (
     StepFailed,
     Strategy,
     WeightedMean,
+    Whole,
     move_towards,
+    share_of,
     using_micro_batch,
+    weight_of_whole,
 )
 from chainrule.parameter import Array
-from chainrule.pytree import PyTree, concatenate, first_array
+from chainrule.pytree import PyTree, concatenate, first_array, take
 
 
 class Distributed(Strategy):
@@ -161,36 +164,58 @@ class Distributed(Strategy):
     def step(self, share: BatchShare) -> AbstractContextManager[Any]:
         return using_micro_batch(share.part)
 
-    def set_gradients(self, network: Network, loss: Loss, batch: Batch) -> PassResult:
+    def set_gradients(
+        self, network: Network, loss: Loss, batch: Batch, whole: Whole | None = None
+    ) -> PassResult:
         """Set the gradients of the whole batch's mean loss; the predictions are this rank's."""
         part = current_micro_batch.get()
         before = [buffer.value.copy() for buffer in self._buffers]
         try:
-            result = self.threads.set_gradients(network, loss, batch)
+            if loss.means > 1 and part is not WHOLE and not part.together:
+                whole = self._weight_of_whole(network, loss, batch)
+            result = self.threads.set_gradients(network, loss, batch, whole)
         except (InputError, StepFailed) as error:
             self.communicator.report(error)
             raise
-        whole = part is WHOLE
-        rows = len(first_array(batch[0])) if whole else part.batch
-        results = self.communicator.exchange(STEP, result.weight, result.loss, rows)
-        refuse_other_lengths(results[:, 2])
+        alike = part is WHOLE  # all ranks have taken the whole batch
+        rows = len(first_array(batch[0])) if alike else part.batch
+        numbers: Any = result.weight, result.means, rows
+        if loss.means == 1:
+            of_each = self.communicator.exchange(STEP, *numbers)[:, : len(numbers)].tolist()
+        else:
+            of_each = self.communicator.allgather(STEP, numbers)
+        refuse_other_lengths(np.array([rows for *_, rows in of_each]))
         mean = WeightedMean()
-        for weight, value, *_ in results.tolist():
-            mean.add(weight, value)
-        if mean.weight:
-            share = 1 / self.world_size if whole else result.weight / mean.weight
-            self._sum_gradients(network, share, part.together)
+        for weight, means, _ in of_each:
+            mean.add(weight, means)
+        if np.any(mean.weight):
+            if alike:
+                share = 1 / self.world_size
+            elif part.together or whole is not None:  # weighted before the backward pass
+                share = 1.0 if part.together or np.any(result.weight) else 0.0
+            else:
+                share = float(share_of(result.weight, mean.weight))
+            self._sum_gradients(network, share)
         self._average_buffers(before, part)
-        return PassResult(result.weight if whole else mean.weight, mean.loss, result.predictions)
+        return PassResult(result.weight if alike else mean.weight, mean.means, result.predictions)
 
-    def _sum_gradients(self, network: Network, share: float, weighted: bool) -> None:
-        """Set the flat vector to the mean gradient over all ranks."""
+    def _weight_of_whole(self, network: Network, loss: Loss, batch: Batch) -> Whole:
+        """Return what each mean's rows count on all ranks, before the backward pass needs it.
+
+        That depends on the outputs' shapes, which the prediction of a single row shows.
+        """
+        y_pred = network.predict(take(batch[0], slice(0, 1)))
+        own = weight_of_whole(loss, batch)(y_pred)
+        total = sum(self.communicator.allgather(LAYER, own))
+        return lambda y_pred: total
+
+    def _sum_gradients(self, network: Network, share: float) -> None:
+        """Set the flat vector to the mean gradient over all ranks, of which this is a share."""
         gradient = network.flat.grads
-        if not weighted:  # else it was weighted before the backward pass
-            if share:
-                gradient *= gradient.dtype.type(share)
-            else:  # it may hold anything
-                gradient[...] = 0
+        if share:
+            gradient *= gradient.dtype.type(share)
+        else:  # it may hold anything
+            gradient[...] = 0
         self.communicator.allreduce(STEP, gradient)
         network.set_gradients(gradient)
 
@@ -219,14 +244,16 @@ class Distributed(Strategy):
 
     def gather(
         self, share: BatchShare, predictions: Sequence[PyTree], wanted: bool
-    ) -> tuple[PyTree, Sequence[PyTree]] | None:
+    ) -> tuple[PyTree, Sequence[PyTree], Array | None] | None:
+        own = share.batch[1], predictions, share.batch[2]
         if share.part is WHOLE or not wanted:
-            return None if self.rank else (share.batch[1], predictions)
-        of_each = self.communicator.gather(AFTER_STEP, (share.batch[1], predictions))
+            return None if self.rank else own
+        of_each = self.communicator.gather(AFTER_STEP, own)
         if not of_each:
             return None
-        targets, parts = zip(*of_each, strict=True)
-        return concatenate(targets), list(itertools.chain(*parts))
+        targets, parts, weights = zip(*of_each, strict=True)
+        weight = None if weights[0] is None else np.concatenate(weights)
+        return concatenate(targets), list(itertools.chain(*parts)), weight
 
     # ------------------------------------------------------------ what all ranks agree on
 

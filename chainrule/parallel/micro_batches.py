@@ -7,7 +7,7 @@ it is gradient accumulation.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -18,8 +18,9 @@ from chainrule.parallel.strategy import (
     PassResult,
     Strategy,
     WeightedMean,
+    Whole,
     forward_backward,
-    move_towards,
+    weight_of_whole,
 )
 from chainrule.pytree import PyTree, first_array
 
@@ -36,31 +37,43 @@ class MicroBatches(Strategy):
     def __init__(self, micro_batch_size: int) -> None:
         self.micro_batch_size = micro_batch_size
 
-    def set_gradients(self, network: Network, loss: Loss, batch: Batch) -> PassResult:
+    def set_gradients(
+        self, network: Network, loss: Loss, batch: Batch, whole: Whole | None = None
+    ) -> PassResult:
+        rows = slice(0, len(first_array(batch[0])))
+        parts = parts_of(rows, self.micro_batch_size)
+        if len(parts) > 1 and whole is None:
+            whole = weight_of_whole(loss, batch)
         return accumulate(
             network,
-            slice(0, len(first_array(batch[0]))),
-            self.micro_batch_size,
-            lambda rows: forward_backward(network, loss, rows_of(batch, rows)),
+            parts,
+            lambda part: forward_backward(network, loss, rows_of(batch, part), whole),
         )
 
 
-def accumulate(
-    network: Network, rows: slice, size: int | None, send: Callable[[slice], PassResult]
-) -> PassResult:
-    """Send rows through a network in parts of `size`; set the gradients of their mean loss.
+def parts_of(rows: slice, size: int | None) -> list[slice]:
+    """Return rows in parts of `size`; without a size there is one.
 
-    A single row that is left over joins the part before it. Without a size there is one part.
+    A single row that is left over joins the part before it.
     """
-    bounds = rows.start + batch_bounds(rows.stop - rows.start, size or rows.stop - rows.start)
-    parts = [slice(*ends) for ends in itertools.pairwise(bounds.tolist())]
+    count = rows.stop - rows.start
+    bounds = rows.start + batch_bounds(count, size or count)
+    return [slice(*ends) for ends in itertools.pairwise(bounds.tolist())]
+
+
+def accumulate(
+    network: Network, parts: Sequence[slice], send: Callable[[slice], PassResult]
+) -> PassResult:
+    """Send parts through the network one after the other; sum what they add to the gradients."""
     if len(parts) == 1:
         return send(parts[0])
     mean, gradient = WeightedMean(), np.zeros_like(network.flat.grads)
     predictions: list[PyTree] = []
     for part in parts:
         result = send(part)
-        move_towards(gradient, network.flat.grads, mean.add(result.weight, result.loss))
+        mean.add(result.weight, result.means)
+        if np.any(result.weight):
+            gradient += network.flat.grads
         predictions += result.predictions
     network.set_gradients(gradient)
-    return PassResult(mean.weight, mean.loss, predictions)
+    return PassResult(mean.weight, mean.means, predictions)

@@ -2,13 +2,14 @@
 
 The training loop (`training/trainer.py`) calls the methods of a `Strategy` and does not know which
 one it is. A batch may be split: the mean over it is the mean of the parts' means, each weighted by
-what the part counts, and so is its gradient. So each part goes through a network, wherever that
-is (`forward_backward`), and the mean gradients are combined in the network's flat vector.
+its share of what the whole batch counts, and so is its gradient. Each part goes through a network,
+wherever that is (`forward_backward`). Its gradient is weighted at the output, before the backward
+pass: a loss that is a sum of several means has a share for each of them. So what the parts add to
+the gradient is summed in the network's flat vector.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -23,13 +24,17 @@ from chainrule.data.sources import Source
 from chainrule.errors import InputError
 from chainrule.layers.micro_batch import WHOLE, MicroBatch, current_micro_batch
 from chainrule.loss_functions import Loss
+from chainrule.loss_functions.base import Weights
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.optimizers.base import Spread
 from chainrule.parameter import Array
-from chainrule.pytree import PyTree, tree_leaves, tree_map
+from chainrule.pytree import PyTree, first_array, tree_leaves, tree_map
 
 Result = TypeVar("Result")
+
+Whole = Callable[[PyTree], Weights]
+"""What a whole batch counts, given the predictions of a part; see `weight_of_whole`."""
 
 Evaluated = tuple[int, Callable[[], Batch], Result]
 """The number of a batch, a function that returns the batch, and what was computed from it."""
@@ -60,17 +65,23 @@ class PassResult:
 
     Attributes
     ----------
-    weight : float
-        What the mean was divided by: how much these samples count.
-    loss : float
-        The mean loss.
+    weight : float, or ndarray
+        What the mean was divided by: how much these samples count. An array, with the weight of
+        each mean, for a loss that is a sum of several.
+    means : float, or ndarray
+        The mean loss, or each of its means.
     predictions : sequence of arrays, or of dicts of arrays
         The predictions of each part, in the order of the samples.
     """
 
-    weight: float
-    loss: float
+    weight: Weights
+    means: Weights
     predictions: Sequence[PyTree]
+
+    @property
+    def loss(self) -> float:
+        """The loss: the mean, or the sum of the means."""
+        return float(np.sum(self.means))
 
 
 @dataclass(frozen=True)
@@ -172,9 +183,14 @@ class Strategy:
         """Return the context in which the step on this batch is taken."""
         return nullcontext()
 
-    def set_gradients(self, network: Network, loss: Loss, batch: Batch) -> PassResult:
-        """Set the gradients of the batch's mean loss."""
-        return forward_backward(network, loss, batch)
+    def set_gradients(
+        self, network: Network, loss: Loss, batch: Batch, whole: Whole | None = None
+    ) -> PassResult:
+        """Set the gradients of the batch's mean loss.
+
+        With `whole` the batch is a part of a larger one, and they are what it adds to that one's.
+        """
+        return forward_backward(network, loss, batch, whole)
 
     @property
     def spread(self) -> Spread | None:
@@ -183,12 +199,12 @@ class Strategy:
 
     def gather(
         self, share: BatchShare, predictions: Sequence[PyTree], wanted: bool
-    ) -> tuple[PyTree, Sequence[PyTree]] | None:
-        """Return the whole batch's targets and predictions, on the first process.
+    ) -> tuple[PyTree, Sequence[PyTree], Array | None] | None:
+        """Return the whole batch's targets, predictions and weights, on the first process.
 
         They are `wanted` only if there are metrics. The other processes get None.
         """
-        return share.batch[1], predictions
+        return share.batch[1], predictions, share.batch[2]
 
     def synchronize(self, state: State) -> None:
         """Let all processes agree after a step: whether to stop, and where the generators are."""
@@ -227,39 +243,54 @@ def using_micro_batch(part: MicroBatch) -> Iterator[None]:
         current_micro_batch.reset(token)
 
 
-def forward_backward(network: Network, loss: Loss, batch: Batch) -> PassResult:
-    """Send a batch, or a part of one, forward and backward: set the gradients of its mean loss.
+def weight_of_whole(loss: Loss, batch: Batch) -> Whole:
+    """Return a function that returns what a whole batch counts, given the predictions of a part.
 
-    A part of weight 0 leaves the gradients as they are.
+    Only their shape matters: how many rows there are for each sample, and how many outputs.
+    """
+    x, y, sample_weight = batch
+    count = len(first_array(x))
+
+    def weight(y_pred: PyTree) -> Weights:
+        all_rows = tree_map(lambda p: np.broadcast_to(p[:1], (count, *p.shape[1:])), y_pred)
+        return loss.total_weight(y, all_rows, sample_weight)
+
+    return weight
+
+
+def forward_backward(
+    network: Network, loss: Loss, batch: Batch, whole: Whole | None = None
+) -> PassResult:
+    """Send a batch forward and backward: set the gradients of its mean loss.
+
+    With `whole` it is a part, and its gradients are what it adds to those of the whole batch. A
+    part of weight 0 leaves them as they are.
     """
     x, y, sample_weight = batch
     y_pred = network.forward(x)
     try:
-        weight = loss.total_weight(y, y_pred, sample_weight)
-        value, dy = loss.value_and_gradient(y, y_pred, sample_weight) if weight else (0.0, None)
+        weight, means, dy = loss.mean_and_gradient_of_part(y, y_pred, sample_weight)
+        total = None if whole is None or dy is None else whole(y_pred)
     except InputError:
         if not all(all_finite(array) for array in tree_leaves(y_pred)):
             raise StepFailed("forward", network, batch) from None
         raise
-    if not math.isfinite(value):
+    if not np.isfinite(means).all():
         raise StepFailed("loss", network, batch)
-    if current_micro_batch.get().together:
-        dy = _scaled_to_whole(weight, y_pred, dy)
+    part = current_micro_batch.get()
+    if part.together:  # gradients flow between parts, also to one of weight 0
+        (total,) = part.sum(weight)
+        dy = tree_map(np.zeros_like, y_pred) if dy is None else dy
     if dy is not None:
+        if total is not None:
+            dy = loss.share_of_gradient(dy, share_of(weight, total))
         network.backward_parameters(dy)
-    return PassResult(weight, value, [y_pred])
+    return PassResult(weight, means, [y_pred])
 
 
-def _scaled_to_whole(weight: float, y_pred: PyTree, dy: PyTree | None) -> PyTree:
-    """Return the gradient of the whole batch's loss at the output, instead of the part's.
-
-    Where layers share statistics between parts, gradients flow from one part to another, also to a
-    part of weight 0. So they have to be weighted before the backward pass, not after it.
-    """
-    (whole,) = current_micro_batch.get().sum(weight)
-    if dy is None:
-        return tree_map(np.zeros_like, y_pred)
-    return tree_map(lambda array: array * array.dtype.type(weight / whole), dy)
+def share_of(weight: Weights, total: Weights) -> Weights:
+    """Return weight / total; 0 where nothing counts."""
+    return np.divide(weight, total, out=np.zeros(np.shape(total)), where=np.asarray(total) > 0)[()]
 
 
 class WeightedMean:
@@ -267,21 +298,18 @@ class WeightedMean:
 
     Attributes
     ----------
-    weight, loss : float
-        The total weight so far, and the mean loss.
+    weight, means : float, or ndarray
+        The total weight so far, and the mean loss; or those of each mean that the loss is a sum of.
     """
 
     def __init__(self) -> None:
-        self.weight = self.loss = 0.0
+        self.weight: Weights = 0.0
+        self.means: Weights = 0.0
 
-    def add(self, weight: float, loss: float) -> float:
-        """Include a part; return its share of the mean, for `move_towards`."""
-        if weight == 0:
-            return 0.0
-        self.weight += weight
-        share = weight / self.weight
-        self.loss += share * (loss - self.loss)
-        return share
+    def add(self, weight: Weights, means: Weights) -> None:
+        """Include a part."""
+        self.weight = self.weight + weight
+        self.means = self.means + share_of(weight, self.weight) * (means - self.means)
 
 
 def move_towards(mean: Array, value: Array, share: float) -> None:

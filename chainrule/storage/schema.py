@@ -105,6 +105,15 @@ def list_of(item: Schema) -> Schema:
     return schema
 
 
+def one_or_several(item: Schema) -> Schema:
+    """Accept such an item, or a list of them."""
+
+    def schema(value: Any, where: str) -> None:
+        (list_of(item) if isinstance(value, list) else item)(value, where)
+
+    return schema
+
+
 def dict_of(item: Schema) -> Schema:
     """Accept dicts with any names and such an item for each."""
 

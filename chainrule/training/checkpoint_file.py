@@ -30,6 +30,7 @@ from chainrule.storage.schema import (
     kind,
     list_of,
     number,
+    one_or_several,
     optional,
     record,
     refuse,
@@ -61,7 +62,7 @@ DESCRIPTION = record(
     epoch=whole(),
     batch=whole(),
     step=whole(),
-    sums=record(weight=number(0), loss=number()),
+    sums=record(weight=one_or_several(number(0)), loss=one_or_several(number())),
     rng_states=dict_of(dict_of(anything)),
     callbacks=list_of(callback),
 )
@@ -224,7 +225,8 @@ def _check_measured(state: TrainingState, source: Source, samples: Samples, wher
     if not kept.targets or not batch:
         return
     bounds = batch_bounds(len(state.order), source.batch_size, source.drop_last)
-    y = take(samples.y, state.order[: bounds[batch]])
+    rows = state.order[: bounds[batch]]
+    y = take(samples.y, rows)
     y_pred = state.network.predict(take(samples.X, slice(0, 1)))
     targets, predictions = (named_arrays(d[0], "") for d in (kept.targets, kept.predictions))
     count = len(tree_leaves(y)[0])
@@ -237,6 +239,11 @@ def _check_measured(state: TrainingState, source: Source, samples: Samples, wher
         and np.isfinite(predictions[name]).all()
         for name, array in named_arrays(y_pred, "").items()
     )
+    weight = None if samples.weight is None else samples.weight.take(rows, axis=0)
+    if kept.weights[0] is None:
+        kept.weights = [weight]  # an older version kept none
+    elif weight is None or not np.array_equal(kept.weights[0], weight):
+        same = False
     if not same or not fit:
         raise FileFormatError(
             f"{where}: the predictions kept for the metrics are not those of the first {count} "

@@ -18,11 +18,14 @@ import numpy as np
 from chainrule.checks import all_finite
 from chainrule.data.samples import Batch, Samples, batch_bounds
 from chainrule.data.sources import Source
+from chainrule.data.weights import without_class_weight
 from chainrule.errors import ChainruleError, ConfigurationError, InputError, ModuleError
 from chainrule.loss_functions import JointLoss, Loss, LossPerOutput
+from chainrule.loss_functions.class_weight import ClassWeight
 from chainrule.network import Network
 from chainrule.parameter import Array
 from chainrule.pytree import PyTree, by_name, is_tuple, named_arrays, take, tree_leaves
+from chainrule.training.measurement import measured_by
 from chainrule.training.state import TrainingState
 
 ROWS = 13
@@ -44,7 +47,7 @@ def dry_run(state: TrainingState, source: Source, called: str = "") -> None:
             batch = source.first()
             finite = all(_is_finite_in(array, state.network) for array in tree_leaves(batch[0]))
             if finite or called:  # else the first step raises it, with a post-mortem
-                _run_batch(state, batch)
+                _run_batch(state, batch, source.class_weight)
     except (ModuleError, InputError) as error:
         if called and called not in str(error):
             _reword(error, lambda text: f"{text} (That is{called}.)")
@@ -78,7 +81,7 @@ def _run_samples(state: TrainingState, samples: Samples, called: str) -> None:
     places = np.concatenate([samples.extremes(), _extreme_indices(network, samples)])
     rows = np.resize(places, max(ROWS, len(places)))
     try:
-        y_pred = _run_batch(state, (take(samples.X, rows), take(samples.y, rows), None))
+        y_pred = _run_batch(state, samples.take(rows), samples.class_weight)
     except (ModuleError, InputError) as error:
         tell_all_samples(error, len(rows), len(tree_leaves(samples.X)[0]))
         raise
@@ -86,7 +89,9 @@ def _run_samples(state: TrainingState, samples: Samples, called: str) -> None:
         _show_all_targets(loss, samples, y_pred)
 
 
-def _run_batch(state: TrainingState, batch: Batch) -> PyTree | None:
+def _run_batch(
+    state: TrainingState, batch: Batch, class_weight: ClassWeight | None
+) -> PyTree | None:
     """Raise what a batch would raise; return the predictions, or None if they are not finite."""
     x, y, weight = batch
     y_pred = state.network.predict(x)
@@ -95,7 +100,13 @@ def _run_batch(state: TrainingState, batch: Batch) -> PyTree | None:
     with np.errstate(all="ignore"):
         state.loss.value_and_gradient(y, y_pred, weight)  # a user's own may return anything
     if state.metrics:
-        _try_metrics(state.metrics, y, _with_far_logits(state.loss, y_pred))
+        _try_metrics(
+            state.loss,
+            state.metrics,
+            y,
+            _with_far_logits(state.loss, y_pred),
+            without_class_weight(y, weight, class_weight),
+        )
     return y_pred
 
 
@@ -182,7 +193,9 @@ def _with_far_logits(loss: Loss, y_pred: PyTree) -> PyTree:
     return y_pred - FAR if getattr(loss, "from_logits", False) else y_pred
 
 
-def _try_metrics(metrics: Mapping[str, Any], y: PyTree, y_pred: PyTree) -> None:
+def _try_metrics(
+    loss: Loss, metrics: Mapping[str, Any], y: PyTree, y_pred: PyTree, weight: Array | None
+) -> None:
     """Raise ConfigurationError if a metric does not take such targets and predictions.
 
     Other errors of metrics that are not chainrule's are passed over: they may be due to there being
@@ -192,7 +205,7 @@ def _try_metrics(metrics: Mapping[str, Any], y: PyTree, y_pred: PyTree) -> None:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                value = metric(y, y_pred)
+                value = measured_by(loss, metric, y, y_pred, weight)[0]
         except ConfigurationError:
             raise
         except (ChainruleError, TypeError) as error:

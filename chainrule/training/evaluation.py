@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from chainrule.checks import check_whole
@@ -10,6 +11,7 @@ from chainrule.data.sources import ArraySource, Source
 from chainrule.errors import InputError, ModuleError
 from chainrule.network import Network
 from chainrule.parallel import PassResult, Strategy, copy_of_loss
+from chainrule.parameter import Array
 from chainrule.pytree import PyTree, concatenate
 from chainrule.training import failure
 from chainrule.training.dry_run import tell_all_samples
@@ -17,29 +19,37 @@ from chainrule.training.measurement import Measurement
 from chainrule.training.state import TrainingState
 
 
-def evaluate(state: TrainingState, source: Source, strategy: Strategy) -> dict[str, float]:
-    """Return the loss and the metrics over a source; the first process computes them for all."""
+def evaluate(
+    state: TrainingState, source: Source, strategy: Strategy
+) -> tuple[dict[str, float], str]:
+    """Return the loss and the metrics over a source, and what there is to say about them.
 
-    def result_of(batch: Batch) -> tuple[PyTree, PassResult | InputError]:
-        """Return the targets and the pass; or why there is none, to be raised in order."""
+    The first process computes them for all.
+    """
+
+    def result_of(batch: Batch) -> tuple[PyTree, Array | None, PassResult | InputError]:
+        """Return targets, weights and the pass; or why there is none, to be raised in order."""
         x, y, weight = batch
         loss = copy_of_loss(state.loss)
-        kept = y if state.metrics else None
+        kept = (y, weight) if state.metrics else (None, None)
         try:
             y_pred = state.network.predict(x)
-            value = loss.forward(y, y_pred, weight)
-            total = loss.total_weight(y, y_pred, weight)
-            return kept, PassResult(total, value, [y_pred] if state.metrics else [])
+            total, means = loss.mean_of_part(y, y_pred, weight)
+            return *kept, PassResult(total, means, [y_pred] if state.metrics else [])
         except InputError as error:
-            return kept, error
+            return *kept, error
 
-    measurement = Measurement(state.metrics)
-    for number, batch, (y, result) in strategy.map_batches(result_of, source, state.network):
+    measurement = Measurement(state.metrics, state.loss)
+    # In the loop alone, so that an error ends the generator and with it its threads.
+    for number, batch, (y, weight, result) in strategy.map_batches(
+        result_of, source, state.network
+    ):
         if isinstance(result, InputError):
             failure.report_evaluation(state, source, number, batch())
             raise result
-        measurement.add(result.loss, result.weight, y, result.predictions)
-    return strategy.broadcast(measurement.result)
+        measurement.add(result, y, result.predictions, weight)
+    measured = strategy.broadcast(partial(measurement.result, source.class_weight))
+    return measured, measurement.note()
 
 
 def predict(network: Network, X: Any, batch_size: int, strategy: Strategy) -> Any:

@@ -15,8 +15,9 @@ from chainrule.loss_functions import Loss, LossPerOutput
 from chainrule.loss_functions.class_weight import ClassWeight
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
-from chainrule.pytree import PyTree, by_name
+from chainrule.pytree import PyTree
 from chainrule.training.history import RESERVED
+from chainrule.training.measurement import metric_of_output
 from chainrule.training.monitor import VALIDATION
 from chainrule.training.state import Metric
 
@@ -84,7 +85,7 @@ def named_metrics(metrics: Any) -> dict[str, Metric]:
         pairs = []
         for name, metric in metrics.items():
             if isinstance(metric, list | tuple):
-                pairs += [(f"{name}_{_name_of(m)}", partial(_of_output, m, name)) for m in metric]
+                pairs += [(f"{name}_{_name_of(m)}", metric_of_output(m, name)) for m in metric]
             else:
                 pairs.append((name, metric))
     named: dict[str, Metric] = {}
@@ -125,16 +126,6 @@ def _name_of(metric: Any) -> str:
         elif value is None or isinstance(value, bool | int | float | np.number):
             words.append(f"{option}_{value}")
     return "_".join(words)
-
-
-def _of_output(metric: Metric, name: str, y_true: PyTree, y_pred: PyTree) -> float:
-    """Return the metric of one of several outputs."""
-    outputs = by_name(y_pred, list(y_pred), "The outputs")
-    if name not in outputs:
-        raise ConfigurationError(
-            f"There is no output {name!r} to measure; there are {list(y_pred)}."
-        )
-    return metric(by_name(y_true, list(y_pred), "The targets")[name], outputs[name])
 
 
 # ---------------------------------------------------------------- augmentation

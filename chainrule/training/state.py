@@ -101,7 +101,7 @@ class TrainingState:
     ended_well: bool = False
 
     def __post_init__(self) -> None:
-        self.measurement = Measurement(self.metrics)
+        self.measurement = Measurement(self.metrics, self.loss)
         self._epoch_start = time.monotonic()
         self._average: Any = None
 
@@ -222,13 +222,20 @@ class TrainingState:
 
     def row(self, validation: Mapping[str, float] | None) -> dict[str, float]:
         """Return the current epoch's row of the history."""
-        row = self.measurement.result()
+        row = self.measurement.result(self.source.class_weight)
+        if self.measurement.unweighted:
+            self.say(self.measurement.note())
         if validation is not None:
             row |= {VALIDATION + name: value for name, value in validation.items()}
         now = time.monotonic()
         row["learning_rate"] = self.history.steps["learning_rate"][-1]
         row["seconds"], self._epoch_start = now - self._epoch_start, now
         return row
+
+    def say(self, note: str) -> None:
+        """Add a note, unless it is there already or empty."""
+        if note and note not in self.notes:
+            self.notes.append(note)
 
     def note_metrics(self, epoch: int = -1) -> None:
         """Note in the network, for `Network.save`, how good it was after this epoch."""

@@ -57,7 +57,7 @@ def take_step(
     with np.errstate(all="ignore"):  # an overflow is found below, and reported as it should be
         again = _repeated(network, loss, batch, strategy) if optimizer.needs_closure else None
         result = strategy.set_gradients(network, loss, batch)
-        if result.weight == 0:
+        if not np.any(result.weight):
             raise InputError("All weights of this batch are 0; at least one sample has to count.")
         norm = _clip(network, clip_norm)
         rate = optimizer.current_learning_rate()
@@ -73,7 +73,7 @@ def take_step(
             notes = (_moved_nothing(optimizer),)
         elif is_own(optimizer):
             notes = _memory_unused(optimizer)
-    return StepResult(result.weight, result.loss, result.predictions, norm, rate, notes)
+    return StepResult(result.weight, result.means, result.predictions, norm, rate, notes)
 
 
 def _moved_nothing(optimizer: Optimizer) -> str:

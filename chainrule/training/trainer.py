@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -327,7 +328,8 @@ class Trainer(GivesAdvice):
             measured = None
             if validation is not None:
                 with state.evaluated_weights():
-                    measured = evaluation.evaluate(state, validation, strategy)
+                    measured, note = evaluation.evaluate(state, validation, strategy)
+                state.say(note)
             state.finish_epoch(strategy.broadcast(partial(state.row, measured)))
             callbacks.on_epoch_end(state)
             strategy.synchronize_epoch(state)
@@ -354,7 +356,7 @@ class Trainer(GivesAdvice):
         state.finish_step(result.loss, result.gradient_norm, result.learning_rate)
         measured = strategy.gather(share, result.predictions, bool(state.metrics))
         if measured is not None:
-            state.measurement.add(result.loss, result.weight, *measured)
+            state.measurement.add(result, *measured)
 
     # ------------------------------------------------------------ evaluation
 
@@ -382,7 +384,10 @@ class Trainer(GivesAdvice):
         """
         source = make_source(X, y, batch_size, sample_weight=sample_weight)
         dry_run(self.state, source)
-        return evaluation.evaluate(self.state, source, self.strategy.local)
+        measured, note = evaluation.evaluate(self.state, source, self.strategy.local)
+        if note:
+            warnings.warn(note, stacklevel=2)
+        return measured
 
     def predict(self, X: Any, *, batch_size: int = 256) -> Any:
         """Return the network's output for every sample, computed batch by batch.

@@ -48,6 +48,7 @@ FEW = (
     "plain",
     "a recurrent network of two layers",
     "class weights of the loss",
+    "two losses, each with its own denominator",
     "statistics over the whole batch",
     "sample weights",
 )
@@ -70,7 +71,7 @@ def reference():
 def same_numbers():
     """Return how far ranks are from one process, in each case, after 100 steps."""
     found = {}
-    for name in {2: cases.CASES, 3: FEW[:5]}.get(COUNT, FEW[:3:2]):
+    for name in {2: cases.CASES, 3: FEW[:6]}.get(COUNT, FEW[:3:2]):
         one = np.load(Path(sys.argv[3]) / f"{name}.npz")
         found[name] = cases.differences(one, learned_in(name, communicator=WORLD))
     return found
@@ -88,6 +89,7 @@ def workers_and_ranks():
             subject,
             epochs=20,
             validation_split=0.3,
+            sample_weight=np.random.default_rng(5).uniform(0.1, 3, len(X)),
             augment=lambda x, rng: x + 0.1 * rng.standard_normal(x.shape)[rng.permutation(len(x))],
         )
         numbers = {k: v for k, v in history.epochs.items() if k != "seconds"}

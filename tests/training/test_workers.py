@@ -35,6 +35,7 @@ from chainrule import (
     NotFiniteError,
     Parameter,
     ReLU,
+    Sequential,
     ShapeError,
     SpatialDropout,
     Tanh,
@@ -67,6 +68,7 @@ IMAGES = RNG.standard_normal((53, 2, 6, 6))
 SEQUENCES = RNG.standard_normal((53, 5, 4))
 WORDS = RNG.integers(0, 7, (53, 5))
 LENGTHS = RNG.integers(1, 6, 53)
+STEPS = np.random.default_rng(1).integers(0, 3, (53, 5))
 
 
 @pytest.fixture(autouse=True)
@@ -152,6 +154,15 @@ def siamese():
     return Network(Graph(["a", "b"], nodes, ["thin", "right"]), seed=0, dtype="float64")
 
 
+def two_outputs(*layers):
+    nodes = {
+        "hidden": Node(Sequential([Linear(4, 8), Tanh(), *layers]), "x"),
+        "class": Node(Linear(8, 3), "hidden"),
+        "size": Node(Linear(8, 2), "hidden"),
+    }
+    return Network(Graph("x", nodes, ["class", "size"]), seed=0, dtype="float64")
+
+
 class Distance(JointLoss):
     """Keeps something from its losses to its gradients, as users' losses do."""
 
@@ -200,6 +211,17 @@ CASES = {
         siamese,
         TWO,
         {"loss": {"thin": MeanSquaredError(), "right": MeanSquaredError()}},
+    ),
+    "two losses, each with its own denominator": (
+        lambda: two_outputs(Dropout(0.3)),
+        (SEQUENCES, {"class": STEPS, "size": SEQUENCES[..., :2]}),
+        {
+            "loss": {
+                "class": CategoricalCrossEntropy(from_logits=True, class_weight=[1.0, 0.0, 9.0]),
+                "size": MeanSquaredError(),
+            },
+            "sample_weight": (np.arange(5) < LENGTHS[:, np.newaxis]) * 1.0,
+        },
     ),
     "a loss with a memory": (siamese, TWO, {"loss": Distance()}),
     "sample weights": (dropped, (X, Y), {"sample_weight": RNG.random(53)}),
@@ -812,11 +834,16 @@ def test_batches_are_shared_out_evenly():
 
 
 def test_a_mean_that_moves_on_is_the_mean():
-    mean, gradient = WeightedMean(), np.full(2, np.nan)
+    mean, two = WeightedMean(), WeightedMean()
     for counts, loss in ((0, 7.0), (2, 1.0), (0, 9.0), (6, 3.0)):
-        move_towards(gradient, np.array([loss, -loss]), mean.add(counts, loss))
-    assert (mean.weight, mean.loss) == (8, 2.5)
-    np.testing.assert_array_equal(gradient, [2.5, -2.5])
+        mean.add(counts, loss)
+        two.add(np.array([counts, counts // 6]), np.array([loss, 5.0]))
+    assert (mean.weight, mean.means) == (8, 2.5)
+    np.testing.assert_array_equal([two.weight, two.means], [[8, 1], [2.5, 5.0]])
+    buffer = np.full(2, np.nan)
+    for value, share in ((1.0, 1), (9.0, 0), (3.0, 0.75)):
+        move_towards(buffer, np.array([value, -value]), share)
+    np.testing.assert_array_equal(buffer, [2.5, -2.5])
 
 
 DRAWS = {

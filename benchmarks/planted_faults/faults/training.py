@@ -87,9 +87,9 @@ ROOM = Room(
         ),
         Fault(
             "sum of parts instead of their mean",
-            "chainrule.parallel.micro_batches.move_towards",
-            "share * (value - mean)",
-            "value",
+            "chainrule.parallel.strategy.forward_backward",
+            "if total is not None:",
+            "if False:",
         ),
         Fault(
             "missing values of a metric forgotten",

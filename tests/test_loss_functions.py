@@ -1,5 +1,6 @@
 """Losses: values and gradients, and what is refused at the door."""
 
+import inspect
 import math
 import re
 from collections.abc import Callable
@@ -1025,3 +1026,66 @@ def test_who_writes_losses_or_gradients_anew_is_asked_for_them(parent):
         found = loss.value_and_gradient(y, p)
         assert found[0] == pytest.approx(factors[0] * value)
         np.testing.assert_allclose(found[1], factors[1] * gradient)
+
+
+# ---------------------------------------------------------------- targets that are ignored
+
+IGNORING = [
+    make
+    for name, make in vars(chainrule).items()
+    if isinstance(make, type)
+    and issubclass(make, Loss)
+    and "ignore_index" in inspect.signature(make).parameters
+]
+SMOOTHED = [CategoricalCrossEntropy, CategoricalFocalCrossEntropy]
+
+
+def test_the_losses_that_ignore_targets():
+    assert {make.__name__ for make in IGNORING} == {
+        "CategoricalCrossEntropy",
+        "CategoricalFocalCrossEntropy",
+        "CategoricalHinge",
+        "MultiMargin",
+    }
+
+
+@pytest.mark.parametrize("weight", [None, [0.5, 0, 2, 1, 3, 0.1]])
+@pytest.mark.parametrize("ignore", [-100, 1, 255])
+@pytest.mark.parametrize("make", IGNORING)
+def test_ignored_targets_are_as_if_they_were_not_there(make, ignore, weight):
+    y, z = np.array([0, 2, 0, 2, 1, 0]), RNG.standard_normal((6, 3))
+    y[[1, 4]] = ignore
+    kept = y != ignore
+    rest = None if weight is None else np.array(weight)[kept]
+    options = [{}]
+    if make in SMOOTHED:
+        options = [{"from_logits": True}, {"from_logits": True, "label_smoothing": 0.3}]
+        options += [{**options[1], "class_weight": [2.0, 5.0, 0.5]}]
+    for given in options:
+        loss, plain = make(**given, ignore_index=ignore), make(**given)
+        assert loss(y, z, weight) == pytest.approx(plain(y[kept], z[kept], rest), rel=1e-14)
+        gradient = loss.backward(y, z, weight)
+        np.testing.assert_allclose(gradient[kept], plain.backward(y[kept], z[kept], rest))
+        assert not gradient[~kept].any()
+        value, both = loss.value_and_gradient(y, z, weight)
+        assert value == loss(y, z, weight)
+        np.testing.assert_array_equal(both, gradient)
+        expected = plain.total_weight(y[kept], z[kept], rest)
+        assert loss.total_weight(y, z, weight) == pytest.approx(expected)
+        sequences = loss(y.reshape(3, 2), z.reshape(3, 2, 3))
+        assert sequences == pytest.approx(loss(y, z))
+        assert repr(loss).endswith(f"ignore_index={ignore})")
+
+
+@pytest.mark.parametrize("make", IGNORING)
+def test_what_cannot_be_ignored_is_told(make):
+    loss = make(ignore_index=-1)
+    p = np.full((2, 3), 1 / 3)
+    with pytest.raises(InputError, match="ignore_index is for class numbers"):
+        loss(np.eye(3)[:2], p)
+    with pytest.raises(InputError, match="All weights of this batch are 0"):
+        loss([-1, -1], p)
+    with pytest.raises(InputError, match="got labels from -2 to 0"):
+        loss([-1, -2], p)
+    with pytest.raises(ConfigurationError, match="ignore_index must be a whole number"):
+        make(ignore_index=0.5)

@@ -26,7 +26,11 @@ IN_FIT = "it is an argument of fit: Trainer(network, loss, optimizer).fit(X, y, 
 SIZES_FIRST = "sizes come first: Linear(in_features, out_features)"
 IS_A_LAYER = "an activation is a layer of its own: [Linear(4, 8), ReLU()]"
 ANY_FUNCTION = "a schedule is a function of the step: Adam(lambda step: 0.01 / (step + 1))"
-A_MEAN = "a loss is always the mean over the batch, weighted by sample_weight"
+A_MEAN = (
+    "a loss is always the mean over the batch, weighted by sample_weight. For the sum multiply it, "
+    "and its gradient, by len(y_true); for the loss of each row, "
+    "loss.losses(*loss.rows(y_true, y_pred))"
+)
 
 # ---------------------------------------------------------------- attributes
 
@@ -137,7 +141,8 @@ OPTIONS = {
     "device": ON_THE_PROCESSOR,
     "weight": "classes are weighted by class_weight, samples by sample_weight in forward",
     "pos_weight": "classes are weighted by class_weight, samples by sample_weight in forward",
-    **dict.fromkeys(("reduction", "size_average"), A_MEAN),
+    **dict.fromkeys(("reduction", "size_average", "reduce"), A_MEAN),
+    "ignore_class": "it is called ignore_index",
     "ignore_index": "sample_weight=0 leaves places of a sequence out",
     "verbose": "it is called progress: progress=False shows nothing",
     **dict.fromkeys(("nb_epoch", "n_epochs", "max_iter"), "it is called epochs"),

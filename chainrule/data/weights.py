@@ -14,7 +14,10 @@ from chainrule.loss_functions.inputs import refuse_huge_weights
 from chainrule.parameter import Array
 from chainrule.pytree import PyTree, first_array
 
-NO_CLASSES = "class_weight needs classes: y must hold whole numbers or one-hot rows."
+NO_CLASSES = (
+    "class_weight needs classes: y must hold whole numbers from 0 or one-hot rows. Beside "
+    "ignore_index give it to the loss."
+)
 
 
 def sample_weights(

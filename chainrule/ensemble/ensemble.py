@@ -236,9 +236,10 @@ class Ensemble(GivesAdvice):
         label_smoothing : float
             Of the default losses for classes.
         sample_weight : array_like, shape (N,), optional
-            How much each sample counts.
+            How much each sample counts, in the loss and, if it takes ``sample_weight``, in the
+            metric.
         class_weight : mapping of int to float, sequence of float, or "balanced", optional
-            How much each class counts.
+            How much each class counts in the loss.
         optimizer : callable
             The class of an optimizer, or a function that takes the same arguments, such as
             ``functools.partial(Adam, beta2=0.95)``.
@@ -403,13 +404,20 @@ class Ensemble(GivesAdvice):
             self.notes.append(
                 f"Member {k} ({self.members[k]}) met NaN or infinity in epoch {epoch + 1}; {rest}."
             )
+        if trainer.options.scorer.unweighted:
+            self.notes.append(
+                f"{trainer.options.scorer.name} takes no sample_weight, so all samples of a weight "
+                "above 0 count the same in it."
+            )
 
     def _select(self, trained: list[int], options: FitOptions, validation: Samples) -> Array:
         """Return the weights of these members, chosen on the validation samples."""
         outputs, scorer = self.predict_members(validation.X)[:, trained], options.scorer
 
+        given = validation.weight, validation.class_weight
+
         def cost(outputs: Array) -> Array:
-            return scorer.cost(scorer(validation.y, outputs, validation.weight))
+            return scorer.cost(scorer(validation.y, outputs, *given))
 
         return greedy_selection(outputs, cost, options.selection_rounds)
 
@@ -456,8 +464,11 @@ class Ensemble(GivesAdvice):
             targets = loss.rows(given.y, outputs)[0]
         too_large = f"a number too large for {self.architecture.dtype}"
         check_finite(f"y{called}", targets, wrong=too_large)
-        samples = Samples(features, (given.y, targets), given.weight)
-        return samples if len(given) == len(samples) else Samples(*samples.take(given.rows))
+        rows = given.rows
+        if loss.ignore_index is not None:
+            rows = rows[targets[rows].any(axis=1)]
+        samples = Samples(features, (given.y, targets), given.weight, rows, given.class_weight)
+        return _taken(samples, rows) if len(rows) < len(given.y) else samples
 
     def _features(self, X: Any, name: str = "X") -> Array:
         """Return samples (N, features) in the ensemble's type, checked."""
@@ -479,7 +490,7 @@ class Ensemble(GivesAdvice):
         """Return the training samples and the validation samples."""
         held_out, _ = Samples(samples.X, samples.y[0]).split(share, self._rng)
         training = np.setdiff1d(samples.rows, held_out)
-        return Samples(*samples.take(training)), Samples(*samples.take(held_out))
+        return _taken(samples, training), _taken(samples, held_out)
 
     # ------------------------------------------------------------ predicting
 
@@ -713,3 +724,8 @@ class Ensemble(GivesAdvice):
             f"Ensemble({list(of.sizes)}, {len(self)} members, activation={of.activation!r}, "
             f"batch_norm={of.batch_norm}, output={of.output!r})"
         )
+
+
+def _taken(samples: Samples, rows: Array) -> Samples:
+    """Return samples that hold these rows alone."""
+    return Samples(*samples.take(rows), class_weight=samples.class_weight)

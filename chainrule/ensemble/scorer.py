@@ -10,19 +10,24 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.checks import check_function
+from chainrule.data.weights import without_class_weight
 from chainrule.ensemble.objective import losses_of_members
 from chainrule.errors import ConfigurationError
 from chainrule.loss_functions import Loss, MeanSquaredError
+from chainrule.loss_functions.class_weight import ClassWeight
 from chainrule.metrics import accuracy
+from chainrule.metrics.weighting import measure
 from chainrule.parameter import Array
 from chainrule.training.monitor import better_is
 
 Metric = Callable[[Any, Any], float]
 
 
-def root_mean_squared_error(y_true: ArrayLike, y_pred: ArrayLike) -> float:
+def root_mean_squared_error(
+    y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None
+) -> float:
     """Return the square root of the mean of (y_pred - y_true)²."""
-    return math.sqrt(MeanSquaredError().forward(y_true, y_pred))
+    return math.sqrt(MeanSquaredError().forward(y_true, y_pred, sample_weight))
 
 
 METRICS: dict[str, Metric] = {"accuracy": accuracy, "rmse": root_mean_squared_error}
@@ -41,6 +46,11 @@ class Scorer:
         The loss, computed from predictions.
     multilabel : bool
         Whether each output answers a question of its own, so that all answers count in an accuracy.
+
+    Attributes
+    ----------
+    unweighted : bool
+        Whether samples counted the same in the metric, though their weights differ.
     """
 
     def __init__(
@@ -57,9 +67,16 @@ class Scorer:
             self.name, self.function = getattr(metric, "__name__", "metric"), metric
         self.mode = better_is(self.name, mode)
         self.loss = loss
+        self.unweighted = False
         self.flat = multilabel and metric == "accuracy"
 
-    def __call__(self, y: tuple[Array, Array], y_pred: Array, weight: Array | None) -> Array:
+    def __call__(
+        self,
+        y: tuple[Array, Array],
+        y_pred: Array,
+        weight: Array | None,
+        class_weight: ClassWeight | None = None,
+    ) -> Array:
         """Return each member's score, (K,); NaN if its predictions are not finite.
 
         Parameters
@@ -69,17 +86,23 @@ class Scorer:
         y_pred : ndarray, shape (N, K, outputs)
             The predictions of K members.
         weight : ndarray, shape (N,), or None
-            How much each sample counts in the loss.
+            How much each sample counts.
+        class_weight : mapping or sequence, optional
+            The weights of classes that are part of it: they count in the loss alone.
         """
         given, rows = y
         if self.function is None:
             return losses_of_members(self.loss, rows, y_pred, weight)
+        weight = without_class_weight(given, weight, class_weight)
+        if self.flat:
+            weight = None if weight is None else weight.repeat(rows.shape[1])
         scores = np.full(y_pred.shape[1], np.nan)
         for k in range(len(scores)):
             own = y_pred[:, k]
             if np.isfinite(own).all():
                 pair = (given.reshape(-1), own.reshape(-1)) if self.flat else (given, own)
-                scores[k] = self.function(*pair)
+                scores[k], as_weighted = measure(self.function, *pair, weight)
+                self.unweighted = not as_weighted
         return scores
 
     def cost(self, scores: Array) -> Array:

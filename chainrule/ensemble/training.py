@@ -195,21 +195,23 @@ class EnsembleTrainer:
         orders = [self.orders[k].permutation(rows_of[k])[:count] for k in self.running]
         order = np.stack(orders, axis=1)
         targets = np.ascontiguousarray(samples.y[1].T)  # (outputs, N), as `as_rows` wants them
-        total, seen = np.full(len(self.orders), np.nan), 0
+        total, seen = np.full(len(self.orders), np.nan), np.zeros(len(self.orders))
         total[self.running] = 0
         bounds = batch_bounds(count, self.options.batch_size).tolist()
         for start, stop in itertools.pairwise(bounds):
             rows = order[start:stop]  # (batch, members)
+            weight = None if samples.weight is None else samples.weight.take(rows)
             losses = take_step(
                 self.stack.network,
                 self.options.loss,
                 self.optimizer,
                 samples.X.take(rows, axis=0),
                 targets.take(rows, axis=1).transpose(1, 2, 0),
-                None if samples.weight is None else samples.weight.take(rows),
+                weight,
             )
-            total[self.running] += losses * (stop - start)
-            seen += stop - start
+            counts = stop - start if weight is None else weight.sum(axis=0)
+            total[self.running] += losses * counts
+            seen[self.running] += counts
             if not all_finite(losses):
                 order = order[:, self._drop_diverged(np.isfinite(losses), epoch)]
                 if not self.running:
@@ -227,14 +229,16 @@ class EnsembleTrainer:
         output = self.stack.architecture.output_layers()
         if validation is not None:
             outputs = predict_in_batches(network, validation.X, output)
-            scores[self.running] = score(validation.y, outputs, validation.weight)
+            given = validation.weight, validation.class_weight
+            scores[self.running] = score(validation.y, outputs, *given)
         elif folds is not None:
             left_out = [folds[k][1] for k in self.running]
             x = samples.X.take(as_columns(left_out), axis=0)  # (n, members, features)
             outputs = predict_in_batches(network, x, output)
             for place, (k, rows) in enumerate(zip(self.running, left_out, strict=True)):
                 _, y, weight = samples.take(rows)
-                scores[k] = score(y, outputs[: len(rows), [place]], weight)[0]
+                own = outputs[: len(rows), [place]]
+                scores[k] = score(y, own, weight, samples.class_weight)[0]
         return scores
 
     def _judge(self, scores: Array, epoch: int) -> None:

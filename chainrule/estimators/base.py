@@ -188,7 +188,7 @@ class NetworkEstimator(GivesAdvice, BaseEstimator):
             validation: LabeledRows | None = None
             held_out: HeldOut = None
             if validation_data is not None:
-                validation = self._validate(*unpack(validation_data), reset=False)
+                validation = self._validate(*unpack(validation_data), reset=False).that_count()
             elif not incremental:
                 held_out = self._folds(rows, targets, rng)
             if state is None:

@@ -202,7 +202,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
             The network does not end in a Linear layer and a Softmax or Sigmoid.
         """
         check_is_fitted(self, "network_")
-        rows = self._validate(X, y, sample_weight, reset=False)
+        rows = self._validate(X, y, sample_weight, reset=False).that_count()
         self._fit_temperature(self._predict_held_out(rows))
         return self
 

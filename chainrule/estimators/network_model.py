@@ -45,11 +45,11 @@ class NetworkModel:
         """Return the network before training, and its loss."""
         return copy.deepcopy(self.network), self.loss
 
-    def score(self, y_true: Array, y_pred: Array) -> float:
+    def score(self, y_true: Array, y_pred: Array, *, sample_weight: Array | None = None) -> float:
         """Return the score of the network's outputs."""
         if self.activation is not None:
             y_pred = self.activation.predict(y_pred)
-        return self.targets.score(y_true, y_pred)
+        return self.targets.score(y_true, y_pred, sample_weight)
 
     def train(
         self, estimator: Any, rows: LabeledRows, held_out: HeldOut, incremental: bool

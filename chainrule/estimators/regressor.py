@@ -167,7 +167,8 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
             As in `fit`.
         """
         check_is_fitted(self, "network_")
-        self._calibrate(self._predict_held_out(self._validate(X, y, sample_weight, reset=False)))
+        rows = self._validate(X, y, sample_weight, reset=False).that_count()
+        self._calibrate(self._predict_held_out(rows))
         return self
 
     # ------------------------------------------------------------ predicting

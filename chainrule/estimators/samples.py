@@ -37,6 +37,11 @@ class LabeledRows(NamedTuple):
         weight = None if self.sample_weight is None else self.sample_weight[rows]
         return LabeledRows(take_rows(self.X, rows), self.y[rows], weight)
 
+    def that_count(self) -> LabeledRows:
+        """Return them without those of weight 0."""
+        weight = self.sample_weight
+        return self if weight is None or weight.all() else self.take(np.flatnonzero(weight))
+
 
 def take_rows(X: Any, rows: Array) -> Any:
     """Return some rows of an array or a data frame."""

@@ -24,7 +24,7 @@ class Targets:
 
     Each kind has `encode(y)`, what the network learns, (N,) or (N, outputs), which refuses an
     unsuitable y; `decode(outputs)`, the predictions for outputs (N, outputs) in the units of y; and
-    `score(encoded, outputs)`, scikit-learn's score of a network's outputs.
+    `score(encoded, outputs, weight)`, scikit-learn's score of a network's outputs.
 
     Attributes
     ----------
@@ -104,11 +104,10 @@ class MulticlassTargets(Targets):
         """Return the deviation of the most probable label's probability, (N,)."""
         return np.take_along_axis(std, outputs.argmax(axis=1)[:, np.newaxis], axis=1)[:, 0]
 
-    def score(self, encoded: Array, outputs: Array) -> float:
+    def score(self, encoded: Array, outputs: Array, weight: Array | None = None) -> float:
         """Return the accuracy."""
-        if outputs.shape[1] == 1:
-            return float(((outputs[:, 0] > 0.5) == encoded).mean())
-        return float((outputs.argmax(axis=1) == encoded).mean())
+        found = outputs[:, 0] > 0.5 if outputs.shape[1] == 1 else outputs.argmax(axis=1)
+        return float(np.average(found == encoded, weights=weight))
 
     def strata(self, y: Array) -> Array:
         return self.encode(y)
@@ -142,9 +141,10 @@ class MultilabelTargets(Targets):
         """Return 1 for labels with a probability above one half, else 0."""
         return (outputs > 0.5).astype(np.intp)
 
-    def score(self, encoded: Array, outputs: Array) -> float:
+    def score(self, encoded: Array, outputs: Array, weight: Array | None = None) -> float:
         """Return the subset accuracy: the share of rows in which every label is right."""
-        return float(((outputs > 0.5) == (encoded > 0.5)).all(axis=1).mean())
+        right = ((outputs > 0.5) == (encoded > 0.5)).all(axis=1)
+        return float(np.average(right, weights=weight))
 
 
 def check_labels(y: Any) -> Array:
@@ -224,10 +224,11 @@ class RegressionTargets(Targets):
     def decode_std(self, outputs: Array, std: Array) -> Array:
         return self.decode(std)
 
-    def score(self, encoded: Array, outputs: Array) -> float:
+    def score(self, encoded: Array, outputs: Array, weight: Array | None = None) -> float:
         """Return R², the mean over the outputs; for a constant one 1 if it is met, else 0."""
-        residual = ((encoded - outputs) ** 2).sum(axis=0, dtype=np.float64)
-        total = ((encoded - encoded.mean(axis=0)) ** 2).sum(axis=0, dtype=np.float64)
+        weight = np.ones(len(encoded)) if weight is None else weight
+        residual = weight @ (encoded - outputs) ** 2
+        total = weight @ (encoded - np.average(encoded, axis=0, weights=weight)) ** 2
         constant = total == 0
         r2 = 1 - residual / np.where(constant, 1, total)
         return float(np.where(constant, residual == 0, r2).mean())

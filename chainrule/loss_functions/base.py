@@ -60,7 +60,7 @@ class Loss(GivesAdvice):
     """How much each class counts, in the losses that take it; see `CategoricalCrossEntropy`."""
 
     ignore_index: int | None = None
-    """The class number of targets that do not count, in the losses that take it; likewise."""
+    """The class number of targets that do not count, in the losses that take it; see there."""
 
     def __init_subclass__(cls) -> None:
         """Check a subclass's methods; undo what is inherited where they make it wrong.
@@ -215,7 +215,7 @@ class Loss(GivesAdvice):
         is a sum of several means returns an array, with the weight of each.
         """
         shape = np.shape(y_pred)
-        if self.class_weight is not None:
+        if self.class_weight is not None or self.ignore_index is not None:
             true, _ = self.rows(y_true, y_pred)
             return self._weights(true, shape, sample_weight)[1]
         if sample_weight is not None:
@@ -229,6 +229,8 @@ class Loss(GivesAdvice):
         weight = np.ones(len(true))
         if sample_weight is not None:
             weight = weight_of_rows(sample_weight, shape)
+        if self.ignore_index is not None:
+            weight = weight * true.any(axis=1)  # the row of an ignored target is all 0
         if self.class_weight is None:
             return weight, float(weight.sum())
         return weight, float(weight @ (true @ weight_of_classes(self.class_weight, true.shape[1])))
@@ -238,7 +240,7 @@ class Loss(GivesAdvice):
     ) -> tuple[Array, Array, Weights]:
         """Return the rows and the share of each in the mean: (N,), or one number for all."""
         true, pred = self.rows(y_true, y_pred)
-        if sample_weight is None and self.class_weight is None:
+        if sample_weight is None and self.class_weight is None and self.ignore_index is None:
             return true, pred, 1.0 / len(pred)
         weight, total = self._weights(true, np.shape(y_pred), sample_weight)
         if total == 0:

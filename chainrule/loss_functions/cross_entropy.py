@@ -16,7 +16,13 @@ from chainrule.loss_functions.class_weight import (
     named_classes,
     weight_of_classes,
 )
-from chainrule.loss_functions.inputs import check_probabilities, class_rows, extremes, same_rows
+from chainrule.loss_functions.inputs import (
+    check_ignore_index,
+    check_probabilities,
+    class_rows,
+    extremes,
+    same_rows,
+)
 from chainrule.parameter import Array
 
 __all__ = ["BinaryCrossEntropy", "CategoricalCrossEntropy", "KLDivergence"]
@@ -35,12 +41,13 @@ class ClassLoss(Loss):
 
     def rows(self, y_true: Any, y_pred: Any) -> tuple[Array, Array]:
         # Distributions from Softmax beside one-hot rows need no more than a few comparisons.
-        if are_rows(y_true, y_pred) and self.class_weight is None and y_pred.shape[1] > 1:
+        plain = self.class_weight is None and self.ignore_index is None
+        if plain and are_rows(y_true, y_pred) and y_pred.shape[1] > 1:
             sums = np.add.reduce(y_true, axis=1)
             pred_fits = all_finite(y_pred) if self.from_logits else within(y_pred, TINY, 1)
             if pred_fits and within(y_true, 0, 1) and within(sums, 0.999, 1.001):
                 return y_true, y_pred
-        true, pred = class_rows(y_true, y_pred)
+        true, pred = class_rows(y_true, y_pred, self.ignore_index)
         if self.class_weight is not None and named_classes(self.class_weight) > pred.shape[1]:
             raise InputError(
                 f"class_weight is for {named_classes(self.class_weight)} classes, and y_pred has "
@@ -74,6 +81,10 @@ class CategoricalCrossEntropy(ClassLoss):
         w, how much each class counts: loss_n = -Σ_c w_c y_nc log p_nc, and the mean is divided
         by Σ_n Σ_c w_c y_nc (before smoothing), as PyTorch does for class indices. In a mapping
         such as ``{2: 5.0}`` the classes that are not named count 1; a sequence names them all.
+    ignore_index : int, optional
+        The class number, such as -100, of targets that do not count: they have no share in the
+        loss and its gradient, and the mean is over the others. `Trainer` leaves them out of its
+        metrics, too. As in PyTorch; for class indices only.
 
     Examples
     --------
@@ -92,10 +103,12 @@ class CategoricalCrossEntropy(ClassLoss):
         from_logits: bool = False,
         label_smoothing: float = 0.0,
         class_weight: ClassWeight | None = None,
+        ignore_index: int | None = None,
     ) -> None:
         self.from_logits = check_bool("from_logits", from_logits)
         self.label_smoothing = check_range("label_smoothing", label_smoothing, high=1)
         self.class_weight = None if class_weight is None else check_class_weight(class_weight)
+        self.ignore_index = check_ignore_index(ignore_index)
 
     def target(self, y_true: Array) -> Array:
         """Return w_c ((1 - ε) y_nc + ε / C), the factor of -log p."""

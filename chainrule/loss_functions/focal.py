@@ -29,7 +29,7 @@ class CategoricalFocalCrossEntropy(CategoricalCrossEntropy):
     ----------
     gamma : float
         γ >= 0, how strongly it focuses on hard samples.
-    from_logits, label_smoothing, class_weight
+    from_logits, label_smoothing, class_weight, ignore_index
         As in `CategoricalCrossEntropy`; the paper's α is the class weight.
 
     Examples
@@ -47,9 +47,13 @@ class CategoricalFocalCrossEntropy(CategoricalCrossEntropy):
         from_logits: bool = False,
         label_smoothing: float = 0.0,
         class_weight: ClassWeight | None = None,
+        ignore_index: int | None = None,
     ) -> None:
         super().__init__(
-            from_logits=from_logits, label_smoothing=label_smoothing, class_weight=class_weight
+            from_logits=from_logits,
+            label_smoothing=label_smoothing,
+            class_weight=class_weight,
+            ignore_index=ignore_index,
         )
         self.gamma = check_range("gamma", gamma)
 

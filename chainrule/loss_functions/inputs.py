@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from chainrule.checks import check_array, check_finite, check_numbers, check_sizes
+from chainrule.checks import check_array, check_finite, check_numbers, check_sizes, check_whole
 from chainrule.errors import InputError
 from chainrule.layers.activations import tiny
 from chainrule.parameter import Array
@@ -93,8 +93,13 @@ def same_rows(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
     return true.reshape(-1, outputs), pred.reshape(-1, outputs)
 
 
-def class_rows(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-    """Return both as (N, classes), in the predictions' type; labels become one-hot rows."""
+def class_rows(
+    y_true: ArrayLike, y_pred: ArrayLike, ignore_index: int | None = None
+) -> tuple[Array, Array]:
+    """Return both as (N, classes), in the predictions' type; labels become one-hot rows.
+
+    The row of a label that is ignored is all 0.
+    """
     true, pred = _as_arrays(y_true, y_pred)
     if pred.ndim < 2:
         swapped = true.ndim == 2 and pred.shape == true.shape[:1]
@@ -110,7 +115,17 @@ def class_rows(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
             "each class."
         )
     if true.shape == pred.shape[:-1]:
-        true = one_hot(true, classes, pred.dtype)
+        if ignore_index is None:
+            true = one_hot(true, classes, pred.dtype)
+        else:
+            ignored = true == ignore_index
+            true = one_hot(np.where(ignored, 0, true), classes, pred.dtype)
+            true[ignored] = 0
+    elif ignore_index is not None:
+        raise InputError(
+            f"ignore_index is for class numbers, {pred.shape[:-1]}; got y_true of the shape "
+            f"{true.shape}. Rows that should not count have sample_weight=0."
+        )
     elif true.shape != pred.shape:
         raise InputError(
             f"y_true has the shape {true.shape} and y_pred {pred.shape}. Give the class of "
@@ -123,6 +138,13 @@ def class_rows(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         )
     true = true.astype(pred.dtype, copy=False)
     return true.reshape(-1, classes), pred.reshape(-1, classes)
+
+
+def check_ignore_index(ignore_index: int | None) -> int | None:
+    """Return the class number that is ignored, if there is one; refuse anything else."""
+    if ignore_index is None:
+        return None
+    return check_whole("ignore_index", ignore_index, least=None)
 
 
 def one_hot(labels: ArrayLike, classes: int, dtype: DTypeLike = np.float32) -> Array:

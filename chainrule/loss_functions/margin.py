@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from chainrule.checks import check_range
 from chainrule.errors import InputError
 from chainrule.loss_functions.base import Loss
-from chainrule.loss_functions.inputs import class_rows
+from chainrule.loss_functions.inputs import check_ignore_index, class_rows
 from chainrule.parameter import Array
 
 __all__ = ["CategoricalHinge", "Hinge", "MultiMargin"]
@@ -46,7 +46,7 @@ class ScoreLoss(Loss):
     """The base class of losses on one score for each class, of any size."""
 
     def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-        return class_rows(y_true, y_pred)
+        return class_rows(y_true, y_pred, self.ignore_index)
 
 
 class CategoricalHinge(ScoreLoss):
@@ -56,11 +56,19 @@ class CategoricalHinge(ScoreLoss):
     maximum with a 0, so a rival with a negative score does not count. Of equal rivals the first
     one gets the gradient.
 
+    Parameters
+    ----------
+    ignore_index : int, optional
+        The class number of targets that do not count; see `CategoricalCrossEntropy`.
+
     Examples
     --------
     >>> CategoricalHinge()([0], [[0.5, 2.0, 1.0]])  # 1 + 2 - 0.5
     2.5
     """
+
+    def __init__(self, *, ignore_index: int | None = None) -> None:
+        self.ignore_index = check_ignore_index(ignore_index)
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
         rival = ((1 - y_true) * y_pred).max(axis=1)
@@ -84,6 +92,8 @@ class MultiMargin(ScoreLoss):
     ----------
     margin : float
         By how much the score of the true class should be the highest.
+    ignore_index : int, optional
+        The class number of targets that do not count; see `CategoricalCrossEntropy`.
 
     Examples
     --------
@@ -91,12 +101,14 @@ class MultiMargin(ScoreLoss):
     1.0
     """
 
-    def __init__(self, margin: float = 1.0) -> None:
+    def __init__(self, margin: float = 1.0, *, ignore_index: int | None = None) -> None:
         self.margin = check_range("margin", margin, inclusive=False)
+        self.ignore_index = check_ignore_index(ignore_index)
 
     def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         true, pred = super().rows(y_true, y_pred)
-        if (true.max(axis=1) != 1).any():
+        best = true.max(axis=1)
+        if ((best != 1) & ((best != 0) | (self.ignore_index is None))).any():
             raise InputError("MultiMargin takes one true class a row: class indices or one-hot.")
         return true, pred
 

@@ -6,6 +6,7 @@
     roc.py               the ROC curve, and the area under it
     probabilistic.py     log loss, Brier score
     regression.py        absolute, squared and root mean squared errors, R²
+    weighting.py         any metric, of samples that do not all count the same
 
 Each is a function ``(y_true, y_pred)`` of the targets and the network's output, and can be passed
 to a `Trainer`: ``metrics=[accuracy, roc_auc_score, partial(f1_score, average="macro")]``.

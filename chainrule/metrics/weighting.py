@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ def takes_weights(metric: Callable[..., Any]) -> bool:
     >>> takes_weights(accuracy), takes_weights(lambda y_true, y_pred: 0.0)
     (True, False)
     """
+    if isinstance(metric, partial) and metric.keywords.get("multi_class") == "ovo":
+        return False  # the area over pairs of classes refuses them, as scikit-learn's does
     try:
         return "sample_weight" in inspect.signature(metric).parameters
     except (TypeError, ValueError):  # of a function in C

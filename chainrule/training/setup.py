@@ -11,6 +11,7 @@ import numpy as np
 from chainrule.data.sources import CHANGING, ArraySource, Source, make_source
 from chainrule.doctor.conditions import still_falling
 from chainrule.errors import ConfigurationError, InputError
+from chainrule.loss_functions import Loss
 from chainrule.parallel import Strategy
 from chainrule.training.callback import Callback, CallbackList, check_callbacks
 from chainrule.training.checkpoint import Checkpoint
@@ -53,6 +54,24 @@ def validation_source(data: Any, share: float | None, epochs: int) -> Source | N
     X, y, weight = (*data, None, None)[:3] if isinstance(data, tuple) else (data, None, None)
     called = " of validation_data"
     return make_source(X, y, VALIDATION_BATCH, sample_weight=weight, epochs=epochs, called=called)
+
+
+def without_ignored(loss: Loss, source: Source) -> Source:
+    """Return the source without samples of which the loss ignores every target.
+
+    Else a batch of them alone would end the training.
+    """
+    samples = source.samples
+    if samples is None or not isinstance(samples.y, np.ndarray):
+        return source
+    targets = samples.y.take(samples.rows, axis=0).reshape(len(samples), -1)
+    counts = (targets != loss.ignore_index).any(axis=1)
+    if counts.all():
+        return source
+    if not counts.any():
+        raise InputError(f"Every target in y is ignore_index={loss.ignore_index}.")
+    rest = samples.subset(samples.rows[counts])
+    return ArraySource(rest, source.batch_size, source.drop_last)
 
 
 def hold_out(state: TrainingState, source: Source, share: float) -> tuple[Source, Source]:

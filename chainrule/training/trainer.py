@@ -48,7 +48,10 @@ class Trainer(GivesAdvice):
     metrics : sequence of callables, or mapping of names to callables
         Functions ``(y_true, y_pred) -> float``, such as `chainrule.metrics.accuracy`. They are
         computed over a whole epoch, whose predictions are kept for that. For several outputs,
-        ``{"species": [accuracy]}`` measures one.
+        ``{"species": [accuracy]}`` measures one. Sample weights count in those that take
+        ``sample_weight``; a note names those that do not. What has the weight 0, such as padding,
+        or is ignored by the loss, is left out of all of them; of masked sequences they are given
+        the positions that are left, (M,) and (M, outputs). Class weights count in the loss alone.
     loss_weights : mapping of str to float, optional
         How much the loss of each output counts; 1 by default.
     clip_norm : float, optional
@@ -218,10 +221,11 @@ class Trainer(GivesAdvice):
             Or: the share of X and y to hold out for that, chosen at random and, if y holds classes,
             the same share of each class. The first line of progress says so.
         class_weight : mapping of int to float, sequence of float, or "balanced", optional
-            How much each class counts, as in losses (give it to one of them only); "balanced" makes
-            all classes count the same in total.
-        sample_weight : array_like, shape (N,), optional
-            How much each sample counts. Two is the same as having the sample twice.
+            How much each class counts in the loss (give it to one of the two only); "balanced"
+            makes all classes count the same in total.
+        sample_weight : array_like, shape (N,) or (N, T), optional
+            How much each sample counts, or each position of a sequence, in the loss and in metrics.
+            Two is the same as having the sample twice; samples of weight 0 are left out.
         shuffle : bool
             Whether each epoch uses the samples in a new order.
         drop_last : bool
@@ -285,6 +289,8 @@ class Trainer(GivesAdvice):
                 "drop_last": drop_last,
                 "augment": augment,
             }
+            if self.loss.ignore_index is not None:
+                source = setup.without_ignored(self.loss, source)
             setup.note_settings(state, strategy, source, validation, same, callbacks, resume)
             saved = setup.resume(state, strategy, source, resume)
             if validation_split is not None:

@@ -19,6 +19,7 @@ SHARES = RNG.uniform(0, 1, (7, 3))
 CHANCES = RNG.uniform(0.01, 0.99, (7, 3))
 REAL, OTHER = 2 * RNG.standard_normal((2, 7, 3))
 COUNTS = RNG.poisson(2.0, (7, 3)).astype(float)
+IGNORED = np.where(np.arange(7) % 3 == 1, -100, LABELS)
 WEIGHTS = [1.0, 0.5, 3.0, 0.0, 2.0]
 CLASS_WEIGHTS = torch.tensor(WEIGHTS, dtype=torch.float64)
 
@@ -102,6 +103,32 @@ CASES = {
         LABELS,
         LOGITS,
         lambda z, y: nn.cross_entropy(z, y, CLASS_WEIGHTS, label_smoothing=0.2),
+    ),
+    "categorical, ignored labels": (
+        cr.CategoricalCrossEntropy(from_logits=True, ignore_index=2),
+        LABELS,
+        LOGITS,
+        lambda z, y: nn.cross_entropy(z, y, ignore_index=2),
+    ),
+    "categorical, ignored labels and probabilities": (
+        cr.CategoricalCrossEntropy(ignore_index=-100),
+        IGNORED,
+        PROBABILITIES,
+        lambda p, y: nn.nll_loss(p.log(), y),
+    ),
+    "categorical, ignored labels and everything": (
+        cr.CategoricalCrossEntropy(
+            from_logits=True, label_smoothing=0.2, class_weight=WEIGHTS, ignore_index=-100
+        ),
+        IGNORED,
+        LOGITS,
+        lambda z, y: nn.cross_entropy(z, y, CLASS_WEIGHTS, label_smoothing=0.2),
+    ),
+    "categorical, ignored steps of sequences": (
+        cr.CategoricalCrossEntropy(from_logits=True, label_smoothing=0.1, ignore_index=0),
+        RNG.integers(0, 5, (4, 3)),
+        RNG.standard_normal((4, 3, 5)),
+        lambda z, y: nn.cross_entropy(z.transpose(1, 2), y, label_smoothing=0.1, ignore_index=0),
     ),
     "divergence": (
         cr.KLDivergence(),

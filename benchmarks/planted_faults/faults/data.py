@@ -8,7 +8,7 @@ ROOM = Room(
     faults=(
         Fault(
             "balanced by one class too many",
-            "chainrule.data.weights.weight_of_labels",
+            "chainrule.data.weights.balanced",
             "labels.size / (len(classes) * counts)",
             "labels.size / ((len(classes) + 1) * counts)",
         ),

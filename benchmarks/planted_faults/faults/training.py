@@ -64,8 +64,8 @@ ROOM = Room(
         Fault(
             "mean of batches instead of samples",
             "chainrule.training.measurement.Measurement.add",
-            "self.mean.add(weight, loss)",
-            "self.mean.add(1.0, loss)",
+            "self.mean.add(result.weight, result.means)",
+            "self.mean.add(1.0, result.means)",
         ),
         Fault(
             "not measured anew each epoch",
@@ -88,8 +88,8 @@ ROOM = Room(
         Fault(
             "sum of parts instead of their mean",
             "chainrule.parallel.strategy.forward_backward",
-            "if total is not None:",
-            "if False:",
+            "share_of(weight, total)",
+            "share_of(total, total)",
         ),
         Fault(
             "missing values of a metric forgotten",

@@ -41,11 +41,14 @@ class LabelsOutOfRange(Condition):
             return
         if classes is None or y.dtype.kind not in "iu" or y.size != len(y) or not y.size:
             return
-        low, high = int(y.min()), int(y.max())
+        flat = y.reshape(-1)
+        counts = flat != exam.loss.ignore_index
+        if not counts.any():
+            return
+        low, high = int(flat[counts].min()), int(flat[counts].max())
         if low >= 0 and high < classes:
             return
-        flat = y.reshape(-1)
-        rows = exam.names.of_rows(np.flatnonzero((flat < 0) | (flat >= classes)))
+        rows = exam.names.of_rows(np.flatnonzero(counts & ((flat < 0) | (flat >= classes))))
         remedy = f"network = Network([..., Linear(h, {high + 1}), Softmax()])"
         if low == 1 and high == classes:
             remedy = "y = y - 1  # classes are numbered from 0"
@@ -176,9 +179,9 @@ class MissingClass(Condition):
         labels, classes = exam.labels, number_of_outputs(exam.network)
         if labels is None or not labels.size or not classes:
             return
-        held = np.unique(labels)
+        held = np.unique(labels[labels != exam.loss.ignore_index])
         of_classes = isinstance(exam.loss, CategoricalCrossEntropy)
-        if len(held) == 1 or not of_classes or held[-1] >= classes:
+        if len(held) <= 1 or not of_classes or held[-1] >= classes:
             return
         absent = sorted(set(range(classes)) - set(held.tolist()))
         if absent:

@@ -473,8 +473,8 @@ def places_for(state: Mapping[str, Array], root: Module) -> dict[str, Parameter 
     Raises
     ------
     StateError
-        Names are missing or too many, a shape differs, or a value is not a finite number. The
-        message lists them.
+        Names are missing or too many, a shape differs, or a value is not a finite number or not
+        one that this buffer can have. The message lists them.
     """
     places = {path: t for path, t in walk(root) if not isinstance(t, Module)}
     problems = [f"missing: {name}" for name in places if name not in state]
@@ -482,7 +482,7 @@ def places_for(state: Mapping[str, Array], root: Module) -> dict[str, Parameter 
     for name, place in places.items():
         if name in state:
             array = np.asarray(state[name])
-            problem = misfit(array, place.value) or _not_finite(array, place.value.dtype)
+            problem = unusable(array, place)
             problems += [f"{name}: {problem}"] if problem else []
     if problems:
         told = [problem[:LONGEST_PROBLEM] for problem in problems[:MOST_PROBLEMS]]
@@ -501,6 +501,15 @@ def misfit(array: Array, target: Array) -> str:
     if not np.can_cast(array.dtype, target.dtype, "same_kind"):
         return f"holds {array.dtype}, expected {target.dtype}"
     return ""
+
+
+def unusable(array: Array, place: Parameter | Buffer) -> str:
+    """Return why `array` cannot be what a parameter or buffer holds, or an empty string."""
+    least = getattr(place, "least", None)
+    problem = misfit(array, place.value) or _not_finite(array, place.value.dtype)
+    if not problem and least is not None and (array < least).any():
+        return f"holds {array.min():g}, and is at least {least:g}"
+    return problem
 
 
 def _not_finite(array: Array, dtype: np.dtype[Any]) -> str:

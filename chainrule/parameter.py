@@ -183,6 +183,8 @@ class Buffer:
     ----------
     value : array_like
         The initial value. Assigning to `value` later copies into this array; the shape stays.
+    least : float, optional
+        What no number in it is below, such as 0 for a variance; `load_state` refuses others.
 
     Examples
     --------
@@ -194,8 +196,9 @@ class Buffer:
 
     value: Array
 
-    def __init__(self, value: ArrayLike) -> None:
+    def __init__(self, value: ArrayLike, *, least: float | None = None) -> None:
         self.value = _owned(value)
+        self.least = least
 
     def __setattr__(self, name: str, new: Any) -> None:
         """Copy what is assigned to `value` into the array that is there."""

@@ -256,6 +256,26 @@ def hostile_value(rng: random.Random, found: list[Any]) -> Any:
     )
 
 
+NUMBERS: dict[type, list[Any]] = {
+    bool: [True, False, 0, 1, None],
+    int: [-1, 0, 1, 2, 10**6, 2**31, 2**53, 2**53 + 1, 2**63, 2**64, 10**400, True, 0.0],
+    float: [0.0, -1e-9, 1e-320, 1e-46, 1e39, 1e308, float("inf"), float("-inf"), float("nan"), 1],
+}
+"""Numbers at the borders of what a kind of number can be."""
+
+
+def alike(tree: Any, value: Any) -> list[Any]:
+    """Return all values in a description that are of the same kind as this one."""
+    found, waiting = [], [tree]
+    while waiting:
+        thing = waiting.pop()
+        if type(thing) is type(value):
+            found.append(thing)
+        waiting += thing.values() if isinstance(thing, dict) else ()
+        waiting += thing if isinstance(thing, list) else ()
+    return found
+
+
 def tree_changed(tree: Any, rng: random.Random) -> Any:
     """Return a description with one entry replaced, deleted, repeated or renamed."""
     places: list[tuple[Any, Any]] = []
@@ -268,7 +288,7 @@ def tree_changed(tree: Any, rng: random.Random) -> Any:
         return hostile_value(rng, [None])
     owner, key = rng.choice(places)
     found = [copy.deepcopy(o[k]) for o, k in places[-3:]]
-    match rng.randrange(6):
+    match rng.randrange(8):
         case 0:
             del owner[key]
         case 1 if isinstance(owner, dict):
@@ -280,6 +300,10 @@ def tree_changed(tree: Any, rng: random.Random) -> Any:
         case 3 if type(owner[key]) in (int, float):
             number = owner[key]
             owner[key] = rng.choice((number + 1, number - 1, -number, number * 2, number * 1000, 0))
+        case 4:  # of the right kind, so that a schema lets it pass
+            owner[key] = copy.deepcopy(rng.choice(alike(tree, owner[key])))
+        case 5 if type(owner[key]) in NUMBERS:
+            owner[key] = rng.choice(NUMBERS[type(owner[key])])
         case _:
             owner[key] = hostile_value(rng, found)
     return tree

@@ -17,14 +17,17 @@ from chainrule import (
     LSTM,
     Adam,
     BatchNorm,
+    Callback,
     CategoricalCrossEntropy,
     Checkpoint,
     Concatenate,
+    ConfigurationError,
     Conv2d,
     Dropout,
     EarlyStopping,
     Embedding,
     Ensemble,
+    ExponentialMovingAverage,
     FileFormatError,
     Flatten,
     Graph,
@@ -43,6 +46,7 @@ from chainrule import (
     ReLU,
     Residual,
     Sequential,
+    ShapeError,
     Standardizer,
     StateError,
     TablePreparation,
@@ -54,6 +58,7 @@ from chainrule import (
 )
 from chainrule.diagnosis import replay
 from chainrule.metrics import accuracy
+from chainrule.pytree import tree_leaves
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((30, 3)).astype(np.float32)
@@ -144,16 +149,47 @@ def networks(folder: Path) -> list[bytes]:
             network.preparation = Standardizer().fit(X)
         network.save(folder / "good.npz", class_names=["a", "b", "c"])
         contents.append((folder / "good.npz").read_bytes())
-    rows = TablePreparation(n_bins=2, embed_from=2).fit(TABLE)
-    ensemble = Ensemble(
-        [len(rows.get_feature_names_out()), 4, 2],
-        [{"dropout": 0.1}, {"dropout": 0.2}],
-        batch_norm=True,
-        categories=rows.code_categories_,
-        seed=0,
-    )
-    ensemble.save(folder / "good.npz", preparation=rows)
-    return [*contents, (folder / "good.npz").read_bytes()]
+    return contents
+
+
+def load_network(path: Path) -> None:
+    """Load a network; what loads predicts numbers, can be printed, saved and loaded again."""
+    network = Network.load(path, modules=[Scale])
+    predict(network)
+    shown = repr(network)
+    if len(shown) % 5 == 0:  # one in five: writing takes as long as everything else
+        network.save(path.with_name("again.npz"))
+        again = Network.load(path.with_name("again.npz"), modules=[Scale])
+        if repr(again) != shown:
+            raise AssertionError("a loaded network is another one after it was saved and loaded")
+
+
+BATCHES: list[Any] = [
+    X[:4],
+    RNG.standard_normal((4, 1, 4, 4)).astype(np.float32),
+    np.arange(8).reshape(2, 4) % 5,
+    RNG.standard_normal((4, 5, 3)).astype(np.float32),
+    {"a": RNG.standard_normal((4, 4)), "b": RNG.standard_normal((4, 4))},
+    RNG.standard_normal((4, 4)).astype(np.float32),
+]
+"""A batch for each network of `networks`."""
+
+MODERATE = 1e6
+"""Numbers beyond this, in a file, may overflow on their way through a network."""
+
+
+def predict(network: Network) -> None:
+    """Predict what fits; where all values are of a moderate size, nothing may be NaN."""
+    if any(np.abs(value).max(initial=0) > MODERATE for value in network.state().values()):
+        return
+    for batch in BATCHES:
+        with contextlib.suppress(InputError, ShapeError, ConfigurationError):
+            for y in tree_leaves(network.predict(batch)):
+                if np.isnan(y).any():
+                    raise AssertionError("a loaded network predicts NaN")
+
+
+# ---------------------------------------------------------------- ensembles and preparations
 
 
 TABLE = {
@@ -163,30 +199,124 @@ TABLE = {
 }
 
 
-def load_network(path: Path) -> None:
-    """Load a network; what loads can be printed, and saved and loaded again."""
-    network = Network.load(path, modules=[Scale])
-    if isinstance(network.preparation, TablePreparation):
-        with contextlib.suppress(InputError):  # the columns may have other names by now
-            network.preparation.transform(TABLE)
-        Ensemble.load(path)
-    shown = repr(network)
-    if len(shown) % 5 == 0:  # one in five: writing takes as long as everything else
-        network.save(path.with_name("again.npz"))
-        again = Network.load(path.with_name("again.npz"), modules=[Scale])
-        if repr(again) != shown:
-            raise AssertionError("a loaded network is another one after it was saved and loaded")
+def ensembles(folder: Path) -> list[bytes]:
+    """Return files of ensembles: of classes, numbers, with categories, weights and epochs."""
+    rows = TablePreparation(n_bins=2, embed_from=2).fit(TABLE)
+    width = len(rows.get_feature_names_out())
+    ensembles = [
+        Ensemble([3, 4, 3], 3, activation="leaky_relu", seed=0),
+        Ensemble([3, 4, 1], [{"seed": 1}, {"dropout": 0.5}], output="linear", dtype="float64"),
+        Ensemble(
+            *([width, 4, 2], [{"dropout": 0.1}, {"dropout": 0.2}]),
+            batch_norm=True,
+            categories=rows.code_categories_,
+            seed=0,
+        ),
+    ]
+    ensembles[0].fit(X, Y, epochs=2, validation_split=0.3)
+    ensembles[1].target_preparation = Standardizer().fit(X[:, 0])
+    ensembles[1].preparation = Standardizer().fit(X)
+    ensembles[2].preparation = rows
+    contents = []
+    for ensemble in ensembles:
+        ensemble.save(folder / "good.npz")
+        contents.append((folder / "good.npz").read_bytes())
+    return contents
+
+
+def load_ensemble(path: Path) -> None:
+    """Load an ensemble; what loads predicts, and can be saved and loaded again."""
+    ensemble = Ensemble.load(path)
+    predict(ensemble.network)
+    with contextlib.suppress(InputError, ShapeError, ConfigurationError):
+        ensemble.predict(X)
+    with contextlib.suppress(InputError, ShapeError, ConfigurationError):
+        ensemble.predict_raw(TABLE if isinstance(ensemble.preparation, TablePreparation) else X)
+    ensemble.networks()
+    if len(ensemble.notes) % 2 == 0 and len(path.read_bytes()) % 5 == 0:
+        ensemble.save(path.with_name("again.npz"))
+        Ensemble.load(path.with_name("again.npz"))
+
+
+def table_models(folder: Path) -> list[bytes]:
+    """Return models of tables as the command makes them: of classes, and of a number."""
+    from chainrule.command import main
+
+    rows = [f"{a:.2f},{b:.2f},{'uv'[int(c > 0)]},{c:.2f}" for a, b, c in X]
+    (folder / "good.csv").write_text("\n".join(["size (cm),b,kind,price", *rows]) + "\n")
+    contents = []
+    for target in ("kind", "price"):
+        options = f"--target {target} --epochs 1 --hidden 4 --members 2 --quiet".split()
+        files = [str(folder / "good.csv"), "--output", str(folder / "m.npz")]
+        with contextlib.redirect_stdout(io.StringIO()):
+            code = main(["train", *files, *options])
+        if code:
+            raise AssertionError(f"chainrule train returned {code}")
+        contents.append((folder / "m.npz").read_bytes())
+    return contents
+
+
+def inspect_model(path: Path) -> None:
+    """Print what is known of a model, in words and as JSON, and predict a row."""
+    from chainrule.command.inspect import inspect
+    from chainrule.command.models.table_model import TableModel
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        for as_json in (False, True):
+            inspect(str(path), as_json=as_json)
+    row = {"size (cm)": [1.0], "b": [2.0], "kind": np.array(["u"], object), "price": [1.0]}
+    with contextlib.suppress(InputError, ShapeError, ConfigurationError):
+        TableModel.load(str(path)).predict(row, 1)
+
+
+def preparations(folder: Path) -> list[bytes]:
+    """Return files of small networks with preparations of every kind."""
+    frame = {"size": X[:, 0], "town": [f"t{n % 4}" for n in range(30)], "flag": Y > 1}
+    inputs = [
+        Standardizer().fit(X),
+        Standardizer().fit(X.reshape(30, 3, 1)),
+        TablePreparation().fit(X),
+        TablePreparation(n_bins=4, max_categories=3).fit(frame),
+        TablePreparation(embed_from=3, categorical_features=["flag"]).fit(frame),
+    ]
+    contents = []
+    for rows in inputs:
+        network = Network([Linear(1, 1, seed=0)])
+        network.preparation = rows
+        network.target_preparation = Standardizer([1.0], [2.0])
+        network.save(folder / "good.npz")
+        contents.append((folder / "good.npz").read_bytes())
+    return contents
+
+
+def load_preparation(path: Path) -> None:
+    """Load a network's preparations; what loads turns rows into finite numbers, and reports."""
+    network = Network.load(path)
+    frame = {"size": X[:, 0], "town": ["t1"] * 30, "flag": Y > 1}
+    for prepare in (network.preparation, network.target_preparation):
+        for rows in (X, X.reshape(30, 3, 1), frame):
+            with contextlib.suppress(InputError, ShapeError, ConfigurationError):
+                if prepare is not None and np.isnan(prepare.transform(rows)).any():
+                    raise AssertionError("a loaded preparation returns NaN")
+        if isinstance(prepare, TablePreparation):
+            with contextlib.suppress(InputError):
+                str(prepare.report(frame))
+            prepare.get_feature_names_out()
+        repr(prepare)
+    network.save(path.with_name("again.npz"))
 
 
 # ---------------------------------------------------------------- trainings
 
 
 class _Resumed(Exception):
-    """Ends a training before its first step."""
+    """Ends a training that was resumed."""
 
 
-class _Resumes(Trainer):
-    def _train(self, *_: Any) -> None:
+class EndsAfterAnEpoch(Callback):
+    """Ends a training at the first end of an epoch; callbacks before it have acted."""
+
+    def on_epoch_end(self, state: Any) -> None:
         raise _Resumed
 
 
@@ -203,7 +333,7 @@ class StopAt(Checkpoint):
             state.stop("enough")
 
 
-def training(kind: type[Trainer] = _Resumes) -> Trainer:
+def training() -> Trainer:
     """Return a trainer of a small network, with everything that a checkpoint can hold."""
     layers = [
         Linear(3, 4, seed=0),
@@ -215,12 +345,16 @@ def training(kind: type[Trainer] = _Resumes) -> Trainer:
     network = Network(layers)
     network.layers[3].rng = np.random.Generator(np.random.MT19937(3))
     loss = CategoricalCrossEntropy(from_logits=True)
-    return kind(network, loss, Adam(0.01), metrics=[accuracy], seed=1, post_mortem_file=None)
+    return Trainer(network, loss, Adam(0.01), metrics=[accuracy], seed=1, post_mortem_file=None)
 
 
 def fit(trainer: Trainer, callbacks: list[Any], **options: Any) -> None:
     """Train with the options that all these trainings share."""
-    watching = [EarlyStopping("loss", patience=5), ReduceOnPlateau("loss", patience=2)]
+    watching = [
+        EarlyStopping("loss", patience=5),
+        ReduceOnPlateau("loss", patience=2),
+        ExponentialMovingAverage(0.9),
+    ]
     trainer.fit(
         *(X, Y),
         epochs=9,
@@ -236,25 +370,27 @@ def checkpoints(folder: Path) -> list[bytes]:
     """Return checkpoints from the first step, within an epoch, and from the end of one."""
     contents = []
     for step in (1, 7, 9):
-        fit(training(Trainer), [StopAt(folder / str(step), step)])
+        fit(training(), [StopAt(folder / str(step), step)])
         contents.append((folder / str(step) / "last.npz").read_bytes())
     return contents
 
 
 def resume(path: Path) -> None:
-    """Resume from a checkpoint, up to the next step."""
+    """Resume from a checkpoint, up to the end of the epoch."""
     try:
-        fit(training(), [Checkpoint(path.parent)], resume=path)
-    except _Resumed:
+        fit(training(), [EndsAfterAnEpoch(), Checkpoint(path.parent)], resume=path)
+    except (_Resumed, NotFiniteError):  # values may be so large that they overflow
         return
-    raise AssertionError("the training did not start")
+    except InputError as error:
+        if "too large for float32" not in str(error):
+            raise
 
 
 def post_mortems(folder: Path) -> list[bytes]:
     """Return the post-mortems of trainings that meet infinity."""
     contents = []
     for number in range(2):
-        trainer = training(Trainer)
+        trainer = training()
         trainer.post_mortem_file = folder / "dead.npz"
         trainer.network.layers[4].weight.value[...] = 3e38
         weight = None if number else np.linspace(1, 2, len(X))
@@ -301,6 +437,9 @@ ZIP = (change.bytes_changed, change.zip_changed, change.header_changed, change.p
 
 READERS = {
     "network": Reader(networks, ARCHIVE, load_network),
+    "ensemble": Reader(ensembles, ARCHIVE, load_ensemble),
+    "preparation": Reader(preparations, ARCHIVE, load_preparation),
+    "table model": Reader(table_models, ARCHIVE, inspect_model),
     "checkpoint": Reader(checkpoints, ARCHIVE, resume),
     "post-mortem": Reader(post_mortems, ARCHIVE, replay_step),
     "npz": Reader(tables, ZIP, read_npz, (FileFormatError,)),

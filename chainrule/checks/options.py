@@ -20,6 +20,7 @@ from chainrule.errors import ConfigurationError
 __all__ = [
     "check_bool",
     "check_choice",
+    "check_epsilon",
     "check_function",
     "check_instance",
     "check_number",
@@ -130,6 +131,15 @@ def check_range(
     return float(value)
 
 
+SMALLEST_NORMAL = 1.1754943508222875e-38
+"""float32's smallest normal number: less may be 0 when it is added to something."""
+
+
+def check_epsilon(epsilon: float) -> float:
+    """Return what is added below a fraction line, or under a root, against division by zero."""
+    return check_range("epsilon", epsilon, low=SMALLEST_NORMAL)
+
+
 def check_seed(seed: int | np.random.Generator | None) -> np.random.Generator:
     """Return the random generator that a seed stands for; a generator is returned as it is."""
     try:
@@ -145,7 +155,7 @@ def check_seed(seed: int | np.random.Generator | None) -> np.random.Generator:
 
 def network_dtype(dtype: DTypeLike) -> np.dtype[Any]:
     """Return float32 or float64 as a dtype; refuse anything else."""
-    with contextlib.suppress(TypeError):  # raised where that is no dtype; None is float64 to NumPy
+    with contextlib.suppress(TypeError, ValueError, SyntaxError):  # what is no dtype
         if dtype is not None and np.dtype(dtype) in (np.float32, np.float64):
             return np.dtype(dtype)
     raise ConfigurationError(f"dtype must be float32 or float64, got {dtype!r}.")

@@ -31,12 +31,22 @@ from chainrule.loss_functions.class_weight import ClassWeight
 from chainrule.module import cast
 from chainrule.network import Network
 from chainrule.optimizers import AdamW
-from chainrule.parameter import Array, Initializer
+from chainrule.parameter import ARRAY, Array, Initializer, bytes_of, limited_memory
 from chainrule.preparation import Preparation
+from chainrule.storage.schema import anything, dict_of, list_of, number, text, whole
 from chainrule.training.state import exclusive_training
 
 SAVED = ("activation", "batch_norm", "output", "dtype")
 """The options that a file names; its stack tells the sizes and the categories."""
+
+DESCRIPTION = {
+    **dict.fromkeys(SAVED, anything),
+    "members": list_of(dict_of(anything)),
+    "weights": list_of(number(0)),
+    "best_epochs": list_of(whole(-1)),
+    "notes": list_of(text),
+}
+"""What a file says of an ensemble; `Architecture` and `Member` check the rest."""
 
 NO_PREPARATION = (
     "This ensemble does not know how its rows were prepared. Set ensemble.preparation = "
@@ -684,9 +694,11 @@ class Ensemble(GivesAdvice):
         description = network.metadata.pop("ensemble", None)
         if not isinstance(description, dict):
             raise FileFormatError(f"{path} holds a network, not an ensemble; use Network.load.")
+        for name, schema in DESCRIPTION.items():
+            schema(description.get(name), f"{path}: the ensemble's {name}")
         linear = [layer for layer in network if isinstance(layer, StackedLinear)]
-        members = description.get("members")
-        if not linear or not isinstance(members, list) or len(members) != linear[0].members:
+        counts = {len(description[name]) for name in ("members", "weights", "best_epochs")}
+        if not linear or counts != {linear[0].members}:
             raise FileFormatError(f"{path} does not describe each member of a stack.")
         first = network[0]
         categories: dict[str, Any] = {}
@@ -694,21 +706,30 @@ class Ensemble(GivesAdvice):
             categories = {"categories": first.categories, "embedding_dim": first.embedding_dim}
         else:
             first = linear[0]
+        state = network.state()
+        of_members = len(state) * len(description["members"]) * ARRAY  # each has its own first
         try:
-            ensemble = cls(
-                [first.in_features, *(layer.out_features for layer in linear)],
-                members,
-                **categories,
-                **{name: description[name] for name in SAVED},
-            )
-            weights = np.array(description["weights"], np.float64)
-            ensemble.best_epochs = np.array(description["best_epochs"], np.int64)
-            ensemble.notes = [str(note) for note in description["notes"]]
+            with limited_memory(of_members + sum(map(bytes_of, state.values()))):
+                ensemble = cls(
+                    [first.in_features, *(layer.out_features for layer in linear)],
+                    description["members"],
+                    **categories,
+                    **{name: description[name] for name in SAVED},
+                )
         except (KeyError, TypeError, ValueError) as error:
-            raise FileFormatError(f"{path} does not describe an ensemble: {error}") from error
-        if weights.shape != (len(ensemble),) or not (weights >= 0).all() or not weights.any():
+            raise FileFormatError(
+                f"{path} does not describe an ensemble: {error!s:.300}"
+            ) from error
+        weights = np.array(description["weights"], np.float64)
+        with np.errstate(over="ignore"):
+            total = weights.sum()
+        if not 0 < total < np.inf:
             raise FileFormatError(f"{path} does not hold a valid weight for each member.")
-        ensemble.network.load_state(network.state())
+        if repr(ensemble.network) != repr(network):
+            raise FileFormatError(f"{path} holds another stack than that of its ensemble.")
+        ensemble.network.load_state(state)
+        ensemble.best_epochs = np.array(description["best_epochs"], np.int64)
+        ensemble.notes = description["notes"]
         ensemble.preparation = network.preparation
         ensemble.target_preparation = network.target_preparation
         ensemble.metadata = network.metadata

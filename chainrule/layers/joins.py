@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chainrule.checks import check_bool, check_range, check_whole
+from chainrule.checks import check_bool, check_epsilon, check_whole
 from chainrule.errors import ConfigurationError, ShapeError
 from chainrule.module import Module
 from chainrule.parameter import Array
@@ -145,7 +145,7 @@ class DotProduct(Module):
 
     def __init__(self, *, normalize: bool = False, epsilon: float = 1e-8) -> None:
         self.normalize = check_bool("normalize", normalize)
-        self.epsilon = check_range("epsilon", epsilon, inclusive=False)
+        self.epsilon = check_epsilon(epsilon)
 
     def forward(self, x: Arrays, training: bool = True) -> Array:
         if len(x) != 2:

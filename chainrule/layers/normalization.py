@@ -32,7 +32,7 @@ import numpy as np
 from chainrule.checks import (
     all_finite,
     check_bool,
-    check_range,
+    check_epsilon,
     check_sizes,
     check_whole_numbers,
     is_whole,
@@ -162,7 +162,7 @@ class Normalization(Module):
         self, shape: tuple[int, ...], epsilon: float, affine: bool, bias: bool = True
     ) -> None:
         refuse_huge_shape(shape)
-        self.epsilon = check_range("epsilon", epsilon, inclusive=False)
+        self.epsilon = check_epsilon(epsilon)
         self.affine = check_bool("affine", affine)
         self.weight = self._filled(shape, 1.0) if affine else None
         self.bias = self._filled(shape, 0.0) if check_bool("bias", bias) and affine else None

@@ -30,9 +30,9 @@ class RunningStatistics:
         self.momentum = momentum
         self.track_running_stats = check_bool("track_running_stats", tracked)
         self.running_mean = Buffer(filled(shape, 0.0)) if tracked else None
-        self.running_var = Buffer(filled(shape, 1.0)) if tracked else None
+        self.running_var = Buffer(filled(shape, 1.0), least=0) if tracked else None
         counts = tracked and momentum is None
-        self.num_batches_tracked = Buffer(np.zeros((), np.int64)) if counts else None
+        self.num_batches_tracked = Buffer(np.zeros((), np.int64), least=0) if counts else None
 
     def update(self, mean: Array, variance: Array) -> None:
         """Move the running statistics towards those of a batch, if they are tracked."""

@@ -13,9 +13,12 @@ import numpy as np
 
 from chainrule.checks import check_bool, check_range
 from chainrule.errors import ConfigurationError, StateError
+from chainrule.module import unusable
 from chainrule.network import Network
+from chainrule.optimizers.base import checked_steps
 from chainrule.parameter import Array, Buffer
 from chainrule.storage.names import with_prefix, without_prefix
+from chainrule.storage.schema import array
 from chainrule.training.callback import Callback
 from chainrule.training.state import TrainingState
 
@@ -138,8 +141,11 @@ class ExponentialMovingAverage(Callback):
         size = network.flat.values.size
         if self._average.size != size:
             raise StateError(f"The average has {self._average.size} values, the network {size}.")
-        shapes = {name: buffer.shape for name, buffer in self._buffers_of(network).items()}
-        averaged = {name: value.shape for name, value in self._buffers.items()}
+        own = {name: buffer.value for name, buffer in self._buffers_of(network).items()}
+        shapes, averaged = (
+            {name: (value.shape, value.dtype.kind) for name, value in buffers.items()}
+            for buffers in (own, self._buffers)
+        )
         if averaged != shapes:
             raise StateError(f"The average has the buffers {averaged}, the network {shapes}.")
 
@@ -171,20 +177,30 @@ class ExponentialMovingAverage(Callback):
 
     def load_state(self, state: Mapping[str, Any], training: TrainingState | None = None) -> None:
         """Restore what `state` returned, to continue exactly from there."""
-        buffers = without_prefix("buffers", state)
+        steps = checked_steps(state)
         found = {name for name in state if not name.startswith("buffers/")}
-        expected = {"steps", "average"} if int(state.get("steps", 0)) else {"steps"}
+        expected = {"steps", "average"} if steps else {"steps"}
         if found != expected:
             raise StateError(
                 f"An average holds {sorted(expected)}, got {sorted(state)}; nothing was loaded."
             )
+        held = {name: np.array(state[name]) for name in state if name != "steps"}
+        for name, value in held.items():
+            array("f" if name == "average" else "fiu", value.ndim)(value, f"The average: {name}")
+            if not np.isfinite(value).all():
+                raise StateError(f"The average holds NaN or infinity in {name}.")
         before = self.steps, self._average, self._buffers
-        self.steps = int(state["steps"])
-        self._average = np.array(state["average"]) if self.steps else None
-        self._buffers = {name: np.array(value) for name, value in buffers.items()}
+        self.steps, self._average = steps, held.get("average")
+        self._buffers = without_prefix("buffers", held)
         if training is not None and self.steps:
             try:
                 self._check(training.network)
+                for name, buffer in self._buffers_of(training.network).items():
+                    problem = unusable(self._buffers[name], buffer)
+                    if problem:
+                        raise StateError(f"The average's buffer {name} {problem}.")
+                values = training.network.flat.values
+                self._average = self._average.astype(values.dtype)  # type: ignore[union-attr]
             except StateError:
                 self.steps, self._average, self._buffers = before
                 raise

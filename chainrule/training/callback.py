@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from chainrule.checks import check_instance
-from chainrule.errors import ConfigurationError
+from chainrule.errors import ChainruleError, ConfigurationError, StateError
 from chainrule.training.state import TrainingState
 
 
@@ -145,11 +145,25 @@ class CallbackList:
             entry = next((e for e in left if e["class"] == type(callback).__name__), None)
             if entry is not None:
                 left.remove(entry)
-                callback.load_state(entry["state"], state)
+                _restore(callback, entry["state"], state)
                 if entry.get("pending"):
                     pending.append((callback, entry["pending"]))
         for callback, hook in pending:
             getattr(callback, hook)(state)
+
+
+def _restore(callback: Callback, saved: Mapping[str, Any], state: TrainingState) -> None:
+    """Let a callback restore its state; what it cannot take is the file's fault, or its own."""
+    try:
+        callback.load_state(saved, state)
+    except ChainruleError:
+        raise
+    except Exception as error:
+        name = type(callback).__name__
+        raise StateError(
+            f"{name}.load_state fails with the state in the checkpoint: "
+            f"{type(error).__name__}: {error!s:.300}"
+        ) from error
 
 
 def check_callbacks(callbacks: Any) -> None:

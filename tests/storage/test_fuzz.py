@@ -13,7 +13,17 @@ from benchmarks.fuzz.readers import READERS, Reader
 from benchmarks.fuzz.trial import LEAST_MEMORY, Fuzzer, run_many
 from chainrule import StateError
 
-INPUTS = {"network": 800, "checkpoint": 300, "post-mortem": 300, "npz": 500, "idx": 500, "csv": 500}
+INPUTS = {
+    "network": 800,
+    "ensemble": 300,
+    "preparation": 300,
+    "table model": 200,
+    "checkpoint": 300,
+    "post-mortem": 300,
+    "npz": 500,
+    "idx": 500,
+    "csv": 500,
+}
 
 
 @pytest.mark.parametrize("name", READERS)

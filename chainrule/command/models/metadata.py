@@ -7,14 +7,29 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from chainrule.checks import is_whole
 from chainrule.command.tables.csv_format import CsvFormat
 from chainrule.errors import ChainruleError, FileFormatError
+from chainrule.storage.schema import (
+    boolean,
+    dict_of,
+    kind,
+    list_of,
+    number,
+    optional,
+    record,
+    text,
+    whole,
+)
 
 KEY = "table"
 """The name of this metadata in the model's file."""
 
 INTERVAL_PERCENT = 90
 """The prediction interval shown in reports should contain this percentage of the rows."""
+
+PERCENTAGES = [str(percent) for percent in range(1, 100)]
+"""The names of prediction intervals."""
 
 UNITS = (
     *("mm", "cm", "km", "ft", "mi", "mg", "kg", "lb", "lbs", "oz", "ml", "sec", "min", "hours"),
@@ -147,7 +162,7 @@ def read_metadata(metadata: Any, path: str) -> TableMetadata:
         values = dict(metadata[KEY])
         columns = [ColumnInfo(**column) for column in values.pop("columns")]
         found = TableMetadata(columns=columns, **values)
-        _check(found)
+        _check(found, path)
     except (KeyError, TypeError, ValueError, AttributeError, ChainruleError) as error:
         raise FileFormatError(
             f"What {path} says about its table cannot be read ({error}); a newer version of "
@@ -156,22 +171,57 @@ def read_metadata(metadata: Any, path: str) -> TableMetadata:
     return found
 
 
-def _check(found: TableMetadata) -> None:
-    """Raise ValueError unless every value has the type that `as_dict` wrote."""
+figure = kind("a number", lambda value: isinstance(value, int | float) and not abs(value) > 1e300)
+"""NaN is one: the range of a column without any number."""
+
+COLUMN = record(
+    name=text,
+    kind=kind("a kind of column", lambda word: word in ("number", "boolean", "category")),
+    unit=text,
+    missing=whole(),
+    low=optional(figure),
+    high=optional(figure),
+    categories=whole(),
+    examples=list_of(text),
+    importance=optional(figure),
+    used=boolean,
+)
+
+TABLE = record(
+    task=kind("a task", lambda word: word in ("classification", "regression")),
+    target=text,
+    target_unit=text,
+    why=text,
+    columns=list_of(COLUMN),
+    classes=list_of(kind("a label", lambda label: isinstance(label, str | int | float))),
+    target_low=optional(number()),
+    target_high=optional(number()),
+    rows=whole(),
+    held_out=whole(),
+    scores=dict_of(dict_of(figure)),
+    half_widths=dict_of(number(0)),
+    seed=kind("a whole number", is_whole),
+    format=record(separator=optional(text), decimal=text, encoding=text, missing=list_of(text)),
+    notes=list_of(text),
+)
+
+
+def _check(found: TableMetadata, path: str) -> None:
+    """Raise FileFormatError or ValueError unless this is what `as_dict` wrote."""
+    TABLE(found.as_dict(), path)
+    classes = found.task == "classification"
+    ranges = [(c.low, c.high) for c in found.columns if c.kind == "number"]
+    if not classes:
+        ranges.append((found.target_low, found.target_high))
     valid = (
-        found.task in ("classification", "regression")
-        and all(isinstance(text, str) for text in (found.target, found.target_unit, found.why))
-        and (len(found.classes) >= 2) == (found.task == "classification")
-        and all(isinstance(label, str | int | float | bool) for label in found.classes)
-        and all(type(column.name) is str for column in found.columns)
-        and all(column.kind in ("number", "boolean", "category") for column in found.columns)
-        and all(isinstance(column.used, bool) for column in found.columns)
-        and all(isinstance(width, float) for width in found.half_widths.values())
-        and all(isinstance(scores, dict) for scores in found.scores.values())
+        (len(found.classes) >= 2) == classes
+        and not any(None in bounds for bounds in ranges)
+        and all(percent in PERCENTAGES for percent in found.half_widths)
+        and "network" in found.scores
         and isinstance(found.csv_format, CsvFormat)
     )
     if not valid:
-        raise ValueError("a value has the wrong type")
+        raise ValueError("what it says does not fit together")
 
 
 # ---------------------------------------------------------------- describing the training table

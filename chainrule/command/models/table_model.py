@@ -81,6 +81,8 @@ class TableModel:
         preparation = ensemble.preparation
         if not isinstance(preparation, TablePreparation) or preparation.feature_names_in_ != names:
             raise FileFormatError(f"{path} does not prepare the columns that it describes.")
+        if ensemble.architecture.sizes[-1] != max(1, len(metadata.classes)):
+            raise FileFormatError(f"{path} does not predict the target that it describes.")
         return cls(ensemble, metadata, str(network.metadata.get("version", "unknown")))
 
     def predict_batches(

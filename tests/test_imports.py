@@ -76,6 +76,7 @@ LAYERS = [
     "inputs",
     "windows",
     "padding",
+    "resampling",
     "convolution_kernels",
     "convolution",
     "pooling",

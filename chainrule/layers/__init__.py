@@ -15,6 +15,7 @@ from chainrule.layers.normalization import *
 from chainrule.layers.padding import *
 from chainrule.layers.pooling import *
 from chainrule.layers.recurrent import *
+from chainrule.layers.resampling import *
 from chainrule.layers.shape import *
 from chainrule.layers.smooth_activations import *
 from chainrule.layers.stacked import *

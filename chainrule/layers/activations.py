@@ -13,18 +13,22 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import check_number, check_sizes, check_whole
+from chainrule.errors import ConfigurationError
 from chainrule.initializers import Constant
 from chainrule.layers.shape_checks import check_channels, check_shape
 from chainrule.module import Module
 from chainrule.parameter import Array, Parameter, filled
 
 __all__ = [
+    "GLU",
     "HardSigmoid",
     "HardSwish",
+    "HardTanh",
     "LeakyReLU",
     "LogSoftmax",
     "PReLU",
     "ReLU",
+    "ReLU6",
     "Sigmoid",
     "Softmax",
     "Softsign",
@@ -276,7 +280,108 @@ class HardSwish(Module):
         return dy * np.where(inside, x / 3 + 0.5, x > 0)
 
 
+class HardTanh(Module):
+    """y = x, clipped to [min_val, max_val]: a piecewise linear tanh.
+
+    Backward: dx = dy where min_val < x < max_val, and 0 elsewhere.
+    Collobert, "Large Scale Machine Learning", 2004.
+
+    Parameters
+    ----------
+    min_val, max_val : float
+        The least and the largest y; min_val < max_val.
+
+    Raises
+    ------
+    ConfigurationError
+        min_val is not below max_val.
+
+    Examples
+    --------
+    >>> HardTanh()(np.array([[-4.0, 0.5, 1.5]]))
+    array([[-1. ,  0.5,  1. ]])
+    """
+
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+        self.min_val = check_number("min_val", min_val)
+        self.max_val = check_number("max_val", max_val)
+        if min_val >= max_val:
+            raise ConfigurationError(
+                f"min_val must be less than max_val; got min_val={min_val!r} and "
+                f"max_val={max_val!r}."
+            )
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        self.save_for_backward(x, training=training)
+        return np.clip(x, self.min_val, self.max_val)
+
+    def backward(self, dy: Array) -> Array:
+        (x,) = self.saved_values()
+        return dy * ((x > self.min_val) & (x < self.max_val))
+
+
+class ReLU6(HardTanh):
+    """y = x, clipped to [0, 6]: a ReLU that saturates.
+
+    Backward: dx = dy where 0 < x < 6, and 0 elsewhere.
+    Krizhevsky, "Convolutional Deep Belief Networks on CIFAR-10", 2010; used by Sandler, Howard,
+    Zhu, Zhmoginov, Chen, "MobileNetV2", 2018.
+
+    Examples
+    --------
+    >>> ReLU6()(np.array([[-1.0, 2.0, 7.0]]))
+    array([[0., 2., 6.]])
+    """
+
+    def __init__(self) -> None:
+        super().__init__(0.0, 6.0)
+
+
 # ---------------------------------------------------------------- along one axis
+
+
+class GLU(Module):
+    """y = a σ(b), where a and b are the halves of x along `axis`: a gated linear unit.
+
+    For an axis of 2 D numbers, which y has D of.
+
+    Backward: da = dy σ(b), db = dy a σ(b) (1 - σ(b)).
+    Dauphin, Fan, Auli, Grangier, "Language Modeling with Gated Convolutional Networks", 2017.
+
+    Parameters
+    ----------
+    axis : int
+        The axis that is halved; never 0, the batch.
+
+    Raises
+    ------
+    ShapeError
+        In forward: x has no such axis, or an odd number along it.
+
+    Examples
+    --------
+    >>> GLU()(np.array([[4.0, 6.0, 0.0, 100.0]]))
+    array([[2., 6.]])
+    """
+
+    def __init__(self, axis: int = -1) -> None:
+        self.axis = check_whole("axis", axis, least=None)
+        if self.axis == 0:
+            raise ConfigurationError("axis must not be 0, the batch axis; got 0.")
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        there = -x.ndim < self.axis < x.ndim
+        fits = there and x.shape[self.axis] % 2 == 0
+        check_shape(self, x, fits, f"an even number along an axis {self.axis}")
+        a, b = np.split(x, 2, axis=self.axis)
+        gate = sigmoid(b)
+        self.save_for_backward(a, gate, training=training)
+        return a * gate
+
+    def backward(self, dy: Array) -> Array:
+        a, gate = self.saved_values()
+        da = dy * gate
+        return np.concatenate([da, da * a * (1 - gate)], axis=self.axis)
 
 
 def softmax(x: Array, axis: int = -1) -> Array:

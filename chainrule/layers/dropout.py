@@ -5,14 +5,17 @@ In `predict` each of them returns x unchanged. ``layer(x)`` is a pass in trainin
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from chainrule.checks import check_range, check_seed
 from chainrule.layers.shape_checks import check_shape
+from chainrule.layers.smooth_activations import SELU
 from chainrule.module import Module
 from chainrule.parameter import Array
 
-__all__ = ["Dropout", "GaussianNoise", "SpatialDropout"]
+__all__ = ["AlphaDropout", "Dropout", "GaussianNoise", "SpatialDropout"]
 
 
 class Dropout(Module):
@@ -105,6 +108,45 @@ class SpatialDropout(Dropout):
     def dropped_alone(self, x: Array) -> Array:
         """Return the first number of each channel, (N, C, 1, ...)."""
         return x[(slice(None), slice(None), *[slice(1)] * (x.ndim - 2))]
+
+
+class AlphaDropout(Dropout):
+    """In training, each number becomes α' with probability p; then y = a x + b.
+
+    For behind `SELU`: α' = -λ α is what SELU approaches far to the left, and a = 1 /
+    sqrt((1 - p) (1 + p α'²)) and b = -a p α' keep mean 0 and variance 1, which zeros would not.
+    Like `Dropout`, it drops in ``layer(x)`` and not in ``predict(x)``.
+
+    Backward: dx = a dy where the number was kept, and 0 elsewhere.
+    Klambauer, Unterthiner, Mayr, Hochreiter, "Self-Normalizing Neural Networks", 2017.
+
+    Parameters
+    ----------
+    p : float
+        The probability of dropping, 0 <= p < 1.
+    seed : int, optional
+        The same seed gives the same masks. A network that is built with a seed gives each of its
+        layers a generator.
+
+    Examples
+    --------
+    >>> AlphaDropout(0.5, seed=0)(np.ones((1, 6))).round(3)
+    array([[ 1.666,  1.666,  1.666, -0.779, -0.779, -0.779]])
+    """
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        if not training or self.p == 0:
+            self.save_for_backward(None, training=training)
+            return x
+        dropped = -SELU.SCALE * SELU.ALPHA
+        a = 1 / math.sqrt((1 - self.p) * (1 + self.p * dropped**2))
+        kept, mask = self.rng.random(x.shape, dtype=np.float32) >= self.p, np.empty_like(x)
+        np.multiply(kept, x.dtype.type(a), out=mask)  # in the memory format of x
+        self.save_for_backward(mask, training=training)
+        y = x * mask
+        y += (a - mask) * dropped
+        y -= a * self.p * dropped
+        return y
 
 
 class GaussianNoise(Module):

@@ -13,7 +13,27 @@ from chainrule.layers.shape_checks import check_shape
 from chainrule.module import Module
 from chainrule.parameter import Array
 
-__all__ = ["Flatten", "Reshape", "Transpose"]
+__all__ = ["Flatten", "Identity", "Reshape", "Transpose"]
+
+
+class Identity(Module):
+    """y = x: in the place of a layer that is not wanted.
+
+    Backward: dx = dy.
+
+    Examples
+    --------
+    >>> Identity()(np.array([[1.0, 2.0]]))
+    array([[1., 2.]])
+    """
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        self.save_for_backward(training=training)
+        return x
+
+    def backward(self, dy: Array) -> Array:
+        self.saved_values()
+        return dy
 
 
 class Flatten(Module):

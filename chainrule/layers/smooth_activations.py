@@ -16,7 +16,7 @@ from chainrule.layers.erfc import erfc
 from chainrule.module import Module
 from chainrule.parameter import Array
 
-__all__ = ["ELU", "GELU", "SELU", "Mish", "SiLU", "Softplus"]
+__all__ = ["CELU", "ELU", "GELU", "SELU", "LogSigmoid", "Mish", "SiLU", "Softplus"]
 
 # ---------------------------------------------------------------- exponentials
 
@@ -49,6 +49,35 @@ class ELU(Module):
     def backward(self, dy: Array) -> Array:
         (x,) = self.saved_values()
         return dy * np.where(x > 0, 1, self.alpha * np.exp(np.minimum(x, 0)))
+
+
+class CELU(Module):
+    """y = x where x > 0, and α (exp(x / α) - 1) elsewhere: an ELU with slope 1 at 0 for every α.
+
+    Backward: dx = dy where x > 0, and dy exp(x / α) elsewhere.
+    Barron, "Continuously Differentiable Exponential Linear Units", 2017.
+
+    Parameters
+    ----------
+    alpha : float
+        α > 0: y approaches -α far to the left.
+
+    Examples
+    --------
+    >>> CELU(2.0)(np.array([[-1.0, 0.0, 2.0]])).round(3)
+    array([[-0.787,  0.   ,  2.   ]])
+    """
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = check_range("alpha", alpha, inclusive=False)
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        self.save_for_backward(x, training=training)
+        return np.maximum(x, 0) + self.alpha * np.expm1(np.minimum(x, 0) / self.alpha)
+
+    def backward(self, dy: Array) -> Array:
+        (x,) = self.saved_values()
+        return dy * np.exp(np.minimum(x, 0) / self.alpha)
 
 
 class SELU(Module):
@@ -113,6 +142,28 @@ class Softplus(Module):
     def backward(self, dy: Array) -> Array:
         (x,) = self.saved_values()
         return dy * sigmoid(self.beta * x)
+
+
+class LogSigmoid(Module):
+    """y = log(1 / (1 + exp(-x))): the logarithm of a sigmoid, exact where that underflows.
+
+    It is -softplus(-x).
+
+    Backward: dx = dy · sigmoid(-x).
+
+    Examples
+    --------
+    >>> LogSigmoid()(np.array([[-1.0, 0.0, 2.0]])).round(3)
+    array([[-1.313, -0.693, -0.127]])
+    """
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        self.save_for_backward(x, training=training)
+        return -softplus(-x)
+
+    def backward(self, dy: Array) -> Array:
+        (x,) = self.saved_values()
+        return dy * sigmoid(-x)
 
 
 # ---------------------------------------------------------------- x times a gate

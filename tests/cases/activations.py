@@ -6,16 +6,21 @@ import numpy as np
 
 from cases import Case
 from chainrule.layers import (
+    CELU,
     ELU,
     GELU,
+    GLU,
     SELU,
     HardSigmoid,
     HardSwish,
+    HardTanh,
     LeakyReLU,
+    LogSigmoid,
     LogSoftmax,
     Mish,
     PReLU,
     ReLU,
+    ReLU6,
     Sigmoid,
     SiLU,
     Softmax,
@@ -73,6 +78,11 @@ def hard_sigmoid(v):
     return 0.0 if v <= -3 else 1.0 if v >= 3 else v / 6 + 0.5
 
 
+def glu(module, x, training):
+    a, b = np.split(x, 2, axis=module.axis)
+    return a * np.vectorize(sigmoid)(b)
+
+
 def prelu(module, x, training):
     slopes = np.broadcast_to(module.weight.value, x.shape[1] if x.ndim > 1 else 1)
     y = x.copy()
@@ -96,6 +106,10 @@ ELEMENTWISE = {
     Softsign: lambda m, v: v / (1 + abs(v)),
     HardSigmoid: lambda m, v: hard_sigmoid(v),
     HardSwish: lambda m, v: v * hard_sigmoid(v),
+    HardTanh: lambda m, v: -1.0 if v <= -1 else min(v, 1.0),
+    ReLU6: lambda m, v: min(max(v, 0.0), 6.0),
+    CELU: lambda m, v: v if v > 0 else m.alpha * (math.exp(v / m.alpha) - 1),
+    LogSigmoid: lambda m, v: math.log(sigmoid(v)),
     ELU: lambda m, v: v if v > 0 else m.alpha * (math.exp(v) - 1),
     SELU: selu,
     Softplus: lambda m, v: math.log(1 + math.exp(m.beta * v)) / m.beta,
@@ -104,8 +118,8 @@ ELEMENTWISE = {
     Mish: lambda m, v: v * math.tanh(math.log(1 + math.exp(v))),
 }
 
-# ELU's second derivative jumps at 0: no kink, but enough to put an extrapolated slope off by 1e-5.
-# Its gradient there is looked at in tests/layers/test_activations.py.
+# The second derivative of ELU and CELU jumps at 0: no kink, but enough to put an extrapolated slope
+# off by 1e-5. The gradient there is looked at in tests/layers/test_activations.py.
 CASES = [
     case
     for kind, function in ELEMENTWISE.items()
@@ -116,7 +130,7 @@ CASES = [
         Case(f"{kind.__name__}-zeros", kind, x=with_zeros, reference=each(function)),
         Case(f"{kind.__name__}-wide", kind, x=wide, reference=each(function)),
     )
-    if case.name != "ELU-zeros"
+    if case.name not in ("ELU-zeros", "CELU-zeros")
 ] + [
     Case(
         "LeakyReLU-steep",
@@ -124,6 +138,21 @@ CASES = [
         (4, 4),
         reference=each(lambda m, v: v if v > 0 else 0.3 * v),
     ),
+    Case(
+        "CELU-alpha",
+        lambda: CELU(0.4),
+        x=wide,
+        reference=each(lambda m, v: v if v > 0 else 0.4 * (math.exp(v / 0.4) - 1)),
+    ),
+    Case(
+        "HardTanh-bounds",
+        lambda: HardTanh(-2, 0.5),
+        x=wide,
+        reference=each(lambda m, v: min(max(v, -2.0), 0.5)),
+    ),
+    Case("GLU", GLU, (5, 6), reference=glu, bad_shape=(5, 3)),
+    Case("GLU-channels", lambda: GLU(1), (2, 4, 3, 5), reference=glu, bad_shape=(2, 3, 4, 4)),
+    Case("GLU-one", GLU, (1, 2), reference=glu),
     Case("PReLU", lambda: with_slopes(PReLU()), (5, 4), reference=prelu),
     Case(
         "PReLU-one_slope_image",

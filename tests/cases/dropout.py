@@ -1,7 +1,7 @@
 """Dropout and its relatives; masks and noise are looked at in tests/layers/test_dropout.py."""
 
 from cases import Case
-from chainrule.layers import Dropout, GaussianNoise, SpatialDropout
+from chainrule.layers import AlphaDropout, Dropout, GaussianNoise, SpatialDropout
 
 
 def unchanged(module, x, training):
@@ -17,6 +17,10 @@ CASES = [
         reference=unchanged,
         random=True,
     ),
+    Case(
+        "AlphaDropout", lambda: AlphaDropout(0.3, seed=0), (6, 5), reference=unchanged, random=True
+    ),
+    Case("AlphaDropout-off", lambda: AlphaDropout(0), (2, 3, 4), reference=unchanged),
     Case("Dropout-off", lambda: Dropout(0.0), (4, 5), reference=unchanged),
     Case(
         "SpatialDropout",

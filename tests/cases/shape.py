@@ -3,7 +3,7 @@
 import numpy as np
 
 from cases import Case
-from chainrule.layers import Flatten, Reshape, Transpose
+from chainrule.layers import Flatten, Identity, Reshape, Transpose
 
 
 def in_order(shape):
@@ -28,6 +28,7 @@ def transposed(module, x, training):
 
 
 CASES = [
+    Case("Identity", Identity, (3, 2, 4), reference=lambda module, x, training: x),
     Case("Flatten", Flatten, (3, 2, 4, 5), reference=in_order((40,))),
     Case("Flatten-table", Flatten, (3, 4), reference=in_order((4,))),
     Case("Flatten-one_sample", Flatten, (1, 3, 2), reference=in_order((6,))),

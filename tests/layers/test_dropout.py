@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 
-from chainrule import ConfigurationError, Dropout, Linear, Network
+from chainrule import AlphaDropout, ConfigurationError, Dropout, Linear, Network
 
 X = np.random.default_rng(0).uniform(0.5, 1.5, (200, 50))  # no zeros, so the mask can be seen
 
@@ -21,6 +21,27 @@ def test_numbers_are_dropped_or_scaled_up(p, dtype):
     spread = np.sqrt(p * (1 - p) / x.size)
     assert abs(kept.mean() - (1 - p)) < 4 * spread
     assert y.mean() == pytest.approx(x.mean(), rel=0.05), "what is expected does not change"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.8])
+def test_alpha_dropout_keeps_mean_0_and_variance_1(p, dtype):
+    """Dropped numbers become a α' + b, the others a x + b; a and b from the paper's formulas."""
+    x = np.random.default_rng(0).standard_normal((400, 500)).astype(dtype)
+    layer = AlphaDropout(p, seed=0)
+    y = layer.forward(x)
+    assert y.dtype == dtype
+    dx = layer.backward(np.ones_like(x))
+    dropped = dx == 0
+    low = -1.0507009873554805 * 1.6732632423543772
+    a = ((1 - p) * (1 + p * low**2)) ** -0.5
+    b = -a * p * low
+    expected = np.where(dropped, a * low + b, a * x + b)
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-6)
+    assert dropped.mean() == pytest.approx(p, abs=0.01)
+    assert y.mean() == pytest.approx(0, abs=0.02)
+    assert y.var() == pytest.approx(1, abs=0.02)
+    np.testing.assert_allclose(dx[~dropped], a, rtol=1e-6)
 
 
 def test_backward_has_the_mask_of_its_forward():

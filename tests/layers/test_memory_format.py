@@ -6,8 +6,10 @@ import pytest
 from chainrule import Graph, Linear, Module, Network, Node, ReLU
 from chainrule.layers import (
     GELU,
+    GLU,
     AdaptiveAvgPool2d,
     AdaptiveMaxPool2d,
+    AlphaDropout,
     AvgPool2d,
     BatchNorm,
     Conv2d,
@@ -23,6 +25,8 @@ from chainrule.layers import (
     MaxPool2d,
     Mish,
     Pad2d,
+    PixelShuffle,
+    PixelUnshuffle,
     PReLU,
     Reshape,
     Residual,
@@ -31,6 +35,7 @@ from chainrule.layers import (
     SiLU,
     Softmax,
     SpatialDropout,
+    Upsample,
 )
 from chainrule.layers.memory_format import LEAST_RUN, TILE, in_format, is_batch_last, transposed
 
@@ -65,6 +70,11 @@ LAYERS = [
     Residual(Sequential([Conv2d(4, 4, 3, padding=1, seed=0), ReLU()])),
     RMSNorm(7),
     SiLU(),
+    PixelShuffle(2),
+    PixelUnshuffle(1),
+    Upsample((2, 3), mode="linear"),
+    AlphaDropout(0.5, seed=0),
+    GLU(1),
     Softmax(axis=1),
     SpatialDropout(0.5, seed=0),
 ]

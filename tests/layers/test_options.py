@@ -27,6 +27,7 @@ WRONG = {
     "beta": POSITIVE,
     "categories": (*SIZE, (), (3, 0), (3, "4"), (True,), (2, 2, 2, 2)),
     "dilation": WINDOW,
+    "downscale_factor": SIZE,
     "dropout": PROBABILITY,
     "embed_dim": SIZE,
     "embedding_dim": SIZE,
@@ -39,7 +40,9 @@ WRONG = {
     "input_size": SIZE,
     "kernel_size": WINDOW,
     "max_length": SIZE,
+    "max_val": (*NUMBER, -1, -2),
     "members": SIZE,
+    "min_val": (*NUMBER, 1, 2),
     "momentum": (*NUMBER, -0.1, 1.5),
     "negative_slope": NUMBER,
     "normalized_shape": (*SIZE, (), (3, 0), (3, "4"), (True,)),
@@ -58,10 +61,12 @@ WRONG = {
     "padding": PADDING,
     "padding_idx": (*NO_WHOLE, -1, 99),
     "proj_size": (*NO_WHOLE, -1, 3),
+    "scale_factor": (*SIZE, (2, 0), (2, "3"), (True, 2)),
     "seed": SEED,
     "shape": (*SIZE, (2, 0), (2, "3"), (-1, -1), (True, 2)),
     "std": (*NUMBER, -0.1),
     "stride": WINDOW,
+    "upscale_factor": SIZE,
     "value": NUMBER,
 }
 NO_NUMBERS = {
@@ -108,6 +113,8 @@ RIGHT = {
     "Pad1d": {"padding": 1},
     "Pad2d": {"padding": 1},
     "Parallel": {"branches": [chainrule.ReLU()]},
+    "PixelShuffle": {"upscale_factor": 2},
+    "PixelUnshuffle": {"downscale_factor": 2},
     "PositionalEncoding": {"embed_dim": 4},
     "Reshape": {"shape": (2, 3)},
     "Residual": {"body": chainrule.ReLU()},
@@ -125,6 +132,7 @@ RIGHT = {
     "StackedLinear": {"members": 2, "in_features": 3, "out_features": 2},
     "TransformerBlock": {"embed_dim": 4, "num_heads": 2},
     "Transpose": {"axes": (1, 0)},
+    "Upsample": {"scale_factor": 2},
 }
 """The arguments that a layer cannot be built without, and those that others need beside them."""
 
@@ -138,6 +146,8 @@ NUMPY = {
     "hidden_size": np.int64(6),
     "init": np.float32(0.5),
     "max_length": np.int32(7),
+    "max_val": np.float32(0.5),
+    "min_val": np.float32(0.5),
     "momentum": np.float32(0.5),
     "negative_slope": np.float32(0.5),
     "num_parameters": np.int64(3),
@@ -241,7 +251,8 @@ BY_POSITION = {
     *("input_size", "hidden_size", "num_layers", "num_embeddings", "embedding_dim"),
     *("num_groups", "num_channels", "num_features", "normalized_shape", "num_parameters"),
     *("p", "std", "axis", "negative_slope", "alpha", "beta", "approximate", "shape", "axes"),
-    *("padding", "output_size"),
+    *("padding", "output_size", "min_val", "max_val"),
+    *("scale_factor", "upscale_factor", "downscale_factor"),
     *("layers", "body", "shortcut", "branches", "inputs", "nodes", "outputs"),
 }
 

@@ -20,6 +20,10 @@ FAR_OUT = {
     "Tanh": (layers.Tanh, (-1, 0), (1, 0)),
     "Softsign": (layers.Softsign, (-1e4 / 10001, 10001**-2), (1e4 / 10001, 10001**-2)),
     "ELU": (lambda: layers.ELU(0.3), (-0.3, 0), (1e4, 1)),
+    "CELU": (lambda: layers.CELU(0.3), (-0.3, 0), (1e4, 1)),
+    "LogSigmoid": (layers.LogSigmoid, (-1e4, 1), (0, 0)),
+    "HardTanh": (lambda: layers.HardTanh(-2, 3), (-2, 0), (3, 0)),
+    "ReLU6": (layers.ReLU6, (0, 0), (6, 0)),
     "SELU": (layers.SELU, (-1.7580993408473766, 0), (10507.009873554805, 1.0507009873554805)),
     "Softplus": (lambda: layers.Softplus(2.0), (0, 0), (1e4, 1)),
     "GELU": (layers.GELU, (0, 0), (1e4, 1)),
@@ -45,7 +49,7 @@ def test_saturates_at_the_right_values_without_overflow(build, left, right, dtyp
 
 def test_every_activation_is_looked_at_far_out():
     public = {*layers.activations.__all__, *layers.smooth_activations.__all__}
-    assert {name.split("-")[0] for name in FAR_OUT} == public - {"Softmax", "LogSoftmax"}
+    assert {name.split("-")[0] for name in FAR_OUT} == public - {"GLU", "Softmax", "LogSoftmax"}
 
 
 GATES = {
@@ -53,6 +57,7 @@ GATES = {
     "SiLU": (layers.SiLU, lambda x: x / (1 + (-x).exp())),
     "Mish": (layers.Mish, lambda x: x * (1 - 2 / ((1 + x.exp()) ** 2 + 1))),
     "Softplus": (layers.Softplus, lambda x: (1 + x.exp()).ln()),
+    "LogSigmoid": (layers.LogSigmoid, lambda x: -(1 + (-x).exp()).ln()),
 }
 
 
@@ -85,12 +90,21 @@ def test_softmax_of_huge_scores(kind):
     assert np.isfinite(layer.backward(np.ones_like(y))).all()
 
 
+def test_a_gate_far_out_is_open_or_shut():
+    layer = layers.GLU()
+    y = layer.forward(np.array([[5.0, 5.0, -1e4, 1e4]], np.float32))
+    np.testing.assert_array_equal(y, [[0, 5]])
+    np.testing.assert_array_equal(layer.backward(np.ones_like(y)), [[0, 1, 0, 0]])
+
+
 SLOPES_AT_ZERO = {
     "ReLU": (layers.ReLU, 0),
     "LeakyReLU": (lambda: layers.LeakyReLU(0.1), 0.1),
     "PReLU": (layers.PReLU, 0.25),
     "ELU": (layers.ELU, 1),
     "ELU-alpha": (lambda: layers.ELU(0.5), 0.5),
+    "CELU-alpha": (lambda: layers.CELU(0.5), 1),
+    "ReLU6": (layers.ReLU6, 0),
     "Softsign": (layers.Softsign, 1),
     "HardSigmoid": (layers.HardSigmoid, 1 / 6),
     "GELU": (layers.GELU, 0.5),

@@ -32,6 +32,14 @@ PAIRS = {
     "ELU": (layers.ELU, nn.ELU),
     "ELU-alpha": (lambda: layers.ELU(0.7), lambda: nn.ELU(0.7)),
     "SELU": (layers.SELU, nn.SELU),
+    "CELU": (layers.CELU, nn.CELU),
+    # PyTorch keeps 1 / α in float32, in which 1 / 0.5 is exact
+    "CELU-alpha": (lambda: layers.CELU(0.5), lambda: nn.CELU(0.5)),
+    "LogSigmoid": (layers.LogSigmoid, nn.LogSigmoid),
+    "HardTanh": (layers.HardTanh, nn.Hardtanh),
+    "HardTanh-bounds": (lambda: layers.HardTanh(-2, 0.5), lambda: nn.Hardtanh(-2, 0.5)),
+    "ReLU6": (layers.ReLU6, nn.ReLU6),
+    "GLU": (lambda: layers.GLU(1), lambda: nn.GLU(1)),
     "GELU": (layers.GELU, nn.GELU),
     "GELU-tanh": (lambda: layers.GELU("tanh"), lambda: nn.GELU("tanh")),
     "SiLU": (layers.SiLU, nn.SiLU),
@@ -61,9 +69,9 @@ def test_values_and_gradients(pair, x):
     if isinstance(ours, layers.PReLU):
         ours.weight.value = np.linspace(-0.3, 0.6, ours.weight.size)
         theirs.weight.data = torch.tensor(ours.weight.value.copy())
-    dy = np.random.default_rng(2).standard_normal(x.shape)
     x_torch = torch.tensor(x, requires_grad=True)
     y_torch = theirs(x_torch)
+    dy = np.random.default_rng(2).standard_normal(y_torch.shape)
     y_torch.backward(torch.tensor(dy))
     np.testing.assert_allclose(ours.forward(x), y_torch.detach().numpy(), rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(ours.backward(dy), x_torch.grad.numpy(), rtol=1e-10, atol=1e-10)

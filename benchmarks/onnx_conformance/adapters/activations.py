@@ -46,6 +46,23 @@ def selu(case: NodeCase) -> Expression:
     return predicts(chainrule.SELU(), case.input(0))
 
 
+def celu(case: NodeCase) -> Expression:
+    return predicts(chainrule.CELU(case.get("alpha", 1.0)), case.input(0))
+
+
+def clip(case: NodeCase) -> Expression:
+    """Say the node; a bound that it leaves out is the largest number there is."""
+    x, largest = case.input(0), float(np.finfo(np.float32).max)
+    bounds = (case.input(1), case.input(2))
+    low, high = (
+        default if bound is None else float(bound)
+        for bound, default in zip(bounds, (-largest, largest), strict=True)
+    )
+    if low >= high:
+        raise NotExpressible("bounds of which the upper one is the lower")
+    return predicts(chainrule.HardTanh(low, high), x)
+
+
 def gelu(case: NodeCase) -> Expression:
     return predicts(chainrule.GELU(case.get("approximate", "none")), case.input(0))
 
@@ -71,6 +88,8 @@ def log_softmax(case: NodeCase) -> Expression:
 
 
 COUNTERPARTS = {
+    "Celu": Counterpart(("CELU",), celu),
+    "Clip": Counterpart(("HardTanh",), clip),
     "Elu": Counterpart(("ELU",), elu),
     "Gelu": Counterpart(("GELU",), gelu),
     "HardSigmoid": Counterpart(("HardSigmoid",), hard_sigmoid),

@@ -1,4 +1,6 @@
-"""Flatten, Reshape, Transpose, Dropout. Ours keep the batch axis; a tensor can be a batch of one.
+"""Flatten, Reshape, Transpose, Dropout, Identity.
+
+Ours keep the batch axis; a tensor can be a batch of one.
 
 `x[np.newaxis]` is the tensor as one sample, so that any of its axes may change.
 """
@@ -58,6 +60,9 @@ def dropout(case: NodeCase) -> Expression:
 COUNTERPARTS = {
     "Dropout": Counterpart(("Dropout",), dropout),
     "Flatten": Counterpart(("Flatten",), flatten),
+    "Identity": Counterpart(
+        ("Identity",), lambda case: predicts(chainrule.Identity(), case.input(0))
+    ),
     "Reshape": Counterpart(("Reshape",), reshape),
     "Transpose": Counterpart(("Transpose",), transpose),
 }

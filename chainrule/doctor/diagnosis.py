@@ -105,6 +105,8 @@ def diagnose(
     X, y = gathered(X, y)
     # one copy, from which all others are made: not a bit of the user's own is written to
     network, optimizer = copy.deepcopy((network, Adam() if optimizer is None else optimizer))
+    if optimizer.needs_closure:
+        batch_size = max(batch_size, len(first_array(X)))  # it needs all data in every step
     planned = epochs * -(-len(first_array(X)) // batch_size)
     X, y, rows = sampled(X, y, seed)
     exam = Examination(

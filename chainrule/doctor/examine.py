@@ -122,8 +122,9 @@ def run_trials(exam: Examination, usable: Examination, steps: int, seed: int) ->
     trial.curve.initial = initial
     exam.trial, exam.measured = trial.curve, trial.measured
     exam.gradient_norms, exam.not_finite = trial.gradient_norms, trial.not_finite
-    exam.slower = first_that_differs(tried, trial.curve, (0.1, 0.01, 0.001), learned_well)
-    exam.faster = first_that_differs(tried, trial.curve, (10.0, 100.0, 1000.0), learned_or_rose)
+    if not optimizer.finds_step_lengths:
+        exam.slower = first_that_differs(tried, trial.curve, (0.1, 0.01, 0.001), learned_well)
+        exam.faster = first_that_differs(tried, trial.curve, (10.0, 100.0, 1000.0), learned_or_rose)
     if len(unfrozen(optimizer)) < len(optimizer.lr_multipliers):
         thawed = copy.copy(optimizer)
         thawed.lr_multipliers = unfrozen(optimizer)

@@ -179,7 +179,7 @@ class Prescription(TrainingSetup):
         of_the_rate = [finding.id for finding in findings if _of_the_rate(finding)]
         if of_the_rate and self.changes:
             self.try_rates("any")
-        if not self.rates_to_try:
+        if not self.rates_to_try or self.optimizer.finds_step_lengths:
             return
         factors = FACTORS[self.rates_to_try]
         steps = max(20, min(TRIAL_STEPS, self.examination.steps or TRIAL_STEPS))

@@ -193,21 +193,22 @@ class LBFGS(Optimizer):
 
     def _go(self, before: Array, d: Array, distance: float) -> None:
         """Set the values to those at a distance; frozen ones stay as they are."""
-        for place, w, *_ in self._blocks:
-            w[...] = before[place] + distance * d[place]
+        for block in self._blocks:
+            block.w[...] = before[block.place] + distance * d[block.place]
 
     def _gradient(self) -> Array:
         """Return the gradient of the loss and the penalty; 0 for what is frozen."""
         gradient = np.zeros_like(self._vectors.grads)
-        for place, w, g, _, _, decay in self._blocks:
-            gradient[place] = g + self.weight_decay * decay * w if self.weight_decay else g
+        for block in self._blocks:
+            pull = self.weight_decay * block.decay * block.w if self.weight_decay else 0
+            gradient[block.place] = block.g + pull
         return gradient
 
     def _penalty(self) -> float:
         """Return λ / 2 · Σ w²."""
         if not self.weight_decay:
             return 0.0
-        squares = sum(float(np.square(w[decay]).sum()) for _, w, _, _, _, decay in self._blocks)
+        squares = sum(float(np.square(block.w[block.decay]).sum()) for block in self._blocks)
         return self.weight_decay / 2 * squares
 
     # ------------------------------------------------------------ the curvature
@@ -253,9 +254,9 @@ class LBFGS(Optimizer):
     # ------------------------------------------------------------ the network it belongs to
 
     def bind(self, network: Network) -> list[Any]:
-        known = [place for place, *_ in self._blocks]
+        known = [block.place for block in self._blocks]
         blocks = super().bind(network)
-        if known and known != [place for place, *_ in blocks]:
+        if known and known != [block.place for block in blocks]:
             self._forget()  # the pairs are of other parameters
         self._vectors = network.flat
         return blocks

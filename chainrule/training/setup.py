@@ -180,6 +180,8 @@ def refuse_parts(state: TrainingState, source: Source) -> None:
             f"{name} is for data that one process can hold, and {state.world_size} ranks train "
             "together: leave communicator= out, or take another optimizer."
         )
+    if source.samples is None:
+        state.notes.append(f"{name} needs all data in every step: in one batch an epoch")
 
 
 def note_the_end(state: TrainingState) -> None:

@@ -11,6 +11,7 @@ import pytest
 from chainrule import (
     GELU,
     GRU,
+    LBFGS,
     LSTM,
     SGD,
     Adam,
@@ -34,11 +35,13 @@ from chainrule import (
     MaxPool2d,
     MeanSquaredError,
     Momentum,
+    Muon,
     Network,
     Node,
     NotFiniteError,
     ReLU,
     Residual,
+    Rprop,
     Sequential,
     Sigmoid,
     Softmax,
@@ -681,3 +684,13 @@ def test_a_slice_of_the_clinic_runs_and_can_be_gone_on_with(tmp_path):
     told = clinic("report", "--part", "tuning")
     assert "| planted |" in told
     assert "problems reported of healthy ones: 0 of 2" in told
+
+
+@pytest.mark.parametrize("optimizer", [LBFGS(), Rprop(), Muon(0.01)], ids=repr)
+def test_optimizers_that_move_in_other_ways_are_no_illness(optimizer):
+    report = diagnose(
+        Network([4, 16, 16, 3], seed=0), X, Y, loss=LOSS, optimizer=optimizer, epochs=60
+    )
+    assert report.healthy, str(report)
+    if optimizer.finds_step_lengths:
+        assert report.examination.slower is report.examination.faster is None

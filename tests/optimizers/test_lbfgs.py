@@ -319,6 +319,20 @@ def test_parts_of_the_data_are_refused():
         cr.find_learning_rate(network(), X, Y, loss=LOSS, optimizer=LBFGS())
 
 
+def test_a_first_length_that_overflows_is_shortened_in_a_training():
+    subject, history = fit(LBFGS(1e20, max_evaluations=90), network(dtype="float32"))
+    assert np.isfinite(subject.network.flat.values).all()
+    assert history.epochs["loss"][-1] < history.epochs["loss"][0]
+
+
+def test_an_iterable_of_one_batch_and_the_note_about_it():
+    trainer = cr.Trainer(network(), LOSS, LBFGS(), seed=0)
+    history = trainer.fit([(X, Y)], epochs=20, progress=False)
+    assert "LBFGS needs all data in every step: in one batch an epoch" in history.notes
+    expected, _ = fit(LBFGS(), epochs=20)
+    np.testing.assert_allclose(trainer.network.flat.values, expected.network.flat.values, rtol=1e-6)
+
+
 def test_early_stopping_ends_what_has_arrived():
     _, history = fit(
         LBFGS(),

@@ -40,8 +40,8 @@ ROOM = Room(
         Fault(
             "least rate ignored",
             "chainrule.ReduceOnPlateau.on_epoch_end",
-            "max(self.min_lr, rate * self.factor)",
-            "rate * self.factor",
+            "scaled(rate, self.factor, self.min_lr)",
+            "scaled(rate, self.factor)",
         ),
         Fault(
             "the average is the network's own array",

@@ -31,6 +31,8 @@ class LearningRateTooHigh(Condition):
         trial = exam.trial
         if trial is None or not math.isfinite(trial.first):
             return
+        if exam.optimizer is not None and exam.optimizer.finds_step_lengths:
+            return
         if exploded_at_start(exam) or cut_off(exam.start):
             return  # it was so before the first step, whatever the rate
         if exam.slower is None:

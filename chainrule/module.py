@@ -30,11 +30,16 @@ from chainrule.errors import (
     StateError,
 )
 from chainrule.parameter import Array, Buffer, Initializer, Parameter
-from chainrule.pytree import tree_map
+from chainrule.pytree import copied, read_only, tree_map
 
 NO_FORWARD = (
     "there is no forward pass for this backward. Call forward(x) first; each forward pass allows "
     "one backward, and predict(x) or training=False keeps nothing for it."
+)
+
+READ_ONLY = (
+    "What forward and backward are given, and what a layer has returned, is needed elsewhere and "
+    "must not be written into. Make a new array: y = 2 * x instead of x *= 2, or copy it first."
 )
 
 MOST_PROBLEMS, LONGEST_PROBLEM = 20, 200
@@ -65,9 +70,14 @@ class Module(GivesAdvice):
                 return dy * self.gain.value
 
     There is no training mode to forget: whether a pass is for training is an argument, True by
-    default. A module never writes into ``x``, ``dy`` or an array that it returned before. Keep
+    default. A module never writes into ``x``, ``dy`` or an array that it returned before: others
+    need them. A network gives your modules read-only arrays, so ``x *= 2`` is an error there. Keep
     every constructor argument as an attribute of the same name; then the module can print and
     save itself.
+
+    ``layer(x)`` copies what goes in and what comes out, so that nothing outside can change what
+    backward needs. `forward` itself copies nothing, as containers call it. A layer that saves its
+    own output calls `save_output`, which makes that read-only.
 
     Further inputs, such as lengths or a mask, are keyword-only arguments of forward. One that
     holds floating-point numbers has a gradient; integers and booleans have none.
@@ -83,6 +93,10 @@ class Module(GivesAdvice):
     attribute_advice = MODULE_ATTRIBUTES
     positional_advice = "takes {count} argument(s) by position; give the others by name: {names}."
 
+    built_in: ClassVar[bool] = True
+    """Whether the class is chainrule's own. These never write into what they are given; all others
+    are given it read-only."""
+
     library_classes: ClassVar[dict[str, type[Any]]] = {}
     """chainrule's own modules (and a graph's nodes) by name: what a file may ask for."""
 
@@ -91,7 +105,8 @@ class Module(GivesAdvice):
     def __init_subclass__(cls, **options: Any) -> None:
         """Register a module of chainrule's own, so that `load` can build it."""
         super().__init_subclass__(**options)
-        if cls.__module__.startswith("chainrule."):
+        cls.built_in = cls.__module__.startswith("chainrule.")
+        if cls.built_in:
             Module.library_classes[cls.__name__] = cls
 
     def __call__(self, x: Any, training: bool = True, **inputs: Any) -> Any:
@@ -100,6 +115,9 @@ class Module(GivesAdvice):
         ``layer(x)`` checks the input, turns lists and integers into an array of floats, and calls
         `forward`, which only computes. Like `forward` it trains by default: it saves what backward
         needs, and Dropout drops. For predictions use ``predict(x)``.
+
+        What backward needs is out of reach: the input is copied, and the output is a copy. So you
+        may fill `x` with the next batch, or write into the output, before the backward pass.
 
         Parameters
         ----------
@@ -118,8 +136,10 @@ class Module(GivesAdvice):
             The input is a single number, or has a shape that the layer cannot take.
         """
         x = tree_map(self._as_batch, x)
+        if training:
+            x, inputs = copied(x), copied(inputs)
         with np.errstate(all="ignore"):  # what overflows becomes infinity, as in any formula
-            return self.forward(x, training, **inputs)
+            return copied(self.forward(x, training, **inputs))
 
     def _as_batch(self, values: Any) -> Array:
         """Return one input as an array: floats, unless it is indices."""
@@ -170,6 +190,15 @@ class Module(GivesAdvice):
     def save_for_backward(self, *values: Any, training: bool) -> None:
         """Save `values` for the backward pass, if this forward pass is for training."""
         if training:
+            self._saved = values
+
+    def save_output(self, *values: Any, training: bool) -> None:
+        """Save `values`; the first is what forward returns, or what that will be a view of.
+
+        It becomes read-only: nobody who is given it can change what backward needs.
+        """
+        if training:
+            values[0].setflags(False)
             self._saved = values
 
     def saved_values(self) -> tuple[Any, ...]:
@@ -320,7 +349,7 @@ class Module(GivesAdvice):
 def forward_through(layers: Sequence[Module], x: Any, training: bool) -> Any:
     """Return y = f_n(... f_2(f_1(x)))."""
     for layer in layers:
-        x = layer.forward(x, training)
+        x = layer.forward(x if layer.built_in else read_only(x), training)
     return x
 
 
@@ -331,14 +360,15 @@ def backward_through(layers: Sequence[Module], dy: Any) -> Any:
     at its output into that at its input, from the last layer to the first.
     """
     for layer in reversed(layers):
-        dy = layer.backward(dy)
+        dy = layer.backward(dy if layer.built_in else read_only(dy))
     return dy
 
 
 def backward_parameters_through(layers: Sequence[Module], dy: Any) -> None:
     """Set every grad of layers that ran one after the other; nobody needs the input's gradient."""
     if layers:
-        layers[0].backward_parameters(backward_through(layers[1:], dy))
+        dy = backward_through(layers[1:], dy)
+        layers[0].backward_parameters(dy if layers[0].built_in else read_only(dy))
 
 
 # ---------------------------------------------------------------- walking a tree of modules
@@ -561,6 +591,8 @@ def locate(error: Exception, root: Module) -> None:
         return
     shape = "" if given is None else f", given an array of shape {given.shape}"
     error.add_note(f"in {type(module).__name__} ({paths[id(module)] or 'the network'}){shape}")
+    if "read-only" in str(error):
+        error.add_note(READ_ONLY)
 
 
 def _innermost(error: Exception, modules: Container[int]) -> tuple[Module | None, Array | None]:

@@ -41,7 +41,7 @@ from chainrule.module import (
 )
 from chainrule.parameter import Array, FlatParameters, Initializer
 from chainrule.preparation.base import Preparation, predict_raw
-from chainrule.pytree import PyTree, tree_map
+from chainrule.pytree import PyTree, copied, read_only, tree_map
 from chainrule.storage.module_file import load_network, save_network
 from chainrule.summary import html_of_network, summarize
 from chainrule.summary.display import Shown
@@ -143,6 +143,9 @@ class Network(Module):
         Each forward pass in training allows one backward pass. A second forward before it takes
         the place of the first.
 
+        What backward needs is out of reach. The input is copied, so the next batch may be written
+        into the same array at once; and what is returned is yours, to be written into.
+
         Parameters
         ----------
         x : array_like, or a tuple or dict of them
@@ -166,12 +169,17 @@ class Network(Module):
         as_wanted = type(x) is np.ndarray and x.dtype == self.dtype and self._inputs.one_float
         if not (as_wanted and not inputs and x.size and math.isfinite(np.vdot(x, x))):
             x, inputs = self._inputs.checked(x, inputs, self.dtype)
+        if training:  # what is saved for backward is out of the caller's reach
+            x = x.copy("K") if type(x) is np.ndarray else copied(x)
+            inputs = copied(inputs) if inputs else inputs
         as_chain = self._is_chain and not inputs
         with np.errstate(all="ignore"):  # what overflows becomes infinity, as in any formula
             try:
                 if as_chain:
                     y = forward_through(self.body.layers, x, training)
                 else:
+                    if not self.body.built_in:
+                        x, inputs = read_only((x, inputs))
                     y = self.body.forward(x, training, **inputs)
             except Exception as error:
                 tree.locate(error, self)
@@ -179,8 +187,10 @@ class Network(Module):
         if training:
             self._ran_as_chain = as_chain
             self._output = y.shape if type(y) is np.ndarray else tree_map(np.shape, y)
-        # images may have the batch last in memory: layers/memory_format.py
-        return y if type(y) is np.ndarray and y.ndim < 3 else tree_map(np.ascontiguousarray, y)
+        # A copy, since layers save what they return, and contiguous: see layers/memory_format.py.
+        if type(y) is np.ndarray:
+            return y.copy()
+        return tree_map(lambda array: np.array(array, order="C"), y)
 
     def backward(self, dy: PyTree) -> Any:
         """Return the loss's gradient at the input, given the one at the output; set every grad.
@@ -189,7 +199,8 @@ class Network(Module):
         inputs come back as a dict. If the input is integers, as for an Embedding, it is None.
         """
         layers = self.body.layers if self._ran_as_chain else (self.body,)
-        return self._backward(dy, layers, backward_through)
+        dx = self._backward(dy, layers, backward_through)
+        return dx.copy() if type(dx) is np.ndarray else copied(dx, "C")
 
     def backward_parameters(self, dy: PyTree) -> None:
         """Set every grad as `backward` does, and leave the gradient at the input uncomputed.

@@ -7,7 +7,7 @@ special case anywhere else. (JAX and PyTorch call such structures pytrees, too.)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -40,6 +40,29 @@ def tree_map(function: Callable[..., Any], data: PyTree, *others: PyTree) -> Any
     if is_tuple(data):
         return tuple(function(*items) for items in zip(data, *others, strict=True))
     return function(data, *others)
+
+
+def copied(data: Any, order: Literal["C", "K"] = "K") -> Any:
+    """Return the same with a copy of every array; what is no array stays what it is.
+
+    Tuples may lie in tuples, as the states of an LSTM do. `order` is NumPy's: "C" is contiguous.
+    """
+    if isinstance(data, np.ndarray):
+        return np.array(data, order=order)
+    if isinstance(data, Mapping):
+        return {name: copied(part, order) for name, part in data.items()}
+    return tuple(copied(part, order) for part in data) if isinstance(data, tuple) else data
+
+
+def read_only(data: Any) -> Any:
+    """Return the same with a view of every array through which nothing can be written."""
+    if isinstance(data, np.ndarray):
+        view = data.view()
+        view.flags.writeable = False
+        return view
+    if isinstance(data, Mapping):
+        return {name: read_only(part) for name, part in data.items()}
+    return tuple(map(read_only, data)) if isinstance(data, tuple) else data
 
 
 def named_arrays(data: PyTree, name: str) -> dict[str, Any]:

@@ -22,12 +22,13 @@ from functools import partial
 from typing import Any
 
 from chainrule.module import WATCHED_METHODS, Module
+from chainrule.pytree import read_only
 
 
 class Watcher:
     """Base class: its methods are called after every module's pass, inner modules first.
 
-    What they are given belongs to the network: look at it, copy it, but do not write into it.
+    What they are given belongs to the network: read-only views.
     """
 
     def on_forward(self, path: str, module: Module, x: Any, y: Any) -> None:
@@ -75,7 +76,7 @@ def _watch_one(path: str, module: Module, watcher: Watcher) -> None:
 
     def watched_forward(x: Any, *arguments: Any, **options: Any) -> Any:
         y = forward(x, *arguments, **options)
-        watcher.on_forward(path, module, x, y)
+        watcher.on_forward(path, module, read_only(x), read_only(y))
         return y
 
     def back(call: Callable[..., Any], dy: Any, *arguments: Any, **options: Any) -> Any:
@@ -87,7 +88,7 @@ def _watch_one(path: str, module: Module, watcher: Watcher) -> None:
             dx = call(dy, *arguments, **options)
         finally:
             running = False
-        watcher.on_backward(path, module, dy, dx)
+        watcher.on_backward(path, module, read_only(dy), read_only(dx))
         return dx
 
     watched = (watched_forward, partial(back, backward), partial(back, backward_parameters))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -27,7 +28,7 @@ from chainrule.data.weights import rows_that_count, sample_weights
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.loss_functions.class_weight import ClassWeight, check_class_weight
 from chainrule.parameter import Array
-from chainrule.pytree import concatenate, first_array, is_tuple, take, tree_leaves
+from chainrule.pytree import concatenate, first_array, is_tuple, take, tree_leaves, tree_map
 
 CHANGING = "other batches each time"
 """The fingerprint of an iterable that shuffles itself in an order that cannot be reproduced."""
@@ -94,6 +95,9 @@ class ArraySource:
 class IterableSource:
     """Batches ``(x, y)`` or ``(x, y, weight)`` from an iterable.
 
+    Each batch is copied as it comes: an iterable may yield the same arrays again and again, filled
+    with other numbers.
+
     An iterable that shuffles itself has a method ``set_epoch(epoch)``, which is called before each
     epoch: its order must follow from that number, so that a training can be resumed. The methods
     are those of `ArraySource`.
@@ -141,7 +145,7 @@ class IterableSource:
     def first(self) -> Batch:
         """Return the first batch; it is not lost from an iterator."""
         if isinstance(self.iterable, Iterator):
-            taken = list(itertools.islice(self.iterable, 1))
+            taken = copy.deepcopy(list(itertools.islice(self.iterable, 1)))
             self.iterable = itertools.chain(taken, self.iterable)
             batch = next(self._checked(taken), None)
         else:
@@ -183,8 +187,9 @@ class IterableSource:
                     f"Expected batches (x, y) or (x, y, weight) from the iterable{self.called}, "
                     f"got {_described(batch)}."
                 )
-            x = as_arrays(batch[0], "x", self.called)
-            y = as_arrays(batch[1], "y", self.called)
+            # copies: batches wait here and in metrics, and an iterable may fill its arrays anew
+            x = tree_map(np.array, as_arrays(batch[0], "x", self.called))
+            y = tree_map(np.array, as_arrays(batch[1], "y", self.called))
             check_lengths(*tree_leaves(x), *tree_leaves(y))
             given = batch[2] if len(batch) == 3 else None
             weight = sample_weights(y, given, self.class_weight)

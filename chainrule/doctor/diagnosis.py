@@ -20,7 +20,7 @@ from chainrule.loss_functions import Loss
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.parameter import Array
-from chainrule.pytree import PyTree, concatenate, first_array, take, tree_leaves
+from chainrule.pytree import PyTree, concatenate, first_array, take, tree_leaves, tree_map
 from chainrule.training.options import as_loss
 
 BATCHES_OF_AN_ITERABLE = 32
@@ -126,7 +126,8 @@ def gathered(X: Any, y: Any) -> tuple[PyTree, PyTree]:
             raise InputError("Give X and y, or an iterable of batches (x, y).")
         parts = []
         for batch, _ in zip(X, range(BATCHES_OF_AN_ITERABLE), strict=False):
-            parts.append(tuple(batch)[:2])
+            # copies: the iterable may fill the same arrays for its next batch
+            parts.append(tuple(tree_map(np.array, part) for part in tuple(batch)[:2]))
         if not parts:
             raise InputError("The iterable yields no batch.")
         X, y = concatenate([x for x, _ in parts]), concatenate([t for _, t in parts])

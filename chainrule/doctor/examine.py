@@ -12,7 +12,7 @@ from chainrule.diagnosis.gradient_check import check_module
 from chainrule.doctor import trials
 from chainrule.doctor.conditions.examination import Examination, LearningCurve
 from chainrule.doctor.conditions.gradients import unfrozen
-from chainrule.doctor.conditions.snapshot import Recorder, is_builtin
+from chainrule.doctor.conditions.snapshot import Recorder
 from chainrule.doctor.conditions.targets import recalls
 from chainrule.doctor.conditions.thresholds import LEARNED
 from chainrule.errors import ChainruleError
@@ -88,7 +88,7 @@ def wrong_modules(network: Network, recorder: Recorder) -> Iterator[tuple[str, s
     """Yield path and verdict of each of the user's own modules whose backward is wrong."""
     wrong: list[str] = []
     for path, module in reversed(network.named_modules().items()):
-        if not path or is_builtin(module) or path not in recorder.outputs:
+        if not path or module.built_in or path not in recorder.outputs:
             continue
         if any(inner.startswith(path + ".") for inner in wrong):
             continue  # the inner one is to blame

@@ -58,7 +58,7 @@ class ReLU(Module):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         y = np.maximum(x, 0)
-        self.save_for_backward(y, training=training)
+        self.save_output(y, training=training)
         return y
 
     def backward(self, dy: Array) -> Array:
@@ -180,7 +180,7 @@ class Sigmoid(Module):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         y = np.maximum(sigmoid(x), tiny(x.dtype))
-        self.save_for_backward(y, training=training)
+        self.save_output(y, training=training)
         return y
 
     def backward(self, dy: Array) -> Array:
@@ -201,7 +201,7 @@ class Tanh(Module):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         y = np.tanh(x)
-        self.save_for_backward(y, training=training)
+        self.save_output(y, training=training)
         return y
 
     def backward(self, dy: Array) -> Array:
@@ -250,7 +250,7 @@ class HardSigmoid(Module):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         y = hard_sigmoid(x)
-        self.save_for_backward(y, training=training)
+        self.save_output(y, training=training)
         return y
 
     def backward(self, dy: Array) -> Array:
@@ -432,7 +432,7 @@ class Softmax(Module):
             check_shape(self, x, False, f"an axis {self.axis}")
         y = softmax(x, self.axis)
         np.maximum(y, tiny(y.dtype), out=y)
-        self.save_for_backward(y, training=training)
+        self.save_output(y, training=training)
         return y
 
     def backward(self, dy: Array) -> Array:
@@ -465,7 +465,7 @@ class LogSoftmax(Module):
         if not -x.ndim <= self.axis < x.ndim:
             check_shape(self, x, False, f"an axis {self.axis}")
         y = log_softmax(x, self.axis)
-        self.save_for_backward(y, training=training)
+        self.save_output(y, training=training)
         return y
 
     def backward(self, dy: Array) -> Array:

@@ -28,6 +28,7 @@ from chainrule.module import (
     forward_through,
 )
 from chainrule.parameter import Array
+from chainrule.pytree import read_only
 
 __all__ = ["Parallel", "Residual", "Sequential"]
 
@@ -95,8 +96,11 @@ class Pass:
 
     def forward(self, place: int, x: Any) -> Any:
         """Return the output of the child at this place for `x`."""
+        part = self.container._sharing.children[place]
         given = {name: self.inputs[name] for name in self.wanted[place]}
-        y = self.container._sharing.children[place].forward(x, self.training, **given)
+        if not part.built_in:
+            x, given = read_only((x, given))
+        y = part.forward(x, self.training, **given)
         if self.training:
             self.saved[place] = self.container._sharing.put_aside(place, y)
         return y

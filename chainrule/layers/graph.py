@@ -20,7 +20,7 @@ from chainrule.layers.containers import added, has_gradient, split_gradients, un
 from chainrule.layers.sharing import Gradients, Saved, Sharing
 from chainrule.module import Module
 from chainrule.parameter import Array
-from chainrule.pytree import by_name
+from chainrule.pytree import by_name, read_only
 
 __all__ = ["Graph", "Node"]
 
@@ -160,6 +160,8 @@ class Graph(Module):
             arrays = tuple(values[source] for source in node.inputs)
             further = {key: values[node.further[key]] for key in node.keys}
             x = arrays if node.module.joins else arrays[0]
+            if not node.module.built_in:
+                x, further = read_only((x, further))
             values[name] = node.module.forward(x, training, **further)
             if training:
                 this.gradients_of.append([key for key in further if has_gradient(further[key])])

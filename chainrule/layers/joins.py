@@ -154,11 +154,11 @@ class DotProduct(Module):
         lengths = [self._length(array) for array in x]  # (N, ..., 1) each
         a, b = (array / length for array, length in zip(x, lengths, strict=True))
         y = np.einsum("...d,...d->...", a, b)[..., np.newaxis]
-        self.save_for_backward(a, b, lengths, y, training=training)
+        self.save_output(y, a, b, lengths, training=training)
         return y
 
     def backward(self, dy: Array) -> tuple[Array, ...]:
-        a, b, (length_a, length_b), y = self.saved_values()
+        y, a, b, (length_a, length_b) = self.saved_values()
         if not self.normalize:
             return dy * b, dy * a
         # a length that is held at epsilon is a constant, without a gradient

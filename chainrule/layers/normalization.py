@@ -279,7 +279,7 @@ class BatchNorm(RunningStatistics, Normalization):
             refuse_huge(channels, variance)
         elif training:  # a batch with NaN must not spoil the running statistics
             self.update(mean, variance * (count / (count - 1)))
-        self.save_for_backward(x_hat, inverse_std, training=training)
+        self.save_output(x_hat, inverse_std, training=training)
         return x_hat
 
     def statistics(self, channels: Array, part: MicroBatch) -> tuple[Array, Array, Array, Array]:
@@ -343,7 +343,7 @@ class SampleNorm(Normalization):
         x_hat, mean, variance, inverse_std = standardize(self.together(x), self.epsilon)
         if training:
             self.seen(x, mean, variance)
-        self.save_for_backward(x_hat, inverse_std, training=training)
+        self.save_output(x_hat, inverse_std, training=training)
         channels = self.by_channel(x_hat.reshape(x.shape))
         return scale_and_shift(channels, self.weight, self.bias).reshape(x.shape)
 
@@ -592,7 +592,7 @@ class RMSNorm(Normalization):
         check_last_axes(self, x, self.normalized_shape)
         rows = x.reshape(-1, math.prod(self.normalized_shape))  # (positions, D)
         x_hat, inverse_root = divide_by_root_mean_square(rows, self.epsilon)
-        self.save_for_backward(x_hat, inverse_root, training=training)
+        self.save_output(x_hat, inverse_root, training=training)
         y = x_hat if self.weight is None else x_hat * self.weight.value.reshape(-1)
         return y.reshape(x.shape)
 

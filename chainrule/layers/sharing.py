@@ -6,6 +6,10 @@ the container puts aside what the first use saved before the second one, and put
 its own backward pass; and it adds up the gradients of all uses: by the chain rule, what is used
 twice acts on the loss in two ways.
 
+*What others need.* An array may go to several children, and a child may save it for its backward
+pass. chainrule's modules never write into what they are given. A user's own module gets read-only
+views of it: ``x *= 2`` there is an error, not a wrong gradient elsewhere.
+
 *Memory format.* A gradient lies in memory as the output does that it belongs to; memory_format.py
 says why.
 """
@@ -21,6 +25,7 @@ import numpy as np
 from chainrule.layers.memory_format import in_format, is_batch_last
 from chainrule.module import Module, walk
 from chainrule.parameter import Array, Parameter
+from chainrule.pytree import read_only
 
 Saved = tuple[bool, list[Any]]
 """Whether a child's output has the batch last in memory, and what each shared module saved."""
@@ -66,7 +71,10 @@ class Sharing:
         batch_last, kept_by_modules = saved
         for module, kept in zip(self.modules[place], kept_by_modules, strict=True):
             module.put_pass(kept)
-        returned = call(in_format(dy, batch_last))
+        dy = in_format(dy, batch_last)
+        if not self.children[place].built_in:
+            dy = read_only(dy)
+        returned = call(dy)
         for parameter in self.parameters[place]:
             gradients.add(parameter)
         return returned

@@ -80,7 +80,8 @@ def called(module, x, arguments):
 
 def in_a_network(module, x, arguments):
     network = Network(module, dtype="float64")
-    return network, network.forward(x, **arguments)
+    given = {name: value for name, value in arguments.items() if value is not None}
+    return network, network.forward(x, **given)
 
 
 def forward_alone(module, x, arguments):

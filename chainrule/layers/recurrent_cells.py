@@ -77,12 +77,12 @@ class Cell(Module):
         if self.bias_ih is not None and self.bias_hh is not None:
             a += self.by_gate(self.input_bias(self.bias_ih.value, self.bias_hh.value)) * scale
         kept = self.steps(a, self.by_gate(self.weight_hh.value) * scale, states, running)
-        self.save_output(states, x, a, kept, training=training)
+        self.save_output(states[0], states, x, a, kept, training=training)
         return states
 
     def backward(self, dstates: States) -> Array:
         """Return dx (T, N, in); complete `dstates` in place, down to index 0."""
-        states, x, a, kept = self.saved_values()
+        _, states, x, a, kept = self.saved_values()
         weight = np.ascontiguousarray(self.by_gate(self.weight_hh.value).swapaxes(1, 2))
         dinput, dhidden = self.steps_backward(a, weight, states, kept, dstates)  # (T, G, N, H)
         da_h = side_by_side(dhidden)  # (T N, G H)

@@ -347,7 +347,7 @@ def test_dropout_acts_between_layers_and_in_training_only():
     first = layer.forward(x)
     assert not np.array_equal(first, layer.forward(x))  # new masks each time
     assert first.all(), "the top layer's outputs are whole"
-    seen = layer.cells[1]._saved[1]  # what reached the second layer
+    seen = layer.cells[1]._saved[2]  # what reached the second layer
     assert 0.45 < (seen == 0).mean() < 0.55
 
 

@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from traceback import walk_tb
+from types import FunctionType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -44,6 +45,9 @@ READ_ONLY = (
 
 MOST_PROBLEMS, LONGEST_PROBLEM = 20, 200
 """How many reasons, and how much of each, an error lists when values do not fit a module."""
+
+FLOATS = frozenset(map(np.dtype, (np.float32, np.float64)))
+"""What layers compute in. An array of another type or byte order is cast at the door."""
 
 WATCHED_METHODS = ("forward", "backward", "backward_parameters")
 """The methods that `chainrule.watching` wraps while somebody watches."""
@@ -108,6 +112,7 @@ class Module(GivesAdvice):
         cls.built_in = cls.__module__.startswith("chainrule.")
         if cls.built_in:
             Module.library_classes[cls.__name__] = cls
+            _name_inherited_init(cls)
 
     def __call__(self, x: Any, training: bool = True, **inputs: Any) -> Any:
         """Return the output for a batch that may be written in any way, such as ``[[1, 2]]``.
@@ -142,16 +147,23 @@ class Module(GivesAdvice):
             return copied(self.forward(x, training, **inputs))
 
     def _as_batch(self, values: Any) -> Array:
-        """Return one input as an array: floats, unless it is indices."""
-        if type(values) is not np.ndarray or values.dtype.kind != "f":
+        """Return one input as an array: of float32 or float64, unless it is indices."""
+        if type(values) is not np.ndarray or values.dtype not in FLOATS:
             what = f"the input of {type(self).__name__}"
-            values = check_numbers(what, values, finite=False, empty=True)
-            if not self.takes_indices:
-                own = next(iter(self.parameters()), None)
-                values = values.astype(np.float32 if own is None else own.dtype)
+            numbers = np.asarray(check_numbers(what, values, finite=False, empty=True))
+            dtype = numbers.dtype if self.takes_indices else self._float_for(values)
+            values = numbers.astype(dtype, copy=False)
         if values.ndim == 0:
             raise ShapeError("expected a batch of samples, got a single number.", self)
         return values
+
+    def _float_for(self, values: Any) -> np.dtype[Any]:
+        """Return the type to compute in: that of an array of floats, or else the parameters'."""
+        own = values.dtype.newbyteorder("=") if isinstance(values, np.ndarray) else None
+        if own in FLOATS:
+            return own
+        parameter = next(iter(self.parameters()), None)
+        return np.dtype(np.float32) if parameter is None else parameter.dtype
 
     # ------------------------------------------------------------ the two passes
 
@@ -341,6 +353,18 @@ class Module(GivesAdvice):
             for name, value in arguments(self).items()
         )
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _name_inherited_init(cls: Any) -> None:
+    """Let Python's errors about a call name the class called: Conv2d, not a base class of it."""
+    inherited = cls.__init__
+    if "__init__" not in vars(cls) and isinstance(inherited, FunctionType):
+        parts = ("code", "globals", "name", "defaults", "closure")
+        own = FunctionType(*(getattr(inherited, f"__{part}__") for part in parts))
+        for part in ("kwdefaults", "annotations", "doc", "module"):
+            setattr(own, f"__{part}__", getattr(inherited, f"__{part}__"))
+        own.__qualname__ = f"{cls.__qualname__}.__init__"
+        cls.__init__ = own
 
 
 # ---------------------------------------------------------------- one layer after the other

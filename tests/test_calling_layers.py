@@ -1,5 +1,7 @@
 """Calling a layer: with lists, whole numbers, text; with numbers that overflow."""
 
+from inspect import signature
+
 import numpy as np
 import pytest
 from cases import all_cases
@@ -10,7 +12,9 @@ from chainrule import (
     Conv2d,
     InputError,
     Linear,
+    Module,
     MultiHeadAttention,
+    Network,
     ReLU,
     Residual,
     Sequential,
@@ -25,6 +29,7 @@ FLOATS = [
     for case in all_cases()
     if isinstance(case.input(), np.ndarray) and case.input().dtype.kind == "f"
 ]
+LIBRARY = [cls for cls in Module.library_classes.values() if issubclass(cls, Module)]
 every_case = pytest.mark.parametrize("case", FLOATS, ids=lambda case: case.name)
 # What `Module.__call__` does for all alike is put to one case of each class.
 CLASSES = {type(case.build()): case for case in reversed(FLOATS)}
@@ -102,6 +107,71 @@ def test_where_it_stands_is_told():
         Linear(2, 3)([[1, 2], ["a", 3]])
     with pytest.raises(ShapeError, match=r"Softmax: expected an axis 1, got .* \(3,\)"):
         Softmax(axis=1)(np.ones(3))
+
+
+def in_many_ways(x, folder):
+    """Yield arrays of the same float32 numbers that differ in type or memory, and their type."""
+    yield "big-endian", x.astype(">f4"), "float32"
+    yield "big-endian float64", x.astype(">f8"), "float64"
+    yield "long double", x.astype(np.longdouble), "float32"
+    yield "Fortran's order", np.asfortranarray(x), "float32"
+    yield "backwards", np.ascontiguousarray(x[::-1, ..., ::-1])[::-1, ..., ::-1], "float32"
+    yield "every other", np.repeat(x, 2, axis=-1)[..., ::2], "float32"
+    unaligned = np.ndarray(x.shape, x.dtype, np.zeros(x.nbytes + 1, np.uint8).data, offset=1)
+    unaligned[...] = x
+    yield "not aligned", unaligned, "float32"
+    yield "a subclass", x.view(type("Own", (np.ndarray,), {})), "float32"
+    for name, saved in (("mapped", x), ("mapped, big-endian", x.astype(">f4"))):
+        np.save(folder / "x.npy", saved)
+        yield name, np.load(folder / "x.npy", mmap_mode="r"), "float32"
+
+
+@every_class
+def test_every_array_of_the_same_numbers_gives_the_same(case, tmp_path):
+    x = case.input().astype(np.float32)
+    plain = case.build()
+    expected = plain(x, **case.arguments)
+    dy = np.random.default_rng(0).standard_normal(expected.shape).astype(np.float32)
+    dx = plain.backward(dy)
+    for what, array, dtype in in_many_ways(x, tmp_path):
+        module = case.build()
+        y = module(array, **case.arguments)
+        found = module.backward(dy.astype(y.dtype))
+        if isinstance(module, Network):
+            dtype = plain.dtype  # a network has a type of its own
+        for got, wanted in ((y, expected), (found, dx)):
+            got, wanted = (of[0] if isinstance(of, tuple) else of for of in (got, wanted))
+            assert (type(got), got.dtype, got.dtype.isnative) == (np.ndarray, dtype, True), what
+            if not (case.random and dtype == "float64"):  # in which other numbers are drawn
+                np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4, err_msg=what)
+        for one, other in zip(module.parameters(), plain.parameters(), strict=True):
+            np.testing.assert_allclose(one.grad, other.grad, rtol=1e-3, atol=1e-4, err_msg=what)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", "float16"])
+@every_class
+def test_a_network_takes_numbers_of_any_type_and_byte_order(case, dtype):
+    x = case.input().astype(dtype)
+    dy = np.ones(case.build()(x, **case.arguments).shape, dtype)
+    results = []
+    for own in (dtype, "float32"):
+        network = Network(case.build())
+        y = network.forward(x.astype(own), **case.arguments)
+        dx = network.backward(dy.astype(own))
+        results.append((y, dx[0] if isinstance(dx, tuple) else dx, network.flat.grads))
+    for got, wanted in zip(*results, strict=True):
+        assert got.dtype.isnative
+        np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("cls", LIBRARY, ids=lambda cls: cls.__name__)
+def test_a_call_that_does_not_fit_names_the_class_that_was_called(cls):
+    with pytest.raises(TypeError, match=rf"^{cls.__name__}\b"):
+        cls(nonsense=1)
+    required = [p for p in signature(cls).parameters.values() if p.default is p.empty]
+    if required and required[0].kind is not required[0].VAR_POSITIONAL:
+        with pytest.raises(TypeError, match=rf"^{cls.__name__}.__init__\(\) missing"):
+            cls()
 
 
 def test_containers_too():

@@ -12,7 +12,7 @@ import pytest
 from cases import Case, all_cases
 
 import chainrule
-from chainrule import BackwardError, Module, ShapeError, check_module
+from chainrule import BackwardError, BatchNorm, InputError, Module, ShapeError, check_module
 from chainrule.module import cast, walk
 
 CASES = all_cases()
@@ -123,6 +123,34 @@ def test_read_only_arrays_and_outputs_left_alone(case):
     module.backward(-fresh_gradient(forward(case, module, x + 1 if x.dtype.kind == "f" else x)))
     np.testing.assert_array_equal(y if not case.random else kept, kept)
     np.testing.assert_array_equal(dx, kept_dx)
+
+
+def of_no_samples(case: Case):
+    return {k: v[:0] if np.ndim(v) else v for k, v in case.arguments.items()}
+
+
+@every_case
+@pytest.mark.parametrize("way", ["forward", "call", "predict"])
+def test_a_batch_of_no_samples_gives_none_and_zero_gradients(case, way):
+    module, x, arguments = built(case), cast_input(case), of_no_samples(case)
+    run = module if way == "call" else getattr(module, way)
+    if isinstance(module, chainrule.Network):
+        with pytest.raises(InputError, match="is empty: its shape is"):
+            run(x[:0], **arguments)
+        return
+    if isinstance(module, BatchNorm) and way != "predict":
+        with pytest.raises(ShapeError, match="more than one value per channel in training"):
+            run(x[:0], **arguments)
+        return
+    y = run(x[:0], **arguments)
+    assert y.shape == (0, *forward(case, built(case), x).shape[1:])
+    if way == "predict":
+        return
+    dx = module.backward(np.zeros_like(y))
+    dx = dx[0] if isinstance(dx, tuple) else dx
+    assert dx is None or dx.shape == x[:0].shape
+    for parameter in module.parameters():
+        np.testing.assert_array_equal(parameter.grad, np.zeros(parameter.shape))
 
 
 @every_case

@@ -335,6 +335,8 @@ class GivesAdvice:
             advice = advice_on_call(cls, cls.__init__, arguments, options, cls.positional_advice)
             if advice:
                 raise ConfigurationError(f"{cls.__name__} {advice}")
+            if (arguments or options) and cls.__init__ is object.__init__:
+                raise TypeError(f"{cls.__name__}() takes no arguments")  # Python would not say it
             return super().__new__(cls)
 
         def __init_subclass__(cls, **options: Any) -> None:

@@ -139,7 +139,8 @@ class MultiHeadAttention(Module):
 
     def _split(self, x: Array) -> Array:
         """Return (N, T, embed_dim) as (N, heads, T, d)."""
-        return x.reshape(*x.shape[:2], self.num_heads, -1).swapaxes(1, 2)
+        size = self.embed_dim // self.num_heads
+        return x.reshape(*x.shape[:2], self.num_heads, size).swapaxes(1, 2)
 
     def _source(self, x: Array, context: ArrayLike | None) -> Array:
         """Return what is attended to: the context, or x; refuse shapes that do not fit."""
@@ -152,7 +153,7 @@ class MultiHeadAttention(Module):
                 "MultiHeadAttention with causal=False to attend to another sequence."
             )
         source = np.asarray(context, x.dtype)
-        if source.ndim != 3 or source.shape[::2] != x.shape[::2] or 0 in source.shape:
+        if source.ndim != 3 or source.shape[::2] != x.shape[::2] or not source.shape[1]:
             raise ShapeError(
                 f"expected a context ({len(x)}, S, {self.embed_dim}), got one of shape "
                 f"{source.shape}.",
@@ -178,7 +179,8 @@ class MultiHeadAttention(Module):
 
 def joined(heads: Array) -> Array:
     """Return (N, heads, T, d) as (N, T, heads d)."""
-    return heads.swapaxes(1, 2).reshape(len(heads), heads.shape[2], -1)
+    batch, count, steps, size = heads.shape
+    return heads.swapaxes(1, 2).reshape(batch, steps, count * size)
 
 
 def masked_softmax(scores: Array, allowed: Array | None) -> Array:

@@ -76,8 +76,8 @@ def weight_gradient(x: Array, dy: Array, window: Window, groups: int = 1) -> Arr
     x (N, C, H, W); dy (N, O, H', W'); dw (O, C / groups, kh, kw).
     """
     outputs, channels = dy.shape[1], x.shape[1] // groups
-    dw = np.zeros((groups, outputs // groups, channels * math.prod(window.size)), x.dtype)
     scratch = Scratch(x)
+    dw = np.zeros((groups, outputs // groups, channels * math.prod(window.size)), scratch.dtype)
     for images, rows, patches in im2col(x, outputs, window, groups):
         block = scratch.copy("dy", scratch.by_channel(dy[images])[:, :, rows])
         dw += block.reshape(*dw.shape[:2], -1) @ patches.swapaxes(1, 2)
@@ -187,7 +187,7 @@ class Scratch:
     """
 
     def __init__(self, images: Array) -> None:
-        self.dtype = images.dtype
+        self.dtype = images.dtype.type  # in the machine's byte order
         self.batch_last = is_batch_last(images)
         self.memory: dict[str, Array] = {}
 

@@ -177,7 +177,7 @@ class GaussianNoise(Module):
         if not training or self.std == 0:
             return x
         y = np.empty_like(x)  # in the memory format of x
-        np.multiply(self.rng.standard_normal(x.shape, dtype=x.dtype), self.std, out=y)
+        np.multiply(self.rng.standard_normal(x.shape, dtype=x.dtype.type), self.std, out=y)
         y += x
         return y
 

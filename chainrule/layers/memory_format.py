@@ -56,9 +56,10 @@ def in_format(x: Any, batch_last: bool) -> Any:
 
 def empty_images(like: Array, channels: int, size: tuple[int, int]) -> Array:
     """Return new images (N, channels, *size) in the type and format of other images."""
+    dtype = like.dtype.type  # in the machine's byte order
     if is_batch_last(like):
-        return np.empty((channels, *size, len(like)), like.dtype).transpose(3, 0, 1, 2)
-    return np.empty((len(like), channels, *size), like.dtype)
+        return np.empty((channels, *size, len(like)), dtype).transpose(3, 0, 1, 2)
+    return np.empty((len(like), channels, *size), dtype)
 
 
 def transposed(matrix: Array) -> Array:

@@ -254,7 +254,8 @@ class BatchNorm(RunningStatistics, Normalization):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         self.check(x)
-        channels = x.reshape(len(x), math.prod(self.channels), -1)  # (N, C, L)
+        size = math.prod(x.shape[1 + len(self.channels) :])
+        channels = x.reshape(len(x), math.prod(self.channels), size)  # (N, C, L)
         mean, variance = self.running_mean, self.running_var
         if training or mean is None or variance is None:
             x_hat = self._by_the_batch(channels, x.shape, training)
@@ -266,7 +267,7 @@ class BatchNorm(RunningStatistics, Normalization):
         """Return x̂ from the statistics of the batch; in training, update the running ones."""
         part = current_micro_batch.get() if training else WHOLE
         (count,) = part.sum(channels.shape[0] * channels.shape[2])
-        if count == 1:
+        if count <= 1:
             raise ShapeError(
                 "expected more than one value per channel"
                 f"{' in training' if training else ''}, got an input of shape {shape}: one value "
@@ -462,10 +463,10 @@ class GroupNorm(SampleNorm):
         check_channels(self, x, self.num_channels)
 
     def together(self, x: Array) -> Array:
-        return x.reshape(1, len(x) * self.num_groups, -1)  # (1, N groups, numbers of a group)
+        return x.reshape(1, len(x) * self.num_groups, math.prod(x.shape[1:]) // self.num_groups)
 
     def by_channel(self, x: Array) -> Array:
-        return x.reshape(len(x), self.num_channels, -1)  # (N, C, L)
+        return x.reshape(len(x), self.num_channels, math.prod(x.shape[2:]))  # (N, C, L)
 
 
 class InstanceNorm(RunningStatistics, GroupNorm):

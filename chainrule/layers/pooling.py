@@ -416,8 +416,9 @@ class GlobalMaxPool(Module):
 
 def flatten_channels(module: Module, x: Array) -> Array:
     """Return x (N, C, ...) as (N, C, values of the channel)."""
-    check_shape(module, x, x.ndim >= 3 and x.size > 0, "(N, C, T), (N, C, H, W) or more axes")
-    return x.reshape(*x.shape[:2], -1)
+    fits = x.ndim >= 3 and 0 not in x.shape[1:]
+    check_shape(module, x, fits, "(N, C, T), (N, C, H, W) or more axes")
+    return x.reshape(*x.shape[:2], math.prod(x.shape[2:]))
 
 
 # ---------------------------------------------------------------- windows, element by element

@@ -564,7 +564,7 @@ def checked_lengths(lengths: ArrayLike | None, batch: int, steps: int) -> Array:
             f"lengths must be one whole number for each of the {batch} sequences, got "
             f"{array.dtype} of shape {array.shape}."
         )
-    if array.min() < 1 or array.max() > steps:
+    if batch and (array.min() < 1 or array.max() > steps):
         raise InputError(
             f"lengths must lie from 1 to {steps}, the number of steps; got lengths from "
             f"{array.min()} to {array.max()}. Drop empty sequences first."

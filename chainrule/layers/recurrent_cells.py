@@ -87,8 +87,8 @@ class Cell(Module):
         dinput, dhidden = self.steps_backward(a, weight, states, kept, dstates)  # (T, G, N, H)
         da_h = side_by_side(dhidden)  # (T N, G H)
         da = da_h if dinput is dhidden else side_by_side(dinput)
-        h = states[0][:-1].reshape(len(da), -1)  # (T N, H), before each step
-        np.matmul(x.reshape(len(da), -1).T, da, out=self.weight_ih.grad)
+        h = states[0][:-1].reshape(len(da), states[0].shape[-1])  # (T N, H), before each step
+        np.matmul(x.reshape(len(da), x.shape[-1]).T, da, out=self.weight_ih.grad)
         np.matmul(h.T, da_h, out=self.weight_hh.grad)
         if self.bias_ih is not None and self.bias_hh is not None:
             ones = np.ones(len(da), da.dtype)

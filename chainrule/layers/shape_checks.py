@@ -15,11 +15,11 @@ def check_shape(module: Module, x: Array, fits: bool, expected: str, hint: str =
 
 def check_sequences(module: Module, x: Array, features: int | None = None) -> None:
     """Raise ShapeError unless `x` is a batch of sequences, (N, T, features), none of them empty."""
-    fits = x.ndim == 3 and 0 not in x.shape and features in (None, x.shape[2])
+    fits = x.ndim == 3 and 0 not in x.shape[1:] and features in (None, x.shape[2])
     check_shape(module, x, fits, f"sequences (N, T, {features or 'features'})")
 
 
 def check_channels(module: Module, x: Array, channels: int) -> None:
-    """Raise ShapeError unless `x` is (N, channels, ...) and not empty."""
-    fits = x.ndim >= 2 and x.shape[1] == channels and x.size > 0
+    """Raise ShapeError unless `x` is (N, channels, ...), and no channel is empty."""
+    fits = x.ndim >= 2 and x.shape[1] == channels and 0 not in x.shape[2:]
     check_shape(module, x, fits, f"{channels} channels (N, {channels}, ...)")

@@ -98,7 +98,7 @@ class StackedLinear(Module):
         shared = self._set_gradients(dy).ndim == 2
         weight = self.weight.value.swapaxes(1, 2)  # (K, out_features, in_features)
         if shared:  # Σ_k dy_k W_kᵀ
-            rows = dy.reshape(len(dy), -1)
+            rows = dy.reshape(len(dy), self.members * self.out_features)
             return rows.dot(weight.reshape(-1, self.in_features))
         dx = np.empty((len(dy), self.members, self.in_features), dy.dtype)
         np.matmul(by_member(dy), weight, out=by_member(dx))
@@ -246,7 +246,6 @@ class StackedBatchNorm(BatchNorm):
 
     def check(self, x: Array) -> None:
         check_members(self, x, self.members, self.num_features)
-        check_shape(self, x, len(x) > 0, "at least one sample")
 
     def statistics(self, channels: Array, part: MicroBatch) -> tuple[Array, Array, Array, Array]:
         x_hat, mean, variance, inverse_std = standardize_unchecked(channels, self.epsilon, part)

@@ -115,7 +115,7 @@ def test_attention_without_positions_knows_no_order():
 # ---------------------------------------------------------------- what is refused
 
 
-@pytest.mark.parametrize("shape", [(2, 4), (2, 3, 5), (2, 0, 4), (0, 3, 4)])
+@pytest.mark.parametrize("shape", [(2, 4), (2, 3, 5), (2, 0, 4)])
 def test_input_of_another_shape_is_refused(shape):
     for module in (MultiHeadAttention(4, 2), TransformerBlock(4, 2)):
         with pytest.raises(ShapeError, match="expected"):

@@ -242,7 +242,7 @@ def test_the_last_step_of_each_sequence():
 
 
 @every_kind
-@pytest.mark.parametrize("shape", [(4, 2), (4, 5, 3), (4, 0, 2), (0, 5, 2), (4, 5, 2, 1)])
+@pytest.mark.parametrize("shape", [(4, 2), (4, 5, 3), (4, 0, 2), (4, 5, 2, 1)])
 def test_input_of_another_shape_is_refused(kind, shape):
     with pytest.raises(ShapeError, match=r"expected sequences \(N, T, 2\)"):
         kind(2, 3).predict(np.ones(shape))

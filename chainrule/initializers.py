@@ -105,7 +105,7 @@ def gain(activation: str, *, negative_slope: float = 0.01) -> float:
         "leaky_relu": math.sqrt(2 / (1 + negative_slope**2)),
         "selu": 3 / 4,
     }
-    if activation not in gains:
+    if not isinstance(activation, str) or activation not in gains:
         names = ", ".join(repr(name) for name in gains)
         raise ConfigurationError(f"No gain is known for {activation!r}; there are {names}.")
     return gains[activation]

@@ -170,6 +170,8 @@ def test_gains():
     assert gain("selu") == 0.75
     with pytest.raises(ConfigurationError, match=r"No gain is known for 'swish'; there are 'lin"):
         gain("swish")
+    with pytest.raises(ConfigurationError, match=r"No gain is known for \['relu'\]"):
+        gain(["relu"])
 
 
 def test_the_gain_keeps_the_size_of_activations():

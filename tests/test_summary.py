@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from chainrule import (
+    ConfigurationError,
     Dropout,
     Linear,
     Module,
@@ -125,3 +126,9 @@ def test_summary_changes_nothing():
 )
 def test_sizes_in_units_for_people(count, text):
     assert _size(count) == text
+
+
+@pytest.mark.parametrize("shape", ["x", 3, [None], (2.5,), {"x": "4"}, object()])
+def test_a_sample_shape_that_is_none_is_refused(shape):
+    with pytest.raises(ConfigurationError, match="sample_shape must be a sequence of whole"):
+        Network([4, 3]).summary(shape)

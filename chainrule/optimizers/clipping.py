@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from chainrule.checks import check_range
+from chainrule.checks import check_instance, check_range
 from chainrule.errors import InputError
 from chainrule.network import Network
 
@@ -35,6 +35,7 @@ def gradient_norm(network: Network) -> float:
     >>> gradient_norm(network)
     5.0
     """
+    check_instance(network, Network, "the gradients are those of a Network")
     network.require_gradient()
     grads = network.flat.grads
     with np.errstate(over="ignore", invalid="ignore"):

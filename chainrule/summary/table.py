@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.checks import check_whole_numbers
 from chainrule.checks.constructor import arguments
 from chainrule.layers.containers import Sequential
 from chainrule.layers.graph import Graph
@@ -83,8 +84,12 @@ def zeros(network: Any, sample_shape: Any) -> Any:
     if isinstance(sample_shape, Mapping):
         if not isinstance(network.body, Graph):  # further inputs of layers change no shape
             sample_shape = {"x": sample_shape.get("x", ())}
-        return {n: np.zeros((1, *s), _type(network, kinds.get(n))) for n, s in sample_shape.items()}
-    return np.zeros((1, *sample_shape), _type(network, next(iter(kinds.values()))))
+        return {n: _zeros(s, _type(network, kinds.get(n))) for n, s in sample_shape.items()}
+    return _zeros(sample_shape, _type(network, next(iter(kinds.values()))))
+
+
+def _zeros(sample_shape: Any, dtype: Any) -> Any:
+    return np.zeros((1, *check_whole_numbers("sample_shape", sample_shape)), dtype)
 
 
 def _type(network: Any, kind: str | None) -> Any:

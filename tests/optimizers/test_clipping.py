@@ -86,3 +86,12 @@ def test_a_network_without_parameters_has_no_gradient():
     network = Network([ReLU()])
     network.backward(np.ones_like(network.forward([[1.0]])))
     assert clip_by_global_norm(network, 1) == clip_by_value(network, 1) == 0
+
+
+@pytest.mark.parametrize(
+    "clip", [clip_by_global_norm, clip_by_value, lambda n, _: gradient_norm(n)]
+)
+@pytest.mark.parametrize("wrong", [None, "x", Network, [Network([2, 1])], np.ones(3)])
+def test_what_is_no_network_is_refused(clip, wrong):
+    with pytest.raises(ConfigurationError, match="the gradients are those of a Network; got"):
+        clip(wrong, 1.0)

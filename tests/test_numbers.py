@@ -1,5 +1,6 @@
 """The traps of floating point and of chance: what goes wrong quietly where nobody looks."""
 
+import copy
 import math
 import pickle
 import threading
@@ -13,15 +14,23 @@ from chainrule import (
     SGD,
     Adam,
     AdamW,
+    AvgPool1d,
+    AvgPool2d,
+    BatchNorm,
     BinaryCrossEntropy,
     CategoricalCrossEntropy,
     Dropout,
+    GlobalAvgPool,
+    InstanceNorm,
+    LayerNorm,
     Linear,
+    LogSoftmax,
     MeanSquaredError,
     Module,
     Network,
     ReLU,
     Residual,
+    RMSNorm,
     Sequential,
     Sigmoid,
     Softmax,
@@ -32,7 +41,9 @@ from chainrule import (
     train_test_split,
 )
 from chainrule.initializers import Zero
-from chainrule.module import walk
+from chainrule.layers.memory_format import in_format
+from chainrule.layers.sums import sum_of_channels, sum_of_rows
+from chainrule.module import cast, walk
 
 TYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 SIZES = pytest.mark.parametrize("size", [1, 30, 90, 110, 800, 10_000])
@@ -343,6 +354,93 @@ def test_a_network_of_one_weight_step_by_step():
     network.update(0.5)
     assert network[0].weight.value == 6.5
     assert network[0].bias.value == 4
+
+
+# ---------------------------------------------------------------- sums of many numbers
+
+CLASSES = {type(case.build()): case for case in reversed(all_cases()) if not case.random}
+MANY_ROWS = 40_000
+
+
+@pytest.mark.parametrize("case", CLASSES.values(), ids=lambda case: case.name)
+def test_a_batch_that_is_repeated_gives_a_gradient_as_many_times_as_large(case):
+    """Whatever adds up equal rows one after the other in float32 is 1e-4 off by then."""
+    x = case.input()
+    times = MANY_ROWS // len(x)
+    gradients = []
+    for dtype, repeats in (("float64", 1), ("float32", times)):
+        module = case.build()
+        cast(module, dtype)
+        arguments = {k: np.repeat(v, repeats, 0) for k, v in case.arguments.items() if np.ndim(v)}
+        rows = np.repeat(x, repeats, axis=0)
+        y = module(rows.astype(dtype) if x.dtype.kind == "f" else rows, **arguments)
+        dy = 1 + 0.1 * np.random.default_rng(0).standard_normal((len(x), *y.shape[1:]))
+        module.backward(np.repeat(dy, repeats, axis=0).astype(dtype))
+        gradients.append({k: p.grad / repeats for k, p in module.named_parameters().items()})
+    expected, found = gradients
+    for name in expected:
+        scale = max(np.abs(expected[name]).max(), np.abs(dy).mean())
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-5 * scale, rtol=0)
+
+
+def around_one(*shape, seed=0):
+    x = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+    x *= 0.1
+    x += 1
+    return x
+
+
+LONG = 300_000
+MEANS = {
+    "one window": (AvgPool1d(LONG), (1, 2, LONG)),
+    "windows of 1,024": (AvgPool1d(1024), (1, 2, LONG)),
+    "sliding windows": (AvgPool1d(1500, 7), (1, 2, 6000)),
+    "an image": (AvgPool2d(500), (1, 2, 500, 500)),
+    "sliding over an image": (AvgPool2d(300, 50), (1, 2, 500, 500)),
+    "with padding": (AvgPool2d(200, 50, padding=60, count_include_pad=False), (1, 1, 500, 500)),
+    "all of a channel": (GlobalAvgPool(), (1, 2, LONG)),
+    "softmax of many classes": (Softmax(axis=1), (1, LONG // 3, 3)),
+    "log-softmax of many classes": (LogSoftmax(axis=1), (1, LONG // 3, 3)),
+    "the features of a layer": (LayerNorm(LONG), (2, LONG)),
+    "the square of many features": (RMSNorm(LONG), (2, LONG)),
+    "the pixels of a channel": (BatchNorm(2), (2, 2, LONG)),
+    "channels of one sample": (InstanceNorm(2), (2, 2, LONG)),
+}
+
+
+@pytest.mark.parametrize(("module", "shape"), MEANS.values(), ids=MEANS)
+def test_a_mean_of_many_numbers_is_exact_to_rounding(module, shape):
+    x, dy = around_one(*shape), around_one(*module.predict(np.ones(shape)).shape, seed=1)
+    results = []
+    for dtype in ("float32", "float64"):
+        own = copy.deepcopy(module)
+        cast(own, dtype)
+        y = own.forward(x.astype(dtype))
+        dx = own.backward(dy.astype(dtype))
+        results.append((y, dx, *(buffer.value for buffer in own.named_buffers().values())))
+    for found, expected in zip(*results, strict=True):
+        scale = max(np.abs(expected).max(), np.abs(dx).max())
+        np.testing.assert_allclose(found, expected, atol=1e-5 * scale, rtol=0)
+
+
+@pytest.mark.parametrize("batch_last", [False, True])
+def test_a_channel_s_sum_is_exact_in_either_format_of_memory(batch_last):
+    images = in_format(around_one(20, 3, 100, 100), batch_last)
+    expected = images.sum(axis=(0, 2, 3), dtype=np.float64)
+    np.testing.assert_allclose(sum_of_channels(images), expected, rtol=3e-7)
+    pooled = GlobalAvgPool().forward(images)
+    np.testing.assert_allclose(pooled, images.mean(axis=(2, 3), dtype=np.float64), rtol=3e-7)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 511, 512, 513, 1000, 200_000])
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (2, 5)])
+def test_rows_are_added_up_exactly(rows, shape):
+    x = around_one(rows, *shape)
+    expected = x.sum(axis=0, dtype=np.float64)
+    np.testing.assert_allclose(sum_of_rows(x), expected, rtol=1e-6)
+    out = np.empty(shape, np.float32)
+    assert sum_of_rows(x, out=out) is out
+    np.testing.assert_array_equal(out, sum_of_rows(x))
 
 
 # ---------------------------------------------------------------- nothing but our own errors

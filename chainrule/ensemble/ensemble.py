@@ -531,8 +531,9 @@ class Ensemble(GivesAdvice):
         mean = np.einsum("nkc,k->nc", outputs, weights)
         if not return_std:
             return mean
-        outputs -= mean[:, np.newaxis]
-        return mean, np.sqrt(np.einsum("nkc,nkc,k->nc", outputs, outputs, weights))
+        far = outputs.astype(np.float64) - mean[:, np.newaxis]  # whose squares overflow later
+        variance = np.einsum("nkc,nkc,k->nc", far, far, weights)
+        return mean, np.sqrt(variance).astype(outputs.dtype)
 
     def predict_members(self, X: Any) -> Array:
         """Return the prediction of every member, (N, K, outputs), also of those with weight 0.

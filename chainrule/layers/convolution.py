@@ -22,6 +22,7 @@ from chainrule.layers.linear import new_bias
 from chainrule.layers.memory_format import LEAST_RUN, in_format
 from chainrule.layers.padding import SOURCES, Widths, check_room, pad, pad_backward
 from chainrule.layers.shape_checks import check_shape
+from chainrule.layers.sums import sum_of_channels
 from chainrule.layers.windows import (
     Padding,
     Pair,
@@ -101,7 +102,7 @@ class Kernels(Module):
         dweight = weight_gradient(x, dy, self.sliding, self.groups)
         self.weight.grad = from_nchw(dweight, self.weight.value.ndim)
         if self.bias is not None:
-            self.bias.grad = bias_from.sum(axis=(0, 2, 3))  # (out_channels,)
+            self.bias.grad = sum_of_channels(bias_from)  # (out_channels,)
 
 
 class Convolution(Kernels):

@@ -6,6 +6,7 @@ import numpy as np
 
 from chainrule.checks import check_bool, check_seed, check_sizes, check_whole
 from chainrule.initializers import Zero, get_initializer
+from chainrule.layers.sums import MANY, sum_of_products, sum_of_rows
 from chainrule.module import Module, check_features
 from chainrule.parameter import Array, Initializer, Parameter, filled
 
@@ -63,7 +64,8 @@ class Neuron(Module):
     def backward(self, dy: Array) -> Array:
         (x,) = self.saved_values()
         rows = x.reshape(-1, self.in_features)  # sequences: every position is a row
-        self.weight.grad = dy.reshape(-1) @ rows  # (in_features,): each input, weighed by its dy
+        dw = sum_of_products(rows, dy.reshape(-1, 1))  # each input, weighed by its dy
+        self.weight.grad = dw[:, 0]  # (in_features,)
         self.bias.grad = dy.sum().reshape(1)
         return dy * self.weight.value  # (N, 1) * (in_features,) -> (N, in_features)
 
@@ -138,22 +140,25 @@ class Linear(Module):
     def backward_parameters(self, dy: Array) -> None:
         (x,) = self.saved_values()
         x_rows, dy_rows = x.reshape(-1, self.in_features), dy.reshape(-1, self.out_features)
-        matrix_product(x_rows.T, dy_rows, out=self.weight.grad)  # (in_features, out_features)
+        few = len(dy_rows) < MANY
+        add_products = matrix_product if few else sum_of_products
+        add_products(x_rows, dy_rows, out=self.weight.grad)  # (in_features, out_features)
         if self.bias is not None:
             # np.sum does the same by way of Python: 11 of the 166 µs of a step of 4-10-3
-            np.add.reduce(dy_rows, axis=0, out=self.bias.grad)  # (out_features,)
+            add_up = np.add.reduce if few else sum_of_rows
+            add_up(dy_rows, out=self.bias.grad)  # (out_features,)
 
 
 def matrix_product(a: Array, b: Array, out: Array) -> None:
-    """Write a · b into `out`.
+    """Write aᵀ b into `out`.
 
     ``dot`` starts sooner than ``matmul`` (1.1 µs instead of 2.3 for (4, 32) · (32, 10), where a
     step of 4-10-3 takes 45), but cannot change types, as a float32 layer needs on float64 input.
     """
     if a.dtype == b.dtype == out.dtype:
-        a.dot(b, out=out)
+        a.T.dot(b, out=out)
     else:
-        np.matmul(a, b, out=out)
+        np.matmul(a.T, b, out=out)
 
 
 def new_bias(shape: tuple[int, ...], bias: bool) -> Parameter | None:

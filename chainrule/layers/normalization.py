@@ -42,6 +42,7 @@ from chainrule.initializers import Constant
 from chainrule.layers.micro_batch import WHOLE, MicroBatch, current_micro_batch
 from chainrule.layers.running_statistics import RunningStatistics, standardize_by
 from chainrule.layers.shape_checks import check_channels, check_shape
+from chainrule.layers.sums import MANY, VERY_MANY, sum_of_channels
 from chainrule.module import Module
 from chainrule.parameter import Array, Parameter, filled, refuse_huge_shape
 
@@ -52,12 +53,16 @@ __all__ = ["BatchNorm", "GroupNorm", "InstanceNorm", "LayerNorm", "RMSNorm"]
 
 def total(x: Array) -> Array:
     """Σ x over N and L: (N, K, L) -> (K, 1)."""
-    return np.einsum("nkl->k", x)[:, np.newaxis]
+    if len(x) < MANY and x.shape[2] < VERY_MANY:
+        return np.einsum("nkl->k", x)[:, np.newaxis]
+    return sum_of_channels(x)[:, np.newaxis]
 
 
 def total_product(x: Array, z: Array) -> Array:
     """Σ x z over N and L: twice (N, K, L) -> (K, 1)."""
-    return np.einsum("nkl,nkl->k", x, z)[:, np.newaxis]
+    if len(x) < MANY and x.shape[2] < VERY_MANY:
+        return np.einsum("nkl,nkl->k", x, z)[:, np.newaxis]
+    return sum_of_channels(x * z)[:, np.newaxis]
 
 
 def standardize(
@@ -601,7 +606,8 @@ class RMSNorm(Normalization):
         x_hat, inverse_root = self.saved_values()
         g = dy.reshape(x_hat.shape)
         if self.weight is not None:
-            self.weight.grad = np.einsum("pd,pd->d", g, x_hat).reshape(self.normalized_shape)
+            dweight = total_product(g[:, :, np.newaxis], x_hat[:, :, np.newaxis])
+            self.weight.grad = dweight.reshape(self.normalized_shape)
             g = g * self.weight.value.reshape(-1)
         mean_product = np.einsum("pd,pd->p", g, x_hat)[:, np.newaxis] / x_hat.shape[1]
         dx = x_hat * -mean_product

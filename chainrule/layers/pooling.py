@@ -17,9 +17,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from chainrule.checks import check_bool
 from chainrule.layers.shape_checks import check_shape
+from chainrule.layers.sums import sum_along
 from chainrule.layers.windows import (
     Padding,
     Pair,
@@ -45,6 +47,9 @@ __all__ = [
 
 VERTICAL, HORIZONTAL = 0, 1  # the axes of an image, as a Window counts them
 Axes = tuple[int, ...]
+
+LARGE = 64
+"""Up to this many numbers are added one after the other in float32: an error below 1e-6."""
 
 
 class Pooling(Module):
@@ -279,19 +284,20 @@ class AvgPool2d(Pooling):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         images, passed = self.images(x, may_be_padding=self.count_include_pad), []
+        dtype = sum_type(self.window, x.dtype)
         counts = self._counts(images.shape[2:], x.dtype)
         for axes in passes(self.window):
             passed.append((axes, images.shape))
-            images = sum_along(images, self.window, axes)
+            images = sum_of_windows(images, self.window, axes, dtype)
         self.save_for_backward(passed, counts, training=training)
-        return from_nchw(images / counts, x.ndim)
+        return from_nchw((images / counts).astype(x.dtype, copy=False), x.ndim)
 
     def backward(self, dy: Array) -> Array:
         passed, counts = self.saved_values()
-        images = to_nchw(dy) / counts
+        images, dtype = to_nchw(dy) / counts, sum_type(self.window, dy.dtype)
         for axes, shape in reversed(passed):
-            images = sum_along_backward(images, self.window, axes, shape)
-        return from_nchw(images, dy.ndim)
+            images = sum_of_windows_backward(images, self.window, axes, shape, dtype)
+        return from_nchw(images.astype(dy.dtype, copy=False), dy.ndim)
 
     def _counts(self, image: Pair, dtype: np.dtype) -> Array:
         """Return how many values each mean is over: (H', W'), or a single number."""
@@ -339,17 +345,25 @@ class AvgPool1d(AvgPool2d):
     axes = 1
 
 
-def sum_along(x: Array, window: Window, axes: Axes) -> Array:
+def sum_type(window: Window, dtype: DTypeLike) -> DTypeLike:
+    """Return the type to add in: float64 where many numbers are added one after the other."""
+    most = max(math.prod(window.size[axis] for axis in axes) for axes in passes(window))
+    return dtype if most <= LARGE else np.float64
+
+
+def sum_of_windows(x: Array, window: Window, axes: Axes, dtype: DTypeLike) -> Array:
     """Return the sum over each window along some axes."""
-    y = np.zeros_like(x, shape=out_shape(x.shape, window, axes))
+    y = np.zeros_like(x, dtype, shape=out_shape(x.shape, window, axes))
     for outputs, inputs in elements(x.shape, window, axes):
         y[outputs] += x[inputs]
     return y
 
 
-def sum_along_backward(dy: Array, window: Window, axes: Axes, shape: tuple[int, ...]) -> Array:
+def sum_of_windows_backward(
+    dy: Array, window: Window, axes: Axes, shape: tuple[int, ...], dtype: DTypeLike
+) -> Array:
     """Return dx, of this shape: the gradient of each window at all its elements."""
-    dx = np.zeros_like(dy, shape=shape)
+    dx = np.zeros_like(dy, dtype, shape=shape)
     for outputs, inputs in elements(shape, window, axes):
         dx[inputs] += dy[outputs]
     return dx
@@ -377,7 +391,8 @@ class GlobalAvgPool(Module):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         self.save_for_backward(x.shape, training=training)
-        return flatten_channels(self, x).mean(axis=2)
+        values = flatten_channels(self, x)
+        return sum_along(values, 2) / values.shape[2]
 
     def backward(self, dy: Array) -> Array:
         (shape,) = self.saved_values()

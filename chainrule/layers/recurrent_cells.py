@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.initializers import LecunNormal, Zero
+from chainrule.layers.sums import sum_of_products, sum_of_rows
 from chainrule.module import Module
 from chainrule.parameter import Array, Initializer, Parameter, refuse_huge_shape
 
@@ -88,12 +89,11 @@ class Cell(Module):
         da_h = side_by_side(dhidden)  # (T N, G H)
         da = da_h if dinput is dhidden else side_by_side(dinput)
         h = states[0][:-1].reshape(len(da), states[0].shape[-1])  # (T N, H), before each step
-        np.matmul(x.reshape(len(da), x.shape[-1]).T, da, out=self.weight_ih.grad)
-        np.matmul(h.T, da_h, out=self.weight_hh.grad)
+        sum_of_products(x.reshape(len(da), x.shape[-1]), da, out=self.weight_ih.grad)
+        sum_of_products(h, da_h, out=self.weight_hh.grad)
         if self.bias_ih is not None and self.bias_hh is not None:
-            ones = np.ones(len(da), da.dtype)
-            np.matmul(ones, da, out=self.bias_ih.grad)
-            np.matmul(ones, da_h, out=self.bias_hh.grad)
+            sum_of_rows(da, out=self.bias_ih.grad)
+            sum_of_rows(da_h, out=self.bias_hh.grad)
         return (da @ self.weight_ih.value.T).reshape(x.shape)
 
     def by_gate(self, array: Array) -> Array:

@@ -23,6 +23,7 @@ from chainrule.layers.linear import new_bias
 from chainrule.layers.micro_batch import MicroBatch
 from chainrule.layers.normalization import BatchNorm, standardize_unchecked
 from chainrule.layers.shape_checks import check_shape
+from chainrule.layers.sums import MANY, sum_of_products, sum_of_rows
 from chainrule.module import Module
 from chainrule.parameter import Array, Initializer, Parameter
 
@@ -110,9 +111,13 @@ class StackedLinear(Module):
     def _set_gradients(self, dy: Array) -> Array:
         """Set both gradients and return x."""
         (x,) = self.saved_values()
-        np.matmul(by_member(x).swapaxes(-1, -2), by_member(dy), out=self.weight.grad)
+        if len(x) < MANY:
+            np.matmul(by_member(x).swapaxes(-1, -2), by_member(dy), out=self.weight.grad)
+        else:
+            for k, out in enumerate(self.weight.grad):
+                sum_of_products(x if x.ndim == 2 else x[:, k], dy[:, k], out=out)
         if self.bias is not None:
-            np.add.reduce(dy, axis=0, out=self.bias.grad)
+            sum_of_rows(dy, out=self.bias.grad)
         return x
 
 

@@ -88,9 +88,10 @@ def test_a_network_without_parameters_has_no_gradient():
     assert clip_by_global_norm(network, 1) == clip_by_value(network, 1) == 0
 
 
-@pytest.mark.parametrize(
-    "clip", [clip_by_global_norm, clip_by_value, lambda n, _: gradient_norm(n)]
-)
+CLIPS = [clip_by_global_norm, clip_by_value, lambda network, _: gradient_norm(network)]
+
+
+@pytest.mark.parametrize("clip", CLIPS)
 @pytest.mark.parametrize("wrong", [None, "x", Network, [Network([2, 1])], np.ones(3)])
 def test_what_is_no_network_is_refused(clip, wrong):
     with pytest.raises(ConfigurationError, match="the gradients are those of a Network; got"):

@@ -223,7 +223,7 @@ def layer_statistics(path: str, module: Module, x: Any, y: Array, dy: Any) -> La
 
 def rms(array: Array) -> float:
     """Return the root mean square."""
-    flat = array.ravel()
+    flat = array.ravel().astype(np.float64, copy=False)
     return float(np.sqrt(np.dot(flat, flat) / max(1, flat.size)))
 
 

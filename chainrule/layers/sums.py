@@ -1,0 +1,77 @@
+"""Sums of many float32 numbers, whatever axis they lie along.
+
+NumPy adds numbers in pairs, and pairs of pairs, along the axis that is contiguous in memory, but
+one after the other along any other. The sum of 5 million times 0.1 is then 4 % off.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from chainrule.layers.memory_format import is_batch_last
+from chainrule.parameter import Array
+
+MANY = 512
+"""Up to this many numbers may be added one after the other: an error of about 1e-6."""
+
+VERY_MANY = 131_072
+"""Up to this many numbers may be added up by einsum, which adds several at a time."""
+
+SMALL = 1024
+"""Up to this many numbers a result is small for BLAS, and its sums have to be cut into blocks."""
+
+BLOCK = 64
+"""How many rows are added up at a time."""
+
+
+def sum_of_rows(x: Array, out: Array | None = None) -> Array:
+    """Return Σ_n x_n: (N, ...) -> (...).
+
+    Rows are added up by blocks, and the blocks' sums in the same way. As a product with ones this
+    takes a third of the time of np.add.reduce along the first axis (5,000 rows of 64).
+    """
+    if len(x) < MANY:
+        return np.add.reduce(x, axis=0, out=out)
+    width = math.prod(x.shape[1:])
+    rows, ones = x.reshape(len(x), width), np.ones(BLOCK, x.dtype)
+    while len(rows) >= 2 * BLOCK:
+        whole = len(rows) // BLOCK * BLOCK
+        blocks = rows[:whole].reshape(whole // BLOCK, BLOCK, width)
+        rows = np.concatenate([np.matmul(ones, blocks), rows[whole:]])
+    return np.add.reduce(rows.reshape(len(rows), *x.shape[1:]), axis=0, out=out)
+
+
+def sum_of_products(x: Array, z: Array, out: Array | None = None) -> Array:
+    """Return Σ_n x_n z_nᵀ: (N, i) and (N, o) -> (i, o).
+
+    For small results BLAS, too, adds one product after the other: of 40,000 rows of 5 and of 3,
+    2e-4 was lost.
+    """
+    if len(x) < MANY or x.shape[1] * z.shape[1] > SMALL:
+        return np.matmul(x.T, z, out=out)
+    count = len(x) // BLOCK
+    whole = count * BLOCK
+    blocks = x[:whole].reshape(count, BLOCK, -1).swapaxes(1, 2)
+    total = sum_of_rows(blocks @ z[:whole].reshape(count, BLOCK, -1))
+    return np.add(total, x[whole:].T @ z[whole:], out=out)
+
+
+def sum_of_channels(images: Array) -> Array:
+    """Return the sum of each channel over the batch: (N, C, ...) -> (C,).
+
+    What is next to each other in memory is added up first: the pixels, or else the batch.
+    """
+    x = images.reshape(*images.shape[:2], math.prod(images.shape[2:]))  # (N, C, pixels)
+    if is_batch_last(x):
+        return np.add.reduce(np.add.reduce(x, axis=0), axis=1)
+    return sum_of_rows(x[:, :, 0] if x.shape[2] == 1 else np.add.reduce(x, axis=2))
+
+
+def sum_along(x: Array, axis: int, keepdims: bool = False) -> Array:
+    """Return the sum along one axis."""
+    one_by_one = x.shape[axis] >= MANY and x.strides[axis] != x.itemsize
+    dtype = np.float64 if one_by_one else x.dtype
+    total: Array = x.sum(axis=axis, keepdims=keepdims, dtype=dtype)
+    return total.astype(x.dtype, copy=False)

@@ -138,8 +138,8 @@ def test_a_batch_of_no_samples_gives_none_and_zero_gradients(case, way):
         with pytest.raises(InputError, match="is empty: its shape is"):
             run(x[:0], **arguments)
         return
-    if isinstance(module, BatchNorm) and way != "predict":
-        with pytest.raises(ShapeError, match="more than one value per channel in training"):
+    if isinstance(module, BatchNorm) and (way != "predict" or module.running_mean is None):
+        with pytest.raises(ShapeError, match="more than one value per channel"):
             run(x[:0], **arguments)
         return
     y = run(x[:0], **arguments)

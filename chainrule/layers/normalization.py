@@ -550,7 +550,7 @@ class InstanceNorm(RunningStatistics, GroupNorm):
         return scale_and_shift(x_hat, self.weight, self.bias).reshape(x.shape)
 
     def seen(self, x: Array, mean: Array, variance: Array) -> None:
-        if self.running_var is None:
+        if self.running_var is None or not len(x):
             return
         count = math.prod(x.shape[2:])
         mean, variance = (of.reshape(len(x), -1).mean(axis=0) for of in (mean, variance))  # (C,)

@@ -63,6 +63,7 @@ LAYERS = [
     "allocator",
     "micro_batch",
     "memory_format",
+    "sums",
     "shape_checks",
     "linear",
     "activations",

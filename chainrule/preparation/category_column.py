@@ -92,8 +92,8 @@ class CategoryColumn:
     def read(self, array: Array, name: Name) -> Array:
         """Return the number of each value's category, (N,), or UNKNOWN, MISSING or RARE."""
         values = array.tolist()
-        numbers: dict[str | None, int] = {text: n for n, text in enumerate(self.categories)}
-        numbers |= dict.fromkeys(self.rare, RARE)
+        numbers: dict[str | None, int] = {t.strip(): n for n, t in enumerate(self.categories)}
+        numbers |= dict.fromkeys(map(str.strip, self.rare), RARE)
         numbers[None] = MISSING
         # Each distinct value is read once; then each row is one lookup.
         places = {v: numbers.get(category_of(v), UNKNOWN) for v in count_values(values, name)}

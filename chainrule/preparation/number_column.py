@@ -12,6 +12,7 @@ import numpy as np
 
 from chainrule.parameter import Array
 from chainrule.preparation.frames import Name
+from chainrule.preparation.number_format import NumberFormat
 from chainrule.preparation.piecewise_linear import piecewise_linear, quantile_knots
 from chainrule.preparation.report import ColumnIssue
 from chainrule.preparation.values import numbers_in
@@ -39,6 +40,8 @@ class NumberColumn:
         Whether the training rows had missing values.
     knots : tuple of float
         The limits of the bins of the encoding; empty if there is none.
+    format : NumberFormat, optional
+        How its numbers are written, if they are text.
     """
 
     center: float
@@ -47,22 +50,26 @@ class NumberColumn:
     high: float
     missing: bool
     knots: tuple[float, ...] = ()
+    format: NumberFormat | None = None
 
     @classmethod
-    def fit(cls, array: Array, name: Name, n_bins: int = 0) -> NumberColumn:
+    def fit(
+        cls, array: Array, name: Name, n_bins: int = 0, form: NumberFormat | None = None
+    ) -> NumberColumn:
         """Measure a column of the training rows; with ``n_bins=0`` there is no encoding."""
-        x = numbers_in(array, name)
+        x = numbers_in(array, name, form)
         given = x[~np.isnan(x)]
         missing = len(given) < len(x)
         if not len(given):
-            return cls(0.0, 1.0, np.nan, np.nan, False)  # always missing: no column marks it
+            return cls(0.0, 1.0, np.nan, np.nan, False, (), form)  # always missing: nothing to mark
         low, high = given.min(), given.max()
         unit = 16.0 if max(-low, high) > 1e300 else 1.0  # so that no difference overflows
         first, center, third = np.quantile(given / unit, [0.25, 0.5, 0.75])
         scale = third - first or (high / unit - low / unit) / 2 or 1.0
         scale = min(scale, np.finfo(np.float64).max / unit) * unit
         knots = quantile_knots(given, n_bins) if n_bins else ()
-        return cls(float(center * unit), float(scale), float(low), float(high), missing, knots)
+        measured = float(center * unit), float(scale), float(low), float(high)
+        return cls(*measured, missing, knots, form)
 
     @property
     def varies(self) -> bool:
@@ -85,7 +92,7 @@ class NumberColumn:
 
     def read(self, array: Array, name: Name) -> Array:
         """Return a column's numbers, (N,), with NaN for missing values."""
-        return numbers_in(array, name)
+        return numbers_in(array, name, self.format)
 
     def write(self, x: Array, out: Array) -> None:
         """Write the transformed numbers into `out`, (N, width)."""

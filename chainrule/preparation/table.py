@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -27,10 +29,30 @@ from chainrule.preparation.frames import (
     values_of,
 )
 from chainrule.preparation.number_column import NumberColumn
+from chainrule.preparation.number_format import NumberFormat, find_format, number_format
 from chainrule.preparation.packing import NAMES, expect, pack, pack_names, unpack, unpack_names
 from chainrule.preparation.report import ColumnIssue, TableReport
-from chainrule.preparation.table_file import ARRAYS, Column, columns_from_arrays, columns_to_arrays
-from chainrule.preparation.values import holds_numbers
+from chainrule.preparation.table_file import (
+    ARRAYS,
+    FORMATS,
+    Column,
+    columns_from_arrays,
+    columns_to_arrays,
+)
+from chainrule.preparation.values import (
+    holds_numbers,
+    is_number_type,
+    note_on_numbers,
+    note_on_spaces,
+    texts_in,
+)
+
+ADVICE = (
+    "Say what it is: TablePreparation(number_formats={{{0!r}: {{'decimal': '.'}}}}) for numbers, "
+    "TablePreparation(categorical_features=[{0!r}]) for categories; or write numbers as numbers "
+    "and missing values as NaN."
+)
+"""What can be done about a column that could be numbers or something else."""
 
 
 class TablePreparation(Preparation):
@@ -38,6 +60,9 @@ class TablePreparation(Preparation):
 
     - Numbers and booleans are centred, scaled and smoothly clipped to ±3 (`NumberColumn`): an
       outlier is far away, but not far enough to dominate the network.
+    - Numbers that are written as text are numbers (`NumberFormat`): ``"1.234,5"``, ``"$ 12"``,
+      ``"45 %"``. A few cells that are none, such as ``"n/a"``, are missing values. What was made of
+      a column is said in a warning and in `notes_`; what is doubtful is refused.
     - Text and categoricals become one column for each category (`CategoryColumn`), or a single
       column of -1 and 1 if there are two. With `embed_from`, very many categories become one column
       of codes for an embedding (`CodeColumn`).
@@ -68,6 +93,9 @@ class TablePreparation(Preparation):
         The number of bins for the piecewise linear encoding of each number, which stands beside the
         number itself; about as many training rows fall into each bin. It helps if a table is large
         and the target depends on steps. 0: no encoding.
+    number_formats : mapping of str or int to NumberFormat or dict
+        How the numbers of some columns are written, such as ``{"price": {"decimal": ","}}``; of
+        others it is found out.
     dtype : dtype
         What `transform` returns: float32 (the default) or float64.
 
@@ -84,7 +112,7 @@ class TablePreparation(Preparation):
         The number of codes in each column of codes, which are the last output columns; empty if
         there are none.
     notes_ : list of str
-        What was left out or grouped, and why.
+        What was left out or grouped, and why, and which numbers were written as text.
 
     Raises
     ------
@@ -96,7 +124,8 @@ class TablePreparation(Preparation):
     A table is a pandas or polars data frame, a dict of columns, a structured array, or an array or
     list of rows. Only NumPy is needed.
 
-    A category is identified by its text: 3, 3.0 and "3" are the same category. A category that was
+    A category is identified by its text, without spaces around it: 3, 3.0 and "3 " are the same
+    category, and blank text is a missing value. A category that was
     not among the training rows counts as rare if there is a group of rare ones, and is all zeros
     otherwise; `report` names it.
 
@@ -122,6 +151,7 @@ class TablePreparation(Preparation):
         min_frequency: int = 1,
         embed_from: int | None = None,
         n_bins: int = 0,
+        number_formats: Mapping[Name, NumberFormat | Mapping[str, Any]] | None = None,
         dtype: DTypeLike = "float32",
     ) -> None:
         listed = isinstance(categorical_features, list | tuple)
@@ -135,6 +165,9 @@ class TablePreparation(Preparation):
         self.min_frequency = check_whole("min_frequency", min_frequency)
         self.embed_from = None if embed_from is None else check_whole("embed_from", embed_from)
         self.n_bins = check_whole("n_bins", n_bins, least=0)
+        self.number_formats = number_formats
+        for form in (number_formats or {}).values():
+            number_format(form)
         self.dtype = "float64" if network_dtype(dtype) == np.float64 else "float32"
 
     @property
@@ -165,16 +198,19 @@ class TablePreparation(Preparation):
                 f"The table is empty: it has {table.rows} rows and {table.columns} columns."
             )
         keys = list(range(table.columns)) if table.names is None else table.names
-        unknown = [name for name in self.categorical_features if name not in keys]
-        if unknown:
-            raise InputError(f"categorical_features {unknown} are no columns of {keys!r:.300}.")
-        columns = [self._fit_column(table.column(key), key) for key in keys]
+        for option in ("categorical_features", "number_formats"):
+            unknown = [name for name in getattr(self, option) or () if name not in keys]
+            if unknown:
+                raise InputError(f"{option} {unknown} are no columns of {keys!r:.300}.")
+        texts: list[str] = []
+        columns = [self._fit_column(table.column(key), key, texts) for key in keys]
         if not any(column.width for column in columns):
             raise InputError("No column of the table ever changes: there is nothing to learn from.")
         self._set_columns(columns)
-        self.notes_ = [
-            note for key, column in zip(keys, columns, strict=True) for note in _notes(column, key)
-        ]
+        for note in texts:
+            warnings.warn(note, stacklevel=2)
+        pairs = zip(keys, columns, strict=True)
+        self.notes_ = texts + [note for key, column in pairs for note in _notes(column, key)]
         self.feature_names_in_, self.n_features_in_ = table.names, table.columns
         return self
 
@@ -182,18 +218,31 @@ class TablePreparation(Preparation):
         self.columns_ = columns
         self.code_categories_ = tuple(c.codes for c in columns if isinstance(c, CodeColumn))
 
-    def _fit_column(self, values: Any, key: Name) -> Column:
+    def _fit_column(self, values: Any, key: Name, notes: list[str]) -> Column:
         array = values_of(values, key)
         declared = is_categorical(values) and array.dtype.kind not in "Mm"
         numbers = not declared and holds_numbers(array, key)
-        if numbers and key not in self.categorical_features:
-            return NumberColumn.fit(array, key, self.n_bins)
+        if not declared and key not in self.categorical_features:
+            form = None if numbers else self._find_format(array, key)
+            if numbers or form is not None:
+                if form is not None:
+                    notes += note_on_numbers(array, key, form)
+                return NumberColumn.fit(array, key, self.n_bins, form)
         counts = count_categories(array, key)
+        notes += note_on_spaces(array, key)
         frequency = max(2, self.min_frequency)  # what occurs once says nothing about other rows
         frequent = sum(count >= frequency for text, count in counts.items() if text is not None)
         if self.embed_from is None or frequent <= self.embed_from:
             return CategoryColumn.fit(counts, self.max_categories, self.min_frequency)
         return CodeColumn.fit(counts, MOST_CODES, frequency)
+
+    def _find_format(self, array: Array, key: Name) -> NumberFormat | None:
+        """Return how the numbers of a column with text are written; None if it has categories."""
+        if self.number_formats and key in self.number_formats:
+            return number_format(self.number_formats[key])
+        texts = texts_in(array)
+        numbers = sum(is_number_type(type(value)) for value in array.tolist())
+        return find_format(Counter(texts), key, numbers, advice=ADVICE.format(key))
 
     def transform(self, X: Any) -> Array:
         """Return the rows as numbers, (N, output columns).
@@ -285,14 +334,16 @@ class TablePreparation(Preparation):
     def describe(self) -> tuple[dict[str, Any], dict[str, Array]]:
         arrays = columns_to_arrays(self.columns_)
         arrays |= pack_names(self.feature_names_in_) | pack("notes", self.notes_)
-        return {"settings": self.get_params()}, arrays
+        settings = self.get_params()
+        del settings["number_formats"]  # each column has its own
+        return {"settings": settings}, arrays
 
     @classmethod
     def from_description(cls, description: dict[str, Any], arrays: Mapping[str, Array]) -> Self:
         expect(set(description) == {"settings"} and isinstance(description["settings"], dict))
         made = cls(**description["settings"])
-        expect(set(description["settings"]) == set(made.get_params()))
-        expect(set(arrays) - NAMES == ARRAYS | set(pack("notes", [])))
+        expect({*description["settings"], "number_formats"} == set(made.get_params()))
+        expect(set(arrays) - NAMES - FORMATS == ARRAYS | set(pack("notes", [])))
         made._set_columns(columns_from_arrays(arrays))
         made.n_features_in_ = len(made.columns_)
         made.feature_names_in_ = unpack_names(arrays, made.n_features_in_)

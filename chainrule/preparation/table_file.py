@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import TypeAlias
 
 import numpy as np
@@ -11,6 +13,7 @@ import numpy as np
 from chainrule.parameter import Array
 from chainrule.preparation.category_column import CategoryColumn, CodeColumn
 from chainrule.preparation.number_column import NumberColumn
+from chainrule.preparation.number_format import number_format
 from chainrule.preparation.packing import expect, pack, split, unpack
 
 Column: TypeAlias = NumberColumn | CategoryColumn
@@ -25,6 +28,7 @@ def columns_to_arrays(columns: Sequence[Column]) -> dict[str, Array]:
     of every column of categories       ``grouped``, ``codes`` (whether it is a `CodeColumn`),
                                         ``categories/counts``, ``rare/counts``
     of all columns, one after another   ``knots``, ``categories``, ``rare``
+    if numbers are written as text      ``formats``: of each column of numbers, as JSON, or empty
     ==================================  =========================================================
     """
     numbers = [column for column in columns if isinstance(column, NumberColumn)]
@@ -43,11 +47,17 @@ def columns_to_arrays(columns: Sequence[Column]) -> dict[str, Array]:
         lists = [getattr(column, part) for column in categories]
         arrays |= pack(part, list(itertools.chain.from_iterable(lists)))
         arrays[f"{part}/counts"] = np.array([len(texts) for texts in lists], np.int64)
+    if any(column.format for column in numbers):
+        forms = [json.dumps(asdict(c.format)) if c.format else "" for c in numbers]
+        arrays |= pack("formats", forms)
     return arrays
 
 
 ARRAYS = frozenset(columns_to_arrays([]))
-"""The names of the arrays in a file."""
+"""The names of the arrays in every file."""
+
+FORMATS = frozenset(pack("formats", []))
+"""The names of those that are in some."""
 
 
 def columns_from_arrays(arrays: Mapping[str, Array]) -> list[Column]:
@@ -79,9 +89,11 @@ def _number_columns(arrays: Mapping[str, Array]) -> list[NumberColumn]:
     expect(bool((never | (np.isfinite(low) & np.isfinite(high) & (low <= high))).all()))
     expect(knots.ndim == 1 and knots.dtype == np.float64 and bool(np.isfinite(knots).all()))
     of_each = split(knots.tolist(), arrays["knots/counts"])
+    texts = [""] * len(numbers) if FORMATS.isdisjoint(arrays) else unpack("formats", arrays)
     columns = []
-    for (center, scale, low, high), own in zip(numbers.tolist(), of_each, strict=True):
-        column = NumberColumn(center, scale, low, high, False, tuple(own))
+    for (center, scale, low, high), own, text in zip(numbers.tolist(), of_each, texts, strict=True):
+        form = number_format(json.loads(text)) if text else None
+        column = NumberColumn(center, scale, low, high, False, tuple(own), form)
         expect(not own or (len(own) > 2 and column.varies))
         expect(all(one < following for one, following in itertools.pairwise(own)))
         columns.append(column)

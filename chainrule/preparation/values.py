@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import math
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,13 @@ import numpy as np
 from chainrule.errors import InputError
 from chainrule.parameter import Array
 from chainrule.preparation.frames import Name
+from chainrule.preparation.number_format import NumberFormat
 
 MISSING_TYPES = ("NoneType", "NAType", "NaTType")
 """By name, since pandas, which has the last two, is not imported."""
+
+SHOWN = 5
+"""How many of the texts that were taken for missing values a note names."""
 
 NUMBER_TYPES = (bool, int, float, decimal.Decimal, np.number, np.bool_)
 DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
@@ -60,14 +65,57 @@ def _advice_on_dates(name: Name) -> str:
     )
 
 
-def numbers_in(array: Array, name: Name) -> Array:
-    """Return a column's numbers in float64, NaN for missing values; refuse anything else."""
+def texts_in(array: Array) -> list[str]:
+    """Return the values of a column that are text."""
+    if array.dtype.kind not in "OUS":
+        return []
+    return [_as_text(value) for value in array.tolist() if isinstance(value, str | bytes)]
+
+
+def _as_text(value: str | bytes) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def note_on_numbers(array: Array, name: Name, form: NumberFormat) -> list[str]:
+    """Return what a user will want to know about a column of numbers that are written as text."""
+    counts = Counter(text.strip() for text in texts_in(array))
+    gaps = Counter(
+        {text: n for text, n in counts.items() if n and math.isnan(form.read(text) or 0)}
+    )
+    form_ = form.describe()
+    note = f"column {name!r} holds numbers as text" + f", with {form_}" * bool(form_)
+    if gaps:
+        most = gaps.most_common(SHOWN)
+        shown = ", ".join(f"{text[:20]!r} ({count})" for text, count in most)
+        cells = "1 cell is" if gaps.total() == 1 else f"{gaps.total():,} cells are"
+        note += f"; {cells} taken for missing values: {shown}" + ", ..." * (len(gaps) > len(most))
+    return [note]
+
+
+def note_on_spaces(array: Array, name: Name) -> list[str]:
+    """Return what a user will want to know about spaces around the categories of a column."""
+    texts = set(texts_in(array))
+    same = sorted(text for text in texts if text != text.strip() and text.strip() in texts)
+    notes = []
+    if any(same):
+        notes.append(f"column {name!r}: {same[-1]!r} is taken for {same[-1].strip()!r}")
+    if any(not text.strip() for text in texts):
+        notes.append(f"column {name!r}: blank cells are taken for missing values")
+    return notes
+
+
+def numbers_in(array: Array, name: Name, form: NumberFormat | None = None) -> Array:
+    """Return a column's numbers in float64, NaN for missing values; refuse anything else.
+
+    Text is read by its format, if the training rows held numbers as text.
+    """
     if array.dtype.kind in "fiub":
         numbers = array.astype(np.float64)
     elif array.dtype.kind in "Mm":
         raise InputError(_advice_on_dates(name))
     else:
-        numbers = _from_objects(array.tolist(), name)
+        values = array.tolist()
+        numbers = _from_objects(values if form is None else _read_texts(values, name, form), name)
     infinite = np.isinf(numbers)
     if infinite.any():
         raise InputError(
@@ -75,6 +123,23 @@ def numbers_in(array: Array, name: Name) -> Array:
             f"{infinite.argmax()}. A missing value is written as NaN or None."
         )
     return numbers
+
+
+def _read_texts(values: list[Any], name: Name, form: NumberFormat) -> list[Any]:
+    """Return the values with a number, or NaN, in the place of each text."""
+    values = [_as_text(value) if isinstance(value, bytes) else value for value in values]
+    texts = {value for value in values if isinstance(value, str)}
+    numbers = {text: form.read(text) for text in texts}  # each distinct text once
+    wrong = {text for text, number in numbers.items() if number is None}
+    if wrong:
+        row, text = next((row, text) for row, text in enumerate(values) if text in wrong)
+        written = form.describe()
+        raise InputError(
+            f"Column {name!r} holds the text {text[:40]!r} in row {row}, which is no number as the "
+            f"column writes them{f', with {written}' * bool(written)}. Correct it, or write a "
+            "missing value as NaN or None."
+        )
+    return [numbers[value] if isinstance(value, str) else value for value in values]
 
 
 def _from_objects(values: list[Any], name: Name) -> Array:
@@ -107,11 +172,11 @@ def _as_float(value: Any) -> float:
 def category_of(value: Any) -> str | None:
     """Return a category as text, the same for 3, 3.0 and "3"; None for a missing value."""
     if isinstance(value, str):
-        return str(value)
+        return value.strip() or None  # "No " is "No", and blank is missing
     if is_missing_type(type(value)):
         return None
     if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
+        return category_of(value.decode("utf-8", "replace"))
     if isinstance(value, bool | np.bool_):
         return str(bool(value))
     if isinstance(value, NUMBER_TYPES):

@@ -277,10 +277,22 @@ def test_intervals_of_pandas_are_categories():
     assert fitted(frame).transform(frame).sum() == 3
 
 
-def test_text_that_is_nearly_all_numbers_is_noted():
-    power = [str(n) for n in range(40)] * 2 + ["?", "?"]
-    (note,) = fitted({"power": power}).notes_
-    assert "'power' holds numbers but for text such as '?'" in note
+def test_few_texts_that_are_nearly_all_numbers_stay_categories_and_are_noted():
+    """Such as years of study that end with "15 or more"."""
+    (note,) = fitted({"power": [*map(str, range(15)), "15 or more"] * 2}).notes_
+    assert "'power' holds numbers but for text such as '15 or more'" in note
+
+
+def test_spaces_around_categories_mean_nothing():
+    X = {"churn": [" No", "No", "Yes ", "Yes", "  "], "x": [1, 2, 3, 4, 5]}
+    with pytest.warns(UserWarning, match="^column 'churn'") as told:
+        preparation = fitted(X)
+    notes = ["column 'churn': 'Yes ' is taken for 'Yes'"]
+    notes += ["column 'churn': blank cells are taken for missing values"]
+    assert [str(warning.message) for warning in told] == preparation.notes_ == notes
+    assert preparation.get_feature_names_out() == ["churn_Yes", "missingindicator_churn", "x"]
+    np.testing.assert_array_equal(preparation.transform(X)[:, 0], [-1, -1, 1, 1, 0])
+    assert not preparation.report({"churn": ["No  ", b"Yes"], "x": [1, 2]})
 
 
 # ---------------------------------------------------------------- what is refused
@@ -492,7 +504,10 @@ def test_no_rows_are_no_rows():
 numbers = st.one_of(st.none(), st.floats(-1e6, 1e6, width=32))
 whole = st.one_of(st.none(), st.integers(-(2**40), 2**40))
 truth = st.one_of(st.none(), st.booleans())
-words = st.one_of(st.none(), st.text(max_size=3).filter(lambda text: "\0" not in text))
+words = st.one_of(  # digits would be numbers
+    st.none(),
+    st.text(st.characters(exclude_categories=["N"]), max_size=3).map(lambda t: t.replace("\0", "")),
+)
 
 
 @st.composite
@@ -508,6 +523,7 @@ def tables_of(draw):
     return columns
 
 
+@pytest.mark.filterwarnings("ignore:column 'words'")  # of spaces
 @settings(deadline=None, max_examples=30)
 @given(tables_of(), st.permutations(["numbers", "whole", "truth", "words", "few", "varies"]))
 def test_pandas_polars_and_dicts_give_the_same_bits_in_any_order(columns, order):
@@ -540,6 +556,7 @@ def test_pandas_polars_and_dicts_give_the_same_bits_in_any_order(columns, order)
         assert not preparation.report(turned)
 
 
+@pytest.mark.filterwarnings("ignore:column 'words'")  # of spaces
 @settings(deadline=None, max_examples=30)
 @given(tables_of(), tables_of(), st.integers(0, 4))
 def test_later_rows_are_numbers_whatever_they_hold_and_files_keep_every_bit(columns, later, bins):
@@ -634,7 +651,7 @@ def test_columns_with_no_more_categories_are_as_before():
         preparation = fitted(CODED, embed_from=embed_from)
         assert preparation.transform(CODED).tobytes() == fitted(CODED).transform(CODED).tobytes()
         assert preparation.columns_ == fitted(CODED).columns_
-    identity = {"id": [str(n) for n in range(100)], "x": list(range(100))}
+    identity = {"id": [f"no. {n}" for n in range(100)], "x": list(range(100))}
     assert fitted(identity, embed_from=2).get_feature_names_out() == ["x"]
 
 
@@ -660,10 +677,10 @@ def test_a_category_that_is_too_rare_has_no_code():
 
 def test_more_categories_than_can_be_told_apart(monkeypatch):
     monkeypatch.setattr(table, "MOST_CODES", 100)
-    words = [str(n) for n in range(300) for _ in range(2 + (n == 7))]
+    words = [f"w{n}" for n in range(300) for _ in range(2 + (n == 7))]
     preparation = fitted({"word": words}, embed_from=50)
     assert preparation.code_categories_ == (100,)
-    assert preparation.transform({"word": ["7"]})[0, 0] > 0
+    assert preparation.transform({"word": ["w7"]})[0, 0] > 0
     codes = preparation.transform({"word": words})[:, 0]
     assert len(set(codes.tolist())) == 100
 
@@ -843,7 +860,7 @@ def test_a_files_description_stays_short_however_large_the_table(tmp_path):
 
 
 def test_text_of_every_kind_comes_back(tmp_path):
-    odd = ["", " ", "ä", "\n", "'\"", "日本", "\ud800", "😀", "a/b"] * 2
+    odd = ["ö", "ä", "\nx", "'\"", "日本", "\ud800", "😀", "a/b", "c"] * 2
     path = tmp_path / "model.npz"
     preparation = fitted({"a": odd, "b/c ": list(range(18))})
     network = Network([Linear(10, 1)], seed=0)

@@ -79,6 +79,12 @@ target_options = option_group(
         metavar="COLUMN",
         help="A column of numbers that are categories, such as postal codes.",
     ),
+    click.option(
+        "--numbers",
+        multiple=True,
+        metavar="COLUMN",
+        help="A column whose text is numbers, and anything else in it a missing value.",
+    ),
 )
 
 network_options = option_group(
@@ -108,7 +114,9 @@ csv_options = option_group(
         help="The character between values, such as ';' ('\\t' is a tab). Detected by default.",
     ),
     click.option(
-        "--decimal", type=click.Choice([".", ","]), help="The decimal point.  [default: .]"
+        "--decimal",
+        type=click.Choice([".", ","]),
+        help="The decimal point. Found out for each column by default.",
     ),
     click.option(
         "--encoding",

@@ -34,7 +34,7 @@ def diagnose_table(table: str, *, html: str | None, as_json: bool, **options: An
     check_output(html, "--html", table)
     data = read_training_table(table, {**options, "skip_unusable": True}, keep_constant=True)
     task = infer_task(data.target, options["task"], allow_constant=True)
-    estimator = make_estimator(task, data.X, options)
+    estimator = make_estimator(task, data.X, options, data.number_formats)
     rows, columns = data.X.shape
     label = "standard input" if table == "-" else table
     intro = [

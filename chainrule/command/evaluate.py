@@ -9,7 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
-from chainrule.command.models.inputs import InputIssues, parse_number
+from chainrule.command.models.inputs import InputIssues, parse_number, read_with
 from chainrule.command.models.metadata import TableMetadata
 from chainrule.command.models.scores import evaluate
 from chainrule.command.models.table_model import TableModel
@@ -19,6 +19,7 @@ from chainrule.command.tables.csv_format import CsvFormat
 from chainrule.command.tables.reader import TableReader
 from chainrule.errors import InputError
 from chainrule.parameter import Array
+from chainrule.preparation.number_format import number_format
 
 
 def evaluate_table(model: str, table: str, *, as_json: bool, quiet: bool, **options: Any) -> None:
@@ -60,6 +61,8 @@ class TargetReader:
 
     def __init__(self, metadata: TableMetadata, csv_format: CsvFormat) -> None:
         self.metadata, self.format = metadata, csv_format
+        form = metadata.target_format
+        self.number_format = read_with(None if form is None else number_format(form), csv_format)
         self.values: list[Array] = []
         self.unknown_classes: Counter[str] = Counter()
         classes = metadata.classes
@@ -80,6 +83,7 @@ class TargetReader:
         rows_before = sum(map(len, self.values))
         numbers = []
         for row, value in enumerate(column.to_pylist(), rows_before + 1):
+            value = value.strip() if isinstance(value, str) else value
             if value is None or value != value or value in self.format.missing_values:
                 raise InputError(
                     f"The target {self.metadata.target!r} is missing in row {row}; evaluation "
@@ -91,15 +95,16 @@ class TargetReader:
     def _class_number(self, value: Any, row: int) -> int:
         number = self._by_text.get(_label_text(value))
         if number is None:
-            number = self._by_number.get(parse_number(str(value)), -1)
+            parsed = parse_number(str(value), self.number_format)
+            number = -1 if parsed is None else self._by_number.get(parsed, -1)
         if number < 0:
             self.unknown_classes[str(value)[:60]] += 1
         return number
 
     def _number(self, value: Any, row: int) -> float:
         if isinstance(value, str):
-            value = parse_number(value.replace(",", ".") if self.format.decimal == "," else value)
-        number = float(value)
+            value = parse_number(value, self.number_format)
+        number = np.nan if value is None else float(value)
         if not np.isfinite(number):
             raise InputError(f"The target {self.metadata.target!r} is not a number in row {row}.")
         return number

@@ -29,6 +29,7 @@ from chainrule.errors import ConfigurationError, InputError
 from chainrule.estimators import NetworkClassifier, NetworkRegressor, defaults
 from chainrule.estimators.samples import held_out_rows
 from chainrule.parameter import Array
+from chainrule.preparation.number_format import NumberFormat
 from chainrule.storage.atomic import write_text
 
 MOST_IMPORTANCE_COLUMNS = 300
@@ -96,7 +97,11 @@ def train(
 
 
 def make_estimator(
-    task: Task, X: Any, options: Mapping[str, Any], on_epoch: Callable[..., Any] | None = None
+    task: Task,
+    X: Any,
+    options: Mapping[str, Any],
+    formats: Mapping[str, NumberFormat],
+    on_epoch: Callable[..., Any] | None = None,
 ) -> Any:
     """Return the estimator for these rows, not fitted, with the command's options."""
     given = {"epochs": options["epochs"], "hidden_layers": options["hidden"]}
@@ -104,9 +109,13 @@ def make_estimator(
     if options["balanced"] and task.kind == "classification":
         given["class_weight"] = "balanced"
     kind = NetworkClassifier if task.kind == "classification" else NetworkRegressor
-    categories = options["categories"]
+    preparation = defaults.table_preparation(
+        *X.shape,
+        categorical_features=options["categories"],
+        number_formats={name: form for name, form in formats.items() if name in X},
+    )
     return kind(
-        preparation=defaults.table_preparation(*X.shape, categorical_features=categories),
+        preparation=preparation,
         random_state=options["seed"],
         verbose=on_epoch or False,
         **{name: value for name, value in given.items() if value is not None},
@@ -119,7 +128,7 @@ def fit(
     """Fit an estimator to most rows of a table, and evaluate it on the others."""
     seed = options["seed"]
     train, held_out = _split(table, task, options["holdout"], seed)
-    estimator = make_estimator(task, train.X, options, bar.on_epoch)
+    estimator = make_estimator(task, train.X, options, table.number_formats, bar.on_epoch)
     bar.set_description("training")
     estimator.fit(train.X, train.y)
     bar.set_description("evaluating")
@@ -152,6 +161,7 @@ def fit(
         seed=seed,
         format=asdict(table.csv_format),
         notes=[*table.notes, *preparation.notes_],
+        target_format=asdict(form) if (form := table.number_formats.get(task.name)) else None,
     )
     return TrainedModel(estimator, metadata, true, outputs, evaluation)
 

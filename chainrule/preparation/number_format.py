@@ -162,6 +162,7 @@ def find_format(
     name: Name,
     numbers: int = 0,
     decimal: str | None = None,
+    declared: bool = False,
     advice: str = "",
 ) -> NumberFormat | None:
     """Return how a column's numbers are written, or None if it holds no numbers but categories.
@@ -176,6 +177,8 @@ def find_format(
         How many cells hold numbers that are no text.
     decimal : {".", ","}, optional
         The decimal point, if it is known.
+    declared : bool
+        Whether the column was declared to hold numbers: then all other text is missing.
     advice : str
         What a doubtful column's message says can be done.
 
@@ -199,7 +202,7 @@ def find_format(
     matched = {text: cell for text, cell in cells.items() if cell is not None}
     total = numbers + sum(clean[text] for text in cells)
     few = len(cells) <= FEW and not numbers
-    if not matched or 2 * (numbers + sum(clean[text] for text in matched)) < total:
+    if not matched or (2 * (numbers + sum(clean[t] for t in matched)) < total and not declared):
         return None
     doubt = _Doubt(name, advice)
     unit = _common_unit(matched, clean)
@@ -208,7 +211,7 @@ def find_format(
     form = NumberFormat(decimal, thousands, unit)
     odd = [text for text in cells if form.read(text) is None]
     share = sum(clean[text] for text in odd) / total
-    if share > MOST_ODD:
+    if share > MOST_ODD and not declared:
         if few or share > 0.5:
             return None
         units = {_unit(matched[text]) for text in odd if text in matched} - {""}
@@ -217,12 +220,12 @@ def find_format(
         raise doubt(f"numbers, but for {100 * share:.0f} % of its cells, such as {_quoted(odd)}")
     read = [text for text in cells if text not in odd]
     codes = [t for t in read if len(t) > 1 and t[0] == "0" and t.isdecimal()]
-    if codes:
+    if codes and not declared:
         if few:
             return None
         raise doubt(f"digits with leading zeros, such as {codes[0]!r}: numbers, or codes")
     bare = sum(clean[text] for text in read if not _unit(matched[text]) and form.read(text))
-    if unit == "%" and bare > MOST_ODD * total:
+    if unit == "%" and bare > MOST_ODD * total and not declared:
         raise doubt(f"numbers with and without a percent sign, {_quoted(read)}")
     return NumberFormat(decimal, thousands, unit, tuple(sorted({*odd, *gaps} - {""})))
 
@@ -269,10 +272,12 @@ def _separators(
     used = [(d, t) for d, t in best if not t or any(t in body for body in bodies)]
     if (".", "") in used:
         return ".", ""
-    if (",", "") in used and (decimal or (".", ",") not in used):
-        return ",", ""
-    if (",", "") in used:  # each comma stands before three digits
-        if _grouped_where_long(bodies, ","):
+    if (",", "") in used:
+        with_comma = {body: count for body, count in bodies.items() if "," in body}
+        grouped = sum(n for body, n in with_comma.items() if _plain(body, ".", ",") is not None)
+        if decimal or grouped < (1 - MOST_ODD) * sum(with_comma.values()):
+            return ",", ""
+        if (".", ",") in used and _grouped_where_long(bodies, ","):
             return ".", ","
     elif sure := [pair for pair in used if decimal or _groups_for_sure(bodies, *pair)]:
         return sure[0]

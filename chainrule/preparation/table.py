@@ -223,9 +223,9 @@ class TablePreparation(Preparation):
         declared = is_categorical(values) and array.dtype.kind not in "Mm"
         numbers = not declared and holds_numbers(array, key)
         if not declared and key not in self.categorical_features:
-            form = None if numbers else self._find_format(array, key)
+            form = self._format_of(array, key, numbers)
             if numbers or form is not None:
-                if form is not None:
+                if form is not None and not numbers:
                     notes += note_on_numbers(array, key, form)
                 return NumberColumn.fit(array, key, self.n_bins, form)
         counts = count_categories(array, key)
@@ -236,13 +236,14 @@ class TablePreparation(Preparation):
             return CategoryColumn.fit(counts, self.max_categories, self.min_frequency)
         return CodeColumn.fit(counts, MOST_CODES, frequency)
 
-    def _find_format(self, array: Array, key: Name) -> NumberFormat | None:
-        """Return how the numbers of a column with text are written; None if it has categories."""
+    def _format_of(self, array: Array, key: Name, numbers: bool) -> NumberFormat | None:
+        """Return how the numbers of a column are written; None if that is not known."""
         if self.number_formats and key in self.number_formats:
             return number_format(self.number_formats[key])
-        texts = texts_in(array)
-        numbers = sum(is_number_type(type(value)) for value in array.tolist())
-        return find_format(Counter(texts), key, numbers, advice=ADVICE.format(key))
+        if numbers:
+            return None
+        others = sum(is_number_type(type(value)) for value in array.tolist())
+        return find_format(Counter(texts_in(array)), key, others, advice=ADVICE.format(key))
 
     def transform(self, X: Any) -> Array:
         """Return the rows as numbers, (N, output columns).

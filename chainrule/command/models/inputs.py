@@ -6,18 +6,20 @@ No row disappears: a value that the model cannot take is refused, or treated as 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import compute
 
 from chainrule.command.models.metadata import ColumnInfo, TableMetadata
+from chainrule.command.tables.column_types import with_nulls
 from chainrule.command.tables.csv_format import CsvFormat
 from chainrule.command.tables.training_table import suggest
 from chainrule.errors import InputError
 from chainrule.parameter import Array
+from chainrule.preparation.number_format import NumberFormat
 from chainrule.preparation.report import ColumnIssue
 
 MOST_EXAMPLES = 5
@@ -80,6 +82,8 @@ class InputConverter:
         Describes the model's columns.
     csv_format : CsvFormat
         How the table's text is written.
+    formats : dict of str to NumberFormat
+        How numbers were written in columns of the training table where they were text.
     issues : InputIssues
         Collects what the training table did not have.
 
@@ -89,8 +93,15 @@ class InputConverter:
         The number of rows so far.
     """
 
-    def __init__(self, metadata: TableMetadata, csv_format: CsvFormat, issues: InputIssues) -> None:
-        self.metadata, self.format, self.issues = metadata, csv_format, issues
+    def __init__(
+        self,
+        metadata: TableMetadata,
+        csv_format: CsvFormat,
+        formats: Mapping[str, NumberFormat],
+        issues: InputIssues,
+    ) -> None:
+        self.metadata, self.format, self.formats = metadata, csv_format, formats
+        self.issues = issues
         self.rows = 0
         self._absent: set[str] = set()
 
@@ -128,7 +139,7 @@ class InputConverter:
     def _texts(self, values: Any, column: ColumnInfo) -> Array:
         if pa.types.is_dictionary(values.type):
             values = values.cast(values.type.value_type)
-        return _as_objects(self._with_nulls(values) if _is_text(values) else values)
+        return _as_objects(with_nulls(values, self.format) if _is_text(values) else values)
 
     def _numbers(self, values: Any, column: ColumnInfo) -> Array:
         if pa.types.is_temporal(values.type) or pa.types.is_nested(values.type):
@@ -140,35 +151,33 @@ class InputConverter:
             values = values.cast(pa.int8())
         if not _is_text(values):
             return _as_floats(values.cast(pa.float64(), safe=False))
-        values = self._with_nulls(values)
-        if self.format.decimal == ",":
-            values = compute.replace_substring(values, ",", ".")
+        values = with_nulls(values, self.format)
+        form = read_with(self.formats.get(column.name), self.format)
         try:
+            if form != NumberFormat():
+                raise pa.ArrowInvalid
             kind = pa.bool_() if column.kind == "boolean" else pa.float64()
             numbers = _as_floats(values.cast(kind).cast(pa.float64()))
         except pa.ArrowInvalid:
-            numbers = self._numbers_one_by_one(_as_objects(values), column)
+            numbers = self._numbers_one_by_one(_as_objects(values), column, form)
         infinite = np.isinf(numbers)
         if infinite.any():
             self._note(column, "infinity", infinite)
             numbers[infinite] = np.nan
         return numbers
 
-    def _numbers_one_by_one(self, texts: Array, column: ColumnInfo) -> Array:
-        """Return numbers, NaN for other text; slow, for batches with spaces or bad values."""
-        numbers = np.array([parse_number(text) for text in texts], np.float64)
-        bad = np.isnan(numbers) & np.array([text is not None for text in texts], bool)
+    def _numbers_one_by_one(self, texts: Array, column: ColumnInfo, form: NumberFormat) -> Array:
+        """Return numbers, NaN for other text; slow, for what is not written as programs do."""
+        distinct = {text for text in texts.tolist() if text is not None}
+        read = {None: np.nan, **{text: parse_number(text, form) for text in distinct}}
+        found = [read[text] for text in texts.tolist()]
+        bad = np.array([number is None for number in found], bool)
+        numbers = np.array([np.nan if number is None else number for number in found])
         if bad.any():
             examples = list(dict.fromkeys(texts[bad].tolist()))[:MOST_EXAMPLES]
             shown = tuple(repr(text[:40]) for text in examples)
             self._note(column, "text in a column of numbers", bad, shown)
         return numbers
-
-    def _with_nulls(self, values: Any) -> Any:
-        """Return text with null for each text that means a missing value."""
-        values = values.cast(pa.string())
-        missing = compute.is_in(values, value_set=pa.array(self.format.missing_values))
-        return compute.if_else(missing, pa.scalar(None, pa.string()), values)
 
     def _note(
         self, column: ColumnInfo, kind: str, where: Array, examples: tuple[str, ...] = ()
@@ -176,18 +185,27 @@ class InputConverter:
         self.issues.add(ColumnIssue.of_rows(column.name, kind, where, examples), self.rows)
 
 
-def parse_number(text: str | None) -> float:
-    """Return the number that a text stands for; NaN if it is not a number.
+def read_with(form: NumberFormat | None, csv_format: CsvFormat) -> NumberFormat:
+    """Return how numbers are read: as in training, but for a decimal point that was given."""
+    form = form or NumberFormat()
+    decimal = csv_format.decimal or form.decimal
+    thousands = "" if decimal == form.thousands else form.thousands
+    return replace(form, decimal=decimal, thousands=thousands)
 
-    >>> parse_number(" 2.5"), parse_number("TRUE"), parse_number("about 3")
-    (2.5, 1.0, nan)
+
+def parse_number(text: str, form: NumberFormat) -> float | None:
+    """Return the number that a text stands for, NaN if it means a missing value, None for neither.
+
+    >>> parse_number(" 2.5", NumberFormat()), parse_number("TRUE", NumberFormat())
+    (2.5, 1.0)
+    >>> parse_number("about 3", NumberFormat()) is None
+    True
     """
-    text = "" if text is None else text.strip()
-    if text.lower() in ("true", "false"):
-        return float(text.lower() == "true")
-    if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", text, re.IGNORECASE):
+    if text.strip().lower() in ("true", "false"):
+        return float(text.strip().lower() == "true")
+    if re.fullmatch(r"[+-]?inf(inity)?", text.strip(), re.IGNORECASE):
         return float(text)
-    return np.nan
+    return form.read(text)
 
 
 def _is_text(values: Any) -> bool:

@@ -10,7 +10,9 @@ from typing import Any
 from chainrule.checks import is_whole
 from chainrule.command.tables.csv_format import CsvFormat
 from chainrule.errors import ChainruleError, FileFormatError
+from chainrule.preparation.number_format import number_format
 from chainrule.storage.schema import (
+    anything,
     boolean,
     dict_of,
     kind,
@@ -107,7 +109,9 @@ class TableMetadata:
     format : dict
         The training file's CsvFormat.
     notes : list of str
-        What was left out or grouped.
+        What was left out or grouped, and what was made of text.
+    target_format : dict or None
+        How the target's numbers were written, if they were text: options of a NumberFormat.
     """
 
     task: str
@@ -125,6 +129,7 @@ class TableMetadata:
     seed: int
     format: dict[str, Any]
     notes: list[str]
+    target_format: dict[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the metadata as JSON holds it."""
@@ -161,6 +166,8 @@ def read_metadata(metadata: Any, path: str) -> TableMetadata:
     try:
         values = dict(metadata[KEY])
         columns = [ColumnInfo(**column) for column in values.pop("columns")]
+        older = {"keep_na": False, "skip_rows": 0, "comment": None}  # of files of 0.1.0
+        values["format"] = {**older, **values["format"]}
         found = TableMetadata(columns=columns, **values)
         _check(found, path)
     except (KeyError, TypeError, ValueError, AttributeError, ChainruleError) as error:
@@ -201,8 +208,17 @@ TABLE = record(
     scores=dict_of(dict_of(figure)),
     half_widths=dict_of(number(0)),
     seed=kind("a whole number", is_whole),
-    format=record(separator=optional(text), decimal=text, encoding=text, missing=list_of(text)),
+    format=record(
+        separator=optional(text),
+        decimal=optional(text),
+        encoding=text,
+        missing=list_of(text),
+        keep_na=boolean,
+        skip_rows=whole(),
+        comment=optional(text),
+    ),
     notes=list_of(text),
+    target_format=optional(dict_of(anything)),
 )
 
 
@@ -219,6 +235,7 @@ def _check(found: TableMetadata, path: str) -> None:
         and all(percent in PERCENTAGES for percent in found.half_widths)
         and "network" in found.scores
         and isinstance(found.csv_format, CsvFormat)
+        and (found.target_format is None or number_format(found.target_format) is not None)
     )
     if not valid:
         raise ValueError("what it says does not fit together")

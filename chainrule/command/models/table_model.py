@@ -16,6 +16,7 @@ from chainrule.errors import FileFormatError, InputError
 from chainrule.network import Network
 from chainrule.parameter import Array
 from chainrule.preparation import TablePreparation
+from chainrule.preparation.number_format import NumberFormat
 
 ROWS_AT_ONCE = 2048
 """The rows that go through the network at a time, so that its outputs take a few megabytes."""
@@ -113,7 +114,7 @@ class TableModel:
         for name in also:
             if name not in reader.names:
                 raise InputError(f"{reader.label} has no column {name!r}.")
-        converter = InputConverter(self.metadata, reader.format, issues)
+        converter = InputConverter(self.metadata, reader.format, self._formats(), issues)
         converter.note_missing_columns(reader.names)
         issues.check(reader.label)
         wanted = {column.name for column in self.metadata.used} | set(also)
@@ -128,6 +129,12 @@ class TableModel:
             on_progress(reader.position, converter.rows)
         if not converter.rows:
             raise InputError(f"{reader.label} has no rows below the column names.")
+
+    def _formats(self) -> dict[str, NumberFormat]:
+        """Return how the numbers of some columns were written in the training table."""
+        columns = self.ensemble.preparation.columns_  # type: ignore[union-attr]
+        pairs = zip(self.metadata.columns, columns, strict=True)
+        return {info.name: c.format for info, c in pairs if getattr(c, "format", None) is not None}
 
     def predict(self, columns: dict[str, Array], rows: int) -> tuple[Array, Array]:
         """Return the outputs and their spread for so many rows."""

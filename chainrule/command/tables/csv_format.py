@@ -24,8 +24,8 @@ class CsvFormat:
     ----------
     separator : str or None
         The character between values; None to detect it in the first line.
-    decimal : str
-        The decimal point, ``"."`` or ``","``.
+    decimal : str or None
+        The decimal point, ``"."`` or ``","``; None to find it out for each column.
     encoding : str
         The text encoding, such as ``"utf-8"`` or ``"latin-1"``.
     missing : tuple of str
@@ -38,7 +38,7 @@ class CsvFormat:
     """
 
     separator: str | None = None
-    decimal: str = "."
+    decimal: str | None = None
     encoding: str = "utf-8"
     missing: tuple[str, ...] = ()
 
@@ -46,7 +46,7 @@ class CsvFormat:
         separator = self.separator
         if separator is not None and (len(separator.encode()) != 1 or separator in '"\r\n'):
             raise ConfigurationError(f"The separator must be one character; got {separator!r}.")
-        if separator == self.decimal:
+        if separator is not None and separator == self.decimal:
             raise ConfigurationError(
                 f"{separator!r} cannot be both the separator and the decimal point."
             )
@@ -63,7 +63,7 @@ class CsvFormat:
 
         >>> options = {"separator": ";", "decimal": None, "encoding": None, "missing": ()}
         >>> CsvFormat().updated(options)
-        CsvFormat(separator=';', decimal='.', encoding='utf-8', missing=())
+        CsvFormat(separator=';', decimal=None, encoding='utf-8', missing=())
         """
         separator = "\t" if options["separator"] == "\\t" else options["separator"]
         return CsvFormat(

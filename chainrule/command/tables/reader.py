@@ -9,6 +9,7 @@ import codecs
 import contextlib
 import csv
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -125,23 +126,12 @@ class TableReader:
 
     # ------------------------------------------------------------ rows
 
-    def read_all(self, as_text: Sequence[str] = ()) -> pa.Table:
-        """Return all rows, with the columns' types inferred from the values.
-
-        Parameters
-        ----------
-        as_text : sequence of str
-            Columns to read as text, whatever they hold.
-        """
+    def read_all(self) -> pa.Table:
+        """Return all rows; separated values are text."""
         with self._explained_errors():
             if self._parquet is not None:
                 return self._parquet.read()
-            missing = list(self.format.missing_values)
-            table = self._read_csv(arrow_csv.read_csv, as_text, missing)
-            for field in table.schema:
-                if pa.types.is_binary(field.type):
-                    raise InputError(self._wrong_encoding(field.name))
-            return table
+            return self._read_csv(arrow_csv.read_csv)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """Yield some columns of all rows, batch by batch.
@@ -153,7 +143,7 @@ class TableReader:
                 yield from self._parquet.iter_batches(BATCH_ROWS, columns=list(columns))
                 return
             try:
-                batches = self._read_csv(arrow_csv.open_csv, self.names, [], list(columns))
+                batches = self._read_csv(arrow_csv.open_csv, list(columns))
             except pa.ArrowInvalid as error:
                 if "Empty CSV" in str(error):  # a first line, and no rows
                     return
@@ -163,8 +153,6 @@ class TableReader:
     def _read_csv(
         self,
         read: Callable[..., Any],
-        as_text: Sequence[str],
-        missing: list[str],
         columns: list[str] | None = None,
     ) -> Any:
         return read(
@@ -178,11 +166,7 @@ class TableReader:
                 invalid_row_handler=self._refuse_ragged_row,
             ),
             convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(as_text, pa.string()),
-                null_values=missing,
-                strings_can_be_null=bool(missing),
-                decimal_point=self.format.decimal,
-                include_columns=columns,
+                column_types=dict.fromkeys(self.names, pa.string()), include_columns=columns
             ),
         )
 
@@ -215,7 +199,8 @@ class TableReader:
             )
         text = str(error)
         if isinstance(error, UnicodeError) or "invalid UTF8" in text:
-            return self._wrong_encoding()
+            place = re.search(r"column #(\d+)", text)
+            return self._wrong_encoding(self.names[int(place[1])] if place else "")
         if "Empty CSV" in text:
             return f"{self.label} has no rows below the column names."
         if "straddling" in text:

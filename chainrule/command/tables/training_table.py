@@ -12,11 +12,14 @@ from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from chainrule.command.tables.column_types import typed_columns
 from chainrule.command.tables.csv_format import CsvFormat
 from chainrule.command.tables.reader import TableReader
 from chainrule.errors import InputError
 from chainrule.parameter import Array
+from chainrule.preparation.number_format import NumberFormat
 
 MOST_COLUMNS = 10_000
 """More columns would be too much for the network and for what is kept about each of them."""
@@ -42,7 +45,9 @@ class TrainingTable:
     csv_format : CsvFormat
         How the file is written.
     notes : list of str
-        What was left out.
+        What was left out, and what was made of text.
+    number_formats : dict of str to NumberFormat
+        How the numbers of some columns, the target too, are written.
     """
 
     X: Any
@@ -50,6 +55,7 @@ class TrainingTable:
     rows: Array
     csv_format: CsvFormat
     notes: list[str] = field(default_factory=list)
+    number_formats: dict[str, NumberFormat] = field(default_factory=dict)
 
 
 def read_training_table(
@@ -62,7 +68,8 @@ def read_training_table(
     path : str
         The file, or ``-`` for standard input.
     options : dict
-        The command's options: target, drop, categories, skip_unusable, and those of CsvFormat.
+        The command's options: target, drop, categories, numbers, skip_unusable, and those of
+        CsvFormat.
     keep_constant : bool
         Whether to keep columns that never change, for the doctor to report.
 
@@ -74,37 +81,48 @@ def read_training_table(
     target, skip = options["target"], options["skip_unusable"]
     csv_format = CsvFormat().updated(options)
     with TableReader(path, csv_format) as reader:
-        _check_columns(reader, target, options["drop"], options["categories"])
-        frame = reader.read_all(as_text=options["categories"]).to_pandas()
-        label = reader.label
+        _check_columns(reader, target, options["drop"], options["categories"], options["numbers"])
+        table, label = reader.read_all(), reader.label
+    declared = options["categories"], options["numbers"]
+    typed = typed_columns(table.drop_columns(list(options["drop"])), csv_format, *declared)
+    frame = pa.table(typed.columns).to_pandas()
     frame.columns = [str(name) for name in frame.columns]
     if not len(frame):
         raise InputError(f"{label} has no rows below the column names.")
-    notes: list[str] = []
+    notes = typed.notes
     if "" in frame.columns:
         frame = frame.drop(columns="")
         notes.append("the first column has no name, as saved row numbers have none: left out")
-    frame = frame.drop(columns=list(options["drop"]))
+    if target in typed.doubts and options["task"] != "classification":
+        raise InputError(f"{typed.doubts.pop(target)}")
+    typed.doubts.pop(target, None)
     rows = np.flatnonzero(frame[target].notna()) + 1
     frame = _rows_with_target(frame, target, skip, label, notes)
-    X = _usable_columns(frame.drop(columns=target), skip, keep_constant, label, notes)
+    X = frame.drop(columns=[target, *_doubtful(typed.doubts, skip, notes)])
+    X = _usable_columns(X, skip, keep_constant, label, notes)
     if len(frame) < FEWEST_ROWS:
         raise InputError(
             f"{label} has {len(frame)} rows with a target; at least {FEWEST_ROWS} are needed, to "
             "train on some and evaluate on the others."
         )
-    return TrainingTable(X, frame[target], rows, csv_format, notes)
+    return TrainingTable(X, frame[target], rows, csv_format, notes, typed.formats)
 
 
 def _check_columns(
-    reader: TableReader, target: str, drop: Sequence[str], categories: Sequence[str]
+    reader: TableReader,
+    target: str,
+    drop: Sequence[str],
+    categories: Sequence[str],
+    numbers: Sequence[str],
 ) -> None:
     """Check the column names before reading rows, of which there may be many."""
-    for name in (target, *drop, *categories):
+    for name in (target, *drop, *categories, *numbers):
         if name not in reader.names:
             raise InputError(
                 f"{reader.label} has no column {name!r}; {suggest(name, reader.names)}."
             )
+    for name in set(categories) & set(numbers):
+        raise InputError(f"Column {name!r} cannot be both: give --categories or --numbers.")
     if target in drop:
         raise InputError(f"Column {target!r} is the target, so it cannot be dropped.")
     others = len(reader.names) - 1 - len(set(drop))
@@ -148,6 +166,15 @@ def _rows_with_target(frame: Any, target: str, skip: bool, label: str, notes: li
         raise InputError(f"In {label} {what}, first in row {first}: fill them in, or {SKIP}.")
     notes.append(f"{what}: left out")
     return frame[~missing].reset_index(drop=True)
+
+
+def _doubtful(doubts: Mapping[str, str], skip: bool, notes: list[str]) -> list[str]:
+    """Return the columns to leave out since they may mean two things, or refuse the first."""
+    for doubt in doubts.values():
+        if not skip:
+            raise InputError(doubt)
+        notes.append(f"{doubt.partition('. Say what')[0]}: left out")
+    return list(doubts)
 
 
 def _usable_columns(X: Any, skip: bool, keep_constant: bool, label: str, notes: list[str]) -> Any:

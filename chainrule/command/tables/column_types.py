@@ -1,0 +1,124 @@
+"""What the columns of a file of separated values hold: read as text, then as what fits all cells.
+
+Numbers are recognised in many spellings (`chainrule.preparation.number_format`); what was made of
+them is noted, and what is doubtful is refused with the option that decides it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import compute
+
+from chainrule.command.tables.csv_format import CsvFormat
+from chainrule.errors import InputError
+from chainrule.preparation.number_format import NumberFormat, find_format
+from chainrule.preparation.values import note_on_numbers, note_on_spaces
+
+PLAIN_TYPES = (pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("ns"))
+"""What a column of text is tried to be read as, in this order."""
+
+
+@dataclass
+class TypedColumns:
+    """The columns of a table, each of one type.
+
+    Attributes
+    ----------
+    columns : dict of str to pyarrow array
+        By name.
+    formats : dict of str to NumberFormat
+        How numbers were written that are not written as programs write them.
+    notes : list of str
+        What was made of text.
+    doubts : dict of str to str
+        Why a column could not be read: it may mean two things.
+    """
+
+    columns: dict[str, Any] = field(default_factory=dict)
+    formats: dict[str, NumberFormat] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    doubts: dict[str, str] = field(default_factory=dict)
+
+
+def typed_columns(
+    table: pa.Table,
+    csv_format: CsvFormat,
+    categories: Sequence[str],
+    numbers: Sequence[str],
+) -> TypedColumns:
+    """Return the columns of a table of text with their types.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Columns of text, or of other types, which stay as they are.
+    csv_format : CsvFormat
+        Which text means a missing value, and the decimal point, if it was given.
+    categories, numbers : sequence of str
+        Columns that were declared to hold categories, or numbers.
+    """
+    typed = TypedColumns()
+    for name in table.column_names:
+        values = table.column(name)
+        if pa.types.is_string(values.type):
+            values = _typed(values, name, csv_format, categories, numbers, typed)
+        typed.columns[name] = values
+    return typed
+
+
+def _typed(
+    raw: Any,
+    name: str,
+    csv_format: CsvFormat,
+    categories: Sequence[str],
+    numbers: Sequence[str],
+    typed: TypedColumns,
+) -> Any:
+    """Return a column of text as what it holds; note what is worth knowing."""
+    values = with_nulls(raw, csv_format)
+    if name in categories:
+        return values
+    coded = compute.any(compute.match_substring_regex(values, r"^[+-]?0[0-9]")).as_py()
+    decimal = csv_format.decimal
+    for kind in () if coded else PLAIN_TYPES:
+        if kind != pa.float64() or decimal != ",":
+            with contextlib.suppress(pa.ArrowInvalid):
+                return values.cast(kind)
+    texts = np.array(values.to_pylist(), object)
+    advice = (
+        f"Say what it is: --numbers '{name}', with --decimal '.' or ',' where that is in doubt; "
+        f"--categories '{name}'; --missing TEXT for text that means a missing value; or leave it "
+        f"out with --drop '{name}'."
+    )
+    try:
+        counts = Counter(text for text in texts.tolist() if text is not None)
+        form = find_format(counts, name, decimal=decimal, declared=name in numbers, advice=advice)
+    except InputError as doubt:
+        typed.doubts[name] = str(doubt)
+        return values
+    if form is None:
+        texts = np.array([text or None for text in raw.to_pylist()], object)  # empty is as usual
+        typed.notes += note_on_spaces(texts, name)
+        return values
+    typed.formats[name] = form
+    typed.notes += note_on_numbers(texts, name, form)
+    read = {text: form.read(text) for text in counts}
+    found = [None if text is None else read[text] for text in texts.tolist()]
+    array = pa.array(found, pa.float64(), from_pandas=True)  # NaN is missing
+    whole = compute.all(compute.equal(array, compute.floor(array))).as_py()
+    small = np.nanmax(np.abs(np.array(array.to_numpy(zero_copy_only=False)))) < 2**53
+    return array.cast(pa.int64()) if whole and small and not form.unit else array
+
+
+def with_nulls(values: Any, csv_format: CsvFormat) -> Any:
+    """Return text without spaces around it, and null for text that means a missing value."""
+    values = compute.utf8_trim_whitespace(values.cast(pa.string()))
+    missing = compute.is_in(values, value_set=pa.array(csv_format.missing_values))
+    return compute.if_else(missing, pa.scalar(None, pa.string()), values)

@@ -130,6 +130,19 @@ csv_options = option_group(
         help="Text that means a missing value, such as '?', besides an empty text, NA, NaN, null "
         "and the like. May be given several times.",
     ),
+    click.option(
+        "--keep-na",
+        is_flag=True,
+        help="Take NA, None, null and the like for text; only an empty cell is a missing value.",
+    ),
+    click.option(
+        "--skip-rows",
+        type=click.IntRange(0),
+        help="How many lines stand above the column names.  [default: 0]",
+    ),
+    click.option(
+        "--comment", metavar="SIGN", help="What lines begin with that are comments, such as '#'."
+    ),
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

@@ -19,7 +19,7 @@ from pyarrow import compute
 from chainrule.command.tables.csv_format import CsvFormat
 from chainrule.errors import InputError
 from chainrule.preparation.number_format import NumberFormat, find_format
-from chainrule.preparation.values import note_on_numbers, note_on_spaces
+from chainrule.preparation.values import SHOWN, note_on_numbers, note_on_spaces
 
 PLAIN_TYPES = (pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("ns"))
 """What a column of text is tried to be read as, in this order."""
@@ -47,9 +47,19 @@ class TypedColumns:
     doubts: dict[str, str] = field(default_factory=dict)
 
 
+def texts_with_nulls(table: pa.Table, csv_format: CsvFormat) -> pa.Table:
+    """Return a table whose text has no spaces around it and null for missing values."""
+    columns = [
+        with_nulls(column, csv_format) if pa.types.is_string(column.type) else column
+        for column in table.columns
+    ]
+    return pa.Table.from_arrays(columns, names=table.column_names)
+
+
 def typed_columns(
+    raw: pa.Table,
     table: pa.Table,
-    csv_format: CsvFormat,
+    decimal: str | None,
     categories: Sequence[str],
     numbers: Sequence[str],
 ) -> TypedColumns:
@@ -57,36 +67,40 @@ def typed_columns(
 
     Parameters
     ----------
+    raw : pyarrow.Table
+        The table as it was read.
     table : pyarrow.Table
-        Columns of text, or of other types, which stay as they are.
-    csv_format : CsvFormat
-        Which text means a missing value, and the decimal point, if it was given.
+        What `texts_with_nulls` made of it. Columns of other types stay as they are.
+    decimal : {".", ","} or None
+        The decimal point, if it was given.
     categories, numbers : sequence of str
         Columns that were declared to hold categories, or numbers.
     """
     typed = TypedColumns()
     for name in table.column_names:
         values = table.column(name)
+        if pa.types.is_string(values.type) and name not in categories:
+            values = _typed(values, name, decimal, name in numbers, typed)
         if pa.types.is_string(values.type):
-            values = _typed(values, name, csv_format, categories, numbers, typed)
+            before = np.array([text or None for text in raw.column(name).to_pylist()], object)
+            typed.notes += note_on_spaces(before, name) + _note_on_words(before, values, name)
         typed.columns[name] = values
     return typed
 
 
-def _typed(
-    raw: Any,
-    name: str,
-    csv_format: CsvFormat,
-    categories: Sequence[str],
-    numbers: Sequence[str],
-    typed: TypedColumns,
-) -> Any:
+def _note_on_words(before: Any, values: Any, name: str) -> list[str]:
+    """Return what to say of words, such as "NA", that were taken for missing values."""
+    absent = values.is_null().to_numpy(zero_copy_only=False)
+    words = Counter(text.strip() for text in before[absent].tolist() if text and text.strip())
+    shown = ", ".join(f"{word!r} ({count:,})" for word, count in words.most_common(SHOWN))
+    if not words:
+        return []
+    return [f"column {name!r}: {shown} taken for missing values; --keep-na keeps them as text"]
+
+
+def _typed(values: Any, name: str, decimal: str | None, declared: bool, typed: TypedColumns) -> Any:
     """Return a column of text as what it holds; note what is worth knowing."""
-    values = with_nulls(raw, csv_format)
-    if name in categories:
-        return values
     coded = compute.any(compute.match_substring_regex(values, r"^[+-]?0[0-9]")).as_py()
-    decimal = csv_format.decimal
     for kind in () if coded else PLAIN_TYPES:
         if kind != pa.float64() or decimal != ",":
             with contextlib.suppress(pa.ArrowInvalid):
@@ -99,13 +113,11 @@ def _typed(
     )
     try:
         counts = Counter(text for text in texts.tolist() if text is not None)
-        form = find_format(counts, name, decimal=decimal, declared=name in numbers, advice=advice)
+        form = find_format(counts, name, decimal=decimal, declared=declared, advice=advice)
     except InputError as doubt:
         typed.doubts[name] = str(doubt)
         return values
     if form is None:
-        texts = np.array([text or None for text in raw.to_pylist()], object)  # empty is as usual
-        typed.notes += note_on_spaces(texts, name)
         return values
     typed.formats[name] = form
     typed.notes += note_on_numbers(texts, name, form)

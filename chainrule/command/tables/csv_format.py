@@ -30,6 +30,12 @@ class CsvFormat:
         The text encoding, such as ``"utf-8"`` or ``"latin-1"``.
     missing : tuple of str
         Further text that means a missing value, such as ``"?"``.
+    keep_na : bool
+        Whether "NA", "None", "null" and the like are text, and only an empty cell is missing.
+    skip_rows : int
+        How many lines stand above the column names.
+    comment : str or None
+        What lines begin with that are no rows.
 
     Raises
     ------
@@ -41,6 +47,9 @@ class CsvFormat:
     decimal: str | None = None
     encoding: str = "utf-8"
     missing: tuple[str, ...] = ()
+    keep_na: bool = False
+    skip_rows: int = 0
+    comment: str | None = None
 
     def __post_init__(self) -> None:
         separator = self.separator
@@ -61,9 +70,9 @@ class CsvFormat:
     def updated(self, options: Mapping[str, Any]) -> CsvFormat:
         """Return a copy changed by the command's options of the same names.
 
-        >>> options = {"separator": ";", "decimal": None, "encoding": None, "missing": ()}
-        >>> CsvFormat().updated(options)
-        CsvFormat(separator=';', decimal=None, encoding='utf-8', missing=())
+        >>> options = {"separator": ";", "decimal": None, "encoding": None, "missing": ("?",)}
+        >>> CsvFormat().updated(options).missing
+        ('?',)
         """
         separator = "\t" if options["separator"] == "\\t" else options["separator"]
         return CsvFormat(
@@ -71,9 +80,12 @@ class CsvFormat:
             options["decimal"] or self.decimal,
             options["encoding"] or self.encoding,
             tuple(dict.fromkeys([*self.missing, *options["missing"]])),
+            options.get("keep_na") or self.keep_na,
+            self.skip_rows if options.get("skip_rows") is None else options["skip_rows"],
+            options.get("comment") or self.comment,
         )
 
     @property
     def missing_values(self) -> tuple[str, ...]:
         """All text that means a missing value."""
-        return (*MISSING_VALUES, *self.missing)
+        return ("", *self.missing) if self.keep_na else (*MISSING_VALUES, *self.missing)

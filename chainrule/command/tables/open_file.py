@@ -96,6 +96,29 @@ def as_utf8(stream: Any, encoding: str) -> Any:
     return io.BufferedReader(pa.transcoding_input_stream(file, encoding, "utf-8"))
 
 
+class WithoutComments(io.RawIOBase):
+    """A stream of text without the lines that begin with a comment sign."""
+
+    def __init__(self, stream: Any, comment: str) -> None:
+        self._stream, self._comment = stream, comment.encode()
+        self._left = b""
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill the buffer with lines that are no comments; return its size, 0 at the end."""
+        while not self._left:
+            lines = self._stream.readlines(1 << 20)
+            if not lines:
+                return 0
+            self._left = b"".join(line for line in lines if not line.startswith(self._comment))
+        data, self._left = self._left[: len(buffer)], self._left[len(buffer) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+
 class InterruptiblePipe(io.RawIOBase):
     """The bytes of a pipe; a signal ends the wait for more.
 

@@ -20,7 +20,13 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from chainrule.command.tables.csv_format import CsvFormat
-from chainrule.command.tables.open_file import as_utf8, decompress, open_file, seekable
+from chainrule.command.tables.open_file import (
+    WithoutComments,
+    as_utf8,
+    decompress,
+    open_file,
+    seekable,
+)
 from chainrule.errors import InputError
 
 SEPARATORS = ",;\t|"
@@ -56,6 +62,8 @@ class TableReader:
         The file's size in bytes; None for a pipe.
     label : str
         What error messages call the table.
+    unnamed : list of str
+        What columns without a name are called, but for the first one, which stays without.
 
     Raises
     ------
@@ -68,6 +76,7 @@ class TableReader:
         self.label = "standard input" if path == "-" else path
         self._ragged_row: Any = None
         self._parquet: Any = None
+        self.unnamed: list[str] = []
         self._file, self.size = open_file(path)
         try:
             self._read_names()
@@ -101,9 +110,14 @@ class TableReader:
         self._check_names()
 
     def _header(self) -> tuple[list[str], str]:
-        """Read the first line; return the column names and the separator."""
-        line = self._stream.readline()
-        while line.count(b'"') % 2 and (more := self._stream.readline()):
+        """Read the line of column names; return them and the separator."""
+        comment = self.format.comment
+        for _ in range(self.format.skip_rows):
+            self._read_line()
+        line = self._read_line()
+        while comment and line.startswith(comment.encode()):
+            line = self._read_line()
+        while line.count(b'"') % 2 and (more := self._read_line()):
             line += more  # a quoted name with a line break in it
         if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise InputError(f"{self.label} is UTF-16 text: give --encoding utf-16.")
@@ -111,18 +125,32 @@ class TableReader:
         if not text.strip():
             raise InputError(f"{self.label} is empty; a first line with column names is expected.")
         separator = self.format.separator or max(SEPARATORS, key=text.count)
-        return [name.strip() for name in next(csv.reader([text], delimiter=separator))], separator
+        names = [name.strip() for name in next(csv.reader([text], delimiter=separator))]
+        if len(names) > 1 and not any(names[1:]):
+            raise InputError(
+                f"The first line of {self.label} names one column of {len(names)}, {names[0]!r}. "
+                "If it is a title, give --skip-rows 1, or as many as there are lines above the "
+                "column names."
+            )
+        return names, separator
+
+    def _read_line(self) -> bytes:
+        r"""Read a line, which ends with \n, \r\n or, if there is neither, \r."""
+        start = self._stream.peek(1 << 16)
+        if b"\n" in start or b"\r" not in start:
+            return self._stream.readline()
+        return b"".join(iter(lambda: self._stream.read(1), b"\r"))
 
     def _check_names(self) -> None:
+        """Give columns without a name one, and refuse a name that is there twice."""
         seen: set[str] = set()
-        for position, name in enumerate(self.names, 1):
-            if name in seen:
+        for place, name in enumerate(self.names):
+            if name in seen and name:
                 raise InputError(f"Several columns of {self.label} are called {name!r}.")
-            if not name and position > 1:
-                raise InputError(
-                    f"Column {position} of {self.label} has no name in the first line."
-                )
             seen.add(name)
+            if not name and place:
+                self.names[place] = f"column {place + 1}"
+                self.unnamed.append(self.names[place])
 
     # ------------------------------------------------------------ rows
 
@@ -155,8 +183,9 @@ class TableReader:
         read: Callable[..., Any],
         columns: list[str] | None = None,
     ) -> Any:
+        comment = self.format.comment
         return read(
-            self._stream,
+            WithoutComments(self._stream, comment) if comment else self._stream,
             read_options=arrow_csv.ReadOptions(column_names=self.names, block_size=BATCH_BYTES),
             parse_options=arrow_csv.ParseOptions(
                 delimiter=self._separator,
@@ -195,7 +224,8 @@ class TableReader:
             return (
                 f"{self.label} has a row of {row.actual_columns} values, but the first line names "
                 f"{row.expected_columns} columns: {row.text[:80]!r}. Put values that contain the "
-                "separator in quotation marks."
+                "separator in quotation marks. If there are lines above the column names, give "
+                "--skip-rows; if some lines are comments, --comment '#'."
             )
         text = str(error)
         if isinstance(error, UnicodeError) or "invalid UTF8" in text:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from chainrule.command.tables.column_types import typed_columns
+from chainrule.command.tables.column_types import texts_with_nulls, typed_columns
 from chainrule.command.tables.csv_format import CsvFormat
 from chainrule.command.tables.reader import TableReader
+from chainrule.command.tables.stray_rows import drop_stray_columns, drop_stray_rows
 from chainrule.errors import InputError
 from chainrule.parameter import Array
 from chainrule.preparation.number_format import NumberFormat
@@ -82,22 +82,24 @@ def read_training_table(
     csv_format = CsvFormat().updated(options)
     with TableReader(path, csv_format) as reader:
         _check_columns(reader, target, options["drop"], options["categories"], options["numbers"])
-        table, label = reader.read_all(), reader.label
+        table, label, unnamed = reader.read_all(), reader.label, reader.unnamed
+    notes: list[str] = []
+    table = table.drop_columns(list(options["drop"]))
+    texts = texts_with_nulls(table, csv_format)
+    texts, places = drop_stray_rows(texts, notes)
+    texts = drop_stray_columns(texts, [n for n in unnamed if n in texts.column_names], label, notes)
     declared = options["categories"], options["numbers"]
-    typed = typed_columns(table.drop_columns(list(options["drop"])), csv_format, *declared)
+    typed = typed_columns(table.take(places), texts, csv_format.decimal, *declared)
+    notes += typed.notes
     frame = pa.table(typed.columns).to_pandas()
     frame.columns = [str(name) for name in frame.columns]
     if not len(frame):
         raise InputError(f"{label} has no rows below the column names.")
-    notes = typed.notes
-    if "" in frame.columns:
-        frame = frame.drop(columns="")
-        notes.append("the first column has no name, as saved row numbers have none: left out")
     if target in typed.doubts and options["task"] != "classification":
         raise InputError(f"{typed.doubts.pop(target)}")
     typed.doubts.pop(target, None)
-    rows = np.flatnonzero(frame[target].notna()) + 1
-    frame = _rows_with_target(frame, target, skip, label, notes)
+    rows = places[frame[target].notna().to_numpy()] + 1
+    frame = _rows_with_target(frame, target, places, skip, label, notes)
     X = frame.drop(columns=[target, *_doubtful(typed.doubts, skip, notes)])
     X = _usable_columns(X, skip, keep_constant, label, notes)
     if len(frame) < FEWEST_ROWS:
@@ -153,7 +155,9 @@ def suggest(name: str, names: Sequence[str]) -> str:
     )
 
 
-def _rows_with_target(frame: Any, target: str, skip: bool, label: str, notes: list[str]) -> Any:
+def _rows_with_target(
+    frame: Any, target: str, places: Array, skip: bool, label: str, notes: list[str]
+) -> Any:
     missing = frame[target].isna()
     count = int(missing.sum())
     if count == len(frame):
@@ -162,7 +166,7 @@ def _rows_with_target(frame: Any, target: str, skip: bool, label: str, notes: li
         return frame
     what = f"the target {target!r} is missing in {count:,} of {len(frame):,} rows"
     if not skip:
-        first = int(np.flatnonzero(missing.to_numpy())[0]) + 1
+        first = int(places[missing.to_numpy()][0]) + 1
         raise InputError(f"In {label} {what}, first in row {first}: fill them in, or {SKIP}.")
     notes.append(f"{what}: left out")
     return frame[~missing].reset_index(drop=True)

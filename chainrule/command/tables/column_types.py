@@ -24,6 +24,9 @@ from chainrule.preparation.values import SHOWN, note_on_numbers, note_on_spaces
 PLAIN_TYPES = (pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("ns"))
 """What a column of text is tried to be read as, in this order."""
 
+FIRST = 1000
+"""So many cells are tried first."""
+
 
 @dataclass
 class TypedColumns:
@@ -82,16 +85,17 @@ def typed_columns(
         if pa.types.is_string(values.type) and name not in categories:
             values = _typed(values, name, decimal, name in numbers, typed)
         if pa.types.is_string(values.type):
-            before = np.array([text or None for text in raw.column(name).to_pylist()], object)
-            typed.notes += note_on_spaces(before, name) + _note_on_words(before, values, name)
+            before = raw.column(name)
+            distinct = [text for text in before.unique().to_pylist() if text]
+            typed.notes += note_on_spaces(np.array(distinct, object), name)
+            typed.notes += _note_on_words(before.filter(values.is_null()), name)
         typed.columns[name] = values
     return typed
 
 
-def _note_on_words(before: Any, values: Any, name: str) -> list[str]:
+def _note_on_words(absent: Any, name: str) -> list[str]:
     """Return what to say of words, such as "NA", that were taken for missing values."""
-    absent = values.is_null().to_numpy(zero_copy_only=False)
-    words = Counter(text.strip() for text in before[absent].tolist() if text and text.strip())
+    words = Counter(text.strip() for text in absent.to_pylist() if text and text.strip())
     shown = ", ".join(f"{word!r} ({count:,})" for word, count in words.most_common(SHOWN))
     if not words:
         return []
@@ -100,11 +104,14 @@ def _note_on_words(before: Any, values: Any, name: str) -> list[str]:
 
 def _typed(values: Any, name: str, decimal: str | None, declared: bool, typed: TypedColumns) -> Any:
     """Return a column of text as what it holds; note what is worth knowing."""
-    coded = compute.any(compute.match_substring_regex(values, r"^[+-]?0[0-9]")).as_py()
-    for kind in () if coded else PLAIN_TYPES:
+    for kind in PLAIN_TYPES:
         if kind != pa.float64() or decimal != ",":
             with contextlib.suppress(pa.ArrowInvalid):
-                return values.cast(kind)
+                values[:FIRST].cast(kind)  # it soon fails
+                plain = values.cast(kind)
+                if kind != pa.int64() or not _has_leading_zeros(values):
+                    return plain
+                break
     texts = np.array(values.to_pylist(), object)
     advice = (
         f"Say what it is: --numbers '{name}', with --decimal '.' or ',' where that is in doubt; "
@@ -127,6 +134,10 @@ def _typed(values: Any, name: str, decimal: str | None, declared: bool, typed: T
     whole = compute.all(compute.equal(array, compute.floor(array))).as_py()
     small = np.nanmax(np.abs(np.array(array.to_numpy(zero_copy_only=False)))) < 2**53
     return array.cast(pa.int64()) if whole and small and not form.unit else array
+
+
+def _has_leading_zeros(values: Any) -> bool:
+    return bool(compute.any(compute.match_substring_regex(values, "^[+-]?0[0-9]")).as_py())
 
 
 def with_nulls(values: Any, csv_format: CsvFormat) -> Any:

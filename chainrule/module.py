@@ -23,6 +23,7 @@ from numpy.typing import DTypeLike
 from chainrule.checks import check_numbers
 from chainrule.checks.constructor import arguments, constructor_arguments
 from chainrule.checks.habits import MODULE_ATTRIBUTES, GivesAdvice
+from chainrule.checks.own_module import check_passes
 from chainrule.errors import (
     BackwardError,
     InputError,
@@ -104,15 +105,21 @@ class Module(GivesAdvice):
     library_classes: ClassVar[dict[str, type[Any]]] = {}
     """chainrule's own modules (and a graph's nodes) by name: what a file may ask for."""
 
+    own_classes: ClassVar[bool] = False
+    """Whether there is any module of the user's own."""
+
     _saved: tuple[Any, ...] | None = None
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Register a module of chainrule's own, so that `load` can build it."""
+        """Register a module of chainrule's own, so that `load` can build it; check any other."""
         super().__init_subclass__(**options)
         cls.built_in = cls.__module__.startswith("chainrule.")
         if cls.built_in:
             Module.library_classes[cls.__name__] = cls
             _name_inherited_init(cls)
+        else:
+            Module.own_classes = True
+            check_passes(cls)
 
     def __call__(self, x: Any, training: bool = True, **inputs: Any) -> Any:
         """Return the output for a batch that may be written in any way, such as ``[[1, 2]]``.
@@ -583,7 +590,8 @@ def check_features(module: Module, x: Array, features: int) -> None:
     if shape is None:
         raise InputError(
             f"{type(module).__name__}.forward takes an array, got {type(x).__name__}. "
-            "Call the layer itself, layer(x), to have lists turned into arrays."
+            "Call the layer itself, layer(x), to have lists turned into arrays. In a network, look "
+            "at what the module before it returned."
         )
     if len(shape) < 2:
         raise ShapeError(

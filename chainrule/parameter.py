@@ -65,6 +65,8 @@ class Parameter:
     value: Array
     grad: Array
 
+    __array_ufunc__ = None  # x * parameter is an error: the numbers are in parameter.value
+
     def __init__(
         self, value: ArrayLike, *, decay: bool = True, initializer: Initializer | None = None
     ) -> None:

@@ -72,14 +72,15 @@ def _last_name(function: Callable[..., Any]) -> str:
 def _argument_names(function: Callable[..., Any]) -> list[str]:
     """Return the names of a function's arguments, those that are optional too; not self."""
     try:
-        arguments = inspect.signature(function).parameters.values()
+        arguments = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return []
-    stars: dict[Any, str] = {
-        inspect.Parameter.VAR_POSITIONAL: "*",
-        inspect.Parameter.VAR_KEYWORD: "**",
-    }
+    kinds = inspect.Parameter
+    stars: dict[Any, str] = {kinds.VAR_POSITIONAL: "*", kinds.VAR_KEYWORD: "**"}
     names = [stars.get(a.kind, "") + a.name for a in arguments]
+    by_name = [place for place, a in enumerate(arguments) if a.kind == a.KEYWORD_ONLY]
+    if by_name and not any(a.kind == a.VAR_POSITIONAL for a in arguments):
+        names.insert(by_name[0], "*")
     in_class = not inspect.ismethod(function) and not isinstance(function, functools.partial)
     return names[1:] if in_class and names[:1] == ["self"] else names
 

@@ -16,16 +16,18 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import all_finite
-from chainrule.data.samples import Batch, Samples, batch_bounds
+from chainrule.data.samples import Batch, Samples, batch_bounds, rows_of
 from chainrule.data.sources import Source
 from chainrule.data.weights import without_class_weight
 from chainrule.errors import ChainruleError, ConfigurationError, InputError, ModuleError
 from chainrule.loss_functions import JointLoss, Loss, LossPerOutput
 from chainrule.loss_functions.class_weight import ClassWeight
+from chainrule.module import Module
 from chainrule.network import Network
 from chainrule.parameter import Array
 from chainrule.pytree import PyTree, by_name, is_tuple, named_arrays, take, tree_leaves
 from chainrule.training.measurement import measured_by
+from chainrule.training.own_modules import own_modules, rehearse
 from chainrule.training.state import TrainingState
 
 ROWS = 13
@@ -52,6 +54,12 @@ def dry_run(state: TrainingState, source: Source, called: str = "") -> None:
         if called and called not in str(error):
             _reword(error, lambda text: f"{text} (That is{called}.)")
         raise
+
+
+def dry_run_backward(state: TrainingState, source: Source) -> None:
+    """Raise what the backward pass of modules of the user's own would raise."""
+    if Module.own_classes and own_modules(state.network):
+        state.notes.extend(rehearse(state, rows_of(source.first(), slice(ROWS))))
 
 
 def dry_run_single_sample(state: TrainingState, source: Source) -> None:

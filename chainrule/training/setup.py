@@ -20,7 +20,7 @@ from chainrule.training.checkpoint_file import (
     read_checkpoint,
     restore,
 )
-from chainrule.training.dry_run import dry_run, dry_run_single_sample
+from chainrule.training.dry_run import dry_run, dry_run_backward, dry_run_single_sample
 from chainrule.training.dry_run_warnings import dry_run_warnings
 from chainrule.training.interruption import StopOnInterrupt
 from chainrule.training.monitor import VALIDATION
@@ -144,6 +144,7 @@ def look_at(state: TrainingState, source: Source, validation: Source | None) -> 
     state.optimizer.current_learning_rate()  # a schedule may return what is none
     dry_run(state, source)
     dry_run_single_sample(state, source)
+    dry_run_backward(state, source)
     if validation is not None:
         dry_run(state, validation, " of validation_data")
     state.notes.extend(dry_run_warnings(state, source))

@@ -6,7 +6,7 @@
 subjects.py   what is checked: a scalar function of the input and the parameters
 slopes.py     the slope of such a function, measured reliably
 compare.py    backward's gradients against measured slopes
-hints.py      describes a wrong gradient: a factor, a transpose, a missing mask
+hints.py      describes a wrong gradient or output: a factor, a transpose, a missing mask
 report.py     the verdict
 """
 
@@ -14,14 +14,17 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.checks import check_instance
-from chainrule.diagnosis.gradient_check.compare import Comparison
+from chainrule.checks import check_function, check_instance
+from chainrule.checks.own_code import fits, named
+from chainrule.checks.own_module import unchecked
+from chainrule.diagnosis.gradient_check.compare import Comparison, relative_errors
+from chainrule.diagnosis.gradient_check.hints import output_looks_like
 from chainrule.diagnosis.gradient_check.report import TOLERANCE, GradientReport, GradientResult
 from chainrule.diagnosis.gradient_check.subjects import LossSubject, ModuleSubject, Subject
 from chainrule.errors import BackwardError, ConfigurationError
@@ -38,14 +41,16 @@ def check_module(
     *,
     loss: Loss | None = None,
     y_true: Any = None,
+    reference: Callable[..., Any] | None = None,
     arguments: Mapping[str, Any] | None = None,
     tolerance: float = TOLERANCE,
     seed: int = 0,
 ) -> GradientReport:
-    """Check the gradients of a module's input and of all its parameters.
+    """Check the gradients of a module's input and of all its parameters; and its output.
 
-    The module itself is not changed: a copy in float64 is checked. Anything random in it, such as
-    dropout, is the same in every pass.
+    A wrong forward may have a backward that is right for it. So the output is compared with that
+    of a `reference`, if there is one. The module itself is not changed: a copy in float64 is
+    checked. Anything random in it, such as dropout, is the same in every pass.
 
     Parameters
     ----------
@@ -58,6 +63,11 @@ def check_module(
         Σ c · y with random c.
     y_true : array_like, optional
         The loss's targets.
+    reference : callable, optional
+        ``reference(x) -> y`` computes the output independently, in float64 and with the module's
+        parameters, such as ``lambda x: x @ layer.weight.value + layer.bias.value``. It is given the
+        further arguments by name. The pass that is compared is one of training; outside training,
+        if the module is random in training.
     arguments : mapping of str to object, optional
         Further arguments of forward. Each array of floats among them is checked, too. Then
         backward must return a tuple: the gradient of x, then theirs, in the order of forward.
@@ -69,12 +79,12 @@ def check_module(
     Returns
     -------
     GradientReport
-        True if all gradients are right; prints as a verdict.
+        True if all gradients are right, and the output is; prints as a verdict.
 
     Raises
     ------
     ConfigurationError
-        If only one of `loss` and `y_true` is given.
+        If only one of `loss` and `y_true` is given, or `reference` cannot be called.
     InputError
         If `x` is empty, or holds NaN or infinity.
     Exception
@@ -87,15 +97,30 @@ def check_module(
     >>> print(check_module(Linear(3, 2, seed=0), np.ones((4, 3))))  # doctest: +ELLIPSIS
     Linear(3, 2): all gradients are right
     ...
+    >>> layer = Linear(3, 2, seed=0)
+    >>> def mean(x):
+    ...     return (x[:, :, None] * layer.weight.value).mean(axis=1) + layer.bias.value
+    >>> report = check_module(layer, np.ones((4, 3)), reference=mean)
+    >>> report.outputs[0].hint
+    "off by the factor 3 = the length of the input's axis 1: mean or sum?"
     """
     check_instance(module, Module, "check_module takes a Module, such as Linear(4, 8)")
     if (loss is None) != (y_true is None):
         raise ConfigurationError("Give loss and y_true together, or neither.")
+    if reference is not None:
+        check_function(reference, "reference must be a function reference(x)")
+        if not fits(reference, x, **(arguments or {})):
+            raise ConfigurationError(
+                f"{named(reference)} cannot be called as "
+                f"reference({', '.join(['x', *(arguments or {})])}), which is how it is called."
+            )
     rng, checked = _stream(seed), copy.deepcopy(module)
     cast(checked, np.float64)
-    with _errors_located(checked):
+    with _errors_located(checked), unchecked():
         subject = ModuleSubject(checked, x, loss, y_true, arguments or {}, rng)
         report = _verdict(subject, repr(module), tolerance, rng, nearby=True)
+        if reference is not None:
+            report.outputs = _compare_outputs(subject, reference, tolerance)
         misuse = subject.misuse() if report.gradients else {}
     for result in report.gradients:
         result.hint = misuse.get(result.name, result.hint)
@@ -166,6 +191,37 @@ def check_loss(
         return GradientReport(repr(loss), problems=[str(error)])
     report.notes = subject.notes
     return report
+
+
+def _compare_outputs(
+    subject: ModuleSubject, reference: Callable[..., Any], tolerance: float
+) -> list[GradientResult]:
+    """Return how each output compares with what the reference says."""
+    outputs, expected = subject.outputs(), subject.expected_outputs(reference)
+    if outputs.keys() != expected.keys():
+        raise ConfigurationError(
+            f"reference returned {list(expected)}, and forward {list(outputs)}; they must have the "
+            "same outputs."
+        )
+    x = subject.x if isinstance(subject.x, np.ndarray) else None
+    results = []
+    for name, y in outputs.items():
+        wanted = expected[name]
+        result = GradientResult(name, y.shape, tolerance=tolerance)
+        result.told_by = "forward says", "the reference says"
+        if y.shape != wanted.shape:
+            result.error, result.hint = np.inf, output_looks_like(y, wanted, x)
+        else:
+            errors = relative_errors(y.ravel(), wanted.ravel(), np.zeros(y.size))
+            errors[~np.isfinite(wanted.ravel()) & (y.ravel() != wanted.ravel())] = np.inf
+            worst = int(errors.argmax())
+            result.error, result.compared = float(errors[worst]), y.size
+            if not result.passed:
+                result.worst = tuple(int(i) for i in np.unravel_index(worst, y.shape))
+                result.got, result.expected = float(y[result.worst]), float(wanted[result.worst])
+                result.hint = output_looks_like(y, wanted, x)
+        results.append(result)
+    return results
 
 
 def _stream(seed: int) -> np.random.Generator:

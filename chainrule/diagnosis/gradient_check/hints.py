@@ -37,6 +37,8 @@ class WrongGradient:
         Their gradients from backward and from finite differences.
     wrong, moved : ndarray of bool, shape (n,)
         Which of them differ, and which were compared at a nearby point instead.
+    what : str
+        What it is called: ``"gradient"``, or ``"output"`` beside that of a reference.
     """
 
     name: str
@@ -49,6 +51,7 @@ class WrongGradient:
     numeric: Array
     wrong: Array
     moved: Array
+    what: str = "gradient"
 
 
 def looks_like(evidence: WrongGradient) -> str:
@@ -59,6 +62,53 @@ def looks_like(evidence: WrongGradient) -> str:
     if not evidence.gradient.any():
         return "zero everywhere"
     return _whole_factor(evidence) or _repair(evidence) or _partly_wrong(evidence)
+
+
+def output_looks_like(y: Array, expected: Array, x: Array | None) -> str:
+    """Describe an output that differs from a reference's; the two may have different shapes."""
+    if y.shape != expected.shape:
+        hint = f"an output of shape {y.shape} where the reference has {expected.shape}"
+        if y.shape == expected.shape[::-1]:
+            return f"{hint}: transposed"
+        return f"{hint}: a reshape is missing" if y.size == expected.size else hint
+    sizes = named_sizes(y)
+    if x is not None:
+        sizes = {n: f"the length of the input's axis {axis}" for axis, n in enumerate(x.shape)}
+    same = x is not None and x.shape == y.shape and x.dtype.kind == "f"
+    found, wanted = y.reshape(-1), expected.reshape(-1)
+    wrong = ~np.isclose(found, wanted, rtol=1e-9, atol=1e-12 * float(np.abs(wanted).max(initial=1)))
+    difference = np.where(np.isfinite(y), y - expected, 0.0)
+    if len(y) > 1 and wrong.any() and np.isfinite(y).all():
+        spread = np.ptp(difference, axis=0).max(initial=0.0)
+        if spread < 1e-9 * np.abs(difference).max():
+            return "off by the same amounts in every sample: is a bias missing, or added twice?"
+    evidence = WrongGradient(
+        "input" if same else "output",
+        y,
+        x if same and x is not None else expected,
+        None,
+        sizes,
+        np.arange(y.size),
+        found,
+        wanted,
+        wrong,
+        np.zeros(y.size, bool),
+        "output",
+    )
+    return looks_like(evidence)
+
+
+def named_sizes(y: Array) -> dict[int, str]:
+    """Return the factors by which a gradient is off if a mean takes the place of a sum.
+
+    If two sizes are equal, the name that is listed last counts.
+    """
+    return {
+        y.size // y.shape[-1]: "the number of samples and positions",
+        y.shape[-1]: "the length of the output's last axis",
+        y[0].size: "the number of outputs",
+        len(y): "the batch size",
+    }
 
 
 def wrong_shape(gradient: Array | None, shape: tuple[int, ...]) -> str:
@@ -94,7 +144,7 @@ def _whole_factor(evidence: WrongGradient) -> str:
     if factor is None:
         return ""
     if _is(factor, -1):
-        return "the right gradient with its sign flipped"
+        return f"the right {evidence.what} with its sign flipped"
     name = _factor_name(factor, evidence)
     if not name and np.count_nonzero(evidence.numeric) < 2:
         return ""  # one number is always off by some factor

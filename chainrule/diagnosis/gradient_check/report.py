@@ -36,6 +36,8 @@ class GradientResult:
         Whether the gradient is right but cannot be told from zero, so this input tests nothing.
     tolerance : float
         The largest relative error that passes.
+    told_by : tuple of str
+        Who says that it is `got`, and who that it is `expected`.
     """
 
     name: str
@@ -49,6 +51,7 @@ class GradientResult:
     moved: int = 0
     zero: bool = False
     tolerance: float = TOLERANCE
+    told_by: tuple[str, str] = ("backward says", "finite differences say")
 
     @property
     def passed(self) -> bool:
@@ -72,8 +75,8 @@ class GradientResult:
         lines = [line]
         if self.error > self.tolerance and self.got != self.expected:
             where = "along a direction" if self.worst is None else f"worst at {self.worst}"
-            says = f"{where}: backward says {self.got:.6g}, "
-            lines.append(says + f"finite differences say {self.expected:.6g}")
+            one, other = self.told_by
+            lines.append(f"{where}: {one} {self.got:.6g}, {other} {self.expected:.6g}")
         return lines + ([f"it looks like: {self.hint}"] if self.hint else [])
 
     def __str__(self) -> str:
@@ -98,17 +101,24 @@ class GradientReport:
         The rules that the module breaks, such as not writing into its input.
     notes : list of str
         Remarks that are not errors.
+    outputs : list of GradientResult
+        How each output compares with the reference's, if there is one.
     """
 
     subject: str
     gradients: list[GradientResult] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    outputs: list[GradientResult] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
-        """Whether every gradient is right and no rule of a module is broken."""
-        return not self.problems and all(result.passed for result in self.gradients)
+        """Whether every gradient and every output is right and no rule of a module is broken."""
+        return not self.problems and all(result.passed for result in self._results)
+
+    @property
+    def _results(self) -> list[GradientResult]:
+        return [*self.outputs, *self.gradients]
 
     def __bool__(self) -> bool:
         return self.passed
@@ -116,9 +126,11 @@ class GradientReport:
     @property
     def verdict(self) -> str:
         """The result of the check, in one line."""
-        wrong = [result.name for result in self.gradients if not result.passed]
+        wrong = [result.name for result in self._results if not result.passed]
         if self.passed:
             verdict = "all gradients are right"
+            if self.outputs:
+                verdict = "the output and all gradients are right"
         elif wrong:
             verdict = f"wrong: {', '.join(wrong)}"
         elif self.gradients:
@@ -128,7 +140,7 @@ class GradientReport:
         return f"{self.subject}: {verdict}"
 
     def __str__(self) -> str:
-        lines = [self.verdict, *map(str, self.gradients)]
+        lines = [self.verdict, *map(str, self._results)]
         lines += [f"  WRONG  {problem}" for problem in self.problems]
         return "\n".join(lines + [f"  note   {note}" for note in self.notes])
 
@@ -136,7 +148,7 @@ class GradientReport:
         return str(self)
 
     def _repr_html_(self) -> str:
-        rows = [(r.verdict, r.name, str(r.shape), "\n".join(r.lines())) for r in self.gradients]
+        rows = [(r.verdict, r.name, str(r.shape), "\n".join(r.lines())) for r in self._results]
         rows += [("WRONG", "", "", problem) for problem in self.problems]
         rows += [("note", "", "", note) for note in self.notes]
         wrong = [i for i, row in enumerate(rows) if row[0] == "WRONG"]

@@ -7,13 +7,14 @@ gradient may be off, such as ``{32: "the batch size"}``, and `dy` is the gradien
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from chainrule.checks import check_numbers
+from chainrule.diagnosis.gradient_check.hints import named_sizes
 from chainrule.diagnosis.gradient_check.slopes import restored
 from chainrule.errors import ConfigurationError, InputError, ModuleError
 from chainrule.loss_functions import Loss
@@ -198,7 +199,7 @@ class ModuleSubject:
 
     # ------------------------------------------------------------ the two passes
 
-    def forward(self) -> PyTree:
+    def forward(self, training: bool = True) -> PyTree:
         """Return the output for copies of the inputs, which `given` holds afterwards."""
         self.given = copy.deepcopy(self.everything)
         if self.codes is not None:  # never moved, so that their slope is 0
@@ -209,7 +210,7 @@ class ModuleSubject:
             buffer.value = value
         names = iter(self.given)
         x = tree_map(lambda _: self.given[next(names)], self.x)
-        y = self.module.forward(x, True, **{name: self.given[name] for name in self.arguments})
+        y = self.module.forward(x, training, **{name: self.given[name] for name in self.arguments})
         for output in tree_leaves(y):
             if not isinstance(output, np.ndarray) or output.ndim == 0:
                 raise ModuleError(
@@ -237,6 +238,19 @@ class ModuleSubject:
                 self.module,
             )
         return {n: g for n, g in zip(names, gradients, strict=True) if n in self.inputs}
+
+    def outputs(self) -> dict[str, Array]:
+        """Return each output by name; those of a pass outside training if training is random."""
+        y = self.forward(training=not self.generators)
+        return named_arrays(y, "output")
+
+    def expected_outputs(self, reference: Callable[..., Any]) -> dict[str, Array]:
+        """Return what a reference makes of the inputs, by the outputs' names."""
+        self.given = copy.deepcopy(self.everything)
+        names = iter(self.given)
+        x = tree_map(lambda _: self.given[next(names)], self.x)
+        y = reference(x, **{name: self.given[name] for name in self.arguments})
+        return {name: np.asarray(array) for name, array in named_arrays(y, "output").items()}
 
     def value(self) -> float:
         """Return the value of the function."""
@@ -351,19 +365,6 @@ Subject = LossSubject | ModuleSubject
 
 
 # ---------------------------------------------------------------- helpers
-
-
-def named_sizes(y: Array) -> dict[int, str]:
-    """Return the factors by which a gradient is off if a mean takes the place of a sum.
-
-    If two sizes are equal, the name that is listed last counts.
-    """
-    return {
-        y.size // y.shape[-1]: "the number of samples and positions",
-        y.shape[-1]: "the length of the output's last axis",
-        y[0].size: "the number of outputs",
-        len(y): "the batch size",
-    }
 
 
 def _size_of_terms(value: float, dy: PyTree, y: PyTree) -> float:

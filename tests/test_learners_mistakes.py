@@ -16,11 +16,17 @@ from chainrule import (
     Linear,
     Loss,
     MeanSquaredError,
+    Module,
     Network,
     Optimizer,
+    Parameter,
+    ReLU,
+    Residual,
     Trainer,
     check_loss,
+    check_module,
 )
+from chainrule.errors import ModuleError
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 4)).astype(np.float32)
@@ -385,3 +391,281 @@ def test_an_optimizer_that_cannot_be_used(write, words):
     with pytest.raises(ConfigurationError) as error:
         write()
     assert words in str(error.value)
+
+
+# ---------------------------------------------------------------- layers
+
+
+class Scale(Module):
+    """y = x · gain, from which each mistake below differs in one method."""
+
+    def __init__(self):
+        self.gain = Parameter(np.ones(3))
+
+    def forward(self, x, training=True):
+        self.save_for_backward(x, training=training)
+        return x * self.gain.value
+
+    def backward(self, dy):
+        (x,) = self.saved_values()
+        self.gain.grad = (dy * x).sum(axis=0)
+        return dy * self.gain.value
+
+
+def forward_without_training(self, x):
+    return Scale.forward(self, x)
+
+
+def forward_with_training_by_name(self, x, *, training=True):
+    return Scale.forward(self, x, training)
+
+
+def forward_of(change):
+    def forward(self, x, training=True):
+        return change(Scale.forward(self, x, training))
+
+    return {"forward": forward}
+
+
+def backward_of(change):
+    def backward(self, dy):
+        return change(Scale.backward(self, dy))
+
+    return {"backward": backward}
+
+
+def forward_that_saves_nothing(self, x, training=True):
+    return x * self.gain.value
+
+
+def forward_with_a_parameter(self, x, training=True):
+    return x * self.gain
+
+
+def forward_with_a_product(self, x, training=True):
+    return x @ self.gain
+
+
+def forward_the_other_way_round(self, x, training=True):
+    return self.gain * x
+
+
+def backward_of_itself(self, dy):
+    (x,) = self.saved_values()
+    self.grad = (dy * x).sum(axis=0)
+    return dy * self.gain.value
+
+
+def backward_that_adds(self, dy):
+    (x,) = self.saved_values()
+    self.gain.grad += (dy * x).sum(axis=0)
+    return dy * self.gain.value
+
+
+def backward_of_a_part(self, dy):
+    (x,) = self.saved_values()
+    self.gain.grad[1:] = (dy * x).sum(axis=0)[1:]
+    return dy * self.gain.value
+
+
+def backward_that_learns(self, dy):
+    (x,) = self.saved_values()
+    self.__dict__["gain"] = Parameter(self.gain.value - 0.1 * (dy * x).sum(axis=0))
+    return dy * self.gain.value
+
+
+RETURN = "is its return missing?"
+WRONG_LAYERS = [
+    ({"forward": forward_without_training}, "Write def forward(self, x, training=True)."),
+    (
+        {"forward": forward_with_training_by_name},
+        "(x, *, training) cannot be called as forward(x, ",
+    ),
+    (forward_of(lambda y: None), "forward returned None (is its return missing?) for a batch of"),
+    (forward_of(lambda y: y.sum()), "forward returned a single number for a batch of"),
+    (forward_of(lambda y: y.tolist()), "forward returned a list of"),
+    (forward_of(lambda y: y[0]), "forward returned an array of shape (3,) for a batch of"),
+    ({"forward": forward_that_saves_nothing}, "Write self.save_for_backward(x, training=training)"),
+    ({"forward": forward_with_a_parameter}, "Write x * self.weight.value instead"),
+    ({"forward": forward_with_a_product}, "Write x * self.weight.value instead"),
+    ({"forward": forward_the_other_way_round}, "Write x * self.weight.value instead"),
+    (
+        backward_of(lambda dx: None),
+        "backward returned None (is its return missing?); it must return",
+    ),
+    (backward_of(lambda dx: dx.T), "it must return dx, the gradient at its input, an array of the"),
+    (backward_of(lambda dx: dx.T), "It looks transposed."),
+    (backward_of(lambda dx: dx.sum(axis=0)), "backward returned an array of shape (3,); it must"),
+    (backward_of(lambda dx: (dx,)), "backward returned a tuple of 1; it must return dx"),
+    (backward_of(lambda dx: dx.tolist()), "backward returned a list of"),
+    (backward_of(lambda dx: 1.0), "backward returned a single number; it must return dx"),
+    ({"backward": lambda self: None}, "Write def backward(self, dy)."),
+    ({"backward": lambda self, x, dy: None}, "Write def backward(self, dy)."),
+    ({"backward": lambda self, dy, learning_rate: None}, "Write def backward(self, dy)."),
+]
+UNSET = [
+    ({"backward": backward_of_itself}, "does not set the gradient of gain. Write self.gain.grad ="),
+    ({"backward": backward_that_adds}, "adds to the gradient of gain, which then grows"),
+    ({"backward": backward_of_a_part}, "the gradient of gain as a whole, only 2 of 3 numbers"),
+    ({"backward": backward_that_learns}, "in the place of the Parameter gain, which the optimizer"),
+]
+PLACES = {
+    "layers.1": lambda mine: [Linear(4, 3), mine, Linear(3, 2)],
+    "layers.2": lambda mine: [Linear(4, 3), ReLU(), mine, Linear(3, 2)],
+    "layers.1.body": lambda mine: [Linear(4, 3), Residual(mine), Linear(3, 2)],
+}
+
+
+@pytest.mark.parametrize(("methods", "words"), WRONG_LAYERS + UNSET)
+@pytest.mark.parametrize("path", PLACES)
+def test_a_wrong_layer_is_named_before_the_first_step(path, methods, words):
+    network = Network(PLACES[path](type("Mine", (Scale,), methods)()), seed=0)
+    before = network.flat.values.copy()
+    with pytest.raises(ModuleError) as error:
+        fit(network=network)
+    assert words in str(error.value)
+    assert f"Mine ({path})" in str(error.value), "it blames no neighbour"
+    np.testing.assert_array_equal(network.flat.values, before)
+
+
+@pytest.mark.parametrize(("methods", "words"), WRONG_LAYERS)
+@pytest.mark.parametrize("path", PLACES)
+def test_a_wrong_layer_is_named_in_a_loop_of_ones_own(path, methods, words):
+    network = Network(PLACES[path](type("Mine", (Scale,), methods)()), seed=0)
+    with pytest.raises(ModuleError) as error:
+        network.backward(MeanSquaredError().backward(T, network.forward(X)))
+    assert words in str(error.value)
+    assert f"Mine ({path})" in str(error.value)
+
+
+@pytest.mark.parametrize(("methods", "words"), WRONG_LAYERS)
+def test_a_wrong_layer_is_named_when_it_is_used_alone(methods, words):
+    mine = type("Mine", (Scale,), methods)()
+    with pytest.raises(ModuleError) as error:
+        mine.backward(mine(X[:, :3]))
+    assert words in str(error.value)
+    assert "Mine: " in str(error.value)
+
+
+def test_a_method_without_self_is_refused_where_it_is_written():
+    with pytest.raises(ConfigurationError, match=r"has no self. Write def forward\(self, x, train"):
+        type("Mine", (Scale,), {"forward": lambda x, training=True: x})
+    with pytest.raises(ConfigurationError, match="takes training before the input"):
+        type("Mine", (Scale,), {"forward": lambda self, training, x: x})
+
+
+def test_plain_arrays_are_noted():
+    class Mine(Module):
+        def __init__(self):
+            self.gain = np.ones(3)
+
+        def forward(self, x, training=True):
+            self.x = x
+            return x * self.gain
+
+        def backward(self, dy):
+            return dy * self.gain
+
+    notes = fit([Linear(4, 3), Mine(), Linear(3, 2)]).notes
+    assert notes[0].startswith("Mine (layers.1): gain is a plain array, so it is a constant.")
+    assert not [note for note in notes if "x is a plain array" in note]
+
+
+def test_right_layers_train_without_a_word():
+    notes = fit([Linear(4, 3), Scale(), Residual(Scale()), Linear(3, 2)]).notes
+    assert not [note for note in notes if "Scale" in note]
+
+
+def test_one_layer_in_two_places_and_with_several_shapes():
+    class Double(Module):
+        def forward(self, x, training=True):
+            return 2 * x
+
+        def backward(self, dy):
+            return 2 * dy
+
+    double = Double()
+    network = Network([double, Linear(4, 3, seed=0), double, Linear(3, 2, seed=1)])
+    assert check_module(network, X[:5])
+    network.backward(MeanSquaredError().backward(T, network.forward(X)))
+    fit(network=network)
+
+
+# ---------------------------------------------------------------- a forward that is wrong
+
+
+def affine(forward):
+    """Return a layer with this forward, and a backward that is right for y = x W + b."""
+    layer = Linear(3, 3, seed=0)
+    layer.bias.value = [0.5, -1.0, 2.0]
+    weight, bias = layer.weight.value.astype(float), layer.bias.value.astype(float)
+    return layer, lambda x: forward(x, weight, bias)
+
+
+@pytest.mark.parametrize(
+    ("formula", "words"),
+    [
+        (lambda x, w, b: (x @ w + b) / 3, "off by the factor 3 = the length of the input's axis 1"),
+        (lambda x, w, b: -(x @ w + b), "the right output with its sign flipped"),
+        (lambda x, w, b: x @ w, "off by the same amounts in every sample: is a bias missing"),
+        (lambda x, w, b: x @ w + 2 * b, "off by the same amounts in every sample"),
+        (
+            lambda x, w, b: (x @ w + b)[:, :2],
+            "an output of shape (5, 3) where the reference has (5",
+        ),
+        (lambda x, w, b: (x @ w + b).T, "where the reference has (3, 5): transposed"),
+        (lambda x, w, b: (x @ w + b)[:, ::-1], "reversed along axis 1"),
+        (lambda x, w, b: x @ w.T + b, "by no common factor"),
+        (lambda x, w, b: np.maximum(x @ w + b, 0), "is a mask missing?"),
+        (lambda x, w, b: (x @ w + b) * 2, "is a 2 missing?"),
+        (lambda x, w, b: np.where(x > 0, x @ w + b, np.nan), "finite in 15 of 15 numbers, the"),
+    ],
+)
+def test_an_output_that_is_not_the_references_is_described(formula, words):
+    layer, reference = affine(formula)
+    x = np.random.default_rng(3).standard_normal((5, 3))
+    report = check_module(layer, x, reference=reference)
+    assert not report
+    assert report.verdict == "Linear(3, 3): wrong: output"
+    assert words in str(report)
+    assert all(result.passed for result in report.gradients), "they are right for this forward"
+    assert "WRONG" in report._repr_html_()
+
+
+def test_the_output_and_the_place_where_it_differs():
+    layer, reference = affine(lambda x, w, b: x @ w + b)
+    x = np.random.default_rng(3).standard_normal((5, 3))
+    report = check_module(layer, x, reference=reference)
+    assert report
+    assert report.verdict == "Linear(3, 3): the output and all gradients are right"
+
+    def other(x):
+        y = reference(x)
+        y[2, 1] += 1e-3
+        return y
+
+    (result,) = check_module(layer, x, reference=other).outputs
+    assert result.worst == (2, 1)
+    assert result.expected - result.got == pytest.approx(1e-3)
+    with pytest.raises(ConfigurationError, match=r"cannot be called as reference\(x\)"):
+        check_module(layer, x, reference=lambda: None)
+    with pytest.raises(ConfigurationError, match="reference must be a function"):
+        check_module(layer, x, reference=3)
+
+
+def test_a_wrong_forward_with_its_own_right_gradient_passes_only_without_a_reference():
+    class Mean(Module):
+        """A mean where a sum was asked for."""
+
+        def forward(self, x, training=True):
+            self.save_for_backward(x.shape, training=training)
+            return x.mean(axis=1, keepdims=True)
+
+        def backward(self, dy):
+            (shape,) = self.saved_values()
+            return np.broadcast_to(dy / shape[1], shape).copy()
+
+    assert check_module(Mean(), X[:5])
+    report = check_module(Mean(), X[:5], reference=lambda x: x.sum(axis=1, keepdims=True))
+    assert not report
+    assert "off by the factor 0.25 = 1 / the length of the input's axis 1" in str(report)

@@ -27,8 +27,8 @@ WRITE = {
 CALLED = {"forward": "forward(x, training)", "backward": "backward(dy)"}
 
 NOTHING_SAVED = (
-    "forward saved nothing for this backward. Call self.save_for_backward(x, training=training) in "
-    "forward, with whatever backward needs."
+    "there is no forward pass for this backward: forward was called, but saved nothing. Write "
+    "self.save_for_backward(x, training=training) in it, with whatever backward needs."
 )
 
 _unchecked: ContextVar[bool] = ContextVar("_unchecked", default=False)
@@ -62,17 +62,20 @@ def _checked_forward(forward: Callable[..., Any]) -> Callable[..., Any]:
         try:
             y = forward(self, *arguments, **options)
         except TypeError as error:
-            _explain(error, self, forward, arguments, options)
+            _explain(error, self, "forward", forward, arguments, options)
             raise
         x = arguments[0] if arguments else options.get("x")
         if not isinstance(y, np.ndarray) or y.ndim == 0 or _lost_rows(x, y):
             _refuse_output(self, x, y)
         if arguments[1] if len(arguments) > 1 else options.get("training", True):
-            # A module that is shared has several passes before its backward: which one is it?
-            vars(self)["_input_pass"] = id(vars(self).get("_saved"))
-            vars(self)["_input_shape"] = None
+            own = vars(self)
+            own["_saved_nothing"] = own.get("_saved") is None
+            own["_input_shape"] = None
             if isinstance(x, np.ndarray) and x.dtype.kind == "f" and not self.takes_indices:
-                vars(self)["_input_shape"] = x.shape
+                own["_input_shape"] = x.shape
+                # A module in several places has several passes before its backward.
+                if x.shape not in own.get("_input_shapes", ()):
+                    own["_input_shapes"] = own.get("_input_shapes", frozenset()) | {x.shape}
         return y
 
     return checked
@@ -81,19 +84,17 @@ def _checked_forward(forward: Callable[..., Any]) -> Callable[..., Any]:
 def _checked_backward(backward: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(backward)
     def checked(self: Any, *arguments: Any, **options: Any) -> Any:
-        own = vars(self)
-        same_pass = own.get("_input_pass") == id(own.get("_saved"))
         try:
             dx = backward(self, *arguments, **options)
         except TypeError as error:
-            _explain(error, self, backward, arguments, options)
+            _explain(error, self, "backward", backward, arguments, options)
             raise
         except BackwardError as error:
-            if error.module is self and own.get("_input_pass") == id(None):
+            if error.module is self and vars(self).get("_saved_nothing"):
                 error.detail = NOTHING_SAVED
             raise
-        shape = own.get("_input_shape") if same_pass else None
-        if shape is not None and getattr(dx, "shape", None) != shape:
+        shape = vars(self).get("_input_shape")
+        if shape is not None and getattr(dx, "shape", None) not in vars(self)["_input_shapes"]:
             _refuse_gradient(self, dx, shape)
         return dx
 
@@ -101,18 +102,22 @@ def _checked_backward(backward: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _explain(
-    error: TypeError, module: Any, method: Callable[..., Any], arguments: Any, options: Any
+    error: TypeError,
+    module: Any,
+    name: str,
+    method: Callable[..., Any],
+    arguments: Any,
+    options: Any,
 ) -> None:
     """Raise ModuleError if the method cannot be called like that, or computes with a Parameter."""
-    call = CALLED[method.__name__]
     if not fits(method, module, *arguments, **options):
         detail = (
-            f"{named(method)} cannot be called as {call}, which is how chainrule calls it. Write "
-            f"{WRITE[method.__name__]}."
+            f"{named(method)} cannot be called as {CALLED[name]}, which is how chainrule calls it. "
+            f"Write {WRITE[name]}."
         )
     elif "'Parameter'" in str(error):
         detail = (
-            f"{method.__name__} computes with a Parameter, which is no array: its numbers are in "
+            f"{name} computes with a Parameter, which is no array: its numbers are in "
             "its value. Write x * self.weight.value instead of x * self.weight."
         )
     else:
@@ -140,7 +145,7 @@ def _refuse_output(module: Any, x: Any, y: Any) -> None:
 def _refuse_gradient(module: Any, dx: Any, shape: tuple[int, ...]) -> None:
     """Raise ModuleError unless this is the input's gradient, followed by those of others."""
     several = isinstance(dx, tuple) and len(dx) > 1
-    if _unchecked.get() or (several and getattr(dx[0], "shape", None) == shape):
+    if _unchecked.get() or (several and getattr(dx[0], "shape", None) in module._input_shapes):
         return
     hint = ""
     if isinstance(dx, np.ndarray):

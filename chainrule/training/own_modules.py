@@ -45,15 +45,15 @@ def rehearse(state: TrainingState, batch: Batch) -> list[str]:
     for filling in (np.nan, 0.0):  # what is never set keeps both; what is added to, only the first
         for parameter in twin.parameters():
             parameter.grad[...] = filling
-        with np.errstate(all="ignore"):
-            y_pred = twin.forward(x)
-            if not all(all_finite(array) for array in tree_leaves(y_pred)):
-                return []  # the first step reports where this comes from
-            try:
+        try:
+            with np.errstate(all="ignore"):
+                y_pred = twin.forward(x)
+                if not all(all_finite(array) for array in tree_leaves(y_pred)):
+                    return []  # the first step reports where this comes from
                 dy = state.loss.value_and_gradient(y, y_pred, weight)[1]
-            except InputError:
-                return []
-            twin.backward_parameters(dy)
+                twin.backward_parameters(dy)
+        except InputError:  # it may be so for these few samples alone
+            return []
         gradients.append({id(p): p.grad.copy() for p in twin.parameters()})
     for path, module in own.items():
         for name, parameter in kept[path].items():
@@ -112,7 +112,6 @@ def _problem(
             f"backward adds to the gradient of {name}, which then grows from step to step. Set it: "
             f"self.{name}.grad = ..., not +=."
         )
-    part = (
-        "" if left.all() else f" as a whole, only {np.count_nonzero(~left)} of {left.size} places"
-    )
+    count = np.count_nonzero(~left)
+    part = f" as a whole, only {count} of {left.size} numbers" if count else ""
     return f"backward does not set the gradient of {name}{part}. Write self.{name}.grad = ..."

@@ -76,7 +76,12 @@ def output_looks_like(y: Array, expected: Array, x: Array | None) -> str:
         sizes = {n: f"the length of the input's axis {axis}" for axis, n in enumerate(x.shape)}
     same = x is not None and x.shape == y.shape and x.dtype.kind == "f"
     found, wanted = y.reshape(-1), expected.reshape(-1)
-    wrong = ~np.isclose(found, wanted, rtol=1e-9, atol=1e-12 * float(np.abs(wanted).max(initial=1)))
+    size = float(np.abs(wanted[np.isfinite(wanted)]).max(initial=0.0))
+    wrong = ~np.isclose(found, wanted, rtol=1e-9, atol=1e-12 * size)
+    if not np.isfinite(wanted).all():
+        return f"finite in {np.isfinite(y).sum()} of {y.size} numbers, the reference in " + str(
+            np.isfinite(wanted).sum()
+        )
     difference = np.where(np.isfinite(y), y - expected, 0.0)
     if len(y) > 1 and wrong.any() and np.isfinite(y).all():
         spread = np.ptp(difference, axis=0).max(initial=0.0)

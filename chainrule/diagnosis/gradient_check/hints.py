@@ -82,11 +82,6 @@ def output_looks_like(y: Array, expected: Array, x: Array | None) -> str:
         return f"finite in {np.isfinite(y).sum()} of {y.size} numbers, the reference in " + str(
             np.isfinite(wanted).sum()
         )
-    difference = np.where(np.isfinite(y), y - expected, 0.0)
-    if len(y) > 1 and wrong.any() and np.isfinite(y).all():
-        spread = np.ptp(difference, axis=0).max(initial=0.0)
-        if spread < 1e-9 * np.abs(difference).max():
-            return "off by the same amounts in every sample: is a bias missing, or added twice?"
     evidence = WrongGradient(
         "input" if same else "output",
         y,
@@ -100,6 +95,11 @@ def output_looks_like(y: Array, expected: Array, x: Array | None) -> str:
         np.zeros(y.size, bool),
         "output",
     )
+    difference = y - expected
+    if np.isfinite(y).all() and len(y) > 1 and not _whole_factor(evidence):
+        spread = np.ptp(difference, axis=0).max(initial=0.0)
+        if spread < 1e-9 * np.abs(difference).max():
+            return "off by the same amounts in every sample: is a bias missing, or added twice?"
     return looks_like(evidence)
 
 

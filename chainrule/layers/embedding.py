@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -51,6 +53,10 @@ class Embedding(Module):
     """
 
     takes_indices = True
+
+    option_advice: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("max_norm", "scale_grad_by_freq", "sparse"), "every vector learns alike here"
+    )
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -45,6 +45,10 @@ class Upsample(Module):
     >>> Upsample(2, mode="linear")(np.array([[[1.0, 2.0]]]))
     array([[[1.  , 1.25, 1.75, 2.  ]]])
     """
+
+    option_advice: ClassVar[dict[str, str]] = {
+        "size": "give whole numbers that the sizes are multiplied with: Upsample(2)"
+    }
 
     def __init__(self, scale_factor: int | Sequence[int], *, mode: str = "nearest") -> None:
         given: Any = scale_factor

@@ -7,6 +7,7 @@ Values and gradients are accurate far out too, where exp overflows or vanishes: 
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 
@@ -131,6 +132,10 @@ class Softplus(Module):
     >>> Softplus()(np.array([[-1.0, 0.0, 2.0]])).round(3)
     array([[0.313, 0.693, 2.127]])
     """
+
+    option_advice: ClassVar[dict[str, str]] = {
+        "threshold": "it is exact everywhere, and needs no threshold"
+    }
 
     def __init__(self, beta: float = 1.0) -> None:
         self.beta = check_range("beta", beta, inclusive=False)

@@ -62,6 +62,8 @@ class MultiHeadAttention(Module):
         What to attend to, instead of x itself. Then backward returns (dx, dcontext).
     key_padding_mask, (N, S) of bool
         True at positions that are not attended to, such as ``indices == padding_idx``.
+    attn_mask, (T, S), (N, T, S) or (N, num_heads, T, S) of bool
+        True where position t of x does not attend to position s, as in PyTorch.
 
     A position that may attend to nothing gets zeros from the heads.
 
@@ -113,9 +115,10 @@ class MultiHeadAttention(Module):
         *,
         context: ArrayLike | None = None,
         key_padding_mask: ArrayLike | None = None,
+        attn_mask: ArrayLike | None = None,
     ) -> Array:
         source = self._source(x, context)
-        allowed = self._allowed(x, source, key_padding_mask)
+        allowed = self._allowed(x, source, key_padding_mask, attn_mask)
         q = self._split(self.q_proj.forward(x, training))  # (N, heads, T, d)
         k = self._split(self.k_proj.forward(source, training))  # (N, heads, S, d)
         v = self._split(self.v_proj.forward(source, training))
@@ -161,20 +164,40 @@ class MultiHeadAttention(Module):
             )
         return source
 
-    def _allowed(self, x: Array, source: Array, key_padding_mask: ArrayLike | None) -> Array | None:
+    def _allowed(
+        self,
+        x: Array,
+        source: Array,
+        key_padding_mask: ArrayLike | None,
+        attn_mask: ArrayLike | None,
+    ) -> Array | None:
         """Return which position may attend to which, for (N, heads, T, S); None means all."""
-        steps = x.shape[1]
-        causal = np.tri(steps, dtype=np.bool_) if self.causal else None  # (T, T)
-        if key_padding_mask is None:
-            return causal
-        padding = np.asarray(key_padding_mask)
-        if padding.dtype != np.bool_ or padding.shape != source.shape[:2]:
-            raise InputError(
-                f"key_padding_mask must be of bool and shape {source.shape[:2]}, true at padding; "
-                f"got {padding.dtype} of shape {padding.shape}."
+        batch, steps, others = len(x), x.shape[1], source.shape[1]
+        allowed = np.tri(steps, dtype=np.bool_) if self.causal else None  # (T, T)
+        if key_padding_mask is not None:
+            padding = checked_mask(
+                "key_padding_mask", key_padding_mask, [(batch, others)], "true at padding"
             )
-        kept = ~padding[:, np.newaxis, np.newaxis]  # (N, 1, 1, S)
-        return kept if causal is None else kept & causal
+            kept = ~padding[:, np.newaxis, np.newaxis]  # (N, 1, 1, S)
+            allowed = kept if allowed is None else kept & allowed
+        if attn_mask is not None:
+            pairs = (steps, others)
+            shapes = [pairs, (batch, *pairs), (batch, self.num_heads, *pairs)]
+            kept = ~checked_mask("attn_mask", attn_mask, shapes, "true where not to attend")
+            kept = kept[:, np.newaxis] if kept.ndim == 3 else kept
+            allowed = kept if allowed is None else kept & allowed
+        return allowed
+
+
+def checked_mask(name: str, mask: ArrayLike, shapes: list[tuple[int, ...]], meaning: str) -> Array:
+    """Return a mask as an array; refuse what is not of bool, or has none of these shapes."""
+    array = np.asarray(mask)
+    if array.dtype != np.bool_ or array.shape not in shapes:
+        raise InputError(
+            f"{name} must be of bool and shape {' or '.join(map(str, shapes))}, {meaning}; got "
+            f"{array.dtype} of shape {array.shape}."
+        )
+    return array
 
 
 def joined(heads: Array) -> Array:

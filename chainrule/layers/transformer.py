@@ -133,10 +133,12 @@ class TransformerBlock(Module):
 
     Notes
     -----
-    `forward` takes a further input by name:
+    `forward` takes further inputs by name:
 
     key_padding_mask, (N, T) of bool
         True at positions that are not attended to, such as ``indices == padding_idx``.
+    attn_mask, (T, T), (N, T, T) or (N, num_heads, T, T) of bool
+        True where one position does not attend to another; see `MultiHeadAttention`.
 
     Examples
     --------
@@ -196,10 +198,16 @@ class TransformerBlock(Module):
         return self.feed_forward[1]
 
     def forward(
-        self, x: Array, training: bool = True, *, key_padding_mask: ArrayLike | None = None
+        self,
+        x: Array,
+        training: bool = True,
+        *,
+        key_padding_mask: ArrayLike | None = None,
+        attn_mask: ArrayLike | None = None,
     ) -> Array:
         def attend(x: Array) -> Array:
-            y = self.attention.forward(x, training, key_padding_mask=key_padding_mask)
+            masks = {"key_padding_mask": key_padding_mask, "attn_mask": attn_mask}
+            y = self.attention.forward(x, training, **masks)
             return self.attention_drop.forward(y, training)
 
         if self.norm_first:

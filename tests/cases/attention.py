@@ -31,7 +31,7 @@ def one_query(q, keys, values, seen):
     return sum(w / total * values[s] for w, s in zip(weights, places, strict=True))
 
 
-def attention(context=None, key_padding_mask=None):
+def attention(context=None, key_padding_mask=None, attn_mask=None):
     def reference(module, x, training):
         source = x if context is None else context
         size = module.embed_dim // module.num_heads
@@ -48,12 +48,20 @@ def attention(context=None, key_padding_mask=None):
                     seen = [
                         (s <= t or not module.causal)
                         and (key_padding_mask is None or not key_padding_mask[n, s])
+                        and not masked(attn_mask, n, head, t, s)
                         for s in range(source.shape[1])
                     ]
                     y[n, t, own] = one_query(q[t, own], k[:, own], v[:, own], seen)
         return linear(module.out_proj, y)
 
     return reference
+
+
+def masked(attn_mask, n, head, t, s):
+    """Return what a mask of two, three or four axes says of a pair of positions."""
+    if attn_mask is None:
+        return False
+    return attn_mask[{2: (t, s), 3: (n, t, s), 4: (n, head, t, s)}[attn_mask.ndim]]
 
 
 def positions(module, x, training):
@@ -81,13 +89,13 @@ def gelu_tanh(v):
     return v / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (v + 0.044715 * v**3)))
 
 
-def block(activation, key_padding_mask=None):
+def block(activation, key_padding_mask=None, attn_mask=None):
     def feed_forward(module, x):
         layers = [layer for layer in module.feed_forward if isinstance(layer, Linear)]
         return linear(layers[1], np.vectorize(activation)(linear(layers[0], x)))
 
     def reference(module, x, training):
-        attend = attention(key_padding_mask=key_padding_mask)
+        attend = attention(key_padding_mask=key_padding_mask, attn_mask=attn_mask)
         if module.norm_first:
             x = x + attend(module.attention, norm(module.norm1, x), training)
             return x + feed_forward(module, norm(module.norm2, x))
@@ -121,19 +129,19 @@ PADDED = np.array([[False, False, True, True], [False, True, False, False]])
 ALL_PADDED = np.array([[True, True, True, True], [True, True, False, False]])
 
 
-def attention_case(variant, shape, context=None, mask=None, bad_shape=None, **options):
-    arguments = {"context": context, "key_padding_mask": mask}
+def attention_case(variant, shape, context=None, mask=None, pairs=None, bad_shape=None, **options):
+    arguments = {"context": context, "key_padding_mask": mask, "attn_mask": pairs}
     return Case(
         f"MultiHeadAttention-{variant}",
         lambda: lively(MultiHeadAttention(shape[2], **{"num_heads": 2, "seed": 1, **options})),
         shape,
-        reference=attention(context, mask),
+        reference=attention(context, mask, pairs),
         arguments={k: v for k, v in arguments.items() if v is not None},
         bad_shape=bad_shape,
     )
 
 
-def block_case(variant, shape, activation=None, mask=None, bad_shape=None, **options):
+def block_case(variant, shape, activation=None, mask=None, pairs=None, bad_shape=None, **options):
     kind, function = activation or (None, gelu_tanh)
     options = {"num_heads": 2, "hidden_size": 3, "seed": 1, **options}
     return Case(
@@ -142,11 +150,22 @@ def block_case(variant, shape, activation=None, mask=None, bad_shape=None, **opt
             TransformerBlock(shape[2], activation=None if kind is None else kind(), **options)
         ),
         shape,
-        reference=block(function, mask),
-        arguments={} if mask is None else {"key_padding_mask": mask},
+        reference=block(function, mask, pairs),
+        arguments={
+            name: value
+            for name, value in (("key_padding_mask", mask), ("attn_mask", pairs))
+            if value is not None
+        },
         bad_shape=bad_shape,
         random="dropout" in options,
     )
+
+
+def pairs(*shape):
+    """Return a mask of which about a third is true; all may attend to the first position."""
+    mask = np.random.default_rng(8).random(shape) < 0.35
+    mask[..., 0] = False
+    return mask
 
 
 CASES = [
@@ -161,6 +180,12 @@ CASES = [
     attention_case("all_padded", (2, 4, 2), mask=ALL_PADDED, causal=True),
     attention_case("cross", (2, 3, 4), context=drawn(2, 5, 4)),
     attention_case("cross_padded", (2, 3, 4), context=drawn(2, 4, 4), mask=PADDED),
+    attention_case("pairs", (2, 3, 4), pairs=pairs(3, 3)),
+    attention_case(
+        "pairs_causal_padded", (2, 4, 4), mask=PADDED, pairs=pairs(2, 4, 4), causal=True
+    ),
+    attention_case("pairs_of_heads", (2, 3, 4), context=drawn(2, 5, 4), pairs=pairs(2, 2, 3, 5)),
+    attention_case("nothing_left", (1, 2, 2), pairs=np.array([[True, True], [False, True]])),
     attention_case("cross_one", (1, 1, 2), context=drawn(1, 3, 2), num_heads=1),
     Case(
         "MultiHeadAttention-dropout",
@@ -185,6 +210,7 @@ CASES = [
     block_case("relu", (1, 3, 2), (ReLU, lambda v: max(v, 0.0)), num_heads=1),
     block_case("wide", (1, 2, 2), num_heads=1, hidden_size=None),
     block_case("dropout", (2, 3, 4), dropout=0.3),
+    block_case("pairs", (2, 3, 4), pairs=pairs(2, 3, 3), mask=PADDED[:, :3]),
     block_case("epsilon", (2, 3, 4), epsilon=0.25, norm_first=False),
     block_case("no_bias", (2, 3, 4), bias=False),
     Case(

@@ -11,11 +11,13 @@ from chainrule import (
     InputError,
     LayerNorm,
     Linear,
+    MeanSquaredError,
     MultiHeadAttention,
     Network,
     PositionalEncoding,
     ReLU,
     ShapeError,
+    Trainer,
     TransformerBlock,
 )
 from chainrule.layers.attention import masked_softmax
@@ -139,6 +141,29 @@ def test_causal_attention_takes_no_context():
 def test_another_mask_is_refused(mask):
     with pytest.raises(InputError, match=r"key_padding_mask must be of bool and shape \(2, 3\)"):
         MultiHeadAttention(4, 2).forward(drawn(2, 3, 4), key_padding_mask=mask)
+
+
+@pytest.mark.parametrize(
+    "mask", [np.zeros((3, 3)), np.zeros((3, 4), bool), np.zeros((1, 3, 3), bool)]
+)
+def test_a_mask_of_pairs_that_does_not_fit(mask):
+    shapes = r"\(3, 3\) or \(2, 3, 3\) or \(2, 2, 3, 3\), true where not to attend"
+    with pytest.raises(InputError, match=f"attn_mask must be of bool and shape {shapes}"):
+        MultiHeadAttention(4, 2).forward(drawn(2, 3, 4), attn_mask=mask)
+
+
+def test_a_mask_of_pairs_goes_through_a_network_with_its_rows():
+    network = Network([TransformerBlock(4, 2), Linear(4, 3)], seed=0)
+    x, causal = drawn(6, 3, 4), ~np.tri(3, dtype=bool)
+    masks = np.broadcast_to(causal, (6, 3, 3)).copy()
+    y = network.predict({"x": x, "attn_mask": masks})
+    changed = x.copy()
+    changed[:, 2] += 1
+    z = network.predict({"x": changed, "attn_mask": masks})
+    np.testing.assert_array_equal(z[:, :2], y[:, :2])
+    assert (z[:, 2] != y[:, 2]).any()
+    trainer = Trainer(network, MeanSquaredError(), Adam(0.01), seed=0, workers=2)
+    trainer.fit({"x": x, "attn_mask": masks}, y, epochs=2, batch_size=4, progress=False)
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,30 @@ def test_attention(what, padded):
     compare_parameters(ours, theirs)
 
 
+@pytest.mark.parametrize("axes", [2, 4], ids=["alike", "by_head"])
+def test_a_mask_of_pairs(axes):
+    rng = np.random.default_rng(0)
+    ours = shaken(MultiHeadAttention(WIDTH, HEADS, seed=1))
+    theirs = torch.nn.MultiheadAttention(WIDTH, HEADS, batch_first=True, dtype=torch.float64)
+    theirs.load_state_dict(torch_state(ours))
+    x, context = (
+        rng.standard_normal((BATCH, STEPS, WIDTH)),
+        rng.standard_normal((BATCH, OTHERS, WIDTH)),
+    )
+    mask = rng.random((BATCH, HEADS, STEPS, OTHERS)[4 - axes :]) < 0.4
+    mask[..., 0] = False
+    tx, source = (torch.tensor(array, requires_grad=True) for array in (x, context))
+    tmask = torch.tensor(mask.reshape(-1, *mask.shape[-2:]) if axes == 4 else mask)
+    ty, _ = theirs(tx, source, source, attn_mask=tmask, need_weights=False)
+    dy = rng.standard_normal(ty.shape)
+    ty.backward(torch.tensor(dy))
+    close(ours.forward(x, context=context, attn_mask=mask), ty)
+    dx, dcontext = ours.backward(dy)
+    close(dx, tx.grad)
+    close(dcontext, source.grad)
+    compare_parameters(ours, theirs)
+
+
 def gelu_tanh(x):
     return torch.nn.functional.gelu(x, approximate="tanh")
 

@@ -18,7 +18,6 @@ from benchmarks.onnx_conformance.cases import Array, NodeCase
 from benchmarks.onnx_conformance.outcome import Counterpart, Expression, NotExpressible
 
 FURTHER_INPUTS = {
-    3: "a mask of pairs of positions",
     4: "keys and values of earlier positions",
     6: "lengths of a store of keys and values",
 }
@@ -62,6 +61,9 @@ def attention(case: NodeCase) -> Expression:
         return [y.reshape(*y.shape[:2], heads, d_v).swapaxes(1, 2)]
 
     arguments = {"context": context[0]} if context else {}
+    if case.input(3) is not None:  # true where ours is false; it may lack axes in front
+        shape = (len(q), heads, q.shape[1], k.shape[1])
+        arguments["attn_mask"] = np.broadcast_to(~case.input(3), shape)
     return Expression(module, partial(module.forward, training=False, **arguments), (x,), read)
 
 
@@ -72,6 +74,8 @@ def refuse(case: NodeCase) -> None:
             raise NotExpressible(reason)
     if case.get("left_window_size", -1) >= 0 or case.get("right_window_size", -1) >= 0:
         raise NotExpressible("a window of near positions")
+    if case.input(3) is not None and case.input(3).dtype != np.bool_:
+        raise NotExpressible("numbers that are added to the scores")
     for position, reason in FURTHER_INPUTS.items():
         if case.input(position) is not None:
             raise NotExpressible(reason)

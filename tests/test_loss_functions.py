@@ -702,7 +702,7 @@ def refused(loss, y_true, y_pred, message, weight=None):
 def test_what_every_loss_refuses(case):
     y, p = case.data()
     broken = p.copy()
-    for bad in (np.nan, -np.inf):
+    for bad in (np.nan, np.inf if getattr(case.loss, "from_logits", False) else -np.inf):
         broken[2, 1] = bad
         diverged = "y_pred holds NaN or infinity, first in row 2, column 1. Training has diverged"
         refused(case.loss, y, broken, diverged)
@@ -1089,3 +1089,76 @@ def test_what_cannot_be_ignored_is_told(make):
         loss([-1, -2], p)
     with pytest.raises(ConfigurationError, match="ignore_index must be a whole number"):
         make(ignore_index=0.5)
+
+
+# ---------------------------------------------------------------- logits of -inf
+
+OF_LOGITS = [case for case in CASES if getattr(case.loss, "from_logits", False)]
+
+
+def masked_case(case, dtype=np.float64):
+    """Return targets, logits with -inf where these are 0, and the same with very low logits."""
+    y, z = case.data()
+    z = z.astype(dtype)
+    named = np.eye(z.shape[1])[y] if y.ndim == 1 else np.asarray(y)
+    free = (named == 0) & (np.arange(z.size).reshape(z.shape) % 2 == 0)
+    return y, np.where(free, -np.inf, z), np.where(free, -1e4, z)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", OF_LOGITS, ids=lambda case: case.name)
+def test_logits_of_minus_infinity_count_nothing_where_the_target_is_0(case, dtype):
+    y, masked, low = masked_case(case, dtype)
+    if not np.isinf(masked).any():
+        masked[:, 0], low[:, 0] = -np.inf, -1e4
+        y = np.array(y)
+        y[:, 0] = 0
+        if y.shape[1] == masked.shape[1] and case.y_true is distributions:
+            y /= y.sum(axis=1, keepdims=True)
+    if getattr(case.loss, "label_smoothing", 0):
+        with pytest.raises(InputError, match=r"The loss is infinite.*label_smoothing asks"):
+            case.loss(y, masked)
+        return
+    rel = 1e-12 if dtype == "float64" else 1e-5
+    for weight in (None, [0.5, 0, 2, 1, 3, 0.1]):
+        value, gradient = case.loss.value_and_gradient(y, masked, weight)
+        assert value == pytest.approx(case.loss(y, low, weight), rel=rel)
+        assert value == case.loss(y, masked, weight)
+        np.testing.assert_allclose(gradient, case.loss.backward(y, low, weight), atol=rel)
+        assert np.isfinite(gradient).all()
+        assert not gradient[np.isinf(masked)].any()
+
+
+@pytest.mark.parametrize("case", OF_LOGITS, ids=lambda case: case.name)
+def test_minus_infinity_where_something_is_true_is_an_infinite_loss(case):
+    y, z = case.data()
+    true = y[2] if y.ndim == 1 else int(np.argmax(y[2]))
+    z[2, true] = -np.inf
+    if y.ndim > 1:
+        y = y.astype(float)
+        y[2, true] = max(y[2, true], 0.5)
+        if z.shape[1] > 3 or case.y_true in (distributions, one_hot_rows):
+            y[2] /= y[2].sum()
+    with pytest.raises(InputError, match=f"The loss is infinite: .* in row 2, column {true}"):
+        case.loss(y, z)
+    weight = np.array([1.0, 1, 0, 1, 1, 1])  # of a row that does not count nothing is infinite
+    others = weight > 0
+    assert case.loss(y, z, weight) == pytest.approx(case.loss(y[others], z[others]))
+    assert not case.loss.backward(y, z, weight)[2].any()
+    z[2] = -np.inf
+    with pytest.raises(InputError, match="The loss is infinite"):
+        case.loss(y, z)
+
+
+def test_the_usual_mask():
+    loss = CategoricalCrossEntropy(from_logits=True)
+    assert loss([0], [[1.0, 2.0, -np.inf]]) == pytest.approx(1.3132616875)
+    assert loss([[0, 1]], [[[1.0, 2.0, -np.inf]] * 2]) == pytest.approx(0.8132616875)
+    ignoring = CategoricalCrossEntropy(from_logits=True, label_smoothing=0.1, ignore_index=-1)
+    z = [[1.0, 2.0, 0.0], [-np.inf] * 3]
+    assert ignoring([1, -1], z) == ignoring([1], z[:1])
+    for bad in (np.nan, np.inf):
+        with pytest.raises(InputError, match="Training has diverged"):
+            loss([0], [[1.0, 2.0, bad]])
+    with pytest.raises(InputError, match="Training has diverged"):
+        MeanSquaredError()([0.0], [-np.inf])

@@ -17,7 +17,7 @@ import numpy as np
 
 from chainrule.data.samples import Batch
 from chainrule.errors import ChainruleError, FileFormatError, StateError
-from chainrule.loss_functions import Loss
+from chainrule.loss_functions import Loss, LossPerOutput
 from chainrule.module import Module, misfit, named_generators, walk
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer, clip_by_global_norm
@@ -130,7 +130,9 @@ def investigate(
     return found
 
 
-def investigate_prediction(network: Network, x: PyTree) -> NonFiniteArray | None:
+def investigate_prediction(
+    network: Network, x: PyTree, loss: Loss | None = None
+) -> NonFiniteArray | None:
     """Return the first array in a prediction that is not finite, or None.
 
     Parameters
@@ -139,6 +141,8 @@ def investigate_prediction(network: Network, x: PyTree) -> NonFiniteArray | None
         It is not changed.
     x : array, or a tuple or dict of arrays
         The batch.
+    loss : Loss, optional
+        One that takes logits, among which a mask may write -inf.
 
     Examples
     --------
@@ -146,7 +150,7 @@ def investigate_prediction(network: Network, x: PyTree) -> NonFiniteArray | None
     >>> print(investigate_prediction(Network([2, 1], seed=0), np.array([[1.0, np.nan]])))
     input: the batch, from row 0 of the batch
     """
-    return _first(_repeat_prediction, copy.deepcopy(network), x)
+    return _first(_repeat_prediction, copy.deepcopy(network), x, loss)
 
 
 def _first(repeat: Callable[..., None], *arguments: Any) -> NonFiniteArray | None:
@@ -159,11 +163,12 @@ def _first(repeat: Callable[..., None], *arguments: Any) -> NonFiniteArray | Non
     return None
 
 
-def _repeat_prediction(network: Network, x: PyTree) -> None:
+def _repeat_prediction(network: Network, x: PyTree, loss: Loss | None) -> None:
     _check_input(network, x)
-    with watch(network, _Checker(network)):
+    checker = _Checker(network, loss)
+    with watch(network, checker):
         y_pred = network.predict(x)
-    _check_rows(y_pred, "forward", "the network's output")
+    _check_rows(y_pred, "forward", "the network's output", masked=checker.masked)
 
 
 def _repeat_step(
@@ -191,9 +196,10 @@ def _repeat_step(
     _check_input(network, x)
     for path, parameter in parameters.items():
         _check(parameter.value, "update", f"the value of {path}")
-    with watch(network, _Checker(network)):
+    checker = _Checker(network, loss)
+    with watch(network, checker):
         y_pred = network.forward(x)
-        _check_rows(y_pred, "forward", "the network's output")
+        _check_rows(y_pred, "forward", "the network's output", masked=checker.masked)
         _check(np.array(loss.forward(y, y_pred, weight)), "loss", "the loss")
         dy = loss.backward(y, y_pred, weight)
         _check_rows(dy, "loss", "its gradient at the output")
@@ -220,11 +226,20 @@ def _check(array: Array, direction: str, what: str, module: tuple[str, str] = NO
 
 
 def _check_rows(
-    tree: PyTree, direction: str, what: str, module: tuple[str, str] = NO_MODULE
+    tree: PyTree,
+    direction: str,
+    what: str,
+    module: tuple[str, str] = NO_MODULE,
+    *,
+    masked: bool = False,
 ) -> None:
-    """Raise _Found, with the rows, if an array with one row a sample holds NaN or infinity."""
+    """Raise _Found, with the rows, if an array with one row a sample holds NaN or infinity.
+
+    In `masked` arrays -inf is allowed: a mask has written it.
+    """
     for name, array in named_arrays(tree, what).items():
-        finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        fine = np.isfinite(array) | (masked & np.isneginf(array))
+        finite = fine.reshape(len(array), -1).all(axis=1)
         if not finite.all():
             rows = np.flatnonzero(~finite).tolist()
             raise _Found(NonFiniteArray(direction, name, *module, rows))
@@ -240,16 +255,21 @@ class _Checker(Watcher):
     """Checks the output of every module inside the network, as soon as it is computed.
 
     If the input of a module is not finite, the module around it is at fault: it computed that
-    input itself, as attention computes the scores that its dropout receives.
+    input itself, as attention computes the scores that its dropout receives. Where the loss takes
+    logits, a mask may have written -inf on the way to them.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, loss: Loss | None) -> None:
         self.modules = network.named_modules()
+        losses = loss.losses_by_output.values() if isinstance(loss, LossPerOutput) else [loss]
+        self.masked = any(getattr(each, "from_logits", False) for each in losses)
 
     def on_forward(self, path: str, module: Module, x: Any, y: Any) -> None:
         if path:
-            _check_rows(x, "forward", f"what it passes to {path}", self._around(path))
-            _check_rows(y, "forward", "the output", (path, type(module).__name__))
+            here, masked = (path, type(module).__name__), self.masked
+            given = f"what it passes to {path}"
+            _check_rows(x, "forward", given, self._around(path), masked=masked)
+            _check_rows(y, "forward", "the output", here, masked=masked)
 
     def on_backward(self, path: str, module: Module, dy: Any, dx: Any) -> None:
         if not path:

@@ -29,7 +29,7 @@ from chainrule.optimizers import Adam, Optimizer
 from chainrule.optimizers.schedules import scaled
 from chainrule.parallel import StepFailed
 from chainrule.parameter import Array
-from chainrule.pytree import PyTree, first_array, take, tree_leaves
+from chainrule.pytree import PyTree, first_array, take
 from chainrule.training.step import take_step
 from chainrule.watching import watch
 
@@ -160,7 +160,7 @@ def watched_pass(
     recorder = Recorder()
     with np.errstate(all="ignore"), watch(network, recorder):
         y_pred = network.forward(X)
-        if not all(bool(np.isfinite(a).all()) for a in tree_leaves(y_pred)):
+        if not loss.takes(y_pred):
             return recorder.snapshot(network, step, math.inf, None), recorder
         value, dy = loss.value_and_gradient(y, y_pred)
         network.backward(dy)

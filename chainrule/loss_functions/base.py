@@ -16,9 +16,14 @@ from chainrule.checks.habits import LOSS_ATTRIBUTES, GivesAdvice
 from chainrule.checks.own_code import check_call, described, fits, named, refuse_swapped
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.loss_functions.class_weight import ClassWeight, weight_of_classes
-from chainrule.loss_functions.inputs import same_rows, weight_of_rows
+from chainrule.loss_functions.inputs import (
+    lowest_for_masked,
+    refuse_infinite_loss,
+    same_rows,
+    weight_of_rows,
+)
 from chainrule.parameter import Array
-from chainrule.pytree import tree_map
+from chainrule.pytree import PyTree, tree_leaves, tree_map
 
 Weights = float | Array
 
@@ -176,6 +181,21 @@ class Loss(GivesAdvice):
             return y_true, y_pred  # as most calls give them: there is nothing to convert
         return same_rows(y_true, y_pred)
 
+    def named(self, y_true: Array) -> Array:
+        """Return how much each output counts as one that is true, (N, outputs).
+
+        Where it counts at all, a logit of -inf makes the loss infinite.
+        """
+        return y_true
+
+    def takes(self, y_pred: PyTree) -> bool:
+        """Whether the loss is defined for these predictions: finite ones, and logits of -inf."""
+        masked = getattr(self, "from_logits", False)
+        return all(
+            all_finite(array) or (masked and all_finite(lowest_for_masked(array)))
+            for array in tree_leaves(y_pred)
+        )
+
     # ------------------------------------------------------------ a part of a batch
 
     means = 1
@@ -240,12 +260,15 @@ class Loss(GivesAdvice):
     ) -> tuple[Array, Array, Weights]:
         """Return the rows and the share of each in the mean: (N,), or one number for all."""
         true, pred = self.rows(y_true, y_pred)
-        if sample_weight is None and self.class_weight is None and self.ignore_index is None:
-            return true, pred, 1.0 / len(pred)
-        weight, total = self._weights(true, np.shape(y_pred), sample_weight)
-        if total == 0:
-            raise InputError("All weights of this batch are 0; at least one row has to count.")
-        return true, pred, weight / total
+        share: Weights = 1.0 / len(pred)
+        if not (sample_weight is None and self.class_weight is None and self.ignore_index is None):
+            weight, total = self._weights(true, np.shape(y_pred), sample_weight)
+            if total == 0:
+                raise InputError("All weights of this batch are 0; at least one row has to count.")
+            share = weight / total
+        if pred is not y_pred and getattr(self, "from_logits", False):
+            refuse_infinite_loss(self.named(true), y_pred, share)
+        return true, pred, share
 
     def _mean(self, losses: Array, share: Weights, pred: Any) -> float:
         """Return Σ share · loss, summed in float64."""

@@ -47,7 +47,7 @@ class ClassLoss(Loss):
             pred_fits = all_finite(y_pred) if self.from_logits else within(y_pred, TINY, 1)
             if pred_fits and within(y_true, 0, 1) and within(sums, 0.999, 1.001):
                 return y_true, y_pred
-        true, pred = class_rows(y_true, y_pred, self.ignore_index)
+        true, pred = class_rows(y_true, y_pred, self.ignore_index, self.from_logits)
         if self.class_weight is not None and named_classes(self.class_weight) > pred.shape[1]:
             raise InputError(
                 f"class_weight is for {named_classes(self.class_weight)} classes, and y_pred has "
@@ -72,7 +72,8 @@ class CategoricalCrossEntropy(ClassLoss):
     from_logits : bool
         True where the network ends without Softmax. The loss is then exact for logits of any
         size; on probabilities it is capped where they underflow (at about 87 in float32).
-        The gradient at the logits is p - y either way.
+        The gradient at the logits is p - y either way. A logit may be -inf, as a mask writes it,
+        where the target is 0.
     label_smoothing : float
         With ε, the target becomes (1 - ε) y + ε / C: the network need not go to infinity to be
         certain. Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016,
@@ -119,6 +120,9 @@ class CategoricalCrossEntropy(ClassLoss):
             weights = weight_of_classes(self.class_weight, y_true.shape[1])
             y_true = y_true * weights.astype(y_true.dtype)
         return y_true
+
+    def named(self, y_true: Array) -> Array:
+        return self.target(y_true)
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
         return -dot_of_rows(self.target(y_true), self.log_probabilities(y_pred))
@@ -182,7 +186,7 @@ class BinaryLoss(Loss):
     from_logits: bool
 
     def rows(self, y_true: Any, y_pred: Any) -> tuple[Array, Array]:
-        true, pred = same_rows(y_true, y_pred)
+        true, pred = same_rows(y_true, y_pred, self.from_logits)
         low, high = extremes(true)
         if low < 0 or high > 1:
             raise InputError(
@@ -235,6 +239,9 @@ class BinaryCrossEntropy(BinaryLoss):
         if self.label_smoothing:
             yes = (1 - self.label_smoothing) * yes + self.label_smoothing / 2
         return (yes if self.pos_weight == 1 else self.pos_weight * yes), 1 - yes
+
+    def named(self, y_true: Array) -> Array:
+        return self.targets(y_true)[0]
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
         yes, no = self.targets(y_true)

@@ -6,10 +6,19 @@ in most calls, are recognised in `base.py` by a few comparisons.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from chainrule.checks import check_array, check_finite, check_numbers, check_sizes, check_whole
+from chainrule.checks import (
+    all_finite,
+    check_array,
+    check_finite,
+    check_numbers,
+    check_sizes,
+    check_whole,
+)
 from chainrule.errors import InputError
 from chainrule.layers.activations import tiny
 from chainrule.parameter import Array
@@ -21,16 +30,22 @@ ROUNDING = 1e-3
 """How far a probability may lie outside 0 to 1, and the sum of a row from 1."""
 
 
-def _as_arrays(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-    """Return targets, any finite numbers, and predictions, finite floats, as arrays."""
+def _as_arrays(y_true: ArrayLike, y_pred: ArrayLike, masked: bool = False) -> tuple[Array, Array]:
+    """Return targets, any finite numbers, and predictions, finite floats, as arrays.
+
+    `masked` predictions may hold -inf, which becomes the lowest logit to compute with.
+    """
     true = check_numbers("y_true", y_true, empty=True, advice="number the classes from 0")
     pred = check_numbers(
         "y_pred", y_pred, finite=False, advice="give what the network returned, real numbers"
     )
     if pred.ndim == 0:
         raise InputError(f"y_pred must be a batch of predictions, got the single number {pred}.")
+    pred = pred if pred.dtype.kind == "f" else pred.astype(np.float64)
+    if masked and not all_finite(pred):
+        pred = lowest_for_masked(pred)
     check_predictions(pred)
-    return true, pred if pred.dtype.kind == "f" else pred.astype(np.float64)
+    return true, pred
 
 
 def check_predictions(y_pred: Array) -> None:
@@ -41,6 +56,39 @@ def check_predictions(y_pred: Array) -> None:
         advice="Training has diverged. A smaller learning rate and standardised inputs usually "
         "help.",
     )
+
+
+def lowest_logit(dtype: np.dtype[Any]) -> float:
+    """Return a logit that gives no probability beside any other, and does not overflow in sums."""
+    return float(np.finfo(dtype).min) / 2**20
+
+
+def lowest_for_masked(y_pred: Array) -> Array:
+    """Return predictions with the lowest logit in place of -inf, which a mask writes.
+
+    A term of the loss with the factor 0 is then 0, where 0 · -inf would be NaN.
+    """
+    return np.where(np.isneginf(y_pred), y_pred.dtype.type(lowest_logit(y_pred.dtype)), y_pred)
+
+
+def refuse_infinite_loss(named: Array, y_pred: ArrayLike, share: float | Array) -> None:
+    """Raise InputError where a logit that the target asks for is -inf: the loss is infinite.
+
+    `named` says how much the target asks for each output, `share` how much each row counts.
+    """
+    pred = np.asarray(y_pred).reshape(named.shape)
+    if pred.dtype.kind != "f" or all_finite(pred):
+        return
+    infinite = np.isneginf(pred) & (named > 0)
+    if not isinstance(share, float):
+        infinite &= (share > 0)[:, np.newaxis]
+    if infinite.any():
+        row, output = (int(place) for place in np.argwhere(infinite)[0])
+        raise InputError(
+            f"The loss is infinite: y_pred is -inf in row {row}, column {output}, which y_true "
+            "gives a weight above 0. A mask may not rule out what is true, and label_smoothing "
+            "asks for every class; mask with a large negative number, such as -30, instead."
+        )
 
 
 def check_probabilities(y_true: Array, y_pred: Array, last_layer: str) -> Array:
@@ -78,9 +126,12 @@ def extremes(array: Array) -> tuple[float, float]:
 # ---------------------------------------------------------------- rows
 
 
-def same_rows(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
-    """Return both as (N, outputs), in the predictions' type; refuse shapes that differ."""
-    true, pred = _as_arrays(y_true, y_pred)
+def same_rows(y_true: ArrayLike, y_pred: ArrayLike, masked: bool = False) -> tuple[Array, Array]:
+    """Return both as (N, outputs), in the predictions' type; refuse shapes that differ.
+
+    `masked` predictions may hold -inf.
+    """
+    true, pred = _as_arrays(y_true, y_pred, masked)
     one_output = true.shape + (1,) == pred.shape or pred.shape + (1,) == true.shape
     if true.shape != pred.shape and not one_output:  # (N,) and (N, 1) are the same thing
         classes = true.ndim == 1 and pred.ndim == 2 and true.dtype.kind in "iub"
@@ -94,13 +145,13 @@ def same_rows(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
 
 
 def class_rows(
-    y_true: ArrayLike, y_pred: ArrayLike, ignore_index: int | None = None
+    y_true: ArrayLike, y_pred: ArrayLike, ignore_index: int | None = None, masked: bool = False
 ) -> tuple[Array, Array]:
     """Return both as (N, classes), in the predictions' type; labels become one-hot rows.
 
-    The row of a label that is ignored is all 0.
+    The row of a label that is ignored is all 0. `masked` predictions may hold -inf.
     """
-    true, pred = _as_arrays(y_true, y_pred)
+    true, pred = _as_arrays(y_true, y_pred, masked)
     if pred.ndim < 2:
         swapped = true.ndim == 2 and pred.shape == true.shape[:1]
         raise InputError(

@@ -148,6 +148,12 @@ class LossPerOutput(Loss):
             for (name, loss), own in zip(self.losses_by_output.items(), shares, strict=False)
         }
 
+    def takes(self, y_pred: PyTree) -> bool:
+        return all(
+            name not in self.losses_by_output or self.losses_by_output[name].takes(array)
+            for name, array in y_pred.items()
+        )
+
     def _by_output(self, y_true: PyTree, y_pred: PyTree) -> tuple[dict[str, Any], dict[str, Any]]:
         names = list(self.losses_by_output)
         pred = by_name(y_pred, names, "The outputs that have a loss")

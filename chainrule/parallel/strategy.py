@@ -18,7 +18,6 @@ from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 
-from chainrule.checks import all_finite
 from chainrule.data.samples import Batch, rows_of
 from chainrule.data.sources import Source
 from chainrule.errors import InputError
@@ -29,7 +28,7 @@ from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.optimizers.base import Spread
 from chainrule.parameter import Array
-from chainrule.pytree import PyTree, first_array, tree_leaves, tree_map
+from chainrule.pytree import PyTree, first_array, tree_map
 
 Result = TypeVar("Result")
 
@@ -272,7 +271,7 @@ def forward_backward(
         weight, means, dy = loss.mean_and_gradient_of_part(y, y_pred, sample_weight)
         total = None if whole is None or dy is None else whole(y_pred)
     except InputError:
-        if not all(all_finite(array) for array in tree_leaves(y_pred)):
+        if not loss.takes(y_pred):
             raise StepFailed("forward", network, batch) from None
         raise
     if not np.isfinite(means).all():

@@ -236,7 +236,7 @@ def _check_measured(state: TrainingState, source: Source, samples: Samples, wher
     fit = predictions.keys() == named_arrays(y_pred, "").keys() and all(
         predictions[name].shape == (count, *array.shape[1:])
         and not misfit(predictions[name][:1], array)
-        and np.isfinite(predictions[name]).all()
+        and state.loss.takes(kept.predictions[0])
         for name, array in named_arrays(y_pred, "").items()
     )
     weight = None if samples.weight is None else samples.weight.take(rows, axis=0)

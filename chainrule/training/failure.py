@@ -76,7 +76,7 @@ def report_evaluation(state: TrainingState, source: Source, number: int, batch: 
 
     `number` is that of the batch in the source.
     """
-    finding = investigate_prediction(state.network, batch[0])
+    finding = investigate_prediction(state.network, batch[0], state.loss)
     if finding is None:
         return
     what = (

@@ -11,8 +11,10 @@
 Each is a function ``(y_true, y_pred)`` of the targets and the network's output, and can be passed
 to a `Trainer`: ``metrics=[accuracy, roc_auc_score, partial(f1_score, average="macro")]``.
 
-Classes may be given as indices (N,), as one-hot rows, or as rows of scores (N, C), of which the
-largest is taken; a single column of probabilities (N, 1) means class 1 at 0.5 or above.
+True classes are whole numbers (N,) or one-hot rows. Predicted ones have the same names, or are rows
+of scores (N, C), of which the largest is taken: then they are numbered from 0. A single column of
+probabilities, (N,) or (N, 1), goes with the classes 0 and 1, and means 1 at 0.5 or above. Anything
+else, such as the targets of a regression, is refused.
 
 Names, options and values are scikit-learn's (`accuracy` is its ``accuracy_score``, `top_k_accuracy`
 its ``top_k_accuracy_score``). An undefined result is scikit-learn's value, NaN or 0, but without a

@@ -7,9 +7,15 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.checks import check_bool, check_whole
+from chainrule.checks import check_array, check_bool, check_whole
 from chainrule.errors import InputError
-from chainrule.metrics.inputs import class_indices, measurable, true_and_predicted, weights_of
+from chainrule.metrics.inputs import (
+    outputs_of,
+    scores_of,
+    true_and_predicted,
+    true_classes,
+    weights_of,
+)
 from chainrule.metrics.precision_recall import recall_score
 from chainrule.parameter import Array
 
@@ -24,15 +30,19 @@ def accuracy(
 
     Parameters
     ----------
-    y_true, y_pred : array_like
-        Classes, in any of the forms that `class_indices` takes.
+    y_true : array_like
+        Classes: whole numbers (N,), from 0 if `y_pred` holds scores; or one-hot rows (N, C).
+    y_pred : array_like
+        Classes by the same names; scores (N, C), of which the largest is taken; or, for the
+        classes 0 and 1, a column of probabilities, which means 1 at 0.5 or above.
     sample_weight : array_like, shape (N,), optional
         How much each sample counts.
 
     Raises
     ------
     InputError
-        Their lengths differ, or they hold something other than finite numbers.
+        Their lengths differ; they hold NaN; `y_true` holds no classes, or other ones than
+        `y_pred` has scores for.
 
     Examples
     --------
@@ -87,7 +97,7 @@ def top_k_accuracy(
     Parameters
     ----------
     y_true : array_like
-        Classes, in any of the forms that `class_indices` takes.
+        Classes, as in `accuracy`.
     y_score : array_like, shape (N, C)
         A score for each class: probabilities or logits.
     k : int
@@ -101,7 +111,11 @@ def top_k_accuracy(
     0.5
     """
     k = check_whole("k", k)
-    true, scores = class_indices(y_true), measurable("y_score", y_score)
+    scores = scores_of("y_score", y_score)
+    labels = check_array("y_true", y_true)
+    if labels.shape == scores.shape[:-1]:  # of sequences, (N, T) beside (N, T, C), too
+        labels, scores = labels.reshape(-1), scores.reshape(-1, outputs_of(scores))
+    true = true_classes(labels, outputs_of(scores))
     if scores.ndim != 2 or len(true) != len(scores) or k > scores.shape[1]:
         raise InputError(
             f"Expected {len(true)} rows of at least k = {k} scores, got {scores.shape}."
@@ -123,7 +137,7 @@ def confusion_matrix(
     Parameters
     ----------
     y_true, y_pred : array_like
-        Classes, in any of the forms that `class_indices` takes.
+        As in `accuracy`.
     classes : int, optional
         The number of classes; by default the largest class in the data plus one.
     sample_weight : array_like, shape (N,), optional

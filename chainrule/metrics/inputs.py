@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.checks import check_array, check_numbers
+from chainrule.checks import check_array, check_finite, check_numbers
 from chainrule.errors import InputError
 from chainrule.loss_functions.inputs import ROUNDING, one_hot, weight_of_rows
 from chainrule.parameter import Array
@@ -56,7 +56,7 @@ def class_indices(y: ArrayLike) -> Array:
     Raises
     ------
     InputError
-        `y` does not hold finite numbers, or is empty.
+        `y` is empty or holds NaN, or infinity (but -inf may be among scores).
 
     Examples
     --------
@@ -65,17 +65,89 @@ def class_indices(y: ArrayLike) -> Array:
     >>> class_indices([0.2, 0.8])
     array([0, 1])
     """
-    return _class_indices("y", y)
-
-
-def _class_indices(name: str, y: ArrayLike) -> Array:
-    y = measurable(name, y)
+    y = scores_of("y", y)
     if outputs_of(y) > 1:
         return y.argmax(axis=-1).reshape(-1)
     y = y.reshape(-1)
-    if y.dtype.kind == "f" and (y != np.floor(y)).any():
-        return (y >= 0.5).astype(np.intp)
-    return y.astype(np.intp)
+    return y.astype(np.intp) if are_classes(y) else (y >= 0.5).astype(np.intp)
+
+
+def scores_of(name: str, y: ArrayLike) -> Array:
+    """Return an array of numbers that is not empty; -inf, as a mask writes it, is among scores."""
+    array = check_numbers(name, y, finite=False, advice="number the classes from 0")
+    if array.dtype.kind == "f":
+        check_finite(name, np.where(np.isneginf(array), 0, array))
+    return array
+
+
+def are_classes(column: Array) -> bool:
+    """Whether all numbers may be names of classes: they are whole, and not huge."""
+    if column.dtype.kind != "f":
+        return True
+    return bool(((column == np.floor(column)) & (np.abs(column) < 2**53)).all())
+
+
+def true_classes(y_true: ArrayLike, classes: int = 1) -> Array:
+    """Return the true class of each sample, (M,): whole numbers, or rows of probabilities.
+
+    With scores for several `classes` beside them, they run from 0.
+
+    Raises
+    ------
+    InputError
+        `y_true` holds something else, such as the numbers of a regression.
+    """
+    y = measurable("y_true", y_true)
+    if outputs_of(y) > 1:
+        refuse_several_classes(y)
+        if classes > 1 and y.shape[-1] != classes:
+            raise InputError(
+                f"y_true has {y.shape[-1]} columns and y_pred {classes}; give one for each class, "
+                "or the class of each sample."
+            )
+        return y.argmax(axis=-1).reshape(-1)
+    y = y.reshape(-1)
+    if not are_classes(y):
+        raise InputError(
+            f"y_true must hold classes, got numbers from {y.min():g} to {y.max():g}. Of a "
+            "regression measure mean_absolute_error or r2_score; of shares of yes, y_true >= 0.5."
+        )
+    y = y.astype(np.intp)
+    if classes > 1 and (y.min() < 0 or y.max() >= classes):
+        raise InputError(
+            f"There are {classes} scores for each sample, so labels run from 0 to {classes - 1}; "
+            f"y_true holds labels from {y.min()} to {y.max()}. "
+            "np.unique(y, return_inverse=True)[1] numbers them from 0."
+        )
+    return y
+
+
+def predicted_classes(y_pred: ArrayLike, true: Array) -> Array:
+    """Return the predicted class of each sample, (M,); `true` holds the true ones.
+
+    Raises
+    ------
+    InputError
+        A single column holds probabilities or scores, and the true classes are not 0 and 1.
+    """
+    y = scores_of("y_pred", y_pred)
+    column = y.reshape(-1)
+    if outputs_of(y) == 1 and not are_classes(column):
+        found = np.unique(true)
+        if found[0] < 0 or found[-1] > 1:
+            named = found[:10].tolist()
+            advice = "Give y_true as 0 and 1, or the predicted classes"
+            if len(found) == 2:
+                low, high = named
+                advice += (
+                    f": np.where(y_pred >= 0.5, {high}, {low}) of probabilities, "
+                    f"np.where(y_pred >= 0, {high}, {low}) of scores"
+                )
+            raise InputError(
+                f"y_pred is a column of numbers from {column.min():g} to {column.max():g}, and "
+                f"y_true holds the classes {named}: which of them is meant is not known. {advice}."
+            )
+    return class_indices(y)
 
 
 def true_and_predicted(
@@ -85,23 +157,24 @@ def true_and_predicted(
     true, scores = check_array("y_true", y_true), check_array("y_pred", y_pred)
     if true.shape == scores.shape[:-1]:
         true = true.reshape(-1)  # labels of sequences, (N, T) beside (N, T, C), are not scores
-    refuse_several_classes(true)
-    true, pred = _class_indices("y_true", true), _class_indices("y_pred", scores)
+    true = true_classes(true, outputs_of(scores))
+    pred = predicted_classes(scores, true)
     check_same_count(len(true), len(pred))
     return true, pred, weights_of(sample_weight, scores)
 
 
 def refuse_several_classes(true: Array) -> None:
-    """Raise InputError if rows of whole numbers are not one-hot."""
-    if outputs_of(true) == 1 or true.dtype.kind not in "fiub" or (true != np.floor(true)).any():
+    """Raise InputError unless rows name one class each: one-hot, or probabilities."""
+    if outputs_of(true) == 1 or true.dtype.kind not in "fiub":
         return
-    wrong = (true.min(axis=-1) < 0) | (true.sum(axis=-1) != 1)
+    wrong = (true.min(axis=-1) < 0) | (np.abs(true.sum(axis=-1) - 1.0) > ROUNDING)
     if wrong.any():
         row = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise InputError(
             f"y_true has the shape {true.shape}, but its row {', '.join(map(str, row))} does not "
-            "hold a single 1: it does not name one class. Give the class of each sample, or "
-            "one-hot rows; several labels per sample are measured one column at a time."
+            "hold a single 1, or probabilities: it does not name one class. Give the class of each "
+            "sample, or one-hot rows; several labels per sample, or numbers, are measured one "
+            "column at a time."
         )
 
 
@@ -144,14 +217,18 @@ def distributions(
     if classes == 1:
         check_same_count(true.size, pred.size)
         check_probabilities(pred, "Sigmoid")
-        check_probabilities(true, "Sigmoid")
+        if true.min() < 0 or true.max() > 1:
+            raise InputError(
+                f"y_true must hold 0 and 1 beside a column of probabilities, got numbers from "
+                f"{true.min():g} to {true.max():g}."
+            )
         return two_columns(true), two_columns(pred), weight
     check_distributions(pred)
     if true.shape == pred.shape:
         check_distributions(true)
     else:
         check_same_count(true.size, pred.size // classes)
-        true = one_hot(class_indices(true.reshape(-1)), classes)
+        true = one_hot(true_classes(true.reshape(-1), classes), classes)
     rows = [y.reshape(-1, classes).astype(np.float64) for y in (true, pred)]
     return rows[0], rows[1], weight
 

@@ -36,7 +36,7 @@ def precision_score(
     Parameters
     ----------
     y_true, y_pred : array_like
-        Classes, in any of the forms that `class_indices` takes.
+        Classes, as in `accuracy`.
     labels : sequence of int, optional
         The classes to include; by default all that are true or predicted at least once.
     pos_label : int

@@ -18,10 +18,11 @@ from chainrule.loss_functions.inputs import one_hot
 from chainrule.metrics.inputs import (
     check_distributions,
     check_same_count,
-    class_indices,
     measurable,
     outputs_of,
     refuse_several_classes,
+    scores_of,
+    true_classes,
     weights_of,
 )
 from chainrule.parameter import Array
@@ -81,7 +82,7 @@ def roc_auc_score(
     0.75
     """
     check_options(average, multi_class, sample_weight)
-    true, scores = measurable("y_true", y_true), measurable("y_score", y_score)
+    true, scores = measurable("y_true", y_true), scores_of("y_score", y_score)
     weight = weights_of(sample_weight, scores)
     outputs = outputs_of(scores)
     if outputs > 1 and true.shape == scores.shape:
@@ -98,7 +99,7 @@ def roc_auc_score(
         return area(positives(true), scores.reshape(-1), weight)
     check_distributions(scores)
     scores = scores.reshape(-1, outputs)
-    rows = one_hot(class_indices(true), outputs, np.bool_)  # refuses classes outside
+    rows = one_hot(true_classes(true, outputs), outputs, np.bool_)
     if outputs == 2:
         return area(rows[:, 1], scores[:, 1], weight)
     if multi_class == "ovr":
@@ -119,7 +120,7 @@ def check_options(average: str | None, multi_class: str, sample_weight: Any) -> 
 
 def positives(true: Array) -> Array:
     """Return which samples belong to the greater of two classes."""
-    found = np.unique(true)
+    found = np.unique(true_classes(true))
     if len(found) > 2:
         raise InputError(
             f"y_true has {len(found)} classes, but y_score has one column. Give a column for each "
@@ -218,7 +219,7 @@ def roc_curve(
     """
     drop_intermediate = check_bool("drop_intermediate", drop_intermediate)
     positive = two_classes(y_true, pos_label)
-    score = measurable("y_score", y_score).reshape(-1)
+    score = scores_of("y_score", y_score).reshape(-1)
     check_same_count(len(positive), len(score))
     order = np.argsort(-score.astype(np.float64), kind="stable")
     positive, score = positive[order], score[order]

@@ -21,7 +21,11 @@ ROOM_FOR_A_COUNT = 0.25
 
 
 def plot_confusion(
-    y_true: ArrayLike, y_pred: ArrayLike, *, class_names: Sequence[str] | None = None
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    *,
+    class_names: Sequence[str] | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> Any:
     """Plot the confusion matrix: a row for each true class, a column for each predicted one.
 
@@ -36,6 +40,8 @@ def plot_confusion(
         Classes as indices (N,), or as rows of scores (N, C), of which the largest counts.
     class_names : sequence of str, optional
         The names of the classes; by default their numbers.
+    sample_weight : array_like, shape (N,), optional
+        How much each sample counts; the numbers are then sums of weights.
 
     Returns
     -------
@@ -53,15 +59,18 @@ def plot_confusion(
     >>> figure.savefig("confusion.png")  # doctest: +SKIP
     """
     classes = None if class_names is None else max(len(class_names), 1)
-    counts = confusion_matrix(y_true, y_pred, classes=classes)
+    weight: Any = {} if sample_weight is None else {"sample_weight": sample_weight}
+    counts = confusion_matrix(y_true, y_pred, classes=classes, **weight)
     names = check_class_names(class_names, len(counts))
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    total = counts.sum(axis=1, keepdims=True)
+    shares = counts / np.where(total > 0, total, 1)
     size = min(max(CELL * len(names), SMALLEST), LARGEST)
     cell = size / len(names)
     figure, [panel] = new_panels("Drawing a confusion matrix", 1, size + 2, size + 2)
     image = panel.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     _name_ticks(panel, names, cell)
-    panel.set(xlabel="predicted", ylabel="true", title=f"accuracy {accuracy(y_true, y_pred):.4f}")
+    title = f"accuracy {accuracy(y_true, y_pred, **weight):.4f}"
+    panel.set(xlabel="predicted", ylabel="true", title=title)
     beside = panel.inset_axes((1 + 0.12 / size, 0.0, 0.18 / size, 1.0))  # as high as the matrix
     figure.colorbar(image, cax=beside, label="share of the true class")
     resize_to_fit(figure, panel, size, size)
@@ -71,11 +80,12 @@ def plot_confusion(
 
 
 def _write_counts(panel: Any, counts: Array, shares: Array, cell: float) -> None:
-    digits = len(str(counts.max()))
+    written = np.vectorize("{:.6g}".format if counts.dtype.kind == "f" else str)(counts)
+    digits = max(map(len, written.flat))
     points = min(9.0, 72 * 0.9 * cell / (0.62 * max(digits, 2)))  # a digit is 0.62 points wide
     for row, column in zip(*counts.nonzero(), strict=True):
         color = "white" if shares[row, column] > 0.5 else "black"
-        count = f"{counts[row, column]}"
+        count = str(written[row, column])
         text = panel.text(column, row, count, ha="center", va="center", color=color)
         text.set(fontsize=points, in_layout=False)  # it needs no room outside the cell
 

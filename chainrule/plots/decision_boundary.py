@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from chainrule.checks import check_bool, check_numbers, check_range, check_whole
 from chainrule.checks.extras import require
 from chainrule.errors import ConfigurationError, InputError, ShapeError
-from chainrule.metrics import class_indices
+from chainrule.metrics.inputs import true_classes
 from chainrule.network import Network
 from chainrule.parameter import Array
 from chainrule.plots.figures import new_panels, resize_to_fit
@@ -138,7 +138,7 @@ def _two_features(X: ArrayLike) -> Array:
 
 
 def _labels(y: ArrayLike, count: int, classes: int) -> Array:
-    labels = class_indices(y)
+    labels = true_classes(y)
     if len(labels) != count or not 0 <= labels.min() <= labels.max() < classes:
         raise InputError(
             f"Expected {count} labels from 0 to {classes - 1}, as many as rows of X and as the "

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from chainrule.checks import check_numbers, check_whole
 from chainrule.errors import InputError
-from chainrule.metrics import class_indices
+from chainrule.metrics.inputs import true_classes
 from chainrule.parameter import Array
 from chainrule.plots.figures import new_panels
 from chainrule.plots.inputs import check_class_names
@@ -46,7 +46,7 @@ def worst_mistakes(y_true: ArrayLike, y_proba: ArrayLike, *, count: int = 25) ->
     array([2, 0])
     """
     count = check_whole("count", count)
-    true, p = class_indices(y_true), check_numbers("y_proba", y_proba)
+    true, p = true_classes(y_true), check_numbers("y_proba", y_proba)
     if p.ndim != 2 or len(p) != len(true) or not 0 <= true.min() <= true.max() < p.shape[1]:
         raise InputError(
             f"Expected a row of probabilities (N, C) for each of the {len(true)} labels, got an "
@@ -95,7 +95,7 @@ def plot_mistakes(
     >>> from chainrule.plots import plot_mistakes
     >>> figure = plot_mistakes(images, y, network.predict(images))  # doctest: +SKIP
     """
-    true, p = class_indices(y_true), check_numbers("y_proba", y_proba)
+    true, p = true_classes(y_true), check_numbers("y_proba", y_proba)
     rows = worst_mistakes(true, p, count=count)
     pictures = [as_picture(image) for image in check_images(images, true)[rows]]
     names = check_class_names(class_names, p.shape[1])

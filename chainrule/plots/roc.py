@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 
 from chainrule.checks import check_numbers
 from chainrule.errors import InputError
-from chainrule.metrics import class_indices, roc_auc_score, roc_curve
+from chainrule.metrics import roc_auc_score, roc_curve
+from chainrule.metrics.inputs import true_classes
 from chainrule.parameter import Array
 from chainrule.plots.figures import new_panels, resize_to_fit
 from chainrule.plots.inputs import check_class_names
@@ -82,7 +83,7 @@ def class_curves(
     y_true: ArrayLike, y_score: ArrayLike, class_names: Sequence[str] | None
 ) -> tuple[list[Curve], list[str]]:
     """Return the curve of each class against all others, and the classes without a sample."""
-    true, score = class_indices(y_true), check_numbers("y_score", y_score)
+    true, score = true_classes(y_true), check_numbers("y_score", y_score)
     score = score[:, np.newaxis] if score.ndim == 1 else score
     if score.ndim != 2 or len(score) != len(true):
         raise InputError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from chainrule.data.sources import Source
 from chainrule.diagnosis import check_loss
 from chainrule.doctor.conditions import static_findings
 from chainrule.errors import ConfigurationError, InputError
-from chainrule.loss_functions import Loss, LossPerOutput
+from chainrule.loss_functions import Hinge, Loss, LossPerOutput
 from chainrule.loss_functions.cross_entropy import BinaryLoss
 from chainrule.metrics import (
     accuracy,
@@ -29,6 +28,7 @@ from chainrule.metrics import (
     recall_score,
 )
 from chainrule.pytree import by_name, first_array, take
+from chainrule.training.measurement import its_output
 from chainrule.training.state import Metric, TrainingState
 
 ROWS, MOST_BYTES = 1000, 1 << 20
@@ -92,19 +92,24 @@ def _warn_of_gradients(state: TrainingState, source: Source) -> list[str]:
 
 def _warn_of_scores(loss: Loss, metrics: Mapping[str, Metric]) -> list[str]:
     """Return a warning if metrics would take scores (class 1 from 0 on) for probabilities."""
-    if not metrics or not (isinstance(loss, BinaryLoss) and loss.from_logits):
-        return []
-    wrong = [name for name, metric in metrics.items() if _unwrapped(metric) in OF_CLASSES]
+    wrong: list[tuple[str, str, str]] = []
+    for name, metric in metrics.items():
+        function, output = its_output(metric)
+        function = function.func if isinstance(function, partial) else function
+        own = loss
+        if isinstance(loss, LossPerOutput) and output is not None:
+            own = loss.losses_by_output.get(output, loss)
+        if function in OF_CLASSES and _learns_scores(own):
+            wrong.append((name, function.__name__, type(own).__name__))
     if not wrong:
         return []
-    name = _unwrapped(metrics[wrong[0]]).__name__
+    first, function_name, loss_name = wrong[0]
     return [
-        f"{', '.join(wrong)}: a single column means class 1 from 0.5 on, as for probabilities, but "
-        f"with from_logits=True the network returns scores, for which it is from 0 on. Give "
-        f"metrics={{{wrong[0]!r}: lambda y, scores: {name}(y, scores > 0)}}."
+        f"{', '.join(name for name, *_ in wrong)}: a single column means class 1 from 0.5 on, as "
+        f"for probabilities, but with {loss_name} the network returns scores, for which it is from "
+        f"0 on. Give metrics={{{first!r}: lambda y, scores: {function_name}(y, scores > 0)}}."
     ]
 
 
-def _unwrapped(metric: Metric) -> Any:
-    """Return the function within a `partial`."""
-    return metric.func if isinstance(metric, partial) else metric
+def _learns_scores(loss: Loss) -> bool:
+    return isinstance(loss, Hinge) or (isinstance(loss, BinaryLoss) and loss.from_logits)

@@ -171,7 +171,7 @@ def test_nothing_to_measure(metric):
 
 
 @pytest.mark.parametrize("metric", CLASSIFICATION)
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_nan_is_no_class(metric, bad):
     scores = np.array([[0.1, 0.9], [0.9, bad]])
     for true, pred in (([0, 1], scores), ([0.0, bad], scores[:1].repeat(2, axis=0))):

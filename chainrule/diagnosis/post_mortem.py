@@ -122,7 +122,8 @@ def investigate(
     """
 
     def repeated(rows: Batch) -> NonFiniteArray | None:
-        return _first(_repeat_step, network, loss, rows, optimizer, clip_norm, rng_states or {})
+        step = network, loss, rows, optimizer, clip_norm, rng_states or {}
+        return _unless_masked(loss, _repeat_step, *step)
 
     found = repeated(batch)
     if found is not None and len(found.rows) in (0, len(first_array(batch[0]))):
@@ -150,7 +151,22 @@ def investigate_prediction(
     >>> print(investigate_prediction(Network([2, 1], seed=0), np.array([[1.0, np.nan]])))
     input: the batch, from row 0 of the batch
     """
-    return _first(_repeat_prediction, copy.deepcopy(network), x, loss)
+    return _unless_masked(loss, _repeat_prediction, copy.deepcopy(network), x)
+
+
+def _unless_masked(
+    loss: Loss | None, repeat: Callable[..., None], *arguments: Any
+) -> NonFiniteArray | None:
+    """Return the first array that was not finite; -inf is none where a mask may have written it.
+
+    It may if the loss takes logits. But if NaN or +inf came of it on the way forward, it was none.
+    """
+    found = _first(repeat, *arguments, False)
+    losses = loss.losses_by_output.values() if isinstance(loss, LossPerOutput) else [loss]
+    if found is None or not any(getattr(each, "from_logits", False) for each in losses):
+        return found
+    other = _first(repeat, *arguments, True)
+    return found if other is not None and other.direction == "forward" else other
 
 
 def _first(repeat: Callable[..., None], *arguments: Any) -> NonFiniteArray | None:
@@ -163,12 +179,11 @@ def _first(repeat: Callable[..., None], *arguments: Any) -> NonFiniteArray | Non
     return None
 
 
-def _repeat_prediction(network: Network, x: PyTree, loss: Loss | None) -> None:
+def _repeat_prediction(network: Network, x: PyTree, masked: bool) -> None:
     _check_input(network, x)
-    checker = _Checker(network, loss)
-    with watch(network, checker):
+    with watch(network, _Checker(network, masked)):
         y_pred = network.predict(x)
-    _check_rows(y_pred, "forward", "the network's output", masked=checker.masked)
+    _check_rows(y_pred, "forward", "the network's output", masked=masked)
 
 
 def _repeat_step(
@@ -178,8 +193,9 @@ def _repeat_step(
     optimizer: Optimizer | None,
     clip_norm: float | None,
     rng_states: Mapping[str, Any],
+    masked: bool,
 ) -> None:
-    """Repeat a training step on copies, and check every array."""
+    """Repeat a training step on copies, and check every array; see `_check_rows` for `masked`."""
     x, y, weight = batch
     # copied together, so that the optimizer's state stays bound to its network
     network, optimizer = copy.deepcopy((network, optimizer))
@@ -196,10 +212,9 @@ def _repeat_step(
     _check_input(network, x)
     for path, parameter in parameters.items():
         _check(parameter.value, "update", f"the value of {path}")
-    checker = _Checker(network, loss)
-    with watch(network, checker):
+    with watch(network, _Checker(network, masked)):
         y_pred = network.forward(x)
-        _check_rows(y_pred, "forward", "the network's output", masked=checker.masked)
+        _check_rows(y_pred, "forward", "the network's output", masked=masked)
         _check(np.array(loss.forward(y, y_pred, weight)), "loss", "the loss")
         dy = loss.backward(y, y_pred, weight)
         _check_rows(dy, "loss", "its gradient at the output")
@@ -255,14 +270,11 @@ class _Checker(Watcher):
     """Checks the output of every module inside the network, as soon as it is computed.
 
     If the input of a module is not finite, the module around it is at fault: it computed that
-    input itself, as attention computes the scores that its dropout receives. Where the loss takes
-    logits, a mask may have written -inf on the way to them.
+    input itself, as attention computes the scores that its dropout receives.
     """
 
-    def __init__(self, network: Network, loss: Loss | None) -> None:
-        self.modules = network.named_modules()
-        losses = loss.losses_by_output.values() if isinstance(loss, LossPerOutput) else [loss]
-        self.masked = any(getattr(each, "from_logits", False) for each in losses)
+    def __init__(self, network: Network, masked: bool) -> None:
+        self.modules, self.masked = network.named_modules(), masked
 
     def on_forward(self, path: str, module: Module, x: Any, y: Any) -> None:
         if path:

@@ -594,3 +594,44 @@ def test_errors_of_other_kinds_stay_what_they_are():
     net = Network([Linear(4, 1, seed=0)])
     with pytest.raises(InputError, match="no such target"):
         trainer(net, loss=Strict()).fit(batches, epochs=1, progress=False)
+
+
+# ---------------------------------------------------------------- a mask among the logits
+
+
+class RulesOut(Module):
+    """Writes -inf to the logit of the last class."""
+
+    def __init__(self, scale=1.0):
+        self.scale = scale
+
+    def forward(self, x, training=True):
+        return np.where(np.arange(x.shape[1]) == x.shape[1] - 1, -np.inf, x)
+
+    def backward(self, dy):
+        return np.where(np.arange(dy.shape[1]) == dy.shape[1] - 1, 0, self.scale * dy)
+
+
+def masked_trainer(*layers):
+    net = Network([*layers], seed=0, dtype="float64")
+    return Trainer(net, CategoricalCrossEntropy(from_logits=True), SGD(0.1), seed=0)
+
+
+def test_a_mask_is_not_what_went_wrong():
+    X, y = np.random.default_rng(0).standard_normal((8, 4)), np.zeros(8, int)
+    history = masked_trainer(Linear(4, 3), RulesOut()).fit(X, y, epochs=2, progress=False)
+    assert np.isfinite(history.epochs["loss"]).all()
+    with pytest.raises(NotFiniteError) as caught:  # the mask's own backward
+        masked_trainer(Linear(4, 3), RulesOut(np.inf)).fit(X, y, progress=False)
+    assert caught.value.origin.direction == "backward"
+    assert caught.value.origin.layer == "RulesOut"
+    for batches in ((X, np.full(8, 2)), ([(X, y), (X, np.full(8, 2))],)):
+        with pytest.raises(InputError, match="The loss is infinite"):
+            masked_trainer(Linear(4, 3), RulesOut()).fit(*batches, progress=False)
+
+
+def test_minus_infinity_on_the_way_to_nan_is_what_went_wrong():
+    X, y = np.random.default_rng(0).standard_normal((8, 4)), np.zeros(8, int)
+    with pytest.raises(NotFiniteError) as caught:
+        masked_trainer(Linear(4, 3), RulesOut(), Linear(3, 3)).fit(X, y, progress=False)
+    assert caught.value.origin.layer == "RulesOut"

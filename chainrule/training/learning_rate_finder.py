@@ -112,6 +112,8 @@ def find_learning_rate(
     ------
     InputError
         The loss diverged within the first steps.
+    ConfigurationError
+        The optimizer finds the lengths of its steps itself, as `LBFGS` does.
 
     Examples
     --------

@@ -109,6 +109,31 @@ def test_it_arrives_after_as_many_passes_as_scipys():
     assert reached == pytest.approx(lowest, abs=1e-9)
 
 
+@pytest.mark.parametrize("data", ["load_iris", "load_wine"])
+def test_an_mlp_ends_where_scikit_learns_does(data):
+    """From the same weights, with alpha / n as the weight decay, of which biases have none."""
+    datasets = pytest.importorskip("sklearn.datasets")
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPClassifier
+
+    x, y = getattr(datasets, data)(return_X_y=True)
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    options = {"activation": "tanh", "solver": "lbfgs", "alpha": 1.0, "tol": 1e-7}
+    theirs = MLPClassifier((10,), **options, max_iter=1, warm_start=True, random_state=1)
+    with pytest.warns(ConvergenceWarning):
+        theirs.fit(x, y)
+    net = network(cr.Linear(x.shape[1], 10), cr.Tanh(), cr.Linear(10, 3))
+    for layer, weight, bias in zip(
+        (net.layers[0], net.layers[2]), theirs.coefs_, theirs.intercepts_, strict=True
+    ):
+        layer.weight.value, layer.bias.value = weight, bias
+    theirs.set_params(max_iter=500).fit(x, y)
+    closure = closure_of(net, x=x, y=y)
+    LBFGS(weight_decay=1 / len(x), iterations=500).step(net, closure)
+    squares = sum(float((net.layers[k].weight.value ** 2).sum()) for k in (0, 2))
+    assert closure() + squares / 2 / len(x) == pytest.approx(theirs.loss_, rel=1e-6)
+
+
 def test_several_iterations_in_a_step_are_as_many_steps_in_fewer_passes():
     one, many = ([], network()), ([], network())
     optimizer = LBFGS(weight_decay=0.01)

@@ -73,6 +73,8 @@ class StopOnInterrupt(Callback):
     >>> callbacks = [StopOnInterrupt(reraise=True)]
     """
 
+    may_change = ("reraise",)
+
     def __init__(self, reraise: bool = False) -> None:
         self.reraise = check_bool("reraise", reraise)
         self._before: Any = None

@@ -20,18 +20,19 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from chainrule.checks import check_numbers
+from chainrule.checks import check_bool, check_numbers
 from chainrule.checks.constructor import arguments, constructor_arguments
 from chainrule.checks.habits import MODULE_ATTRIBUTES, GivesAdvice
 from chainrule.checks.own_module import check_passes
 from chainrule.errors import (
     BackwardError,
+    ConfigurationError,
     InputError,
     ModuleError,
     ShapeError,
     StateError,
 )
-from chainrule.parameter import Array, Buffer, Initializer, Parameter
+from chainrule.parameter import Array, Buffer, Initializer, Parameter, leave_vectors
 from chainrule.pytree import copied, read_only, tree_map
 
 NO_FORWARD = (
@@ -108,7 +109,13 @@ class Module(GivesAdvice):
     own_classes: ClassVar[bool] = False
     """Whether there is any module of the user's own."""
 
+    trainable: bool = True
+    """False while it is frozen; assigning True or False is `unfreeze` or `freeze`."""
+
     _saved: tuple[Any, ...] | None = None
+
+    _complete = False
+    """Whether a container has been built of it, which knows what is in it."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Register a module of chainrule's own, so that `load` can build it; check any other."""
@@ -209,7 +216,7 @@ class Module(GivesAdvice):
     def save_for_backward(self, *values: Any, training: bool) -> None:
         """Save `values` for the backward pass, if this forward pass is for training."""
         if training:
-            self._saved = values
+            self.__dict__["_saved"] = values  # as quick as it was without __setattr__
 
     def save_output(self, *values: Any, training: bool) -> None:
         """Save `values`; the first is what forward returns, or what that will be a view of.
@@ -218,7 +225,7 @@ class Module(GivesAdvice):
         """
         if training:
             values[0].setflags(False)
-            self._saved = values
+            self.__dict__["_saved"] = values
 
     def saved_values(self) -> tuple[Any, ...]:
         """Return what the last forward pass in training saved; it can be asked for once.
@@ -231,7 +238,7 @@ class Module(GivesAdvice):
         values = self._saved
         if values is None:
             raise BackwardError(NO_FORWARD, self)
-        self._saved = None
+        self.__dict__["_saved"] = None
         return values
 
     def take_pass(self) -> Any:
@@ -239,15 +246,87 @@ class Module(GivesAdvice):
 
         For a container that runs a module several times before the backward pass.
         """
-        kept, self._saved = self._saved, None
+        kept, self.__dict__["_saved"] = self._saved, None
         return kept
 
     def put_pass(self, kept: Any) -> None:
         """Put back what `take_pass` returned."""
-        self._saved = kept
+        self.__dict__["_saved"] = kept
 
     def _cast(self, dtype: DTypeLike) -> None:
         """Note that the floating-point type of everything in this module changes."""
+
+    # ------------------------------------------------------------ attributes
+
+    def __setattr__(self, name: str, new: Any) -> None:
+        """Keep an attribute; an array in place of a parameter or a buffer becomes its value.
+
+        Another parameter or module may take the place of one until a container is built of this
+        module: it could not know. A network then gathers its vectors again.
+        """
+        if name == "trainable":
+            self._set_trainable(check_bool(name, new))
+            return
+        held = self.__dict__.get(name)
+        if isinstance(held, Parameter | Buffer) and not isinstance(new, REPLACEMENTS):
+            held.value = new
+            return
+        if isinstance(held, HOLDERS) and held is not new:
+            self._refuse_replacement(name, held, new)
+        super().__setattr__(name, new)
+
+    def _refuse_replacement(self, name: str, held: Any, new: Any) -> None:
+        """Raise ConfigurationError where other parameters or modules would come too late."""
+        before, after = (
+            [t for _, t in walk(x)] if isinstance(x, HOLDERS) else [] for x in (held, new)
+        )
+        if [*map(id, before)] == [*map(id, after)]:
+            return
+        if self._complete:
+            kind = type(self).__name__
+            raise ConfigurationError(
+                f"{kind}.{name} cannot be replaced any more: a container or a network has been "
+                f"built with it. Replace it before, or build new ones, such as "
+                "Network([*network.layers[:-1], Linear(8, 3)]): layers keep their values. An array "
+                "in place of a parameter becomes its value."
+            )
+        for parameter in before:
+            if isinstance(parameter, Parameter):
+                leave_vectors(parameter)
+
+    def freeze(self) -> Self:
+        """Keep all values of this module as they are while a network learns; return the module.
+
+        No step moves the parameters in it, nor does weight decay; their gradients are zero after a
+        network's backward pass, so they have no share in the norm that clipping limits. `BatchNorm`
+        uses its running statistics in training too, and keeps them. Everything else in the module
+        does what it did: Dropout still drops. A parameter that another module shares is frozen
+        there, too. An optimizer forgets what it remembers of a frozen parameter.
+
+        ``module.trainable = False`` does the same; ``parameter.trainable = False`` freezes a single
+        parameter. What is frozen is saved with the module.
+
+        Examples
+        --------
+        >>> network = Network([Linear(4, 8), ReLU(), Linear(8, 3)])
+        >>> _ = network.layers[0].freeze()
+        >>> [name for name, p in network.named_parameters().items() if p.trainable]
+        ['layers.2.weight', 'layers.2.bias']
+        """
+        self._set_trainable(False)
+        return self
+
+    def unfreeze(self) -> Self:
+        """Let all parameters in this module learn again; return the module."""
+        self._set_trainable(True)
+        return self
+
+    def _set_trainable(self, trainable: bool) -> None:
+        for _, thing in walk(self):
+            if isinstance(thing, Module):
+                thing.__dict__["trainable"] = trainable
+            elif isinstance(thing, Parameter):
+                thing.trainable = trainable
 
     # ------------------------------------------------------------ parameters, buffers, children
 
@@ -407,7 +486,7 @@ def backward_parameters_through(layers: Sequence[Module], dy: Any) -> None:
 CONTAINERS = (list, tuple, dict)
 
 
-def walk(root: Module, path: str = "") -> list[tuple[str, Module | Parameter | Buffer]]:
+def walk(root: Any, path: str = "") -> list[tuple[str, Module | Parameter | Buffer]]:
     """Return (path, thing) for `root` and every module, parameter and buffer below it, in order.
 
     Something that is used in several places comes once, with the path to the first.
@@ -427,8 +506,9 @@ def walk(root: Module, path: str = "") -> list[tuple[str, Module | Parameter | B
             found.append((path, thing))
             if isinstance(thing, Module):
                 inside = thing.children()
-        held = [(key, item) for key, item in inside if isinstance(item, HOLDERS)]
-        waiting += [(_joined(path, str(key)), item) for key, item in reversed(held)]
+        held = [(f"{key}", item) for key, item in inside if isinstance(item, HOLDERS)]
+        before = f"{path}." if path else ""
+        waiting += [(before + key if key else path, item) for key, item in reversed(held)]
     return found
 
 
@@ -507,6 +587,9 @@ def initialize(
 
 HOLDERS = (Module, Parameter, Buffer, *CONTAINERS)
 """Whatever a walk goes into; it passes over numbers, arrays and text."""
+
+REPLACEMENTS = (Module, Parameter, Buffer, type(None))
+"""What takes the place of a parameter; anything else assigned to it is a value."""
 
 
 def with_generators(

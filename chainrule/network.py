@@ -125,6 +125,7 @@ class Network(Module):
         self._is_chain = type(self.body) is Sequential and self.body.is_plain
         self._ran_as_chain = False
         self._output: Any = None  # the shape of each output of the last training pass
+        self._complete = True
 
     @property
     def layers(self) -> Any:
@@ -164,8 +165,9 @@ class Network(Module):
         ShapeError
             `x` does not fit a layer; the message names it.
         """
+        own = self.__dict__  # written to directly: assigning would look at each attribute first
         if training:
-            self._output = None  # should this pass fail halfway, no backward may mix two batches
+            own["_output"] = None  # should this pass fail halfway, no backward may mix two batches
         as_wanted = type(x) is np.ndarray and x.dtype == self.dtype and self._inputs.one_float
         if not (as_wanted and not inputs and x.size and math.isfinite(np.vdot(x, x))):
             x, inputs = self._inputs.checked(x, inputs, self.dtype)
@@ -185,8 +187,8 @@ class Network(Module):
                 tree.locate(error, self)
                 raise
         if training:
-            self._ran_as_chain = as_chain
-            self._output = y.shape if type(y) is np.ndarray else tree_map(np.shape, y)
+            own["_ran_as_chain"] = as_chain
+            own["_output"] = y.shape if type(y) is np.ndarray else tree_map(np.shape, y)
         # A copy, since layers save what they return, and contiguous: see layers/memory_format.py.
         if type(y) is np.ndarray:
             return y.copy()
@@ -219,14 +221,17 @@ class Network(Module):
         as_wanted = type(dy) is np.ndarray and dy.dtype == self.dtype
         if not (as_wanted and self._output == dy.shape):
             dy = self._checked_gradient(dy, self._output)  # one that is refused loses nothing
-        self._output = None
+        own = self.__dict__
+        own["_output"] = None
         with np.errstate(all="ignore"):
             try:
                 dx = through(layers, dy)
             except Exception as error:
                 tree.locate(error, self)
                 raise
-        self._has_gradient = True
+        own["_has_gradient"] = True
+        if self._flat is not None and self._flat.frozen:
+            self._flat.clear_frozen()
         return dx
 
     def _checked_gradient(self, dy: PyTree, expected: Any) -> Any:
@@ -279,11 +284,11 @@ class Network(Module):
         return predict_raw(self, X, inputs)
 
     def take_pass(self) -> Any:
-        kept, self._output = self._output, None
+        kept, self.__dict__["_output"] = self._output, None
         return super().take_pass(), kept
 
     def put_pass(self, kept: Any) -> None:
-        saved, self._output = kept
+        saved, self.__dict__["_output"] = kept
         super().put_pass(saved)
 
     def keyword_inputs(self) -> tuple[str, ...]:
@@ -307,6 +312,8 @@ class Network(Module):
         """Set every grad at once, from a vector like ``flat.grads``, as if by a backward pass."""
         if gradient is not self.flat.grads:
             self.flat.grads[...] = gradient
+        if self.flat.frozen:
+            self.flat.clear_frozen()
         self._has_gradient = True
 
     @gives_advice

@@ -12,11 +12,13 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from chainrule.checks import check_bool
+from chainrule.checks.habits import Absent
 from chainrule.errors import ConfigurationError, ShapeError
 
 Array = NDArray[Any]
@@ -27,7 +29,7 @@ class Parameter:
     """An array that is learned, and the gradient of the loss with respect to it.
 
     Assigning to `value` or `grad` copies into the array that is there, so a parameter stays part
-    of its network's flat vectors whatever is assigned to it.
+    of its network's flat vectors whatever is assigned to it. Lists and other real numbers will do.
 
     Parameters
     ----------
@@ -45,6 +47,9 @@ class Parameter:
         What is learned.
     grad : ndarray
         The gradient of the loss with respect to `value`, of the same shape.
+    trainable : bool
+        True, unless it is frozen: then no step moves it, nor does weight decay, and its network's
+        backward pass leaves it a gradient of zero. `Module.freeze` sets it for a whole module.
     flat : FlatParameters or None
         The network's vectors, if `value` and `grad` are views of them.
 
@@ -64,6 +69,9 @@ class Parameter:
 
     value: Array
     grad: Array
+    trainable: bool = True
+    requires_grad = Absent("requires_grad", "freeze it with parameter.trainable = False")
+    requires_grad_ = Absent("requires_grad_", "freeze it with parameter.trainable = False")
 
     __array_ufunc__ = None  # x * parameter is an error: the numbers are in parameter.value
 
@@ -100,6 +108,10 @@ class Parameter:
         if name in ("value", "grad") and name in vars(self):
             self._copy_into(vars(self)[name], new, name)
         else:
+            if name == "trainable":
+                check_bool(name, new)
+                if new != self.trainable:
+                    leave_vectors(self)  # they say which parameters learn
             super().__setattr__(name, new)
 
     def _copy_into(self, target: Array, new: ArrayLike, what: str) -> None:
@@ -113,6 +125,9 @@ class Parameter:
                 f"a parameter's {what} has the shape {target.shape} and cannot become {new.shape}; "
                 + advice
             )
+        kind = target.dtype
+        if new.dtype is not kind and not np.can_cast(new.dtype, kind, "same_kind"):
+            refuse_other_kind(f"a parameter's {what}", new, target)
         target[...] = new
 
     @property
@@ -147,9 +162,8 @@ class Parameter:
         """Change the floating-point type, unless the parameter has it already."""
         if self.dtype != np.dtype(dtype):
             self._hold(self.value.astype(dtype), self.grad.astype(dtype))
-            if self.flat is not None:
-                self.flat.current = False
-                self.flat = None
+            leave_vectors(self)
+            self.flat = None
 
     def _hold(self, value: Array, grad: Array) -> None:
         """Keep these two arrays, of the same shape, from now on."""
@@ -162,6 +176,17 @@ class Parameter:
 
     def __repr__(self) -> str:
         return f"Parameter(shape={self.shape}, dtype={self.dtype})"
+
+
+def leave_vectors(parameter: Parameter) -> None:
+    """Let a network gather its vectors again when it next wants them: they are out of date."""
+    if parameter.flat is not None:
+        parameter.flat.current = False
+
+
+def refuse_other_kind(what: str, new: Array, target: Array) -> NoReturn:
+    """Raise ConfigurationError: these values would be others as numbers of target's type."""
+    raise ConfigurationError(f"{what} holds {target.dtype} and cannot become {new.dtype}.")
 
 
 MOST_NUMBERS = 500_000_000
@@ -205,11 +230,15 @@ class Buffer:
     def __setattr__(self, name: str, new: Any) -> None:
         """Copy what is assigned to `value` into the array that is there."""
         if name == "value" and "value" in vars(self):
-            if np.shape(new) != self.shape:
+            new = np.asarray(new)
+            if new.shape != self.shape:
                 raise ShapeError(
                     f"a buffer's value has the shape {self.shape} and cannot become "
-                    f"{np.shape(new)}; a buffer keeps its shape for life."
+                    f"{new.shape}; a buffer keeps its shape for life."
                 )
+            kind = self.value.dtype
+            if new.dtype is not kind and not np.can_cast(new.dtype, kind, "same_kind"):
+                refuse_other_kind("a buffer's value", new, self.value)
             self.value[...] = new
         else:
             super().__setattr__(name, new)
@@ -299,8 +328,11 @@ class FlatParameters:
         True where weight decay applies.
     slices : dict of str to slice
         Where each parameter lies.
+    frozen : set of str
+        The names of those that do not learn; their gradients are zero.
     current : bool
-        False once another FlatParameters has taken over one of the parameters.
+        False once another FlatParameters has taken over one of the parameters, or one has been
+        frozen, unfrozen or replaced.
     """
 
     def __init__(self, parameters: Mapping[str, Parameter]) -> None:
@@ -315,13 +347,23 @@ class FlatParameters:
         self.grads: Array = np.empty(size, dtype)
         self.decay: Array = np.empty(size, np.bool_)
         self.slices: dict[str, slice] = {}
+        self.frozen: set[str] = set()
         self.current = True
         start = 0
         for name, parameter in parameters.items():
             place = slice(start, start + parameter.size)
             self.slices[name] = place
+            if not parameter.trainable:
+                self.frozen.add(name)
             self._take(parameter, place)
             start = place.stop
+        if self.frozen:
+            self.clear_frozen()
+
+    def clear_frozen(self) -> None:
+        """Set the gradients of frozen parameters to zero: no step, norm or clipping counts them."""
+        for name in self.frozen:
+            self.grads[self.slices[name]] = 0
 
     def _take(self, parameter: Parameter, place: slice) -> None:
         value = self.values[place].reshape(parameter.shape)

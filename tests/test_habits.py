@@ -25,6 +25,7 @@ from chainrule import (
     LayerNorm,
     Linear,
     MaxPool2d,
+    Module,
     Network,
     ReLU,
     RMSprop,
@@ -235,7 +236,40 @@ def test_absent_attributes_are_not_listed_and_may_be_defined():
 
     assert Mine(0.1).lr == 0.5
     assert "lr" in dir(Mine(0.1))
-    optimizer = SGD(0.1)
+
+    class Plain(SGD):
+        """A user's class may use the name for something else."""
+
+    optimizer = Plain(0.1)
     optimizer.lr = 3
     assert optimizer.lr == 3
     assert "lr" in dir(optimizer)
+
+
+ASSIGNED = [
+    (OPTIMIZER, "lr", "it is called learning_rate"),
+    (NETWORK, "training", "there is no mode to switch"),
+    (NETWORK, "weights", "parameters"),
+    (NETWORK, "requires_grad", r"freeze\(\) and unfreeze\(\)"),
+    (NETWORK.parameters()[0], "requires_grad", "trainable = False"),
+]
+
+
+@pytest.mark.parametrize(("thing", "name", "advice"), ASSIGNED, ids=[n for _, n, _ in ASSIGNED])
+def test_to_assign_to_what_is_not_here_is_refused_with_advice_too(thing, name, advice):
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'; .*{advice}"):
+        setattr(thing, name, False)
+    assert name not in vars(thing)
+
+
+def test_a_module_of_a_users_own_may_not_require_gradients_but_be_in_training():
+    class Mine(Module):
+        def __init__(self):
+            self.training = True
+
+    module = Mine()
+    assert module.training
+    module.training = False
+    assert not module.training
+    with pytest.raises(AttributeError, match="freeze"):
+        module.requires_grad = False

@@ -54,7 +54,7 @@ MODULE_ATTRIBUTES = {
     "set_weights": "load_state(state) takes values by name",
     "load_weights": "Network.load(path) reads a file that save(path) wrote",
     "save_weights": "save(path) writes the architecture and all values",
-    "trainable_weights": "parameters() returns the parameters",
+    "trainable_weights": "[p for p in parameters() if p.trainable] are those that learn",
     "weights": "parameters() returns the parameters, named_parameters() them by their names",
     "add": "a network is built whole: Network([Linear(4, 8), ReLU(), Linear(8, 3)])",
     "append": "a network is built whole: Network([Linear(4, 8), ReLU(), Linear(8, 3)])",
@@ -64,11 +64,15 @@ MODULE_ATTRIBUTES = {
     "float": "Network(..., dtype='float32') chooses the type",
     "half": "networks compute in float32 or float64",
     "modules": "named_modules() returns every module by its path; network.layers are the layers",
-    "requires_grad_": "an optimizer's lr_multipliers={'layers.0.*': 0} freezes parameters",
+    **dict.fromkeys(("requires_grad", "requires_grad_"), "freeze() and unfreeze() are for that"),
+    "training": NO_MODE,
     "register_buffer": "assign a Buffer: self.mean = Buffer(values)",
     "register_parameter": "assign a Parameter: self.weight = Parameter(values)",
     "register_forward_hook": "chainrule.watching.watch(network, watcher) shows every pass",
 }
+NEVER_OWN = ("requires_grad",)
+"""Names that not even a user's class gives another meaning to: to assign is a habit."""
+
 OPTIMIZER_ATTRIBUTES = {
     "zero_grad": NO_ZEROING,
     "param_groups": "lr_multipliers={'layers.0.*': 0.1} gives parameters rates of their own",
@@ -403,8 +407,11 @@ class _SignatureOfInit:
         return whole.replace(parameters=list(whole.parameters.values())[1:])
 
 
-class _Absent:
-    """An attribute that other libraries have: to ask for it is an error that gives advice.
+class Absent:
+    """An attribute that other libraries have: to read it is an error that gives advice.
+
+    So is to assign to it, where that would do nothing: to an object of chainrule's own classes. A
+    user's class may give the name another meaning, but for `NEVER_OWN`.
 
     `__getattr__` would do the same, but makes every attribute of every layer and optimizer slower
     to read: 115 instead of 16 ns in Python 3.11, for those that are there.
@@ -414,7 +421,18 @@ class _Absent:
         self.name, self.advice = name, advice
         self.__doc__ = f"Not here: {advice}."  # for help(), which lists it
 
-    def __get__(self, instance: Any, kind: type) -> NoReturn:
+    def __get__(self, instance: Any, kind: type) -> Any:
+        if instance is not None and self.name in vars(instance):
+            return vars(instance)[self.name]
+        self._refuse(instance, kind)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        kind = type(instance)
+        if self.name in NEVER_OWN or kind.__module__.startswith("chainrule."):
+            self._refuse(instance, kind)
+        vars(instance)[self.name] = value
+
+    def _refuse(self, instance: Any, kind: type) -> NoReturn:
         thing = f"{kind.__name__!r} object" if instance is not None else f"type {kind.__name__!r}"
         message = f"{thing} has no attribute {self.name!r}; {self.advice}."
         raise AttributeError(message, name=self.name, obj=instance)
@@ -449,11 +467,11 @@ class GivesAdvice:
             super().__init_subclass__(**options)
             for name, advice in vars(cls).get("attribute_advice", {}).items():
                 if not hasattr(cls, name):
-                    setattr(cls, name, _Absent(name, advice))
+                    setattr(cls, name, Absent(name, advice))
 
         def __dir__(self) -> list[str]:
             """List the attributes that are there."""
-            absent = [k for k, v in inspect.getmembers_static(type(self)) if isinstance(v, _Absent)]
+            absent = [k for k, v in inspect.getmembers_static(type(self)) if isinstance(v, Absent)]
             return [name for name in super().__dir__() if name not in absent or name in vars(self)]
 
 

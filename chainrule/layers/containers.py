@@ -45,6 +45,7 @@ class Container(Module):
     def adopt(self, *children: Module) -> None:
         """Register the children, and find what they share."""
         self._sharing = Sharing(children)
+        self._complete = True
 
     @property
     def is_plain(self) -> bool:
@@ -173,7 +174,7 @@ class Sequential(Container):
         if inputs or not self.is_plain or is_batch_last(x):
             return self._forward_with(x, training, inputs)
         if training:
-            self._saved = None
+            self.__dict__["_saved"] = None
         return forward_through(self.layers, x, training)
 
     def _forward_with(self, x: Any, training: bool, inputs: Mapping[str, Any]) -> Any:

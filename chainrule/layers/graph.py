@@ -149,6 +149,7 @@ class Graph(Module):
         self.joins = len(self._inputs) > 1
         indices = tuple(self._kinds[name] == "indices" for name in self._inputs)
         self.takes_indices = indices if self.joins else indices[0]
+        self._complete = True
 
     # ------------------------------------------------------------ the two passes
 

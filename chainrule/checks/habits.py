@@ -422,9 +422,9 @@ class Absent:
         self.__doc__ = f"Not here: {advice}."  # for help(), which lists it
 
     def __get__(self, instance: Any, kind: type) -> Any:
-        if instance is not None and self.name in vars(instance):
-            return vars(instance)[self.name]
-        self._refuse(instance, kind)
+        if instance is None or self.name not in vars(instance):
+            self._refuse(instance, kind)
+        return vars(instance)[self.name]
 
     def __set__(self, instance: Any, value: Any) -> None:
         kind = type(instance)

@@ -27,6 +27,7 @@ from chainrule.checks.own_module import check_passes
 from chainrule.errors import (
     BackwardError,
     ConfigurationError,
+    FileFormatError,
     InputError,
     ModuleError,
     ShapeError,
@@ -554,6 +555,32 @@ def _keyword_only(forward: Callable[..., Any]) -> tuple[str, ...]:
     """Return the names of the keyword-only arguments of forward."""
     arguments = inspect.signature(forward).parameters.values()
     return tuple(a.name for a in arguments if a.kind == a.KEYWORD_ONLY)
+
+
+# ---------------------------------------------------------------- what is frozen
+
+
+def frozen_names(things: Sequence[tuple[str, Any]]) -> list[str]:
+    """Return the paths of modules and parameters that are frozen, among those that `walk` found."""
+    found = []
+    for path, thing in things:
+        if not isinstance(thing, Buffer) and not thing.trainable:
+            found.append(path)
+    return found
+
+
+def freeze_only(root: Module, names: Sequence[str], where: str) -> None:
+    """Freeze what has these paths, and unfreeze all else; `where` is the file that says so."""
+    things = walk(root)
+    wanted, known = set(names), {path for path, _ in things}
+    if not wanted <= known:
+        unknown = min(wanted - known)
+        raise FileFormatError(f"{where} says that {unknown!r:.60} is frozen, which is not there.")
+    for path, thing in things:
+        if isinstance(thing, Module):
+            thing.__dict__["trainable"] = path not in wanted
+        elif isinstance(thing, Parameter):
+            thing.trainable = path not in wanted
 
 
 # ---------------------------------------------------------------- setting values

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from chainrule.errors import ConfigurationError, FileFormatError, StateError
-from chainrule.module import CONTAINERS, Module, cast, walk
+from chainrule.module import CONTAINERS, Module, cast, freeze_only, frozen_names, walk
 from chainrule.parameter import SPARE, Array, Buffer, Parameter, bytes_of
 from chainrule.preparation.base import (
     Preparation,
@@ -31,6 +31,7 @@ DESCRIPTION = record(
     shared=list_of(list_of(text)),
     metadata=dict_of(anything),
     preparations=dict_of(anything),
+    frozen=list_of(text),
 )
 """`build` checks the module, and `read_preparation` each preparation."""
 
@@ -80,6 +81,9 @@ def save_module(
         "shared": shared,
         "metadata": dict(metadata or {}),
     }
+    frozen = frozen_names(things)
+    if frozen:
+        description["frozen"] = frozen
     arrays: dict[str, Array] = {}
     for name, preparation in (preparations or {}).items():
         written, own = write_preparation(preparation)
@@ -110,7 +114,7 @@ def load_module(
         Values and architecture in the file do not fit together.
     """
     arrays, description = read_archive(path, KIND)
-    description = {"preparations": {}, **description}  # written only where there are any
+    description = {"preparations": {}, "frozen": [], **description}  # where there are any
     DESCRIPTION(description, os.fspath(path))
     _refuse_unknown(arrays, description["preparations"], os.fspath(path))
     values = without_prefix("values", arrays)
@@ -124,6 +128,8 @@ def load_module(
     if len(types) == 1 and types <= {np.dtype(np.float32), np.dtype(np.float64)}:
         cast(module, types.pop())
     module.load_state(values)
+    if description["frozen"]:
+        freeze_only(module, description["frozen"], os.fspath(path))
     preparations = {
         name: read_preparation(described, without_prefix(f"preparations/{name}", arrays))
         for name, described in description["preparations"].items()

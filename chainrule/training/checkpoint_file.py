@@ -16,7 +16,7 @@ import numpy as np
 from chainrule.data.samples import Samples, batch_bounds
 from chainrule.data.sources import Source
 from chainrule.errors import FileFormatError, StateError
-from chainrule.module import misfit
+from chainrule.module import freeze_only, frozen_names, misfit, walk
 from chainrule.optimizers.schedules import Scaled, scaled
 from chainrule.parameter import Array
 from chainrule.pytree import named_arrays, take, tree_leaves
@@ -65,6 +65,7 @@ DESCRIPTION = record(
     sums=record(weight=one_or_several(number(0)), loss=one_or_several(number())),
     rng_states=dict_of(dict_of(anything)),
     callbacks=list_of(callback),
+    frozen=list_of(text),
 )
 
 
@@ -101,6 +102,7 @@ def write_checkpoint(state: TrainingState, path: str | os.PathLike[str]) -> None
             for name, generator in state.all_generators().items()
         },
         "callbacks": callbacks,
+        "frozen": frozen_names(walk(state.network)),  # callbacks may have changed this, too
     }
     write_archive(path, "checkpoint", arrays, description)
 
@@ -126,7 +128,7 @@ def restore(
         return []
     arrays, saved = content
     where = os.fspath(path)
-    saved = {"scale": None, **saved}  # files of older versions have none
+    saved = {"scale": None, "frozen": [], **saved}  # files of older versions have neither
     DESCRIPTION(saved, where)
     _check_arrays(arrays, saved, where)
     _refuse_another_training(state, saved, where)
@@ -135,6 +137,7 @@ def restore(
         name: from_plain_state(saved["rng_states"][name], generator.bit_generator.state, where)
         for name, generator in state.all_generators().items()
     }
+    freeze_only(state.network, saved["frozen"], where)
     state.network.load_state(without_prefix("network", arrays))
     _load_optimizer(state, without_prefix("optimizer", arrays), where)
     if saved["learning_rate"] is not None:
@@ -184,7 +187,7 @@ def _check_arrays(arrays: Mapping[str, Array], saved: Mapping[str, Any], where: 
 def _refuse_another_training(state: TrainingState, saved: Mapping[str, Any], where: str) -> None:
     """Raise StateError if data, network, settings or generators are not the same."""
     rate = saved["learning_rate"]
-    refuse_other_settings(state, saved["settings"], rate, where)
+    refuse_other_settings(state, saved["settings"], rate, saved["frozen"], where)
     restore_parallelism(state, saved["settings"], where)
     if callable(state.optimizer.learning_rate) != (rate is None):
         raise StateError(
@@ -254,7 +257,7 @@ def _check_measured(state: TrainingState, source: Source, samples: Samples, wher
 def _load_optimizer(state: TrainingState, saved: Mapping[str, Array], where: str) -> None:
     size = len(state.network.flat)
     for name, vector in saved.items():
-        if name != "steps" and vector.shape != (size,):
+        if name not in ("steps", "starts") and vector.shape != (size,):
             raise StateError(
                 f"{where} has the optimizer's {name} for {vector.size} values, the network {size}."
             )

@@ -20,6 +20,7 @@ from chainrule.checks.constructor import constructor_arguments
 from chainrule.data.fingerprint import fingerprint
 from chainrule.data.sources import CHANGING, Source
 from chainrule.errors import StateError
+from chainrule.module import frozen_names, walk
 from chainrule.optimizers.base import MEMORY, Optimizer
 from chainrule.optimizers.schedules import Scaled
 from chainrule.parallel.choice import MOST_WORKERS
@@ -31,6 +32,9 @@ from chainrule.training.state import TrainingState
 WORKERS = "workers"
 RANKS = "ranks"
 """These two are noted too, but may differ: the results are the same to rounding."""
+
+FROZEN = "frozen"
+"""The paths of frozen modules and parameters."""
 
 OPTIONS = "options"
 """Of callbacks, and of objects that do not say what they are: compared where both trainings have
@@ -53,6 +57,7 @@ def settings_of(
         for name, value in vars(state.optimizer).items()
         if not name.startswith("_") and name not in MEMORY
     }
+    frozen = frozen_names(walk(state.network))
     found = {
         "samples": 0 if source.samples is None else len(source.samples),
         "batch_size": source.batch_size,
@@ -66,6 +71,7 @@ def settings_of(
         "clip_norm": state.clip_norm,
         "micro_batch_size": state.micro_batch_size,
         **({"sync_batch_norm": True} if state.sync_batch_norm else {}),
+        **({FROZEN: frozen} if frozen else {}),
         WORKERS: state.workers,
         RANKS: state.world_size,
         "metrics": dict(state.metrics),
@@ -146,11 +152,16 @@ def plain(value: Any) -> Any:
 
 
 def refuse_other_settings(
-    state: TrainingState, saved: Mapping[str, Any], saved_rate: float | None, path: Any
+    state: TrainingState,
+    saved: Mapping[str, Any],
+    saved_rate: float | None,
+    saved_frozen: Sequence[str],
+    path: Any,
 ) -> None:
     """Raise StateError if a setting has changed, with the names of all that have.
 
-    The learning rate may be the initial one or, if callbacks have changed it, the present one.
+    The learning rate, and what is frozen, may be those at first or, if callbacks have changed them,
+    those that the checkpoint goes on with.
     """
     now = state.settings
     saved = {**default_options(state.optimizer), **saved}  # older versions do not know all of them
@@ -164,6 +175,8 @@ def refuse_other_settings(
     differing = [k for k in {**before, **present} if before.get(k) != present.get(k)]
     if now["learning_rate"] == saved_rate and "learning_rate" in differing:
         differing.remove("learning_rate")
+    if FROZEN in differing and now.get(FROZEN, []) == saved_frozen:
+        differing.remove(FROZEN)
     if differing:
         lines = [
             f"  {name} was {_short(before.get(name))}, here it is {_short(present.get(name))}"

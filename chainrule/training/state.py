@@ -15,7 +15,7 @@ import numpy as np
 from chainrule.data.sources import Source
 from chainrule.errors import ConfigurationError
 from chainrule.loss_functions import Loss
-from chainrule.module import named_generators, walk
+from chainrule.module import freeze_only, frozen_names, named_generators, walk
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.parameter import Array
@@ -141,12 +141,13 @@ class TrainingState:
         """Return a function that undoes what `fit` may change before its first step.
 
         A refused resume must leave weights, optimizer and generators as they were. With `values`,
-        weights and the optimizer's memory are included, which takes a copy of them.
+        weights, what is frozen and the optimizer's memory are included, which takes a copy.
         """
         generators = self.all_generators().values()
         rng_states = [generator.bit_generator.state for generator in generators]
         network = self.network.state() if values else {}
         optimizer = self.optimizer.state() if values else {}
+        frozen = frozen_names(walk(self.network)) if values else []
         learning_rate = self.optimizer.learning_rate
 
         def undo() -> None:
@@ -154,6 +155,7 @@ class TrainingState:
                 generator.bit_generator.state = before
             if values:
                 self.network.load_state(network)
+                freeze_only(self.network, frozen, "")
                 self.optimizer.load_state(optimizer)
                 self.optimizer.learning_rate = learning_rate
 

@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.diagnosis.gradient_check import check_module
 from chainrule.doctor import trials
 from chainrule.doctor.conditions.examination import Examination, LearningCurve
-from chainrule.doctor.conditions.gradients import unfrozen
+from chainrule.doctor.conditions.gradients import frozen_parameters, let_learn
 from chainrule.doctor.conditions.snapshot import Recorder
 from chainrule.doctor.conditions.targets import recalls
 from chainrule.doctor.conditions.thresholds import LEARNED
@@ -125,10 +125,11 @@ def run_trials(exam: Examination, usable: Examination, steps: int, seed: int) ->
     if not optimizer.finds_step_lengths:
         exam.slower = first_that_differs(tried, trial.curve, (0.1, 0.01, 0.001), learned_well)
         exam.faster = first_that_differs(tried, trial.curve, (10.0, 100.0, 1000.0), learned_or_rose)
-    if len(unfrozen(optimizer)) < len(optimizer.lr_multipliers):
-        thawed = copy.copy(optimizer)
-        thawed.lr_multipliers = unfrozen(optimizer)
-        exam.unfrozen = trials.run(part, steps, seed, optimizer=thawed).curve
+    if frozen_parameters(exam):
+        thawed = copy.copy(part)
+        thawed.network, thawed.optimizer = copy.deepcopy((exam.network, optimizer))
+        let_learn(thawed.network, thawed.optimizer)
+        exam.unfrozen = trials.run(thawed, steps, seed).curve
         exam.unfrozen.initial = initial
     exam.one_batch = trials.on_one_batch(usable, optimizer, seed)
     if not exam.one_batch.last < 0.5 * exam.one_batch.baseline:

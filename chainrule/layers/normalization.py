@@ -185,7 +185,8 @@ class BatchNorm(RunningStatistics, Normalization):
 
     For x (N, C), (N, C, T) or (N, C, H, W); μ and σ² are over all axes but C. Training uses the μ
     and σ² of the batch and updates the running ones; `predict` uses the running ones, so there the
-    output for a sample does not depend on the others. ``layer(x)`` is a pass in training.
+    output for a sample does not depend on the others. ``layer(x)`` is a pass in training. Frozen
+    (`Module.freeze`), it uses the running ones in training too, and leaves them as they are.
 
     Backward: dx = γ (dy - mean(dy) - x̂ mean(dy x̂)) / sqrt(σ² + ε), which is derived at the top of
     normalization.py; dγ = Σ dy x̂, dβ = Σ dy.
@@ -262,10 +263,11 @@ class BatchNorm(RunningStatistics, Normalization):
         size = math.prod(x.shape[1 + len(self.channels) :])
         channels = x.reshape(len(x), math.prod(self.channels), size)  # (N, C, L)
         mean, variance = self.running_mean, self.running_var
-        if training or mean is None or variance is None:
+        if (training and self.trainable) or mean is None or variance is None:
             x_hat = self._by_the_batch(channels, x.shape, training)
         else:
-            x_hat = standardize_by(channels, mean, variance, self.epsilon)
+            x_hat, inverse_std = standardize_by(channels, mean, variance, self.epsilon)
+            self.save_output(x_hat, inverse_std, True, training=training)
         return scale_and_shift(x_hat, self.weight, self.bias).reshape(x.shape)
 
     def _by_the_batch(self, channels: Array, shape: tuple[int, ...], training: bool) -> Array:
@@ -285,7 +287,7 @@ class BatchNorm(RunningStatistics, Normalization):
             refuse_huge(channels, variance)
         elif training:  # a batch with NaN must not spoil the running statistics
             self.update(mean, variance * (count / (count - 1)))
-        self.save_output(x_hat, inverse_std, training=training)
+        self.save_output(x_hat, inverse_std, False, training=training)
         return x_hat
 
     def statistics(self, channels: Array, part: MicroBatch) -> tuple[Array, Array, Array, Array]:
@@ -293,13 +295,15 @@ class BatchNorm(RunningStatistics, Normalization):
         return standardize(channels, self.epsilon, part)
 
     def backward(self, dy: Array) -> Array:
-        x_hat, inverse_std = self.saved_values()
+        x_hat, inverse_std, are_constants = self.saved_values()  # are μ and σ²?
         channels = dy.reshape(x_hat.shape)
         sums = total(channels), total_product(channels, x_hat)  # of dy and of dy x̂
         if self.weight is not None and self.bias is not None:
             self.bias.grad, self.weight.grad = (of.reshape(self.channels) for of in sums)
             # g = γ dy, and γ is the same for the whole channel, so it is factored out
             inverse_std = inverse_std * self.weight.value.reshape(-1, 1)
+        if are_constants:
+            return (channels * inverse_std).reshape(dy.shape)
         part = current_micro_batch.get()
         return standardize_backward(channels, x_hat, inverse_std, sums, part).reshape(dy.shape)
 
@@ -349,12 +353,12 @@ class SampleNorm(Normalization):
         x_hat, mean, variance, inverse_std = standardize(self.together(x), self.epsilon)
         if training:
             self.seen(x, mean, variance)
-        self.save_output(x_hat, inverse_std, training=training)
+        self.save_output(x_hat, inverse_std, False, training=training)
         channels = self.by_channel(x_hat.reshape(x.shape))
         return scale_and_shift(channels, self.weight, self.bias).reshape(x.shape)
 
     def backward(self, dy: Array) -> Array:
-        x_hat, inverse_std = self.saved_values()
+        x_hat, inverse_std, are_constants = self.saved_values()  # are μ and σ²?
         g = self.by_channel(dy)
         if self.bias is not None:
             self.bias.grad = total(g).reshape(self.bias.shape)
@@ -362,6 +366,8 @@ class SampleNorm(Normalization):
             dweight = total_product(g, x_hat.reshape(g.shape))
             self.weight.grad = dweight.reshape(self.weight.shape)
             g = g * self.weight.value.reshape(-1, 1)
+        if are_constants:
+            return (g * inverse_std).reshape(dy.shape)
         g = g.reshape(x_hat.shape)
         sums = total(g), total_product(g, x_hat)
         return standardize_backward(g, x_hat, inverse_std, sums).reshape(dy.shape)
@@ -478,7 +484,8 @@ class InstanceNorm(RunningStatistics, GroupNorm):
     """y = (x - μ) / sqrt(σ² + ε), with μ and σ² of each channel of each sample alone.
 
     For x (N, C, T) or (N, C, H, W): GroupNorm in which every channel is a group of its own. The
-    same in training and in `predict`, unless running statistics are tracked.
+    same in training and in `predict`, unless running statistics are tracked. Frozen, it then uses
+    them in training too, as `BatchNorm` does.
 
     Backward: dx = (dy - mean(dy) - x̂ mean(dy x̂)) / sqrt(σ² + ε), as in `GroupNorm`.
     Ulyanov, Vedaldi, Lempitsky, "Instance Normalization: The Missing Ingredient for Fast
@@ -543,10 +550,11 @@ class InstanceNorm(RunningStatistics, GroupNorm):
 
     def forward(self, x: Array, training: bool = True) -> Array:
         mean, variance = self.running_mean, self.running_var
-        if training or mean is None or variance is None:
+        if (training and self.trainable) or mean is None or variance is None:
             return super().forward(x, training)
         check_channels(self, x, self.num_features)
-        x_hat = standardize_by(self.by_channel(x), mean, variance, self.epsilon)
+        x_hat, inverse_std = standardize_by(self.by_channel(x), mean, variance, self.epsilon)
+        self.save_output(x_hat, inverse_std, True, training=training)
         return scale_and_shift(x_hat, self.weight, self.bias).reshape(x.shape)
 
     def seen(self, x: Array, mean: Array, variance: Array) -> None:

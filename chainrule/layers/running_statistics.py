@@ -46,8 +46,11 @@ class RunningStatistics:
                 running.value = kept + momentum * new.reshape(running.shape)
 
 
-def standardize_by(channels: Array, mean: Buffer, variance: Buffer, epsilon: float) -> Array:
-    """Return x̂ = (x - μ) / sqrt(σ² + ε), for x (N, C, L) and the μ and σ² of each channel."""
+def standardize_by(
+    channels: Array, mean: Buffer, variance: Buffer, epsilon: float
+) -> tuple[Array, Array]:
+    """Return x̂ = (x - μ) / sqrt(σ² + ε) and 1 / sqrt(σ² + ε), (C, 1), for x (N, C, L)."""
+    inverse_std = 1 / np.sqrt(variance.value.reshape(-1, 1) + epsilon)
     x_hat = channels - mean.value.reshape(-1, 1)
-    x_hat *= 1 / np.sqrt(variance.value.reshape(-1, 1) + epsilon)
-    return x_hat
+    x_hat *= inverse_std
+    return x_hat, inverse_std

@@ -35,9 +35,10 @@ def summarize(network: Any, sample_shape: Any) -> Shown:
     rows = table_rows(network, output_shapes(network, sample_shape))
     head, *body, total = _table([HEAD, *rows]).split("\n")
     rules = "-" * len(head)
-    text = "\n".join([head, rules, *body, rules, total, NOTE])
+    notes = [*what_learns(network), NOTE]
+    text = "\n".join([head, rules, *body, rules, total, *notes])
     last = len(rows) - 1
-    return Shown(text, html_table(HEAD, rows, notes=[NOTE], numbers=(2, 3), bold=[last]))
+    return Shown(text, html_table(HEAD, rows, notes=notes, numbers=(2, 3), bold=[last]))
 
 
 def html_of_network(network: Any) -> str:
@@ -45,7 +46,26 @@ def html_of_network(network: Any) -> str:
     rows = [(name, count, size) for name, _, count, size in table_rows(network, {})]
     title = f"{type(network).__name__}, {network.dtype}"
     head, last = (HEAD[0], *HEAD[2:]), len(rows) - 1
-    return html_table(head, rows, title=title, numbers=(1, 2), bold=[last])
+    notes = what_learns(network)
+    return html_table(head, rows, title=title, notes=notes, numbers=(1, 2), bold=[last])
+
+
+def what_learns(network: Any) -> list[str]:
+    """Return a line on how many parameters learn; none where all do."""
+    parameters = network.parameters()
+    learning = sum(p.size for p in parameters if p.trainable)
+    frozen = sum(p.size for p in parameters) - learning
+    return [f"{learning:,} parameters learn, {frozen:,} are frozen"] if frozen else []
+
+
+def frozen_mark(module: Module) -> str:
+    """Return what to write behind the name of a module that is frozen, or of which a part is."""
+    frozen = [not parameter.trainable for parameter in module.parameters()]
+    if not frozen:  # but it may have running statistics
+        frozen = [not module.trainable] if module.named_buffers() else []
+    if not any(frozen):
+        return ""
+    return " (frozen)" if all(frozen) else " (frozen in part)"
 
 
 def table_rows(network: Any, shapes: dict[int, list[str]]) -> list[Row]:
@@ -116,7 +136,7 @@ def layer_rows(body: Module, shapes: dict[int, list[str]]) -> Iterator[Row]:
         shape = found[use] if use < len(found) else ""
         sizes = _sizes(part) if use == 0 else ("shared", "")
         taken = _sources(body, name)
-        yield f"{name}: {one_line(part)}{taken}", shape, *sizes
+        yield f"{name}: {one_line(part)}{taken}{frozen_mark(part)}", shape, *sizes
 
 
 def _sources(body: Module, name: str) -> str:

@@ -15,6 +15,7 @@ from chainrule.doctor.conditions.examination import Examination
 from chainrule.doctor.conditions.setup import TrainingSetup
 from chainrule.doctor.conditions.snapshot import LayerStatistics
 from chainrule.doctor.conditions.weights import INITIALIZE, cut_off, squashing_to_relu
+from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 
 CLIP_NORM = 1.0
@@ -172,28 +173,51 @@ class UnchangedLayer(Condition):
         return self.finding(
             severity,
             ", ".join(frozen[:6]),
-            f"{len(frozen)} parameters are frozen by lr_multipliers{told}",
+            f"{len(frozen)} parameters are frozen{told}",
             *evidence,
-            cause="A multiplier of 0 keeps a parameter as it is. That is right for layers that are "
-            "trained already, and wrong for new ones.",
-            remedy=f"optimizer.lr_multipliers = {unfrozen(optimizer)}",
+            cause="freeze(), or a multiplier of 0 in lr_multipliers, keeps a parameter as it is. "
+            "That is right for layers that are trained already, and wrong for new ones.",
+            remedy=remedy_for_frozen(exam.network, optimizer),
             layers=tuple(frozen),
         )
 
     def treat(self, setup: TrainingSetup, finding: Finding) -> str | None:
-        multipliers = unfrozen(setup.optimizer)
-        if len(multipliers) == len(setup.optimizer.lr_multipliers):
+        if not frozen_in(setup.network, setup.optimizer):
             return setup.initialize()
-        setup.optimizer.lr_multipliers = multipliers
-        return "no layer is frozen: lr_multipliers of 0 are left out"
+        let_learn(setup.network, setup.optimizer)
+        return "no layer is frozen: all parameters learn"
 
 
 def frozen_parameters(exam: Examination) -> list[str]:
-    """Return the paths of parameters whose learning rate is multiplied by 0."""
-    multipliers = {} if exam.optimizer is None else exam.optimizer.lr_multipliers
+    """Return the paths of the parameters that are frozen."""
+    return frozen_in(exam.network, exam.optimizer)
+
+
+def frozen_in(network: Network, optimizer: Optimizer | None) -> list[str]:
+    """Return the paths of parameters that are frozen, or have a learning rate multiplied by 0."""
+    multipliers = {} if optimizer is None else optimizer.lr_multipliers
     patterns = [pattern for pattern, multiplier in multipliers.items() if multiplier == 0]
-    paths = exam.network.named_parameters()
-    return [path for path in paths if any(fnmatch.fnmatchcase(path, p) for p in patterns)]
+    return [
+        path
+        for path, parameter in network.named_parameters().items()
+        if not parameter.trainable or any(fnmatch.fnmatchcase(path, p) for p in patterns)
+    ]
+
+
+def let_learn(network: Network, optimizer: Optimizer) -> None:
+    """Let all parameters learn."""
+    network.unfreeze()
+    optimizer.lr_multipliers = unfrozen(optimizer)
+
+
+def remedy_for_frozen(network: Network, optimizer: Optimizer) -> str:
+    """Return the lines that let all parameters learn."""
+    lines = []
+    if not all(parameter.trainable for parameter in network.parameters()):
+        lines.append("network.unfreeze()")
+    if len(unfrozen(optimizer)) < len(optimizer.lr_multipliers):
+        lines.append(f"optimizer.lr_multipliers = {unfrozen(optimizer)}")
+    return "; ".join(lines)
 
 
 def without_gradient(exam: Examination) -> list[str]:

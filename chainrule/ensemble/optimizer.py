@@ -80,7 +80,7 @@ class MemberOptimizer:
     def state_of(self, stack: Network, places: Array) -> dict[str, Array]:
         """Return the optimizer's state for some of the members in the stack."""
         return {
-            name: vector if name == "steps" else part_of_members(vector, stack, places)
+            name: vector if name in ("steps", "starts") else part_of_members(vector, stack, places)
             for name, vector in self.optimizer.state().items()
         }
 

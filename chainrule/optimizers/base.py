@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import fnmatch
 import itertools
 import math
@@ -49,6 +50,8 @@ class Block(NamedTuple):
     """The factor of the learning rate: a number, or a vector like `w`."""
     decay: Array
     """The factor of the weight decay for each value: True for weights, False for biases."""
+    start: int = 0
+    """How many steps were taken before these values began to learn."""
 
 
 Spread = Callable[[Callable[[Sequence[Block]], None], Sequence[Block]], None]
@@ -88,7 +91,9 @@ class Optimizer(GivesAdvice):
         ``{"layers.0.*": 0, "*.bias": 2}`` the first layer is frozen and biases learn twice as
         fast. Where several patterns match, their factors are multiplied. A factor of 0 leaves the
         values unchanged to the last bit, and no state is kept for them. The attribute may be
-        changed between two steps: ``optimizer.lr_multipliers = {}`` unfreezes all layers.
+        changed between two steps: ``optimizer.lr_multipliers = {}`` lets all layers learn that are
+        not frozen themselves (`Module.freeze`). What begins to learn later begins like a new
+        parameter: its state is zero, and its own steps are counted from there.
 
     Attributes
     ----------
@@ -169,6 +174,8 @@ class Optimizer(GivesAdvice):
         self._flat: FlatParameters | None = None
         self._blocks: list[Block] = []
         self._multipliers: Multipliers = {}  # those that the blocks were made with
+        self._starts: Array | None = None  # of each parameter, see Block; -1 while it is frozen
+        self._late: dict[int, Optimizer] = {}
 
     def remember(self, *names: str) -> None:
         """Add vectors to the state that an option needs; to be called in `__post_init__`."""
@@ -211,7 +218,7 @@ class Optimizer(GivesAdvice):
 
     def update_blocks(self, blocks: Sequence[Block], learning_rate: float) -> None:
         """Apply weight decay and the update rule to these parts of the parameters."""
-        for _, w, g, state, multiplier, decay in blocks:
+        for _, w, g, state, multiplier, decay, start in blocks:
             rate = learning_rate * multiplier
             if self.weight_decay:
                 factor = rate * self.weight_decay if self.decoupled else self.weight_decay
@@ -220,12 +227,20 @@ class Optimizer(GivesAdvice):
                     w -= pull
                 else:
                     g = g + pull
-            returned: Any = self.update_rule(w, g, rate, *state)  # type: ignore[func-returns-value]
+            subject = self if start == 0 else self._begun_at(start)
+            returned: Any = subject.update_rule(w, g, rate, *state)  # type: ignore[func-returns-value]
             if returned is not None:
                 raise ConfigurationError(
                     f"{type(self).__name__}.update_rule returned {described(returned)}; it returns "
                     "nothing, but writes into w: w -= ... instead of return w - ..."
                 )
+
+    def _begun_at(self, start: int) -> Optimizer:
+        """Return a copy that counts the steps from this one, for parameters that began there."""
+        copied = self._late[start]
+        options = {k: v for k, v in vars(self).items() if k != "steps" and not k.startswith("_")}
+        vars(copied).update(options, steps=self.steps - start)
+        return copied
 
     def update_rule(self, w: Array, g: Array, learning_rate: Any, *state: Array) -> None:
         """Update `w` and the state in place; `g` must stay as it is.
@@ -261,15 +276,19 @@ class Optimizer(GivesAdvice):
         self.check_network(network)
         flat = network.flat
         self.state_vectors = self._fitting(self.state_vectors, flat.values)
+        factors = factors_of(flat, self.lr_multipliers)
+        starts = self._begin(factors, flat)
+        self._late = {start: copy.copy(self) for start in {*starts.values()} if start > 0}
         self._blocks = []
         matrices = {} if self.elementwise else self.matrices(network)
         states = [self.state_vectors[name] for name in self.state_names]
-        for name, place, multiplier in places_of(flat, self.lr_multipliers, matrices):
+        for name, place in places_of(flat, factors, starts, matrices):
             shaped = matrices.get(name, np.asarray)
             w, g, decay, *state = [
                 shaped(vector[place]) for vector in (flat.values, flat.grads, flat.decay, *states)
             ]
-            self._blocks.append(Block(place, w, g, tuple(state), multiplier, decay))
+            block = Block(place, w, g, tuple(state), factors[name], decay, starts[name])
+            self._blocks.append(block)
         self._network, self._flat = network, flat
         self._multipliers = dict(self.lr_multipliers)
         return self._blocks
@@ -280,6 +299,22 @@ class Optimizer(GivesAdvice):
         There are none where values move one by one.
         """
         return {}
+
+    def _begin(self, factors: Mapping[str, float], flat: FlatParameters) -> dict[str, int]:
+        """Return when each parameter began to learn; forget the state of those that do not."""
+        learns = np.array([factor != 0 for factor in factors.values()], np.bool_)
+        before = np.zeros(len(learns), int) if self._starts is None else self._starts
+        if len(before) != len(learns):
+            raise StateError(
+                f"The optimizer has the state of {len(before)} parameters, the network has "
+                f"{len(learns)}: build another optimizer for it."
+            )
+        self._starts = np.where(learns, np.where(before < 0, self.steps, before), -1)
+        for name in factors:
+            if factors[name] == 0:
+                for vector in self.state_vectors.values():
+                    vector[flat.slices[name]] = 0
+        return dict(zip(factors, self._starts.tolist(), strict=True))
 
     def check_network(self, network: Network) -> None:
         """Raise ConfigurationError where a step of this network would be refused."""
@@ -316,13 +351,15 @@ class Optimizer(GivesAdvice):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the views behind: a copy makes its own at its first step."""
-        return {**vars(self), "_flat": None, "_blocks": []}
+        return {**vars(self), "_flat": None, "_blocks": [], "_late": {}}
 
     # ------------------------------------------------------------ the state
 
     def state(self) -> dict[str, Array]:
         """Return a copy of the state vectors and of the number of steps, by name."""
         vectors = {name: vector.copy() for name, vector in self.state_vectors.items()}
+        if self._starts is not None and self._starts.any():
+            vectors["starts"] = self._starts.copy()
         return {"steps": np.array(self.steps), **vectors}
 
     def load_state(self, state: Mapping[str, Array]) -> None:
@@ -336,17 +373,18 @@ class Optimizer(GivesAdvice):
         steps = checked_steps(state)
         started = len(state) > 1 or steps > 0
         expected = {"steps", *self.state_names} if started else {"steps"}
-        if set(state) != expected:
+        if set(state) - {"starts"} != expected:
             raise StateError(
                 f"{type(self).__name__} remembers {sorted(expected)}, got {sorted(state)}."
             )
+        starts = checked_starts(state, steps)
         vectors = {name: np.array(state[name]) for name in self.state_names if name in state}
         for name, vector in vectors.items():
             array("f", axes=1)(vector, f"The optimizer's {name}")
         if self._network is not None:
             vectors = self._fitting(vectors, self._network.flat.values)
         self.state_vectors = vectors
-        self.steps = steps
+        self.steps, self._starts = steps, starts
         self._flat = None  # the blocks have views of the vectors from before
 
     def _fitting(self, vectors: Mapping[str, Array], values: Array) -> dict[str, Array]:
@@ -365,27 +403,40 @@ class Optimizer(GivesAdvice):
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
 
 
-def places_of(
-    flat: FlatParameters, lr_multipliers: Multipliers, alone: Collection[str] = ()
-) -> Iterator[tuple[str, slice, float]]:
-    """Yield parts of the flat vectors, each with its first parameter and learning rate's factor.
+def factors_of(flat: FlatParameters, lr_multipliers: Multipliers) -> dict[str, float]:
+    """Return the learning rate's factor of each parameter, by its name: 0 where it is frozen."""
 
-    Parameters next to each other with the same factor are one part, cut into parts of BLOCK values;
-    each of `alone` is a part by itself, whatever its size. Frozen ones are left out.
+    def factor_of(name: str) -> float:
+        if name in flat.frozen:
+            return 0.0
+        matching = (k for k in lr_multipliers if fnmatch.fnmatchcase(name, k))
+        return math.prod((lr_multipliers[pattern] for pattern in matching), start=1.0)
+
+    return {name: factor_of(name) for name in flat.slices}
+
+
+def places_of(
+    flat: FlatParameters,
+    factors: Mapping[str, float],
+    starts: Mapping[str, int],
+    alone: Collection[str] = (),
+) -> Iterator[tuple[str, slice]]:
+    """Yield parts of the flat vectors, each with the name of its first parameter.
+
+    Parameters next to each other with the same factor and start are one part, cut into parts of
+    BLOCK values; each of `alone` is a part by itself, whatever its size. Frozen ones are left out.
     """
 
-    def factor_of(name: str) -> tuple[float, str]:
-        matching = (k for k in lr_multipliers if fnmatch.fnmatchcase(name, k))
-        factor = math.prod((lr_multipliers[pattern] for pattern in matching), start=1.0)
-        return factor, name if name in alone else ""
+    def group_of(name: str) -> tuple[float, int, str]:
+        return factors[name], starts[name], name if name in alone else ""
 
-    for (factor, single), group in itertools.groupby(flat.slices, factor_of):
+    for (factor, _, single), group in itertools.groupby(flat.slices, group_of):
         names = list(group)
         whole = slice(flat.slices[names[0]].start, flat.slices[names[-1]].stop)
         length = max(whole.stop - whole.start, 1) if single else BLOCK
         if factor != 0:
             for start in range(whole.start, whole.stop, length):
-                yield names[0], slice(start, min(start + length, whole.stop)), factor
+                yield names[0], slice(start, min(start + length, whole.stop))
 
 
 def checked_steps(state: Mapping[str, Array]) -> int:
@@ -394,6 +445,17 @@ def checked_steps(state: Mapping[str, Array]) -> int:
     array("iu", axes=0)(steps, "The number of steps")
     whole()(steps.item(), "The number of steps")
     return int(steps)
+
+
+def checked_starts(state: Mapping[str, Array], steps: int) -> Array | None:
+    """Return when each parameter began to learn, as a saved state has it; None if all at once."""
+    if "starts" not in state:
+        return None
+    starts = np.asarray(state["starts"])
+    array("iu", axes=1)(starts, "The steps at which parameters began to learn")
+    if ((starts < -1) | (starts > steps)).any():
+        raise StateError(f"Parameters began to learn at {starts}, of {steps} steps.")
+    return starts.astype(int)
 
 
 def check_learning_rate(name: str, value: LearningRate) -> LearningRate:

@@ -230,8 +230,9 @@ class Network(Module):
                 tree.locate(error, self)
                 raise
         own["_has_gradient"] = True
-        if self._flat is not None and self._flat.frozen:
-            self._flat.clear_frozen()
+        flat = self._flat
+        if flat is not None and flat.frozen and flat.current:
+            flat.clear_frozen()
         return dx
 
     def _checked_gradient(self, dy: PyTree, expected: Any) -> Any:
@@ -307,6 +308,12 @@ class Network(Module):
         if self._flat is None or not self._flat.current:
             self._flat = FlatParameters(self.named_parameters())
         return self._flat
+
+    def look_for_replaced(self) -> None:
+        """Gather the vectors anew if parameters were replaced unseen, such as an item of a list."""
+        found, flat = self.parameters(), self._flat
+        if flat is not None and [p for p in found if p.flat is not flat]:
+            flat.current = False
 
     def set_gradients(self, gradient: Array) -> None:
         """Set every grad at once, from a vector like ``flat.grads``, as if by a backward pass."""

@@ -138,6 +138,13 @@ def resume(
 
 def look_at(state: TrainingState, source: Source, validation: Source | None) -> None:
     """Report before the first step what does not fit together, and what is to be expected."""
+    state.network.look_for_replaced()
+    flat = state.network.flat
+    if len(flat.frozen) == len(flat.slices) > 0:
+        raise ConfigurationError(
+            "Every parameter of the network is frozen, so nothing would learn. Call unfreeze() on "
+            "what is to learn, such as network.layers[-1].unfreeze()."
+        )
     state.optimizer.check_network(state.network)
     if state.optimizer.needs_closure:
         refuse_parts(state, source)

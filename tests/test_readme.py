@@ -1,9 +1,8 @@
-"""The Python of the README and of the tour runs, all of it, as it stands there.
+"""The Python of the README, of the tour and of fine-tuning runs, all of it, as it stands there.
 
-The blocks run in their order, the tour's after the README's, and share their names, as a reader
-would type them: in a fresh interpreter, at the root of a checkout, with warnings as errors. A block
-that quotes the package's source must be there word for word, and runs among the names of the file
-that it quotes.
+The blocks run in their order, page after page, and share their names, as a reader would type them:
+in a fresh interpreter, at the root of a checkout, with warnings as errors. A block that quotes the
+package's source must be there word for word, and runs among the names of the file that it quotes.
 """
 
 import re
@@ -13,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = (ROOT / "README.md", ROOT / "docs" / "tour.md")
+PAGES = (ROOT / "README.md", *(ROOT / "docs" / f"{page}.md" for page in ("tour", "fine_tuning")))
 TEXT = "\n".join(page.read_text("utf-8") for page in PAGES)
 FENCE = re.compile(r"^```python[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -27,7 +26,7 @@ for code, quoted in %r:
 
 
 def blocks() -> list[str]:
-    """Return the Python blocks, each on the lines on which it stands in both pages together."""
+    """Return the Python blocks, each on the lines on which it stands in all pages together."""
     starts = [(match.start(1), match.group(1)) for match in FENCE.finditer(TEXT)]
     return ["\n" * TEXT.count("\n", 0, start) + code for start, code in starts]
 

@@ -12,7 +12,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -127,7 +127,7 @@ class Parameter:
             )
         kind = target.dtype
         if new.dtype is not kind and not np.can_cast(new.dtype, kind, "same_kind"):
-            refuse_other_kind(f"a parameter's {what}", new, target)
+            refuse_other_numbers(f"a parameter's {what}", new, target)
         target[...] = new
 
     @property
@@ -184,9 +184,12 @@ def leave_vectors(parameter: Parameter) -> None:
         parameter.flat.current = False
 
 
-def refuse_other_kind(what: str, new: Array, target: Array) -> NoReturn:
-    """Raise ConfigurationError: these values would be others as numbers of target's type."""
-    raise ConfigurationError(f"{what} holds {target.dtype} and cannot become {new.dtype}.")
+def refuse_other_numbers(what: str, new: Array, target: Array) -> None:
+    """Raise ConfigurationError if these values would not be the same in target's type."""
+    with np.errstate(invalid="ignore"):
+        real = new.dtype.kind in "fiub"
+        if not real or not np.array_equal(new, new.astype(target.dtype)):
+            raise ConfigurationError(f"{what} holds {target.dtype} and cannot become {new.dtype}.")
 
 
 MOST_NUMBERS = 500_000_000
@@ -238,7 +241,7 @@ class Buffer:
                 )
             kind = self.value.dtype
             if new.dtype is not kind and not np.can_cast(new.dtype, kind, "same_kind"):
-                refuse_other_kind("a buffer's value", new, self.value)
+                refuse_other_numbers("a buffer's value", new, self.value)
             self.value[...] = new
         else:
             super().__setattr__(name, new)

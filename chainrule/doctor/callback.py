@@ -76,7 +76,6 @@ class Doctor(Callback):
     """
 
     first_rank_alone = True
-    may_change = ("every", "show")
 
     def __init__(self, *, every: int = 200, show: bool = True) -> None:
         self.every = check_whole("every", every)

@@ -16,6 +16,7 @@ says why.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -55,8 +56,9 @@ class Sharing:
         self.modules = [[t for t in below if isinstance(t, Module)] for below in common]
         self.parameters = [[t for t in below if isinstance(t, Parameter)] for below in common]
         kernels = (t for below in things for t in below if isinstance(t, Parameter))
-        for thing in (t for below in things for t in below if isinstance(t, Module)):
-            thing._complete = True
+        for thing in itertools.chain.from_iterable(things):
+            if isinstance(thing, Module):
+                thing._complete = True
         self.none = not any(common) and all(kernel.value.ndim < 4 for kernel in kernels)
 
     def put_aside(self, place: int, y: Any) -> Saved:

@@ -278,8 +278,10 @@ class Optimizer(GivesAdvice):
         self.state_vectors = self._fitting(self.state_vectors, flat.values)
         factors = factors_of(flat, self.lr_multipliers)
         starts = self._begin(factors, flat)
-        self._late = {start: copy.copy(self) for start in {*starts.values()} if start > 0}
-        self._blocks = []
+        self._late, self._blocks = {}, []
+        for start in set(starts.values()):
+            if start > 0:
+                self._late[start] = copy.copy(self)
         matrices = {} if self.elementwise else self.matrices(network)
         states = [self.state_vectors[name] for name in self.state_names]
         for name, place in places_of(flat, factors, starts, matrices):
@@ -302,7 +304,7 @@ class Optimizer(GivesAdvice):
 
     def _begin(self, factors: Mapping[str, float], flat: FlatParameters) -> dict[str, int]:
         """Return when each parameter began to learn; forget the state of those that do not."""
-        learns = np.array([factor != 0 for factor in factors.values()], np.bool_)
+        learns = np.array(list(factors.values())) != 0
         before = np.zeros(len(learns), int) if self._starts is None else self._starts
         if len(before) != len(learns):
             raise StateError(
@@ -324,7 +326,7 @@ class Optimizer(GivesAdvice):
             raise ConfigurationError(
                 f"This {type(self).__name__} has the state of another network; build one for each."
             )
-        names = list(network.named_parameters())
+        names = list(network.named_parameters()) if self.lr_multipliers else []
         for pattern in self.lr_multipliers:
             if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
                 raise ConfigurationError(
@@ -405,14 +407,12 @@ class Optimizer(GivesAdvice):
 
 def factors_of(flat: FlatParameters, lr_multipliers: Multipliers) -> dict[str, float]:
     """Return the learning rate's factor of each parameter, by its name: 0 where it is frozen."""
-
-    def factor_of(name: str) -> float:
-        if name in flat.frozen:
-            return 0.0
+    factors = {}
+    for name in flat.slices:
         matching = (k for k in lr_multipliers if fnmatch.fnmatchcase(name, k))
-        return math.prod((lr_multipliers[pattern] for pattern in matching), start=1.0)
-
-    return {name: factor_of(name) for name in flat.slices}
+        factor = math.prod((lr_multipliers[pattern] for pattern in matching), start=1.0)
+        factors[name] = 0.0 if name in flat.frozen else factor
+    return factors
 
 
 def places_of(

@@ -254,9 +254,10 @@ class LBFGS(Optimizer):
     # ------------------------------------------------------------ the network it belongs to
 
     def bind(self, network: Network) -> list[Any]:
-        known = [block.place for block in self._blocks]
+        before = self._starts
         blocks = super().bind(network)
-        if known and known != [block.place for block in blocks]:
+        starts: Any = self._starts
+        if before is not None and before.tolist() != starts.tolist():
             self._forget()  # the pairs are of other parameters
         self._vectors = network.flat
         return blocks

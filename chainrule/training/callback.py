@@ -39,9 +39,9 @@ class Callback:
     files or shows something. All other callbacks are called on every rank."""
 
     may_change: tuple[str, ...] = ()
-    """The options that may be others when a training is resumed, such as the path of a log. All
-    other options have to be the same: those constructor arguments that are kept as attributes of
-    the same name."""
+    """The options that may be others when a training is resumed, such as a path. All other options
+    of a callback that has a `state` have to be the same; its options are the constructor arguments
+    that are kept as attributes of the same name."""
 
     def on_fit_begin(self, state: TrainingState) -> None:
         """Act before the first step (or the next one, after a resume)."""

@@ -32,7 +32,6 @@ class StopFile(Callback):
     """
 
     first_rank_alone = True
-    may_change = ("path",)
 
     def __init__(self, path: str | os.PathLike[str] = "stop") -> None:
         self.path = Path(path)
@@ -72,8 +71,6 @@ class StopOnInterrupt(Callback):
     >>> from chainrule import StopOnInterrupt
     >>> callbacks = [StopOnInterrupt(reraise=True)]
     """
-
-    may_change = ("reraise",)
 
     def __init__(self, reraise: bool = False) -> None:
         self.reraise = check_bool("reraise", reraise)

@@ -31,7 +31,6 @@ class CSVLog(Callback):
     """
 
     first_rank_alone = True
-    may_change = ("path",)
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
@@ -76,7 +75,6 @@ class TensorBoardLog(Callback):
     """
 
     first_rank_alone = True
-    may_change = ("folder", "every_steps")
 
     def __init__(self, folder: str | os.PathLike[str], *, every_steps: int = 10) -> None:
         self.folder = Path(folder)

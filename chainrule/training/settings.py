@@ -2,8 +2,8 @@
 
 Each has the name under which the user gave it, so that a refusal can say what differs. The number
 of epochs, progress and the number of workers may change. Callbacks may be left out or added (but
-not an average of the weights, because it is validated); one that is there again has to have the
-options that it had, but for those that its class lists in `may_change`.
+not an average of the weights, because it is validated). One that goes on from a state has to have
+the options that the state was made with, but for those that its class lists in `may_change`.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ FROZEN = "frozen"
 """The paths of frozen modules and parameters."""
 
 OPTIONS = "options"
-"""Of callbacks, and of objects that do not say what they are: compared where both trainings have
-them, option by option. Checkpoints of older versions have none."""
+"""Of callbacks with a state, and of objects that do not say what they are: compared where both
+trainings have them, option by option. Checkpoints of older versions have none."""
 
 LONGEST = 200
 """Characters of a value that are shown in a message."""
@@ -85,10 +85,11 @@ def settings_of(
 
 
 def options_of_callbacks(callbacks: Sequence[Callback]) -> dict[str, dict[str, Any]]:
-    """Return each callback's options by its class; a second one of a class is given a number."""
+    """Return the options of callbacks with a state by class; a second of a class has a number."""
     found: dict[str, dict[str, Any]] = {}
     for callback in callbacks:
-        if not isinstance(callback, ExponentialMovingAverage):  # that is a setting as a whole
+        has_state = type(callback).state is not Callback.state
+        if has_state and not isinstance(callback, ExponentialMovingAverage):  # a setting by itself
             name, uses = type(callback).__name__, 1
             while name in found:
                 uses += 1

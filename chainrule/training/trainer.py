@@ -241,8 +241,8 @@ class Trainer(GivesAdvice):
             A file that a `Checkpoint` callback writes. If it exists, training goes on from there,
             and ends with the same bits as without the interruption. The data and the settings have
             to be the same; otherwise the differences are named, and nothing is changed. Callbacks
-            may be left out or added; one that is there again needs the same options, but for those
-            that change no number, such as a path (`Callback.may_change`).
+            may be left out or added; one that goes on from a state, such as `EarlyStopping`, needs
+            the same options.
 
         Returns
         -------

@@ -69,7 +69,7 @@ def check_sizes(**sizes: int) -> tuple[int, ...]:
 
 def check_whole_numbers(name: str, values: Sequence[int], least: int | None = 1) -> tuple[int, ...]:
     """Return a sequence of whole numbers as a tuple of ints; refuse anything else."""
-    listed = isinstance(values, Sequence) and not isinstance(values, str)
+    listed = isinstance(values, Sequence) and not isinstance(values, str | bytes)
     listed = listed or (isinstance(values, np.ndarray) and values.ndim == 1)
     if not listed or not all(is_whole(n) and (least is None or n >= least) for n in values):
         raise ConfigurationError(

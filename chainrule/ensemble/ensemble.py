@@ -33,6 +33,7 @@ from chainrule.network import Network
 from chainrule.optimizers import AdamW
 from chainrule.parameter import ARRAY, Array, Initializer, bytes_of, limited_memory
 from chainrule.preparation import Preparation
+from chainrule.storage.comparison import refuse_differences
 from chainrule.storage.schema import anything, dict_of, list_of, number, text, whole
 from chainrule.training.state import exclusive_training
 
@@ -660,6 +661,7 @@ class Ensemble(GivesAdvice):
         class_names, preparation, target_preparation, metrics
             As in `Network.save`.
         """
+        refuse_differences(self.network, self.architecture.stack(self.members))
         description = {
             "members": [dataclasses.asdict(member) for member in self.members],
             "weights": self.weights.tolist(),

@@ -320,7 +320,7 @@ class Parallel(Container):
         self, branches: Sequence[Module], *, merge: str = "concatenate", axis: int = 1
     ) -> None:
         self.branches = checked_modules(self, branches, "branch")
-        if merge not in ("concatenate", "add"):
+        if not isinstance(merge, str) or merge not in ("concatenate", "add"):
             raise ConfigurationError(
                 f"Parallel's merge must be 'concatenate' or 'add', got {merge!r}."
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import graphlib
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,6 +135,9 @@ class Graph(Module):
         nodes: Mapping[str, Node],
         outputs: str | Sequence[str],
     ) -> None:
+        for what, names in (("inputs", inputs), ("outputs", outputs)):
+            if not isinstance(names, Iterable):
+                raise ConfigurationError(f"A Graph's {what} are names, got {names!r}.")
         self.inputs = inputs if isinstance(inputs, str) else tuple(inputs)
         self.outputs = outputs if isinstance(outputs, str) else tuple(outputs)
         self.nodes = checked_nodes(nodes)

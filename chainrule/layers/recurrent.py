@@ -256,7 +256,7 @@ class RNN(Recurrent):
         seed: int | np.random.Generator | None = None,
     ) -> None:
         check_choice("nonlinearity", nonlinearity, {"tanh": None, "relu": None})
-        self.nonlinearity = nonlinearity
+        self.nonlinearity = str(nonlinearity)
         super().__init__(
             input_size,
             hidden_size,

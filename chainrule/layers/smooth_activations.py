@@ -203,7 +203,7 @@ class GELU(Module):
 
     def __init__(self, approximate: str = "none") -> None:
         check_choice("approximate", approximate, {"none": None, "tanh": None})
-        self.approximate = approximate
+        self.approximate = str(approximate)
 
     def forward(self, x: Array, training: bool = True) -> Array:
         z = np.clip(x, -GELU_END, GELU_END)

@@ -135,7 +135,9 @@ def read_window(
     size: Any = read_sizes("kernel_size", kernel_size, axes)
     steps: Any = read_sizes("stride", stride, axes)
     spacing: Any = read_sizes("dilation", dilation, axes)
-    sides: Any = None if padding == "same" else read_padding(padding, axes)
+    sides: Any = (
+        None if isinstance(padding, str) and padding == "same" else read_padding(padding, axes)
+    )
     if axes == 1:  # an image of height 1
         size, steps, spacing = (1, *size), (1, *steps), (1, *spacing)
         sides = None if sides is None else ((0, 0), *sides)
@@ -146,7 +148,7 @@ def read_sizes(name: str, value: Sizes, axes: int, least: int = 1) -> tuple[int,
     """Return one whole number for each axis; a single number counts for all of them."""
     numbers: Any = (value,) * axes if is_whole(value) else value
     if (
-        not isinstance(numbers, Sequence)
+        not isinstance(numbers, list | tuple)
         or len(numbers) != axes
         or not all(is_whole(n) and n >= least for n in numbers)
     ):
@@ -160,12 +162,12 @@ def read_sizes(name: str, value: Sizes, axes: int, least: int = 1) -> tuple[int,
 def read_padding(padding: Padding, axes: int) -> tuple[Pair, ...]:
     """Return (before, after) for each axis, from one number, one for each axis, or all sides."""
     sides: Any = (padding,) * axes if is_whole(padding) else padding
-    if isinstance(sides, Sequence) and axes == 1 and len(sides) == 2:
+    if isinstance(sides, list | tuple) and axes == 1 and len(sides) == 2:
         sides = (sides,)  # (left, right)
-    if isinstance(sides, Sequence) and len(sides) == axes:
+    if isinstance(sides, list | tuple) and len(sides) == axes:
         sides = tuple((p, p) if is_whole(p) else p for p in sides)
         if all(
-            isinstance(p, Sequence) and len(p) == 2 and all(is_whole(n) and n >= 0 for n in p)
+            isinstance(p, list | tuple) and len(p) == 2 and all(is_whole(n) and n >= 0 for n in p)
             for p in sides
         ):
             return tuple((int(before), int(after)) for before, after in sides)

@@ -206,7 +206,12 @@ def write_preparation(preparation: Preparation) -> tuple[dict[str, Any], dict[st
         )
     preparation.check_fitted()
     description, arrays = preparation.describe()
-    return {"class": kind.__name__, **description}, arrays
+    description = {"class": kind.__name__, **description}
+    try:
+        read_preparation(description, arrays)  # what could not be loaded is not saved
+    except FileFormatError as error:
+        raise ConfigurationError(f"The {kind.__name__} cannot be saved: {error}") from error
+    return description, arrays
 
 
 def read_preparation(description: Any, arrays: Mapping[str, Array]) -> Preparation:

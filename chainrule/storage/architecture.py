@@ -12,7 +12,8 @@ made. It is read before it is written, too: what could not be loaded is not save
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,16 @@ from chainrule.errors import ConfigurationError, FileFormatError
 from chainrule.layers.graph import Node
 from chainrule.module import Module
 from chainrule.parameter import limited_memory
-from chainrule.storage.schema import anything, boolean, dict_of, list_of, record, shortly, text
+from chainrule.storage.schema import (
+    anything,
+    boolean,
+    dict_of,
+    kind,
+    list_of,
+    record,
+    shortly,
+    text,
+)
 
 DEEPEST = 100
 """How deep modules and values may be nested."""
@@ -41,6 +51,20 @@ LONGEST_REASON = 300
 
 Classes = Mapping[str, type[Module]]
 
+SCALARS = {
+    kind.__name__: kind
+    for kind in (
+        *(np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64),
+        *(np.float16, np.float32, np.float64),
+    )
+}
+"""NumPy's numbers among arguments. np.bool_ is written as True or False."""
+
+SCALAR = record(
+    dtype=kind("a type of numbers", lambda name: isinstance(name, str) and name in SCALARS),
+    value=kind("a number", lambda value: type(value) in (int, float)),
+)
+
 MODULE = record(**{"class": text, "custom": boolean, "arguments": dict_of(anything)})
 
 NODE = record(
@@ -50,28 +74,40 @@ NODE = record(
 # ---------------------------------------------------------------- to plain data
 
 
-def describe(module: Module, arrays: int, held: int) -> dict[str, Any]:
-    """Return a module as plain data, for `build`.
+def describe(module: Module, arrays: int, held: int) -> tuple[dict[str, Any], Module]:
+    """Return a module as plain data, for `build`, and the module that is built from them.
 
     `arrays` and `held` are as in `build`.
 
     Raises
     ------
     ConfigurationError
-        An argument is not kept as an attribute, is not plain data, or could not be loaded.
+        An argument is not kept as an attribute, is not plain data, or could not be loaded; or a
+        constructor refuses what it would be given.
     """
     describer = _Describer()
     name = type(module).__name__
     try:
         description = describer.module(module)
-        constructor_calls(description, describer.custom, arrays, held)
+        with numpys_random_state_kept() if describer.custom else contextlib.nullcontext():
+            built = build(description, describer.custom, arrays, held)
     except RecursionError as error:
         raise ConfigurationError(
             f"{name} cannot be saved: modules or values are nested more than {DEEPEST} deep."
         ) from error
     except FileFormatError as error:
         raise ConfigurationError(f"{name} cannot be saved: {error}") from error
-    return description
+    return description, built
+
+
+@contextlib.contextmanager
+def numpys_random_state_kept() -> Iterator[None]:
+    """Undo what constructors of the user's classes draw from NumPy's global generator."""
+    state = np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
 
 
 class _Describer:
@@ -88,7 +124,11 @@ class _Describer:
         description: dict[str, Any] = {"class": kind.__name__}
         if Module.library_classes.get(kind.__name__) is not kind:
             description["custom"] = True
-            self.custom[kind.__name__] = kind
+            if self.custom.setdefault(kind.__name__, kind) is not kind:
+                raise ConfigurationError(
+                    f"Two classes are called {kind.__name__}, and a file knows classes by name: "
+                    "rename one of them."
+                )
         values = arguments(module)
         for name, argument in constructor_arguments(kind).items():
             if argument.default is argument.empty and name not in values:
@@ -103,10 +143,12 @@ class _Describer:
         return description
 
     def value(self, value: Any, where: str) -> Any:
-        if value is None or isinstance(value, bool | int | float | str):
+        if value is None or type(value) in (bool, int, float, str):
             return value
-        if isinstance(value, np.generic):
-            return self.value(value.item(), where)
+        if isinstance(value, np.bool_ | np.str_):
+            return value.item()
+        if isinstance(value, np.generic) and value.dtype.name in SCALARS:
+            return {"scalar": {"dtype": value.dtype.name, "value": value.item()}}
         if isinstance(value, Module):
             return {"module": self.module(value)}
         if isinstance(value, Node):
@@ -116,7 +158,7 @@ class _Describer:
             return {"dtype": value.name}
         if isinstance(value, list):
             return [self.value(item, where) for item in value]
-        if isinstance(value, tuple):
+        if type(value) is tuple:
             return {"tuple": [self.value(item, where) for item in value]}
         if isinstance(value, dict) and all(isinstance(key, str) for key in value):
             return {"dict": {key: self.value(item, where) for key, item in value.items()}}
@@ -269,11 +311,22 @@ class _Reader:
                 return tuple(self.value(content, depth))
             if tag == "dict" and isinstance(content, dict):
                 return {name: self.value(item, depth + 1) for name, item in content.items()}
+            if tag == "scalar":
+                return _scalar(content)
             if tag == "dtype" and content in ("float32", "float64"):
                 return np.dtype(content)
         raise FileFormatError(
             f"The architecture holds {shortly(value)}, which chainrule never writes."
         )
+
+
+def _scalar(content: Any) -> Any:
+    """Return one of NumPy's numbers."""
+    SCALAR(content, "A number in the architecture")
+    try:
+        return SCALARS[content["dtype"]](content["value"])
+    except OverflowError as error:
+        raise FileFormatError(f"The architecture holds a number out of range: {error}.") from error
 
 
 def _construct(call: Call) -> Any:

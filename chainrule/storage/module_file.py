@@ -21,6 +21,7 @@ from chainrule.preparation.base import (
 )
 from chainrule.storage.architecture import build, describe
 from chainrule.storage.archive import read_archive, write_archive
+from chainrule.storage.comparison import refuse_differences
 from chainrule.storage.names import with_prefix, without_prefix
 from chainrule.storage.schema import anything, dict_of, list_of, record, shortly, text
 
@@ -76,8 +77,11 @@ def save_module(
     shared = shared_names(things)
     if shared:
         _refuse_too_large_copies(values, shared)
+    architecture, built = describe(module, len(values), memory_of(values, shared))
+    share(built, shared)
+    refuse_differences(module, built, things)
     description: dict[str, Any] = {
-        "module": describe(module, len(values), memory_of(values, shared)),
+        "module": architecture,
         "shared": shared,
         "metadata": dict(metadata or {}),
     }
@@ -120,13 +124,16 @@ def load_module(
     values = without_prefix("values", arrays)
     shared = description["shared"]
     custom = {custom.__name__: custom for custom in classes}
+    if len(custom) < len(set(classes)):
+        raise ConfigurationError(
+            f"modules={[each.__name__ for each in classes]} has two classes of one name; a file "
+            "knows classes by name."
+        )
     module = build(description["module"], custom, len(values), memory_of(values, shared))
     if not isinstance(module, kind):
         raise FileFormatError(f"{path} holds a {type(module).__name__}, not a {kind.__name__}.")
     share(module, shared)
-    types = {array.dtype for array in values.values() if array.dtype.kind == "f"}
-    if len(types) == 1 and types <= {np.dtype(np.float32), np.dtype(np.float64)}:
-        cast(module, types.pop())
+    _cast_as(module, values)
     module.load_state(values)
     if description["frozen"]:
         freeze_only(module, description["frozen"], os.fspath(path))
@@ -135,6 +142,20 @@ def load_module(
         for name, described in description["preparations"].items()
     }
     return module, description["metadata"], preparations
+
+
+def _cast_as(module: Module, values: Mapping[str, Array]) -> None:
+    """Give parameters and buffers the types that they were saved in: float32, float64 or both."""
+    floats = {name: array.dtype for name, array in values.items() if array.dtype.kind == "f"}
+    types = set(floats.values())
+    if not types <= {np.dtype(np.float32), np.dtype(np.float64)}:
+        return
+    if len(types) == 1:
+        cast(module, types.pop())
+        return
+    for name, thing in walk(module):
+        if name in floats and not isinstance(thing, Module):
+            thing.cast(floats[name])
 
 
 def _refuse_not_finite(values: Mapping[str, Array]) -> None:
@@ -186,16 +207,32 @@ def _refuse_too_large_copies(values: Mapping[str, Array], shared: list[list[str]
 
 
 def _check_json(metadata: Mapping[str, Any]) -> None:
-    """Raise ConfigurationError, with the name, for what JSON cannot represent."""
+    """Raise ConfigurationError, with the name, for what JSON cannot represent.
+
+    Tuples become lists. Keys that are no text would become text.
+    """
     import json
 
     for name, value in metadata.items():
         try:
+            _check_keys({name: value})
             json.dumps(value)
         except (TypeError, ValueError) as error:
             raise ConfigurationError(
                 f"metadata[{name!r}] cannot be saved ({error}); numbers, text, lists and dicts can."
             ) from error
+
+
+def _check_keys(value: Any) -> None:
+    parts: Any = value if isinstance(value, list | tuple) else ()
+    if isinstance(value, dict):
+        parts = value.values()
+        for key in value:
+            if not isinstance(key, str):
+                raise TypeError(f"the key {key!r} is no text")
+    for part in parts:
+        if isinstance(part, dict | list | tuple):
+            _check_keys(part)
 
 
 # ---------------------------------------------------------------- parameters of several modules

@@ -41,6 +41,11 @@ NO_FORWARD = (
     "one backward, and predict(x) or training=False keeps nothing for it."
 )
 
+WEIGHTS_MOVED = (
+    "the weights have moved since the forward pass, so its gradients would mix old weights with "
+    "new ones. Call forward(x) again: forward, backward, and then the step."
+)
+
 READ_ONLY = (
     "What forward and backward are given, and what a layer has returned, is needed elsewhere and "
     "must not be written into. Make a new array: y = 2 * x instead of x *= 2, or copy it first."

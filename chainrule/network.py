@@ -34,6 +34,7 @@ from chainrule.layers.graph import Graph
 from chainrule.layers.inputs import Inputs
 from chainrule.module import (
     NO_FORWARD,
+    WEIGHTS_MOVED,
     Module,
     backward_parameters_through,
     backward_through,
@@ -124,7 +125,9 @@ class Network(Module):
         # A chain whose layers share nothing runs layer by layer, without any bookkeeping.
         self._is_chain = type(self.body) is Sequential and self.body.is_plain
         self._ran_as_chain = False
-        self._output: Any = None  # the shape of each output of the last training pass
+        # The shape of each output of a training pass that has had no backward pass yet; None where
+        # there is none, and False if the weights have moved since.
+        self._output: Any = None
         self._complete = True
 
     @property
@@ -216,8 +219,8 @@ class Network(Module):
     def _backward(
         self, dy: PyTree, layers: Sequence[Module], through: Callable[[Sequence[Module], Any], Any]
     ) -> Any:
-        if self._output is None:
-            raise BackwardError(NO_FORWARD, self)
+        if not self._output:
+            raise BackwardError(NO_FORWARD if self._output is None else WEIGHTS_MOVED, self)
         as_wanted = type(dy) is np.ndarray and dy.dtype == self.dtype
         if not (as_wanted and self._output == dy.shape):
             dy = self._checked_gradient(dy, self._output)  # one that is refused loses nothing
@@ -328,7 +331,13 @@ class Network(Module):
         """Take one step of plain gradient descent: w ← w - learning_rate · gradient."""
         self.require_gradient()
         rate = check_range("learning_rate", learning_rate, inclusive=False)
+        self.end_pass()
         self.flat.values -= rate * self.flat.grads
+
+    def end_pass(self) -> None:
+        """Refuse the backward of a pass that waits for it: the weights move."""
+        if self._output:
+            self.__dict__["_output"] = False
 
     def require_gradient(self) -> None:
         """Raise BackwardError if no backward pass has set the gradients yet."""

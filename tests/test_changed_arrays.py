@@ -15,6 +15,7 @@ from chainrule import (
     GELU,
     SGD,
     Add,
+    BackwardError,
     Dropout,
     Flatten,
     Graph,
@@ -307,3 +308,23 @@ def test_losses_keep_nothing():
         np.testing.assert_array_equal(gradient, expected)
         assert not np.shares_memory(gradient, other)
         assert not np.shares_memory(gradient, np.asarray(y))
+
+
+# ---------------------------------------------------------------- weights
+
+
+@pytest.mark.parametrize("move", ["optimizer", "update"])
+def test_a_step_between_the_passes_leaves_no_backward(move):
+    """Its gradient would mix the weights of before with those of after."""
+    network, x, optimizer = Network([4, 5, 3], seed=0), np.ones((2, 4)), SGD(0.1)
+    step = (lambda: optimizer.step(network)) if move == "optimizer" else lambda: network.update(0.1)
+    dy = np.ones((2, 3))
+    network.forward(x)
+    network.backward(dy)
+    network.forward(x)
+    step()
+    with pytest.raises(BackwardError, match="the weights have moved since the forward pass"):
+        network.backward(dy)
+    network.forward(x)
+    network.backward(dy)
+    step()

@@ -211,6 +211,8 @@ class Optimizer(GivesAdvice):
         if callable(learning_rate):
             learning_rate = self.current_learning_rate()
         self.steps += 1
+        if network._output:
+            network.end_pass()
         if spread is None:
             self.update_blocks(self._blocks, learning_rate)
         else:

@@ -88,9 +88,12 @@ def trainer(kind, **options):
     if kind in ("tuple", "dict"):
         loss = CategoricalCrossEntropy(from_logits=True)
 
-    def metric(y_true, y_pred):
+    def metric(y_true, y_pred, sample_weight=None):
         y_true, y_pred = (a["y"] if isinstance(a, dict) else a for a in (y_true, y_pred))
-        return float(np.arange(1, len(y_true) + 1) @ (y_pred.sum(axis=1) + y_pred[:, 0] * y_true))
+        place = np.arange(1, len(y_true) + 1)
+        if sample_weight is not None:
+            place = place * sample_weight
+        return float(place @ (y_pred.sum(axis=1) + y_pred[:, 0] * y_true))
 
     loss = {"y": loss} if kind == "dict" else loss
     return Trainer(network, loss, SGD(0.05), metrics={"metric": metric}, seed=0, **options)

@@ -145,16 +145,20 @@ class Muon(AdamW):
 
     def matrices(self, network: Network) -> Mapping[str, Callable[[Array], Array]]:
         """Return which parameters are moved as matrices: the view of each, by its name."""
-        parameters = network.named_parameters()
-        weights = [
-            name
-            for name, p in parameters.items()
-            if p.decay and len(p.shape) > 1 and not isinstance(p, TABLES)
+        of_modules = [
+            thing
+            for module in network.named_modules().values()
+            for thing in vars(module).values()
+            if isinstance(thing, Parameter) and is_weight(thing)
         ]
+        output = of_modules[-1] if of_modules else None  # of a tied head, an embedding's table
         return {
-            name: view_of(parameters[name])
-            for name in weights[:-1]
-            if not any(fnmatch.fnmatchcase(name, pattern) for pattern in self.adamw)
+            name: view_of(parameter)
+            for name, parameter in network.named_parameters().items()
+            if is_weight(parameter)
+            and not isinstance(parameter, TABLES)
+            and parameter is not output
+            and not any(fnmatch.fnmatchcase(name, pattern) for pattern in self.adamw)
         }
 
     def check_network(self, network: Network) -> None:
@@ -170,6 +174,11 @@ class Muon(AdamW):
                 "Muon moves the weight matrices of hidden layers, and this network has none: it "
                 "would be AdamW. Use AdamW."
             )
+
+
+def is_weight(parameter: Parameter) -> bool:
+    """Whether weight decay applies, and there is more than one axis."""
+    return parameter.decay and len(parameter.shape) > 1
 
 
 def view_of(parameter: Parameter) -> Callable[[Array], Array]:

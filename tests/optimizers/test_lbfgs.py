@@ -9,6 +9,7 @@ import chainrule as cr
 from chainrule import LBFGS, ConfigurationError, InputError
 from chainrule.diagnosis.post_mortem import investigate
 from chainrule.optimizers.line_search import ENOUGH, FLAT, Place, cubic_minimum, search_line
+from chainrule.training.setup import refuse_parts
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((60, 4))
@@ -356,6 +357,13 @@ def test_an_iterable_of_one_batch_and_the_note_about_it():
     assert "LBFGS needs all data in every step: in one batch an epoch" in history.notes
     expected, _ = fit(LBFGS(), epochs=20)
     np.testing.assert_allclose(trainer.network.flat.values, expected.network.flat.values, rtol=1e-6)
+
+
+def test_ranks_are_refused():
+    state = cr.Trainer(network(), LOSS, LBFGS()).state
+    state.world_size = 2
+    with pytest.raises(ConfigurationError, match="and 2 ranks train together: leave communicator="):
+        refuse_parts(state, [0])
 
 
 def test_early_stopping_ends_what_has_arrived():

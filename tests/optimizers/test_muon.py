@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from architectures import gpt
 
 import chainrule as cr
 from chainrule import AdamW, ConfigurationError, Muon
@@ -49,6 +50,16 @@ def test_embeddings_and_what_is_named_are_adamws():
     names = list(Muon().matrices(cr.Network([cr.LSTM(3, 4), cr.LastStep(), cr.Linear(4, 2)])))
     assert len(names) == 2
     assert all("weight" in name for name in names)
+
+
+def test_a_tied_head_is_the_embeddings_table():
+    network = gpt.build(0)
+    matrices = list(Muon().matrices(network))
+    assert len(matrices) > 8
+    largest = max(int(name.split(".")[1]) for name in matrices)
+    weights = [n for n, p in network.named_parameters().items() if len(p.shape) > 1]
+    assert matrices == [n for n in weights if n != "layers.0.weight"]
+    assert largest == 3
 
 
 @pytest.mark.parametrize("shape", [(5, 5), (3, 8), (8, 3), (1, 6), (6, 1)])

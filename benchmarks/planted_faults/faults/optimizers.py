@@ -99,8 +99,8 @@ ROOM = Room(
         Fault(
             "the output's weights are a matrix, too",
             "chainrule.Muon.matrices",
-            "weights[:-1]",
-            "weights",
+            "parameter is not output",
+            "True",
         ),
         Fault(
             "pairs in the wrong order",

@@ -19,8 +19,11 @@ from chainrule import (
     BatchNorm,
     BinaryCrossEntropy,
     CategoricalCrossEntropy,
+    CosineSimilarity,
+    DotProduct,
     Dropout,
     GlobalAvgPool,
+    InputError,
     InstanceNorm,
     LayerNorm,
     Linear,
@@ -34,10 +37,12 @@ from chainrule import (
     Sequential,
     Sigmoid,
     Softmax,
+    StackedBatchNorm,
     Standardizer,
     Tanh,
     batches,
     check_module,
+    loss_functions,
     train_test_split,
 )
 from chainrule.initializers import Zero
@@ -441,6 +446,173 @@ def test_rows_are_added_up_exactly(rows, shape):
     out = np.empty(shape, np.float32)
     assert sum_of_rows(x, out=out) is out
     np.testing.assert_array_equal(out, sum_of_rows(x))
+
+
+# ---------------------------------------------------------------- numbers of any size
+
+FLOAT_CASES = [c for c in all_cases() if c.input().dtype.kind == "f" and not c.random]
+LARGEST = float(np.finfo(np.float32).max)
+# Not 2 to 4: where a tanh or a sigmoid saturates, rounding is all that is left of its slope; and
+# not the ends: numbers below 1e-38 have few digits, and Softmax's smallest probability is 1e-38.
+POWERS = [-30, 1, 17, 20, 30]
+
+
+def pass_through(case, x, dtype, nudge=None):
+    """Return y, dx, the prediction and every gradient, or the error."""
+    module = case.build()
+    cast(module, dtype)
+    for parameter in module.parameters() if nudge else ():
+        parameter.value = parameter.value * nudge(parameter.shape)
+    x = x.astype(dtype)
+    try:
+        found = {"y": module(x, **case.arguments)}
+        dy = np.random.default_rng(1).standard_normal(found["y"].shape).astype(np.float32)
+        with np.errstate(all="ignore"):
+            dx = module.backward(dy.astype(dtype))
+        found["dx"] = dx[0] if isinstance(dx, tuple) else dx
+        found |= {name: p.grad for name, p in module.named_parameters().items()}
+        return found | {"predict": module.predict(x, **case.arguments)}
+    except InputError as error:
+        return error
+
+
+def is_zero_by_symmetry(name):
+    """Whether rounding is all that is in a gradient: a key's bias moves all scores alike."""
+    return name.endswith("k_proj.bias")
+
+
+def is_below_what_counts(case, name, power):
+    """Whether a gradient is a difference of nearly equal numbers, which float32 cannot resolve.
+
+    Attention weights of inputs near 0 are all equal, and so are the gradients that they share.
+    """
+    attends = "attention" in case.name.lower() or case.name.startswith(("Transformer", "Network-t"))
+    return attends and power < 2 and ("q_proj" in name or "k_proj" in name)
+
+
+@pytest.mark.parametrize("power", POWERS)
+@pytest.mark.parametrize("case", FLOAT_CASES, ids=lambda case: case.name)
+def test_float32_gives_what_float64_does_for_inputs_of_any_size(case, power):
+    """Where float32 can hold it: to rounding, or as far as rounded inputs and weights determine it.
+
+    BatchNorm refuses what its running variance cannot hold, and a member of a stack becomes NaN.
+    """
+    with np.errstate(all="ignore"):
+        x = case.input_with(lambda x: x * 10.0**power).astype(np.float32)
+    if not np.abs(x).max(initial=0) < LARGEST / 100:
+        pytest.skip("float32 does not hold this input, or sums of some of its numbers")
+    exact, found = pass_through(case, x, "float64"), pass_through(case, x, "float32")
+    if isinstance(found, InputError):
+        assert power >= 19
+        assert "is too large for float32" in str(found)
+        return
+    if isinstance(case.build(), StackedBatchNorm) and power >= 20:
+        assert np.isnan(found["y"]).all() or case.build().running_var is None
+        return
+    rng = np.random.default_rng(0)
+
+    def nudge(shape):
+        return 1 + 3e-7 * rng.standard_normal(shape)
+
+    nudged = []
+    for _ in range(3):
+        moved = case.input_with(lambda _: x * nudge(x.shape))
+        nudged.append(pass_through(case, moved, "float64", nudge))
+    for name, expected in exact.items():
+        if expected is None or is_zero_by_symmetry(name):
+            continue
+        if is_below_what_counts(case, name, power):
+            assert np.isfinite(found[name]).all()
+            continue
+        held = np.abs(expected) < LARGEST
+        error = np.abs(found[name].astype(np.float64) - expected)[held]
+        spread = sum(np.abs(other[name] - expected)[held] for other in nudged)
+        size = np.abs(expected[held])
+        limit = 1e-4 * size + 1e-5 * size.max(initial=0) + 30 * spread + 1e-6
+        assert (error <= limit).all(), name
+
+
+SIZES_OF_VECTORS = [("float32", e) for e in (-7, 0, 10, 18, 19, 20, 30, 37)] + [
+    ("float64", e) for e in (-7, 0, 10, 100, 153, 154, 160, 200, 300)
+]
+
+
+@pytest.mark.parametrize(("dtype", "exponent"), SIZES_OF_VECTORS)
+def test_a_cosine_depends_on_directions_alone(dtype, exponent):
+    rng = np.random.default_rng(0)
+    y, p = rng.standard_normal((2, 5, 3)).astype(dtype)
+    long = p * np.asarray(10.0**exponent, dtype)
+    loss, tolerance = CosineSimilarity(), 50 * float(np.finfo(dtype).eps)
+    for true in (y, y * np.asarray(10.0**exponent, dtype)):
+        assert loss(true, long) == pytest.approx(loss(y, p), abs=tolerance)
+        gradient = loss.backward(true, long).astype(np.float64) * 10.0**exponent
+        np.testing.assert_allclose(gradient, loss.backward(y, p), atol=tolerance * 10)
+        joined = DotProduct(normalize=True).forward((true, long))
+        np.testing.assert_allclose(joined[:, 0], np.vecdot(y, p) / lengths(y, p), atol=tolerance)
+    assert loss(long, long) == pytest.approx(0, abs=tolerance)
+    assert loss(long, -long) == pytest.approx(2, abs=tolerance)
+    assert loss([[1.0, 1.0]], [[1e20, 1e20]]) == pytest.approx(0, abs=1e-6)
+
+
+def lengths(y, p):
+    return np.linalg.norm(y.astype(float), axis=1) * np.linalg.norm(p.astype(float), axis=1)
+
+
+@TYPES
+def test_below_the_shortest_length_a_cosine_is_linear(dtype):
+    y, p = np.array([[1.0, 0.0]], dtype), np.array([[0.25e-8, 0.0]], dtype)
+    loss = CosineSimilarity()
+    assert loss(y, p) == pytest.approx(0.75)
+    np.testing.assert_allclose(loss.backward(y, p), [[-1e8, 0]], rtol=1e-6)
+    join = DotProduct(normalize=True)
+    assert join.forward((y, p))[0, 0] == pytest.approx(0.25)
+    np.testing.assert_allclose(join.backward(np.ones((1, 1), dtype))[1], [[1e8, 0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-16, 1.0, 1e20, 1e37])
+def test_a_join_may_ask_for_shorter_lengths(size):
+    a, b = np.array([[3.0, 4.0]], np.float32), np.array([[4.0, 3.0]], np.float32)
+    y = DotProduct(normalize=True, epsilon=1e-35).forward((a * np.float32(size), b))
+    np.testing.assert_allclose(y, [[0.96]], rtol=1e-6)
+
+
+LOSSES = [
+    loss_functions.MeanSquaredError(),
+    loss_functions.MeanAbsoluteError(),
+    loss_functions.Huber(),
+    loss_functions.Quantile(0.3),
+    loss_functions.Poisson(log_input=True),
+    loss_functions.Hinge(),
+    loss_functions.CategoricalHinge(),
+    loss_functions.MultiMargin(),
+    loss_functions.CosineSimilarity(),
+    loss_functions.CategoricalCrossEntropy(from_logits=True),
+    loss_functions.CategoricalFocalCrossEntropy(from_logits=True),
+    loss_functions.KLDivergence(from_logits=True),
+    loss_functions.BinaryCrossEntropy(from_logits=True),
+    loss_functions.BinaryFocalCrossEntropy(from_logits=True),
+]
+
+
+@pytest.mark.parametrize("power", [-44, -30, -10, 0, 1, 10, 19, 20, 30, 38])
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
+def test_every_loss_of_outputs_of_any_size(loss, power):
+    rng = np.random.default_rng(0)
+    with np.errstate(all="ignore"):
+        pred = (rng.uniform(-1, 1, (6, 4)) * 10.0**power).astype(np.float32)
+    true = np.eye(4, dtype=np.float32)[[0, 1, 2, 3, 1, 2]]
+    values, gradients = zip(
+        *(loss.value_and_gradient(true.astype(t), pred.astype(t)) for t in ("f4", "f8")),
+        strict=True,
+    )
+    assert values[0] == loss(true, pred)
+    capped = type(loss) is loss_functions.Poisson and power > 1  # in float64 by a larger number
+    if not capped:
+        assert values[0] == pytest.approx(values[1], rel=1e-4, abs=1e-6)
+        scale = np.abs(gradients[1]).max()
+        np.testing.assert_allclose(*gradients, rtol=1e-4, atol=1e-5 * scale)
+    assert math.isfinite(values[0])
+    assert np.isfinite(gradients[0]).all()
 
 
 # ---------------------------------------------------------------- nothing but our own errors

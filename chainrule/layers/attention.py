@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from chainrule.checks import check_bool, check_range, check_seed, check_sizes
+from chainrule.checks import all_finite, check_bool, check_range, check_seed, check_sizes
 from chainrule.errors import ConfigurationError, InputError, ShapeError
 from chainrule.layers.dropout import Dropout
 from chainrule.layers.linear import Linear
 from chainrule.layers.shape_checks import check_sequences
+from chainrule.layers.sums import power_of_two
 from chainrule.module import Module
 from chainrule.parameter import Array, Parameter
 
@@ -123,7 +124,7 @@ class MultiHeadAttention(Module):
         k = self._split(self.k_proj.forward(source, training))  # (N, heads, S, d)
         v = self._split(self.v_proj.forward(source, training))
         q = q * (1 / math.sqrt(q.shape[-1]))
-        p = masked_softmax(q @ k.swapaxes(2, 3), allowed)  # (N, heads, T, S)
+        p = masked_softmax(q, k, allowed)  # (N, heads, T, S)
         dropped = self.drop.forward(p, training)
         self.save_for_backward(q, k, v, p, dropped, context is not None, training=training)
         return self.out_proj.forward(joined(dropped @ v), training)
@@ -206,15 +207,40 @@ def joined(heads: Array) -> Array:
     return heads.swapaxes(1, 2).reshape(batch, steps, count * size)
 
 
-def masked_softmax(scores: Array, allowed: Array | None) -> Array:
-    """Turn scores, in place, into probabilities along the last axis: exactly 0 where not allowed.
+def masked_softmax(q: Array, k: Array, allowed: Array | None) -> Array:
+    """Return softmax(q kᵀ) along the last axis, (N, heads, T, S): exactly 0 where not allowed.
 
     A row in which nothing is allowed becomes all zero.
     """
-    if allowed is not None:
-        np.copyto(scores, -np.inf, where=~allowed)
+    scores = masked(q @ k.swapaxes(2, 3), allowed)
     peak = scores.max(axis=-1, keepdims=True)
-    scores -= np.maximum(peak, np.finfo(scores.dtype).min)  # -inf - -inf would be NaN
+    if all_finite(peak):
+        scores -= peak
+    else:
+        scores = below_the_peak(q, k, allowed)
     np.exp(scores, out=scores)
     scores /= np.maximum(scores.sum(axis=-1, keepdims=True), 1)  # the largest term is 1, if any
+    return scores
+
+
+def masked(scores: Array, allowed: Array | None) -> Array:
+    """Write -∞ into the scores where nothing is attended to."""
+    if allowed is not None:
+        np.copyto(scores, -np.inf, where=~allowed)
+    return scores
+
+
+def below_the_peak(q: Array, k: Array, allowed: Array | None) -> Array:
+    """Return how far each score is below the largest of its row, if products may overflow.
+
+    Each query and all keys are divided by powers of two, which come back after the subtraction.
+    """
+    of_q = power_of_two(np.abs(q).max(axis=-1, keepdims=True))
+    of_k = power_of_two(np.abs(k).max(axis=(2, 3), keepdims=True))
+    scores = masked((q / of_q) @ (k / of_k).swapaxes(2, 3), allowed)
+    peak = scores.max(axis=-1, keepdims=True)
+    scores -= np.maximum(peak, np.finfo(scores.dtype).min)  # -inf - -inf would be NaN
+    with np.errstate(over="ignore"):  # what is infinitely far below has no weight
+        scores *= of_q
+        scores *= of_k
     return scores

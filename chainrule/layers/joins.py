@@ -12,6 +12,7 @@ import numpy as np
 
 from chainrule.checks import check_bool, check_epsilon, check_whole
 from chainrule.errors import ConfigurationError, ShapeError
+from chainrule.layers.sums import directions
 from chainrule.module import Module
 from chainrule.parameter import Array
 
@@ -151,10 +152,9 @@ class DotProduct(Module):
         if len(x) != 2:
             raise ShapeError(f"expected two arrays, got {len(x)}.", self)
         check_equal_shapes(self, x)
-        lengths = [self._length(array) for array in x]  # (N, ..., 1) each
-        a, b = (array / length for array, length in zip(x, lengths, strict=True))
+        (a, length_a), (b, length_b) = (self._direction(array) for array in x)
         y = np.einsum("...d,...d->...", a, b)[..., np.newaxis]
-        self.save_output(y, a, b, lengths, training=training)
+        self.save_output(y, a, b, (length_a, length_b), training=training)
         return y
 
     def backward(self, dy: Array) -> tuple[Array, ...]:
@@ -165,12 +165,9 @@ class DotProduct(Module):
         through_a, through_b = y * (length_a > self.epsilon), y * (length_b > self.epsilon)
         return dy * (b - through_a * a) / length_a, dy * (a - through_b * b) / length_b
 
-    def _length(self, x: Array) -> Array:
-        """Return |x| over the last axis, at least epsilon; 1 without `normalize`."""
-        if not self.normalize:
-            return np.ones((*x.shape[:-1], 1), x.dtype)
-        squares = np.einsum("...d,...d->...", x, x)[..., np.newaxis]
-        return np.maximum(np.sqrt(squares), x.dtype.type(self.epsilon))
+    def _direction(self, x: Array) -> tuple[Array, Array | None]:
+        """Return x / |x| over the last axis and |x|; x itself without `normalize`."""
+        return directions(x, self.epsilon) if self.normalize else (x, None)
 
 
 def check_equal_shapes(module: Module, arrays: Arrays, but: int | None = None) -> None:

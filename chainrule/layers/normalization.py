@@ -42,7 +42,7 @@ from chainrule.initializers import Constant
 from chainrule.layers.micro_batch import WHOLE, MicroBatch, current_micro_batch
 from chainrule.layers.running_statistics import RunningStatistics, standardize_by
 from chainrule.layers.shape_checks import check_channels, check_shape
-from chainrule.layers.sums import MANY, VERY_MANY, sum_of_channels
+from chainrule.layers.sums import MANY, VERY_MANY, power_of_two, sum_of_channels, sum_of_rows
 from chainrule.module import Module
 from chainrule.parameter import Array, Parameter, filled, refuse_huge_shape
 
@@ -111,11 +111,6 @@ def standardize_scaled(
         inverse_std = 1 / np.sqrt(variance + epsilon_of_z)
         z_hat *= inverse_std
         return z_hat, mean * scale, variance * scale * scale, inverse_std / scale
-
-
-def power_of_two(x: Array) -> Array:
-    """Return the largest power of two up to |x|: dividing by it does not round."""
-    return np.ldexp(np.ones_like(x), np.frexp(x)[1] - 1)
 
 
 def standardize_backward(
@@ -283,7 +278,9 @@ class BatchNorm(RunningStatistics, Normalization):
                 self,
             )
         x_hat, mean, variance, inverse_std = self.statistics(channels, part)
-        if not all_finite(variance):
+        if self.running_var is None:
+            pass  # nothing has to hold them
+        elif not all_finite(variance):
             refuse_huge(channels, variance)
         elif training:  # a batch with NaN must not spoil the running statistics
             self.update(mean, variance * (count / (count - 1)))
@@ -561,7 +558,8 @@ class InstanceNorm(RunningStatistics, GroupNorm):
         if self.running_var is None or not len(x):
             return
         count = math.prod(x.shape[2:])
-        mean, variance = (of.reshape(len(x), -1).mean(axis=0) for of in (mean, variance))  # (C,)
+        each = (of.reshape(len(x), self.num_features) for of in (mean, variance))
+        mean, variance = (sum_of_rows(of) / len(x) for of in each)  # (C,)
         if not all_finite(variance):
             refuse_huge(self.by_channel(x), variance)
         else:

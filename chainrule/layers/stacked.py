@@ -21,7 +21,7 @@ from chainrule.initializers import get_initializer
 from chainrule.layers.category_embedding import CategoryEmbedding, CategoryTable
 from chainrule.layers.linear import new_bias
 from chainrule.layers.micro_batch import MicroBatch
-from chainrule.layers.normalization import BatchNorm, standardize_unchecked
+from chainrule.layers.normalization import BatchNorm, standardize_scaled, standardize_unchecked
 from chainrule.layers.shape_checks import check_shape
 from chainrule.layers.sums import MANY, sum_of_products, sum_of_rows
 from chainrule.module import Module
@@ -220,6 +220,12 @@ class StackedBatchNorm(BatchNorm):
     ShapeError
         In forward: x has another shape, or a single sample in training.
 
+    Notes
+    -----
+    Where the variance of a feature over the batch is too large for the type of x, `BatchNorm`
+    raises an error. Here that feature of that member becomes NaN, as in a member that has diverged
+    already, and the other members go on.
+
     Examples
     --------
     >>> StackedBatchNorm(5, 3)(np.zeros((10, 5, 3))).shape
@@ -255,12 +261,16 @@ class StackedBatchNorm(BatchNorm):
     def statistics(self, channels: Array, part: MicroBatch) -> tuple[Array, Array, Array, Array]:
         x_hat, mean, variance, inverse_std = standardize_unchecked(channels, self.epsilon, part)
         lost = ~np.isfinite(variance[:, 0])
-        if lost.any():
+        if lost.any():  # squares overflow: once more, as BatchNorm does
+            own = standardize_scaled(channels[:, lost], self.epsilon, part)
+            x_hat[:, lost], mean[lost], variance[lost], inverse_std[lost] = own
+            lost = ~np.isfinite(variance[:, 0])
+        if lost.any() and self.running_mean is not None and self.running_var is not None:
             x_hat[:, lost] = np.nan
             # the running statistics stay where they are, except for rounding
             (count,) = part.sum(len(channels))
             for found, running in ((mean, self.running_mean), (variance, self.running_var)):
-                found[lost, 0] = 0.0 if running is None else running.value.reshape(-1)[lost]
+                found[lost, 0] = running.value.reshape(-1)[lost]
             variance[lost] *= (count - 1) / count
         return x_hat, mean, variance, inverse_std
 

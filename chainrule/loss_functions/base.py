@@ -117,7 +117,8 @@ class Loss(GivesAdvice):
         """
         true, pred, share = self._validate(y_true, y_pred, sample_weight)
         with np.errstate(all="ignore"):  # what overflows becomes infinity, as in any formula
-            return self._mean(self.losses(true, pred), share, pred)
+            value = self._mean(self.losses(true, pred), share, pred)
+            return value if math.isfinite(value) else self._mean_of_wide(true, pred, share)
 
     def backward(
         self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None
@@ -139,6 +140,8 @@ class Loss(GivesAdvice):
         with np.errstate(all="ignore"):
             losses, gradients = self.losses_and_gradients(true, pred)
             value = self._mean(losses, share, pred)
+            if not math.isfinite(value):
+                value = self._mean_of_wide(true, pred, share)
             gradient = self._gradient_of_mean(gradients, share, pred)
         return value, gradient if pred is y_pred else gradient.reshape(np.shape(y_pred))
 
@@ -281,6 +284,14 @@ class Loss(GivesAdvice):
             self.refuse_losses(losses, len(share))
         return float(share @ losses)
 
+    def _mean_of_wide(self, true: Any, pred: Any, share: Weights) -> float:
+        """Return the loss computed in float64, where the squares of large errors do not overflow.
+
+        What overflows there, too, is infinite, as in any formula.
+        """
+        true, pred = (tree_map(_in_float64, array) for array in (true, pred))
+        return self._mean(self.losses(true, pred), share, pred)
+
     def _gradient_of_mean(self, gradients: Any, share: Weights, pred: Any) -> Any:
         """Return the gradient of the mean: each row's own, times its share."""
         if getattr(gradients, "shape", None) != pred.shape:
@@ -337,6 +348,10 @@ class Loss(GivesAdvice):
 
     def __repr__(self) -> str:
         return constructor_call(self)
+
+
+def _in_float64(array: Array) -> Array:
+    return array.astype(np.float64) if array.dtype.kind == "f" else array
 
 
 def dot_of_rows(x: Array, z: Array) -> Array:

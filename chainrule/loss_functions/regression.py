@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from chainrule.checks import check_bool, check_range
 from chainrule.errors import InputError
 from chainrule.layers.activations import tiny
+from chainrule.layers.sums import directions
 from chainrule.loss_functions.base import Loss, dot_of_rows
 from chainrule.parameter import Array
 
@@ -170,6 +171,10 @@ def rate(log_rate: Array) -> Array:
     return np.exp(np.minimum(log_rate, math.log(np.finfo(log_rate.dtype).max) / 2))
 
 
+SHORTEST = 1e-8
+"""The length that a shorter vector is taken to have, as in PyTorch."""
+
+
 class CosineSimilarity(Loss):
     """loss_n = 1 - y · p / (|y| |p|): 0 in the same direction, 1 at right angles, 2 opposite.
 
@@ -191,14 +196,11 @@ class CosineSimilarity(Loss):
         return rows
 
     def losses(self, y_true: Array, y_pred: Array) -> Array:
-        return 1 - np.vecdot(y_true / length(y_true), y_pred / length(y_pred))
+        y, p = directions(y_true, SHORTEST)[0], directions(y_pred, SHORTEST)[0]
+        return 1 - np.vecdot(y, p)
 
     def gradients(self, y_true: Array, y_pred: Array) -> Array:
-        size = length(y_pred)
-        y, p = y_true / length(y_true), y_pred / size
-        return (p * np.vecdot(y, p)[:, np.newaxis] - y) / size
-
-
-def length(rows: Array) -> Array:
-    """Return the length of each row, (N, 1), at least 1e-8."""
-    return np.maximum(np.sqrt(np.vecdot(rows, rows)), 1e-8)[:, np.newaxis]
+        (y, _), (p, length) = directions(y_true, SHORTEST), directions(y_pred, SHORTEST)
+        # a length that is taken as 1e-8 is a constant, without a gradient
+        through = np.vecdot(y, p)[:, np.newaxis] * (length > SHORTEST)
+        return (p * through - y) / length

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule.checks import check_choice
+from chainrule.layers.sums import power_of_two
 from chainrule.metrics.inputs import numbers
 from chainrule.parameter import Array
 
@@ -77,7 +78,11 @@ def root_mean_squared_error(
     >>> root_mean_squared_error([1.0, 2.0], [5.0, 6.0])
     4.0
     """
-    return float(np.sqrt(_squared_errors(y_true, y_pred, sample_weight)).mean())
+    true, pred, weight = numbers(y_true, y_pred, sample_weight)
+    with np.errstate(over="ignore", invalid="ignore"):
+        size = power_of_two(np.abs(pred - true).max(axis=0))  # whose square may overflow or vanish
+        mean = weight @ ((pred - true) / size) ** 2 / weight.sum()
+        return float((np.sqrt(mean) * size).mean())
 
 
 @np.errstate(over="ignore")
@@ -116,10 +121,14 @@ def r2_score(
     true, pred, weight = numbers(y_true, y_pred, sample_weight)
     if len(true) < 2:
         return math.nan
+    size = power_of_two(np.abs(true).max(axis=0))  # R² is that of y and p divided by anything
+    true, pred = true / size, pred / size
     mean = weight @ true / weight.sum()
     errors, spread = weight @ (pred - true) ** 2, weight @ (true - mean) ** 2  # (outputs,)
     counted = true[weight > 0]
     varies = (spread > 0) & (counted != counted[0]).any(axis=0)  # rounding of the mean is no spread
     scores = np.where(errors == 0, 1.0, 0.0)
     scores[varies] = 1 - errors[varies] / spread[varies]
-    return float(np.average(scores, weights=spread * varies if weighted and varies.any() else None))
+    if not weighted or not varies.any():
+        return float(scores.mean())
+    return float(np.average(scores, weights=spread * varies * (size / size.max()) ** 2))

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checks import check_function, check_number, check_range
+from chainrule.checks import check_function, check_number, check_range, is_own
+from chainrule.checks.own_code import check_call
 from chainrule.errors import ConfigurationError
 from chainrule.parameter import Array, Initializer
 
@@ -529,6 +530,8 @@ def get_initializer(initialization: str | Initializer) -> Initializer:
     """
     if not isinstance(initialization, str):
         check_function(initialization, "initialization must be a name or a function (shape, rng)")
+        if is_own(initialization):
+            check_call(initialization, ("shape", "rng"), "def initializer(shape, rng)")
         return initialization
     if initialization not in BY_NAME:
         names = ", ".join(repr(name) for name in BY_NAME)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -17,6 +17,7 @@ from chainrule.checks import (
     network_dtype,
 )
 from chainrule.checks.habits import gives_advice
+from chainrule.checks.own_code import SetByInit
 from chainrule.errors import (
     BackwardError,
     ShapeError,
@@ -96,6 +97,12 @@ class Network(Module):
         "takes its layers, or sizes, as one list: Network([Linear(4, 8), ReLU()]), "
         "Network([4, 8, 3])."
     )
+
+    if not TYPE_CHECKING:
+        dtype = SetByInit(
+            "super().__init__([Linear(4, 8), ...]); a layer of your own, with a forward and a "
+            "backward, is a subclass of Module"
+        )
 
     def __init__(
         self,

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from chainrule.checks import check_bool
 from chainrule.checks.habits import Absent
+from chainrule.checks.own_code import described, named
 from chainrule.errors import ConfigurationError, ShapeError
 
 Array = NDArray[Any]
@@ -152,7 +153,16 @@ class Parameter:
         """
         initializer = initializer or self.initializer
         if initializer is not None and _bytes_left.get() is None:
-            self.value = self.drawn(initializer, rng)
+            value = self.drawn(initializer, rng)
+            array = np.asarray(value)
+            numbers = array.dtype.kind in "fiu" and bool(np.isfinite(array).all())
+            if array.shape != self.shape or not numbers:
+                what = described(value) if array.shape != self.shape else "what is no finite number"
+                raise ConfigurationError(
+                    f"The initializer {named(initializer)} returned {what}; for this parameter it "
+                    f"must return an array of shape {self.shape}, of finite numbers."
+                )
+            self.value = array
 
     def drawn(self, initializer: Initializer, rng: np.random.Generator) -> Array:
         """Return a first value; a subclass may draw it part by part."""

@@ -9,24 +9,32 @@ import pytest
 from chainrule import (
     SGD,
     Adam,
+    Callback,
     CategoricalCrossEntropy,
+    Checkpoint,
     ConfigurationError,
     Ensemble,
+    Graph,
+    InputError,
     JointLoss,
     Linear,
     Loss,
     MeanSquaredError,
     Module,
     Network,
+    Node,
     Optimizer,
     Parameter,
+    Poisson,
     ReLU,
     Residual,
+    Standardizer,
     Trainer,
     check_loss,
     check_module,
 )
 from chainrule.errors import ModuleError
+from chainrule.metrics import accuracy, mean_squared_error
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((40, 4)).astype(np.float32)
@@ -96,8 +104,6 @@ def test_losses_must_be_one_number_a_row(losses, words, weight):
 
 
 def one_output():
-    from chainrule import Graph, Node
-
     return Network(Graph(["x"], {"y": Node(Linear(4, 2), "x")}, ["y"]), seed=0)
 
 
@@ -367,7 +373,10 @@ def optimizer_of(**members):
 
 @cases(
     [
-        (lambda: fit(optimizer=Forgetful(0.1)), "Forgetful.__init__ does not call the one of"),
+        (
+            lambda: fit(optimizer=Forgetful(0.1)),
+            "Forgetful.__init__ does not call that of its parent",
+        ),
         (lambda: Undecorated(0.1, beta=0.5), "Undecorated declares 'beta', but its __init__ does"),
         (
             optimizer_of(update_rule=rebinds_memory),
@@ -669,3 +678,242 @@ def test_a_wrong_forward_with_its_own_right_gradient_passes_only_without_a_refer
     report = check_module(Mean(), X[:5], reference=lambda x: x.sum(axis=1, keepdims=True))
     assert not report
     assert "off by the factor 0.25 = 1 / the length of the input's axis 1" in str(report)
+
+
+# ---------------------------------------------------------------- metrics
+
+
+def two_outputs(**options):
+    graph = Graph(["x"], {"a": Node(Linear(4, 3), "x"), "b": Node(Linear(4, 2), "x")}, ["a", "b"])
+    losses = {"a": CategoricalCrossEntropy(from_logits=True), "b": MeanSquaredError()}
+    return fit(network=Network(graph, seed=0), loss=losses, y={"a": LABELS, "b": T}, **options)
+
+
+def of_an_array(y_true, y_pred):
+    return (y_pred.argmax(axis=1) == y_true).mean()
+
+
+@pytest.mark.parametrize(
+    ("metrics", "advice"),
+    [
+        ({"a": accuracy}, "metrics={'a': [accuracy]}"),
+        ({"b": mean_squared_error}, "metrics={'b': [accuracy]}"),
+        ([accuracy], "metrics={'a': [accuracy]}"),
+        ({"a": of_an_array}, "metrics={'a': [accuracy]}"),
+    ],
+)
+def test_a_metric_of_all_outputs_at_once(metrics, advice):
+    with pytest.raises(ConfigurationError) as error:
+        two_outputs(metrics=metrics)
+    assert "is given all outputs at once, a dict of ['a', 'b']" in str(error.value)
+    assert f"To measure one output, put its metrics in a list: {advice}" in str(error.value)
+
+
+def test_metrics_of_one_output_and_of_all():
+    def both(y_true, y_pred):
+        return float(np.mean(y_true["a"] == y_pred["a"].argmax(axis=1)))
+
+    row = two_outputs(metrics={"a": [accuracy], "all": both}).row()
+    assert row["a_accuracy"] == row["all"]
+
+
+def returns_an_array(y_true, y_pred):
+    return y_true - y_pred
+
+
+def forgets_its_return(y_true, y_pred):
+    (y_true - y_pred).mean()
+
+
+def takes_one(y_pred):
+    return 0.0
+
+
+def swapped(y_pred, y_true):
+    return 0.0
+
+
+def misses_an_attribute(y_true, y_pred):
+    return y_pred.meen()
+
+
+@cases(
+    [
+        (returns_an_array, "must return a number, got an array of shape (13, 2)"),
+        (forgets_its_return, "must return a number, got None (is its return missing?)"),
+        (
+            takes_one,
+            "takes_one(y_pred) cannot be called as takes_one(y_true, y_pred), which is how",
+        ),
+        (swapped, "swapped(y_pred, y_true) takes the predictions first, but is given the targets"),
+        (misses_an_attribute, "'misses_an_attribute' cannot be taken here"),
+        ("accuracy", "Give the function itself, not its name."),
+    ]
+)
+def test_a_metric_of_ones_own(write, words):
+    with pytest.raises(ConfigurationError) as error:
+        fit(metrics=[write])
+    assert words in str(error.value)
+
+
+def test_a_metric_that_fails_at_the_end_of_an_epoch_is_named():
+    def fails(y_true, y_pred):
+        if len(y_true) > 13:
+            raise ZeroDivisionError
+        return 0.0
+
+    with pytest.raises(ZeroDivisionError) as error:
+        fit(metrics=[fails])
+    assert error.value.__notes__ == ["in the metric 'fails'"]
+
+
+# ---------------------------------------------------------------- callbacks
+
+
+def callback(**members):
+    return type("Mine", (Callback,), members)()
+
+
+@cases(
+    [
+        (callback(on_epoch_end=lambda self: None), "Write def on_epoch_end(self, state)."),
+        (callback(on_fit_begin=lambda self, a, b: None), "Write def on_fit_begin(self, state)."),
+        (callback(on_epoch_end=lambda self, epoch, logs=None: None), "is called with one argument"),
+        (callback(on_epoch_ends=lambda self, state: None), "the nearest hook is on_epoch_end(self"),
+        (callback(on_train_begin=lambda self, logs: None), "the nearest hook is on_fit_begin(self"),
+        (
+            callback(on_batch_end=lambda self, state: None),
+            "Mine.on_batch_end would never be called",
+        ),
+        (callback(on_epoch_begin=lambda self, state: None), "Mine.on_epoch_begin would never be"),
+        (callback(columns="norm"), "Mine.columns must be a tuple of names, got 'norm'. Write"),
+        (callback(state={}), "Mine.state is a method of every callback, for checkpoints"),
+        (lambda state: None, "such as class Mine(Callback): def on_epoch_end(self, state): ..."),
+    ]
+)
+def test_a_callback_that_would_not_be_called(write, words):
+    with pytest.raises(ConfigurationError) as error:
+        fit(fit={"callbacks": [write]})
+    assert words in str(error.value)
+
+
+def test_other_methods_of_a_callback_are_its_own_affair(tmp_path):
+    class Mine(Callback):
+        def on_new_record(self, loss):
+            self.best = loss
+
+        def on_epoch_end(self, trainer):
+            self.on_new_record(trainer.history.epochs["loss"][-1])
+
+        def state(self):
+            return None
+
+    mine = Mine()
+    fit(fit={"callbacks": [mine]})
+    assert mine.best > 0
+    with pytest.raises(ConfigurationError, match=r"Mine\.state returned None .*must return a dict"):
+        fit(fit={"callbacks": [mine, Checkpoint(tmp_path)]})
+
+
+# ---------------------------------------------------------------- functions
+
+
+@cases(
+    [
+        (
+            lambda shape, rng: rng.standard_normal(shape[::-1]),
+            "must return an array of shape (4, 2)",
+        ),
+        (lambda shape, rng: None, "returned None (is its return missing?)"),
+        (lambda shape, rng: 0.5, "returned a single number"),
+        (lambda shape, rng: np.full(shape, np.nan), "returned what is no finite number"),
+        (lambda shape, rng: np.full(shape, 1j), "returned what is no finite number"),
+        (lambda shape, rng: np.full(shape, "a"), "returned what is no finite number"),
+        (lambda shape: np.zeros(shape), "Write def initializer(shape, rng)."),
+    ]
+)
+def test_an_initializer_of_ones_own(write, words):
+    for build in (
+        lambda: Linear(4, 2, initialization=write),
+        lambda: Network([Linear(4, 2)], initialization=write),
+        lambda: Network([4, 2], initialization=write),
+    ):
+        with pytest.raises(ConfigurationError) as error:
+            build()
+        assert words in str(error.value)
+
+
+@cases(
+    [
+        (lambda: 0.1, "Write def schedule(step)."),
+        (lambda epoch, rate: 0.1, "Write def schedule(step)."),
+        (lambda step: None, "(step) must return the learning rate of each step."),
+        (lambda step: -1.0, "(step) must return the learning rate of each step."),
+        (lambda step: float("nan"), "(step) must return the learning rate of each step."),
+    ]
+)
+def test_a_schedule_of_ones_own(write, words):
+    with pytest.raises(ConfigurationError) as error:
+        fit(optimizer=Adam(write))
+    assert words in str(error.value)
+
+
+@cases(
+    [
+        (lambda x: x, "Write def augment(x, rng)."),
+        (lambda x, rng: None, "returned None (is its return missing?) for a batch of 32 samples"),
+        (lambda x, rng: x[1:], "returned an array of shape (31, 4) for a batch of 32 samples"),
+        (lambda x, rng: np.concatenate([x, x]), "it must return the inputs of as many samples"),
+        (lambda x, rng: (x, x), "returned a tuple of 2 for a batch of 32 samples"),
+    ]
+)
+def test_an_augmentation_of_ones_own(write, words):
+    with pytest.raises((ConfigurationError, InputError)) as error:
+        fit(fit={"augment": write})
+    assert words in str(error.value)
+
+
+# ---------------------------------------------------------------- data, networks
+
+
+@pytest.mark.parametrize("use", ["fit", "evaluate", "loss"])
+def test_weights_of_classes_in_place_of_those_of_samples(use):
+    trainer = Trainer(Network([4, 2], seed=0), CategoricalCrossEntropy(), Adam())
+    call = {
+        "fit": lambda weight: trainer.fit(X, LABELS, sample_weight=weight, progress=False),
+        "evaluate": lambda weight: trainer.evaluate(X, LABELS, sample_weight=weight),
+        "loss": lambda weight: MeanSquaredError().forward(T, T, weight),
+    }[use]
+    with pytest.raises(InputError) as error:
+        call({0: 1.0, 1: 5.0})
+    assert "class_weight={0: 1.0, 1: 5.0}" in str(error.value)
+    with pytest.raises(InputError, match="class_weight='balanced'"):
+        call("balanced")
+
+
+def test_counts_that_were_standardised():
+    counts = Standardizer().fit_transform(np.arange(40.0))
+    with pytest.raises(
+        InputError, match="Poisson takes counts as they are, so leave out what stan"
+    ):
+        fit([Linear(4, 1)], counts, loss=Poisson(log_input=True))
+
+
+def test_a_layer_that_is_no_module():
+    class Scale:
+        def forward(self, x, training=True):
+            return x
+
+    with pytest.raises(
+        ConfigurationError, match=r"Scale has a forward, but is no Module. Write cl"
+    ):
+        Network([Linear(4, 2), Scale()])
+
+
+def test_a_network_that_does_not_call_its_parents_constructor():
+    class Mine(Network):
+        def __init__(self):
+            self.linear = Linear(4, 2)
+
+    with pytest.raises(ConfigurationError, match=r"Mine.__init__ does not call that of its parent"):
+        Mine().forward(X)

@@ -252,6 +252,19 @@ SCHEDULE_OPTIONS = {
     "last_epoch": "a schedule has no state: the optimizer counts the steps",
 }
 
+# ---------------------------------------------------------------- hooks of callbacks
+
+CALLBACK_HOOKS = {
+    **dict.fromkeys(("on_train_begin", "on_train_start", "on_fit_start"), "on_fit_begin"),
+    **dict.fromkeys(("on_train_end", "on_fit_stop"), "on_fit_end"),
+    **dict.fromkeys(("on_batch_end", "on_train_batch_end"), "on_step_end"),
+    **dict.fromkeys(("on_train_epoch_end", "on_validation_end", "on_test_end"), "on_epoch_end"),
+    **dict.fromkeys(("on_validation_epoch_end", "on_evaluate"), "on_epoch_end"),
+    **dict.fromkeys(("on_epoch_begin", "on_epoch_start"), "on_epoch_end"),
+    **dict.fromkeys(("on_batch_begin", "on_train_batch_begin", "on_step_begin"), "on_step_end"),
+}
+"""Moments at which other libraries call a callback, by the nearest hook here."""
+
 # ---------------------------------------------------------------- names
 
 NAMES = {

@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule.errors import ConfigurationError
 
-__all__ = ["check_call", "described", "fits", "named", "refuse_swapped"]
+__all__ = ["SetByInit", "check_call", "described", "fits", "named", "refuse_swapped"]
 
 PREDICTED = {"y_pred", "y_hat", "yhat", "pred", "preds", "prediction", "predictions", "output", "p"}
 TRUE = {"y_true", "true", "truth", "target", "targets", "label", "labels", "y", "t"}
@@ -83,6 +83,24 @@ def _argument_names(function: Callable[..., Any]) -> list[str]:
         names.insert(by_name[0], "*")
     in_class = not inspect.ismethod(function) and not isinstance(function, functools.partial)
     return names[1:] if in_class and names[:1] == ["self"] else names
+
+
+class SetByInit:
+    """What stands for an attribute until the base class's __init__ has set it: an error.
+
+    It costs nothing once the attribute is there.
+    """
+
+    def __init__(self, write: str) -> None:
+        self.write = write
+
+    def __get__(self, instance: Any, kind: type) -> Any:
+        if instance is None:
+            return self
+        raise ConfigurationError(
+            f"{kind.__name__}.__init__ does not call that of its parent. Begin it with "
+            f"{self.write}."
+        )
 
 
 def described(value: Any) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.checks import check_numbers
 from chainrule.errors import InputError
 from chainrule.loss_functions.class_weight import ClassWeight, weight_of_classes
-from chainrule.loss_functions.inputs import refuse_huge_weights
+from chainrule.loss_functions.inputs import refuse_class_weights, refuse_huge_weights
 from chainrule.parameter import Array
 from chainrule.pytree import PyTree, first_array
 
@@ -26,6 +26,7 @@ def sample_weights(
     """Return the weight of every sample; None where all count the same."""
     weight = None
     if sample_weight is not None:
+        refuse_class_weights(sample_weight)
         weight = check_numbers(
             "sample_weight",
             sample_weight,

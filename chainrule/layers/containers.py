@@ -426,6 +426,12 @@ def checked_modules(container: Module, modules: Sequence[Module], what: str) -> 
     if not modules:
         raise ConfigurationError(f"{name} needs at least one {what}, got none.")
     for module in modules:
+        if hasattr(module, "forward") and not isinstance(module, Module | type):
+            own = type(module).__name__
+            raise ConfigurationError(
+                f"{own} has a forward, but is no Module. Write class {own}(Module), with from "
+                "chainrule import Module."
+            )
         check_instance(module, Module, f"{name} takes modules, such as Linear(4, 8) or ReLU()")
     return modules
 

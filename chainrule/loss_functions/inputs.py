@@ -6,6 +6,7 @@ in most calls, are recognised in `base.py` by a few comparisons.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -243,6 +244,7 @@ def one_hot(labels: ArrayLike, classes: int, dtype: DTypeLike = np.float32) -> A
 
 def weight_of_rows(sample_weight: ArrayLike, shape: tuple[int, ...]) -> Array:
     """Return the weight of each row, (N,) in float64, for predictions of this shape."""
+    refuse_class_weights(sample_weight)
     weight = check_numbers(
         "sample_weight", sample_weight, empty=True, advice="give one for each sample"
     )
@@ -260,6 +262,21 @@ def weight_of_rows(sample_weight: ArrayLike, shape: tuple[int, ...]) -> Array:
     weight = np.broadcast_to(weight.reshape(weight.shape + missing_axes), positions).reshape(-1)
     refuse_huge_weights(weight)
     return weight
+
+
+def refuse_class_weights(sample_weight: Any) -> None:
+    """Raise InputError for weights of classes, or of outputs, in place of those of samples."""
+    if isinstance(sample_weight, Mapping):
+        raise InputError(
+            "sample_weight is one number for each sample, an array as long as X; got a dict. The "
+            f"weights of classes are class_weight={dict(sample_weight)}; how much each output's "
+            "loss counts is Trainer(..., loss_weights={...})."
+        )
+    if isinstance(sample_weight, str):
+        raise InputError(
+            "sample_weight is one number for each sample, an array as long as X; got the text "
+            f"{sample_weight!r}. What balances classes is class_weight='balanced'."
+        )
 
 
 def refuse_huge_weights(weight: Array) -> None:

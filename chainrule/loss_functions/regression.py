@@ -144,7 +144,11 @@ class Poisson(Loss):
     def rows(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Array, Array]:
         true, pred = super().rows(y_true, y_pred)
         if true.min() < 0:
-            raise InputError(f"Counts cannot be negative, got y_true down to {true.min():g}.")
+            raise InputError(
+                f"Counts cannot be negative, got y_true down to {true.min():g}. "
+                f"{type(self).__name__} takes counts as they are, so leave out what standardises "
+                "the targets. Numbers that may be negative go with MeanSquaredError."
+            )
         if self.log_input:
             return true, pred
         if pred.min() < 0:

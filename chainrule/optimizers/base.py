@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule.checks import check_function, check_instance, check_range, is_own
 from chainrule.checks.habits import OPTIMIZER_ATTRIBUTES, OPTIMIZER_OPTIONS, GivesAdvice
-from chainrule.checks.own_code import described, fits, named
+from chainrule.checks.own_code import SetByInit, check_call, described, fits, named
 from chainrule.errors import ConfigurationError, StateError
 from chainrule.network import Network
 from chainrule.parameter import Array, FlatParameters, Parameter
@@ -56,19 +56,6 @@ class Block(NamedTuple):
 
 Spread = Callable[[Callable[[Sequence[Block]], None], Sequence[Block]], None]
 """Calls a function on shares of a sequence, in several threads."""
-
-
-class _SetByInit:
-    """What stands for an attribute until Optimizer's __init__ has set it: an error that says so."""
-
-    def __get__(self, instance: Any, kind: type) -> Any:
-        if instance is None:
-            return self
-        raise ConfigurationError(
-            f"{kind.__name__}.__init__ does not call the one of Optimizer. Begin it with "
-            "super().__init__(learning_rate), or write no __init__: a field of a @dataclass is an "
-            "option."
-        )
 
 
 @dataclass(eq=False, repr=False)
@@ -150,7 +137,7 @@ class Optimizer(GivesAdvice):
     needs_closure: ClassVar[bool] = False
 
     if not TYPE_CHECKING:
-        _network = _SetByInit()
+        _network = SetByInit("super().__init__(learning_rate), or make it a @dataclass")
 
     def __post_init__(self) -> None:
         self.learning_rate = check_learning_rate("learning_rate", self.learning_rate)
@@ -263,7 +250,12 @@ class Optimizer(GivesAdvice):
         if not callable(self.learning_rate):
             return self.learning_rate
         rate = self.learning_rate(self.steps)
-        return check_range(f"the schedule's learning rate at step {self.steps}", rate)
+        try:
+            return check_range(f"the schedule's learning rate at step {self.steps}", rate)
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"{error} {named(self.learning_rate)} must return the learning rate of each step."
+            ) from None
 
     # ------------------------------------------------------------ the network it belongs to
 
@@ -472,4 +464,6 @@ def check_learning_rate(name: str, value: LearningRate) -> LearningRate:
     if not callable(value):
         return check_range(name, value, inclusive=False)
     check_function(value, f"{name} must be a number or a schedule such as CosineDecay(0.01, 1000)")
+    if is_own(value):
+        check_call(value, ("step",), "def schedule(step)")
     return value

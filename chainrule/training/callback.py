@@ -7,13 +7,19 @@ state it is given: ``state.network``, ``optimizer``, ``history``, ``epoch``, ``s
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from difflib import get_close_matches
 from typing import Any
 
-from chainrule.checks import check_instance
+from chainrule.checks import check_instance, is_own
+from chainrule.checks.habits import CALLBACK_HOOKS
+from chainrule.checks.own_code import check_call, described, named
 from chainrule.errors import ChainruleError, ConfigurationError, StateError
 from chainrule.training.state import TrainingState
+
+HOOKS = ("on_fit_begin", "on_step_end", "on_epoch_end", "on_fit_end", "before_fit_end")
 
 
 class Callback:
@@ -129,7 +135,7 @@ class CallbackList:
         return [
             {
                 "class": type(callback).__name__,
-                "state": callback.state(),
+                "state": _state_of(callback),
                 "pending": self.hook if any(callback is each for each in pending) else "",
             }
             for callback in self.callbacks
@@ -166,6 +172,17 @@ def _restore(callback: Callback, saved: Mapping[str, Any], state: TrainingState)
         ) from error
 
 
+def _state_of(callback: Callback) -> Mapping[str, Any]:
+    """Return a callback's state; refuse what is none."""
+    state = callback.state()
+    if not isinstance(state, Mapping):
+        raise ConfigurationError(
+            f"{type(callback).__name__}.state returned {described(state)}; it must return a dict "
+            "of what a resumed training needs, {} for nothing."
+        )
+    return state
+
+
 def check_callbacks(callbacks: Any) -> None:
     """Raise ConfigurationError unless this is a sequence of callbacks."""
     if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
@@ -173,4 +190,42 @@ def check_callbacks(callbacks: Any) -> None:
             f"callbacks must be a list, such as [EarlyStopping()]; got {callbacks!r}."
         )
     for callback in callbacks:
-        check_instance(callback, Callback, "callbacks must be objects of subclasses of Callback")
+        expected = "callbacks must be objects of subclasses of Callback"
+        if inspect.isfunction(callback):
+            expected += ", such as class Mine(Callback): def on_epoch_end(self, state): ..."
+        check_instance(callback, Callback, expected)
+        if is_own(callback):
+            _check_own(callback)
+
+
+def _check_own(callback: Callback) -> None:
+    """Raise ConfigurationError where a user's callback would not be called, or wrongly."""
+    name = type(callback).__name__
+    for hook in dir(type(callback)):
+        if not hook.startswith("on_") or hook in HOOKS:
+            continue
+        meant = CALLBACK_HOOKS.get(hook) or next(iter(get_close_matches(hook, HOOKS, 1, 0.8)), "")
+        if meant:
+            raise ConfigurationError(
+                f"{name}.{hook} would never be called; the nearest hook is {meant}(self, state). "
+                f"There are {', '.join(HOOKS)}."
+            )
+    for hook in HOOKS:
+        method = getattr(callback, hook)
+        check_call(method, ("state",), f"def {hook}(self, state)")
+        if "logs" in inspect.signature(method).parameters:
+            raise ConfigurationError(
+                f"{named(method)} is called with one argument, the state of the training: "
+                f"state.epoch, state.history, state.stop('why'). Write def {hook}(self, state)."
+            )
+    for method in ("state", "load_state"):
+        if not callable(getattr(callback, method)):
+            raise ConfigurationError(
+                f"{name}.{method} is a method of every callback, for checkpoints; give your "
+                "attribute another name."
+            )
+    if isinstance(callback.columns, str):
+        raise ConfigurationError(
+            f"{name}.columns must be a tuple of names, got {callback.columns!r}. Write "
+            f"({callback.columns!r},)."
+        )

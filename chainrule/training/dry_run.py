@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import all_finite
+from chainrule.checks.own_code import described
 from chainrule.data.samples import Batch, Samples, batch_bounds, rows_of
 from chainrule.data.sources import Source
 from chainrule.data.weights import without_class_weight
@@ -26,7 +27,7 @@ from chainrule.module import Module
 from chainrule.network import Network
 from chainrule.parameter import Array
 from chainrule.pytree import PyTree, by_name, is_tuple, named_arrays, take, tree_leaves
-from chainrule.training.measurement import measured_by
+from chainrule.training.measurement import its_output, measured_by
 from chainrule.training.own_modules import own_modules, rehearse
 from chainrule.training.state import TrainingState
 
@@ -216,11 +217,23 @@ def _try_metrics(
                 value = measured_by(loss, metric, y, y_pred, weight)[0]
         except ConfigurationError:
             raise
-        except (ChainruleError, TypeError) as error:
+        except (ChainruleError, TypeError, AttributeError, LookupError) as error:
+            if isinstance(y_pred, Mapping) and its_output(metric)[1] is None:
+                output = name if name in y_pred else next(iter(y_pred))
+                why = str(error).rstrip(".")
+                raise ConfigurationError(
+                    f"The metric {name!r} is given all outputs at once, a dict of {[*y_pred]}, and "
+                    f"cannot be taken of it: {why}. To measure one output, put its metrics in a "
+                    f"list: metrics={{{output!r}: [accuracy]}}."
+                ) from error
+            if isinstance(error, LookupError):
+                continue
             raise ConfigurationError(
                 f"The metric {name!r} cannot be taken here: {error}"
             ) from error
         except Exception:
             continue
         if np.ndim(value) or not isinstance(value, int | float | np.number | np.ndarray):
-            raise ConfigurationError(f"The metric {name!r} must return a number, got {value!r}.")
+            raise ConfigurationError(
+                f"The metric {name!r} must return a number, got {described(value)}."
+            )

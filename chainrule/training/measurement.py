@@ -82,7 +82,11 @@ class Measurement:
             y, y_pred = concatenate(self.targets), concatenate(self.predictions)
             weight = without_class_weight(y, self._all_weights(), class_weight)
             for name, metric in self.metrics.items():
-                value, as_weighted = measured_by(self.loss, metric, y, y_pred, weight)
+                try:
+                    value, as_weighted = measured_by(self.loss, metric, y, y_pred, weight)
+                except Exception as error:
+                    error.add_note(f"in the metric {name!r}")
+                    raise
                 measured[name] = float(value)
                 if not as_weighted and name not in self.unweighted:
                     self.unweighted.append(name)

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import check_function, check_instance, check_range, is_own
-from chainrule.checks.own_code import check_call
-from chainrule.errors import ConfigurationError
+from chainrule.checks.own_code import check_call, described, named, refuse_swapped
+from chainrule.errors import ConfigurationError, InputError
 from chainrule.loss_functions import Loss, LossPerOutput
 from chainrule.loss_functions.class_weight import ClassWeight
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
-from chainrule.pytree import PyTree
+from chainrule.pytree import PyTree, first_array, tree_leaves
 from chainrule.training.history import RESERVED
 from chainrule.training.measurement import metric_of_output
 from chainrule.training.monitor import VALIDATION
@@ -104,7 +104,11 @@ def named_metrics(metrics: Any) -> dict[str, Metric]:
             raise ConfigurationError(
                 f"A metric is a function (y_true, y_pred) -> float, such as "
                 f"chainrule.metrics.accuracy; got {metric!r} as {name!r}."
+                + (" Give the function itself, not its name." if isinstance(metric, str) else "")
             )
+        write = f"def {name if name.isidentifier() else 'metric'}(y_true, y_pred)"
+        check_call(metric, ("y_true", "y_pred"), write)
+        refuse_swapped(metric, write)
         named[name] = metric
     return named
 
@@ -143,8 +147,21 @@ def make_augment(
     functions = augment.values() if isinstance(augment, Mapping) else [augment]
     for function in functions:
         check_function(function, "augment must be a function augment(x, rng)")
+        check_call(function, ("x", "rng"), "def augment(x, rng)")
+
+    def changed(function: Augment, x: Any) -> Any:
+        """Return the batch, changed; refuse another number of samples."""
+        count, new = len(first_array(x)), function(x, rng)
+        arrays = [new] if isinstance(x, np.ndarray) else tree_leaves(new)
+        if any(np.ndim(array) == 0 or len(array) != count for array in arrays):
+            raise InputError(
+                f"{named(function)} returned {described(new)} for a batch of {count} samples; it "
+                "must return the inputs of as many samples, changed."
+            )
+        return new
+
     if not isinstance(augment, Mapping):
-        return lambda x: augment(x, rng)
+        return lambda x: changed(augment, x)
 
     def refuse_unknown(x: PyTree) -> None:
         unknown = [name for name in augment if not isinstance(x, Mapping) or name not in x]
@@ -153,7 +170,7 @@ def make_augment(
 
     def each(x: PyTree) -> PyTree:
         refuse_unknown(x)
-        return {name: augment[name](a, rng) if name in augment else a for name, a in x.items()}
+        return {name: changed(augment[name], a) if name in augment else a for name, a in x.items()}
 
     if X is not None:
         refuse_unknown(X)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -76,6 +78,14 @@ class TableModel:
             raise InputError(f"There is no file {path}.") from None
         except IsADirectoryError:
             raise InputError(f"{path} is a folder; a model's file is expected.") from None
+        except FileFormatError as error:
+            if not path.endswith(".npz") and not zipfile.is_zipfile(path):
+                raise FileFormatError(
+                    f"{path} is no model, which 'chainrule train' writes. Where a command takes a "
+                    "model and a table, the model comes first: chainrule predict model.npz "
+                    f"{os.path.basename(path)}."
+                ) from error
+            raise
         metadata = read_metadata(network.metadata, path)
         ensemble = Ensemble.load(path)
         names = [column.name for column in metadata.columns]

@@ -26,12 +26,14 @@ from chainrule import (
     Optimizer,
     Parameter,
     Poisson,
+    Preparation,
     ReLU,
     Residual,
     Standardizer,
     Trainer,
     check_loss,
     check_module,
+    diagnose,
 )
 from chainrule.errors import ModuleError
 from chainrule.metrics import accuracy, mean_squared_error
@@ -350,6 +352,18 @@ def test_an_optimizer_that_moves_nothing_is_noted():
     notes = fit(optimizer=SGD(0.1, lr_multipliers={"*": 0})).notes
     assert "moved nothing" in notes[0]
     assert "is everything frozen?" in notes[0]
+
+
+def test_the_doctor_finds_an_optimizer_that_moves_nothing():
+    mine = type("Mine", (Optimizer,), {"update_rule": rebinds})
+    network, data = Network([Linear(4, 2)], seed=0), (X, T)
+    report = diagnose(network, *data, loss=MeanSquaredError(), optimizer=mine(0.1), epochs=4)
+    (finding,) = [f for f in report.findings if f.id == "unchanged-layer"]
+    assert "Mine moved no parameter in any step measured" in finding.summary
+    assert "check_optimizer(optimizer)" in finding.remedy
+    report.prescribe()
+    report = diagnose(network, *data, loss=MeanSquaredError(), optimizer=SGD(0.1), epochs=4)
+    assert "unchanged-layer" not in [f.id for f in report.findings]
 
 
 class Forgetful(Optimizer):
@@ -897,6 +911,33 @@ def test_counts_that_were_standardised():
         InputError, match="Poisson takes counts as they are, so leave out what stan"
     ):
         fit([Linear(4, 1)], counts, loss=Poisson(log_input=True))
+
+
+def test_a_preparation_of_ones_own():
+    class Mine(Preparation):
+        fitted = True
+
+        def fit(self, X, y=None):
+            self.mean = np.mean(X)
+
+        def transform(self, X):
+            return self.wrong(np.asarray(X))
+
+    mine, network = Mine(), Network([Linear(4, 2)], seed=0)
+    with pytest.raises(ConfigurationError, match=r"Mine.fit returned None .*must return self"):
+        mine.fit_transform(X)
+    network.preparation = mine
+    for wrong, words in [
+        (lambda rows: None, "Mine.transform returned None (is its return missing?) for 40 rows"),
+        (lambda rows: rows[1:], "Mine.transform returned an array of shape (39, 4) for 40 rows"),
+        (lambda rows: rows.mean(), "Mine.transform returned a single number for 40 rows"),
+    ]:
+        mine.wrong = wrong
+        with pytest.raises(ConfigurationError) as error:
+            network.predict_raw(X)
+        assert words in str(error.value)
+    mine.wrong = np.copy
+    np.testing.assert_array_equal(network.predict_raw(X), network.predict(X))
 
 
 def test_a_layer_that_is_no_module():

@@ -172,7 +172,7 @@ class _Check:
         self.w = rng.standard_normal(VALUES)
         sizes = 10.0 ** rng.uniform(-2, 1, VALUES)  # of a gradient, from value to value
         self.gradients = rng.standard_normal((STEPS, VALUES)) * sizes
-        self.closure = getattr(optimizer, "needs_closure", False)
+        self.closure = optimizer.needs_closure
 
     def fresh(self) -> Optimizer:
         """Return a copy of the optimizer that has taken no step."""
@@ -266,7 +266,7 @@ def _check_resume(check: _Check, report: OptimizerReport) -> None:
 
 def _check_blocks(check: _Check, report: OptimizerReport) -> None:
     """Check that a value moves the same whatever other values there are, and in each block."""
-    if not getattr(check.optimizer, "elementwise", True):
+    if not check.optimizer.elementwise:
         report.notes.append("values do not move one by one, which its class says: elementwise")
         return
     repeats = BLOCK // VALUES + 2

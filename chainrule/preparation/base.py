@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from chainrule.checks import check_instance
+import numpy as np
+
+from chainrule.checks import check_instance, is_own
 from chainrule.checks.constructor import constructor_arguments, constructor_call
+from chainrule.checks.own_code import described
 from chainrule.errors import (
     ChainruleError,
     ConfigurationError,
@@ -105,7 +108,12 @@ class Preparation:
 
     def fit_transform(self, X: Any, y: Any = None) -> Array:
         """Fit on X and return it transformed; see `fit` and `transform`."""
-        return self.fit(X).transform(X)
+        fitted: Any = self.fit(X)
+        if not isinstance(fitted, Preparation):
+            raise ConfigurationError(
+                f"{type(self).__name__}.fit returned {described(fitted)}; it must return self."
+            )
+        return fitted.transform(X)
 
     def inverse_transform(self, X: Any) -> Array:
         """Return transformed numbers in their original units.
@@ -241,11 +249,25 @@ def predict_raw(network: Any, X: Any, inputs: Mapping[str, Any]) -> Any:
         )
     check_preparations(preparation=rows, target_preparation=targets)
     try:
-        y = network.predict(X if rows is None else rows.transform(X), **inputs)
+        x = X if rows is None else _made_by(rows, "transform", X)
+        y = network.predict(x, **inputs)
     except ShapeError as error:
         error.add_note(
             f"The rows came from network.preparation, {rows!r:.100}. It must be the one whose "
             "rows the network was trained on."
         )
         raise
-    return y if targets is None else targets.inverse_transform(y)
+    return y if targets is None else _made_by(targets, "inverse_transform", y)
+
+
+def _made_by(preparation: Preparation, method: str, X: Any) -> Any:
+    """Return what a method makes of the rows; refuse other than as many rows from a user's own."""
+    made = getattr(preparation, method)(X)
+    if is_own(preparation) and not isinstance(X, Mapping):
+        count = len(X) if hasattr(X, "__len__") else None
+        if np.ndim(made) == 0 or (count is not None and len(made) != count):
+            raise ConfigurationError(
+                f"{type(preparation).__name__}.{method} returned {described(made)} for {count} "
+                "rows; it must return as many rows of numbers."
+            )
+    return made

@@ -34,7 +34,7 @@ def check_trainer(network: Any, loss: Any, optimizer: Any, clip_norm: float | No
     check_instance(optimizer, Optimizer, "optimizer must be an Optimizer, such as Adam(0.001)")
     if is_own(loss):
         loss.check_usable()
-    if is_own(optimizer):
+    if is_own(optimizer) and not optimizer.needs_closure:
         check_call(optimizer.step, ("network",), "def step(self, network)")
     if clip_norm is not None and optimizer.needs_closure:
         raise ConfigurationError(

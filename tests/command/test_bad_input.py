@@ -276,6 +276,7 @@ def test_no_model(folder, subcommand):
     refused(called(subcommand, "no.npz", "holdout.csv", cwd=folder), "There is no file no.npz")
     done = called(subcommand, "fruit.csv", "holdout.csv", cwd=folder)
     refused(done, "fruit.csv", "not a chainrule file")
+    refused(done, "the model comes first, as in chainrule predict model.npz fruit.csv.")
     Network([3, 2], seed=0).save(folder / "network.npz")
     done = called(subcommand, "network.npz", "holdout.csv", cwd=folder)
     refused(done, "not a model of a table")

@@ -79,11 +79,10 @@ class TableModel:
         except IsADirectoryError:
             raise InputError(f"{path} is a folder; a model's file is expected.") from None
         except FileFormatError as error:
-            if not path.endswith(".npz") and not zipfile.is_zipfile(path):
+            if os.path.isfile(path) and not zipfile.is_zipfile(path):
                 raise FileFormatError(
-                    f"{path} is no model, which 'chainrule train' writes. Where a command takes a "
-                    "model and a table, the model comes first: chainrule predict model.npz "
-                    f"{os.path.basename(path)}."
+                    f"{error} If it is the table: the model comes first, as in chainrule predict "
+                    f"model.npz {os.path.basename(path)}."
                 ) from error
             raise
         metadata = read_metadata(network.metadata, path)

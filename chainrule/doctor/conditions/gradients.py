@@ -140,6 +140,19 @@ class UnchangedLayer(Condition):
     def find(self, exam: Examination) -> Iterator[Finding]:
         if exam.optimizer is None:
             return
+        if moved_nothing(exam):
+            name = type(exam.optimizer).__name__
+            yield self.finding(
+                "problem",
+                "the optimizer",
+                f"{name} moved no parameter in any step measured, though their gradients are not 0",
+                ("update of the parameters in every step measured", 0.0, "above 0"),
+                cause="An update rule that returns the new values, or gives the name w to a new "
+                "array, changes nothing: it has to write into w. Or the learning rate is so small "
+                "that rounding swallows each step.",
+                remedy="print(check_optimizer(optimizer))",
+            )
+            return
         frozen = frozen_parameters(exam)
         if frozen:
             yield self._about_frozen(exam, exam.optimizer, frozen)
@@ -182,6 +195,8 @@ class UnchangedLayer(Condition):
         )
 
     def treat(self, setup: TrainingSetup, finding: Finding) -> str | None:
+        if not finding.layers:
+            return None  # the optimizer's rule is the user's to mend
         if not frozen_in(setup.network, setup.optimizer):
             return setup.initialize()
         let_learn(setup.network, setup.optimizer)
@@ -218,6 +233,22 @@ def remedy_for_frozen(network: Network, optimizer: Optimizer) -> str:
     if len(unfrozen(optimizer)) < len(optimizer.lr_multipliers):
         lines.append(f"optimizer.lr_multipliers = {unfrozen(optimizer)}")
     return "; ".join(lines)
+
+
+def moved_nothing(exam: Examination) -> bool:
+    """Whether no parameter moved in at least two steps, in which the rate and gradients were not 0.
+
+    What is frozen is not meant to move.
+    """
+    frozen = set(frozen_parameters(exam))
+    seen = [
+        p
+        for snapshot in exam.measured
+        for p in snapshot.parameters
+        if p.path not in frozen and p.gradient > 0
+    ]
+    rate = 0.0 if exam.optimizer is None else exam.optimizer.current_learning_rate()
+    return len(exam.measured) >= 2 and rate > 0 and bool(seen) and not any(p.update for p in seen)
 
 
 def without_gradient(exam: Examination) -> list[str]:

@@ -195,8 +195,8 @@ ROOM = Room(
         Fault(
             "padding mask ignored beside the causal one",
             "chainrule.MultiHeadAttention._allowed",
-            "kept & causal",
-            "kept | causal",
+            "kept & allowed",
+            "kept | allowed",
         ),
         Fault(
             "forget gate takes the input gate's gradient",
@@ -239,6 +239,48 @@ ROOM = Room(
             "chainrule.Parallel.backward",
             "sum(gradients[1:], start=gradients[0])",
             "gradients[0]",
+        ),
+        Fault(
+            "a last window behind the input",
+            "chainrule.layers.windows.behind",
+            "start < length + before",
+            "start < length + before + after",
+        ),
+        Fault(
+            "what lies beyond the padding counted",
+            "chainrule.layers.pooling.elements_before_end",
+            "np.minimum(window.size[axis], image[axis] + sum(padding) - first)",
+            "np.full_like(first, window.size[axis])",
+        ),
+        Fault(
+            "gradient of the copies in the padding forgotten",
+            "chainrule.layers.padding.pad_backward",
+            "dx[along(axis, source)] += dy[along(axis, before + place)]",
+            "pass",
+        ),
+        Fault(
+            "bins that end too early",
+            "chainrule.layers.adaptive_pooling.bins",
+            "-(-(place + 1) * length // count)",
+            "max((place + 1) * length // count, place * length // count + 1)",
+        ),
+        Fault(
+            "mean over all batches as the last one's",
+            "chainrule.layers.running_statistics.RunningStatistics.update",
+            "1 / int(count.value)",
+            "1.0",
+        ),
+        Fault(
+            "projection's gradient from the gates",
+            "chainrule.layers.recurrent_cells.LSTMCell.steps_backward",
+            "dh[t + 1] @ self.weight_hr.value.T",
+            "dh[t + 1] @ np.abs(self.weight_hr.value.T)",
+        ),
+        Fault(
+            "neighbour on the other side",
+            "chainrule.layers.resampling.neighbours",
+            "[(left, right), (last, last)] if d > 0 else [(right, left), (first, first)]",
+            "[(left, right), (last, last)] if d < 0 else [(right, left), (first, first)]",
         ),
         Fault(
             "sine and cosine swapped",

@@ -328,6 +328,7 @@ class FlatParameters:
 
     Each parameter's `value` and `grad` become views of these vectors, so an optimizer step,
     clipping, averaging or a checkpoint is a few operations on whole vectors, whatever the depth.
+    What is assigned to `values` or `grads` is copied into them.
 
     Parameters
     ----------
@@ -373,6 +374,13 @@ class FlatParameters:
         if self.frozen:
             self.clear_frozen()
 
+    def __setattr__(self, name: str, new: Any) -> None:
+        """Copy what is assigned to `values` or `grads` into the vector: all are views of it."""
+        if name in ("values", "grads") and name in vars(self):
+            vars(self)[name][...] = new
+        else:
+            super().__setattr__(name, new)
+
     def clear_frozen(self) -> None:
         """Set the gradients of frozen parameters to zero: no step, norm or clipping counts them."""
         for name in self.frozen:
@@ -395,7 +403,7 @@ class FlatParameters:
         `parameters` are the copy's; they become views of these vectors.
         """
         twin = copy.copy(self)
-        twin.grads = np.zeros_like(self.grads)
+        vars(twin)["grads"] = np.zeros_like(self.grads)
         for name, place in self.slices.items():
             parameter = parameters[name]
             shape = parameter.shape

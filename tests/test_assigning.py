@@ -79,6 +79,20 @@ def test_values_stay_in_the_networks_vector():
     assert flat.values[flat.slices["layers.2.bias"]].tolist() == [5, 6]
 
 
+def test_all_values_at_once():
+    network = Network([Linear(2, 2), Linear(2, 1)])
+    flat = network.flat
+    flat.values = np.arange(9)
+    flat.grads = [0.5] * 9
+    assert network.layers[1].weight.value.tolist() == [[6], [7]]
+    assert network.layers[0].bias.grad.tolist() == [0.5, 0.5]
+    with pytest.raises(ValueError, match="broadcast"):
+        flat.values = np.zeros(8)
+    network.set_gradients(np.ones(9))
+    network.update(1.0)
+    assert network.layers[0].weight.value.tolist() == [[-1, 0], [1, 2]]
+
+
 def test_in_a_constructor_too_and_the_first_assignment_is_any():
     class Ones(Linear):
         def __init__(self):
@@ -204,6 +218,14 @@ def test_what_a_container_was_built_of_stays(place):
     again = copy.deepcopy(thing)
     with pytest.raises(ConfigurationError, match="cannot be replaced"):
         setattr(again, name, new)
+
+
+def test_a_node_stays_what_it_is():
+    node = Node(Linear(2, 2), "x")
+    for name, new in (("module", Tanh()), ("inputs", ("y",)), ("further", {})):
+        with pytest.raises(ConfigurationError, match=f"A Node's {name} cannot be replaced"):
+            setattr(node, name, new)
+    assert copy.deepcopy(node).inputs == ("x",)
 
 
 def test_a_list_with_the_same_things_in_it_may_be_assigned():

@@ -262,6 +262,11 @@ def test_to_assign_to_what_is_not_here_is_refused_with_advice_too(thing, name, a
     assert name not in vars(thing)
 
 
+def test_a_layer_is_frozen_once_it_is_built():
+    with pytest.raises(ConfigurationError, match="no option 'trainable': build it, then freeze"):
+        Linear(4, 8, trainable=False)
+
+
 def test_a_module_of_a_users_own_may_not_require_gradients_but_be_in_training():
     class Mine(Module):
         def __init__(self):

@@ -169,6 +169,7 @@ OPTIONS = {
     **dict.fromkeys(("add_bias_kv", "add_zero_attn"), "attending to nothing gives zeros already"),
     "return_sequences": "it always returns every step; LastStep() behind it keeps the last",
     "inplace": "a layer never writes into its input",
+    **dict.fromkeys(("trainable", "requires_grad"), "build it, then freeze() it"),
     "device": ON_THE_PROCESSOR,
     "weight": "classes are weighted by class_weight, samples by sample_weight in forward",
     "pos_weight": "classes are weighted by class_weight, samples by sample_weight in forward",

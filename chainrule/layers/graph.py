@@ -62,6 +62,15 @@ class Node:
         self.further = further
         self.keys = [name for name in module.keyword_inputs() if name in further]
 
+    def __setattr__(self, name: str, new: Any) -> None:
+        """Keep an attribute, once: a graph that has been built of this node would not notice."""
+        if name in vars(self):
+            raise ConfigurationError(
+                f"A Node's {name} cannot be replaced: build another node, and another graph of it. "
+                "Modules keep their values."
+            )
+        super().__setattr__(name, new)
+
     @property
     def sources(self) -> tuple[str, ...]:
         """The names of all inputs, further ones too."""

@@ -163,6 +163,22 @@ def test_an_optimizer_that_has_stepped_lets_its_frozen_layers_go_too():
     assert accuracy(plan.network, X, y) > 0.9
 
 
+def test_what_freeze_froze_is_let_go_too():
+    X, y = clusters()
+    network = Network([3, 16, 3], seed=0)
+    for layer in network.layers:
+        if isinstance(layer, Linear):
+            layer.weight.trainable = False
+    report = diagnose(network, X, y, loss=LOSS, optimizer=Adam(0.01), epochs=10)
+    assert report.findings[0].id == "unchanged-layer"
+    assert report.findings[0].severity == "problem"
+    assert report.findings[0].remedy == "network.unfreeze()"
+    plan = report.prescribe()
+    assert not network.layers[0].weight.trainable
+    plan.fit(X, y, progress=False)
+    assert accuracy(plan.network, X, y) > 0.9
+
+
 def test_frozen_layers_that_do_no_harm_are_a_note():
     X, y = clusters()
     frozen = Adam(0.01, lr_multipliers={"layers.0.*": 0.0})

@@ -135,7 +135,10 @@ class LBFGS(Optimizer):
         self.bind(network)
         place = Place(0.0, loss + self._penalty(), 0.0, self._gradient())
         if not math.isfinite(place.loss) or not np.isfinite(place.gradient).all():
-            raise InputError("The loss or its gradient holds NaN or infinity before the step.")
+            raise InputError(
+                "The loss or its gradient holds NaN or infinity before the step. Look for them in "
+                "the data and the weights; standardised inputs usually help."
+            )
         self.steps += 1
         for _ in range(self.iterations):
             end = self._iterate(closure, place)

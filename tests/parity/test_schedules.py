@@ -1,7 +1,9 @@
 """Schedules against torch.optim.lr_scheduler, at every step."""
 
 import warnings
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import chainrule as cr
@@ -94,3 +96,31 @@ def test_every_step(name):
             assert ours(step) == pytest.approx(expected, rel=1e-10, abs=1e-15), step
             optimizer.step()
             scheduler.step()
+
+
+def test_a_plateau_beside_a_schedule():
+    """PyTorch lets both multiply the optimizer's rate; it waits for one epoch more."""
+    theirs = torch.optim.SGD([torch.zeros(1)], lr=0.1)
+    steps = lr.MultiStepLR(theirs, [7, 20], 0.5)
+    plateau = lr.ReduceLROnPlateau(
+        theirs, factor=0.6, patience=2, threshold=0.0, threshold_mode="abs"
+    )
+    ours = cr.SGD(cr.MultiStepDecay(0.1, (7, 20), factor=0.5))
+    callback = cr.ReduceOnPlateau("loss", factor=0.6, patience=3)
+    history = cr.History()
+    state = SimpleNamespace(optimizer=ours, history=history, columns=["loss"], epoch=0)
+    callback.on_fit_begin(state)
+    reduced = 0
+    for loss in np.random.default_rng(0).random(45).tolist():
+        theirs.step()
+        steps.step()
+        plateau.step(loss)
+        before = ours.learning_rate
+        history.add_epoch({"loss": loss})
+        ours.steps += 1
+        state.epoch += 1
+        callback.on_epoch_end(state)
+        reduced += ours.learning_rate is not before
+        expected = theirs.param_groups[0]["lr"]
+        assert ours.current_learning_rate() == pytest.approx(expected, rel=1e-12)
+    assert reduced > 5

@@ -212,12 +212,15 @@ def write_preparation(preparation: Preparation) -> tuple[dict[str, Any], dict[st
             f"{sorted(Preparation.library_classes)}, can. Set network.preparation = None to save "
             "the network alone."
         )
+    import json
+
     preparation.check_fitted()
     description, arrays = preparation.describe()
     description = {"class": kind.__name__, **description}
     try:
+        description = json.loads(json.dumps(description))
         read_preparation(description, arrays)  # what could not be loaded is not saved
-    except FileFormatError as error:
+    except (FileFormatError, TypeError, ValueError) as error:
         raise ConfigurationError(f"The {kind.__name__} cannot be saved: {error}") from error
     return description, arrays
 

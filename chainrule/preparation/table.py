@@ -165,6 +165,10 @@ class TablePreparation(Preparation):
         self.min_frequency = check_whole("min_frequency", min_frequency)
         self.embed_from = None if embed_from is None else check_whole("embed_from", embed_from)
         self.n_bins = check_whole("n_bins", n_bins, least=0)
+        if number_formats is not None and not isinstance(number_formats, Mapping):
+            raise ConfigurationError(
+                f"number_formats must be a dict by column, got {number_formats!r:.60}."
+            )
         self.number_formats = number_formats
         for form in (number_formats or {}).values():
             number_format(form)

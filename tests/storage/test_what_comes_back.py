@@ -30,6 +30,7 @@ from chainrule import (
     Sequential,
     Standardizer,
     StateError,
+    TablePreparation,
     TransformerBlock,
 )
 from chainrule.checks.constructor import NOT_KEPT, arguments, constructor_arguments
@@ -440,3 +441,28 @@ def test_a_preparation_that_could_not_be_loaded_is_not_saved(path):
     network.preparation.std = np.zeros(4)
     with pytest.raises(ConfigurationError, match=r"Standardizer cannot be saved: .*std must be"):
         network.save(path)
+
+
+TABLE = {"size": X[:, 0].tolist(), "town": list("abcab")}
+
+
+@pytest.mark.parametrize("name", ["max_categories", "min_frequency", "embed_from", "n_bins"])
+@pytest.mark.parametrize("value", [3, np.int64(3), np.float32(3.5), "3", None])
+def test_an_option_of_a_fitted_preparation_comes_back_or_is_refused(path, name, value):
+    network = Network([4, 2], seed=0)
+    network.preparation = TablePreparation().fit(TABLE)
+    setattr(network.preparation, name, value)
+    try:
+        network.save(path)
+    except ConfigurationError as error:
+        assert "TablePreparation cannot be saved" in str(error)  # noqa: PT017
+        return
+    found = Network.load(path).preparation
+    assert repr(found) == repr(network.preparation)
+    np.testing.assert_array_equal(found.transform(TABLE), network.preparation.transform(TABLE))
+
+
+@pytest.mark.parametrize("value", [1, "size", ["size"], len, np.array([1, 2])])
+def test_formats_of_numbers_are_a_dict(value):
+    with pytest.raises(ConfigurationError, match="number_formats must be a dict"):
+        TablePreparation(number_formats=value)

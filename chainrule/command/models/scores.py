@@ -68,7 +68,7 @@ def classification_scores(true: Array, p: Array) -> dict[str, float]:
     A row of an unknown class is wrong whatever is predicted, so it counts in the accuracy. The
     scores that need the true class's probability ignore it.
     """
-    scores = {"accuracy": metrics.accuracy(true, p)}
+    scores = {"accuracy": float(np.mean(p.argmax(axis=1) == true))}
     true, p = known_rows(true, p)
     if not len(true):
         return scores

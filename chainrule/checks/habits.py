@@ -33,8 +33,8 @@ OWN_LAYER = "two methods make a layer: a Module with forward and backward; check
 OWN_LOSS = "two methods make a loss: a Loss with losses and gradients; check_loss checks it"
 A_MEAN = (
     "a loss is always the mean over the batch, weighted by sample_weight. For the sum multiply it, "
-    "and its gradient, by len(y_true); for the loss of each row, "
-    "loss.losses(*loss.rows(y_true, y_pred))"
+    "and its gradient, by loss.total_weight(y_true, y_pred), in training the learning rate; each "
+    "row's own loss is loss.losses(*loss.rows(y_true, y_pred))"
 )
 
 # ---------------------------------------------------------------- attributes

@@ -225,6 +225,8 @@ class Loss(GivesAdvice):
 
     def share_of_gradient(self, gradient: Any, share: Weights) -> Any:
         """Return what a part's gradient adds to that of the whole batch, of which it is a share."""
+        if isinstance(gradient, np.ndarray):
+            return gradient * gradient.dtype.type(share)
         return tree_map(lambda array: array * array.dtype.type(share), gradient)
 
     # ------------------------------------------------------------ weights

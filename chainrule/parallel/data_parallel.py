@@ -172,7 +172,7 @@ class DataParallel(Strategy):
         for result in results:
             mean.add(result.weight, result.means)
         gradients = [each.flat.grads for each in self.networks[: len(results)]]
-        counts = [self.sync_batch_norm or bool(np.any(result.weight)) for result in results]
+        counts = [self.sync_batch_norm or result.counts for result in results]
 
         def add(places: slice) -> None:
             for start in range(places.start, places.stop, BLOCK):

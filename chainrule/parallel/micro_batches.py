@@ -72,7 +72,7 @@ def accumulate(
     for part in parts:
         result = send(part)
         mean.add(result.weight, result.means)
-        if np.any(result.weight):
+        if result.counts:
             gradient += network.flat.grads
         predictions += result.predictions
     network.set_gradients(gradient)

@@ -10,6 +10,7 @@ the gradient is summed in the network's flat vector.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -78,9 +79,14 @@ class PassResult:
     predictions: Sequence[PyTree]
 
     @property
+    def counts(self) -> bool:
+        """Whether any of the samples counts."""
+        return bool(self.weight if isinstance(self.weight, float) else np.any(self.weight))
+
+    @property
     def loss(self) -> float:
         """The loss: the mean, or the sum of the means."""
-        return float(np.sum(self.means))
+        return self.means if isinstance(self.means, float) else float(np.sum(self.means))
 
 
 @dataclass(frozen=True)
@@ -249,10 +255,13 @@ def weight_of_whole(loss: Loss, batch: Batch) -> Whole:
     """
     x, y, sample_weight = batch
     count = len(first_array(x))
+    found: list[Weights] = []
 
     def weight(y_pred: PyTree) -> Weights:
-        all_rows = tree_map(lambda p: np.broadcast_to(p[:1], (count, *p.shape[1:])), y_pred)
-        return loss.total_weight(y, all_rows, sample_weight)
+        if not found:
+            all_rows = tree_map(lambda p: np.broadcast_to(p[:1], (count, *p.shape[1:])), y_pred)
+            found.append(loss.total_weight(y, all_rows, sample_weight))
+        return found[0]
 
     return weight
 
@@ -274,7 +283,7 @@ def forward_backward(
         if not loss.takes(y_pred):
             raise StepFailed("forward", network, batch) from None
         raise
-    if not np.isfinite(means).all():
+    if not math.isfinite(means if isinstance(means, float) else np.sum(means)):
         raise StepFailed("loss", network, batch)
     part = current_micro_batch.get()
     if part.together:  # gradients flow between parts, also to one of weight 0
@@ -289,6 +298,8 @@ def forward_backward(
 
 def share_of(weight: Weights, total: Weights) -> Weights:
     """Return weight / total; 0 where nothing counts."""
+    if isinstance(total, float):  # of one mean, as most losses are: NumPy would take longer
+        return weight / total if total else 0.0
     return np.divide(weight, total, out=np.zeros(np.shape(total)), where=np.asarray(total) > 0)[()]
 
 

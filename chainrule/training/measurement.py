@@ -20,7 +20,16 @@ from chainrule.loss_functions.class_weight import ClassWeight
 from chainrule.metrics.weighting import measure
 from chainrule.parallel.strategy import PassResult, WeightedMean
 from chainrule.parameter import Array
-from chainrule.pytree import PyTree, as_dict, by_name, concatenate, first_array, from_dict
+from chainrule.pytree import (
+    PyTree,
+    as_dict,
+    by_name,
+    concatenate,
+    first_array,
+    from_dict,
+    tree_leaves,
+    tree_map,
+)
 from chainrule.storage.names import with_prefix, without_prefix
 
 
@@ -79,8 +88,8 @@ class Measurement:
             raise InputError("All weights are 0; at least one sample has to count.")
         measured = {"loss": float(np.sum(self.mean.means))}
         if self.metrics:
-            y, y_pred = concatenate(self.targets), concatenate(self.predictions)
-            weight = without_class_weight(y, self._all_weights(), class_weight)
+            y, y_pred, weight = self._all()
+            weight = without_class_weight(y, weight, class_weight)
             for name, metric in self.metrics.items():
                 try:
                     value, as_weighted = measured_by(self.loss, metric, y, y_pred, weight)
@@ -92,18 +101,28 @@ class Measurement:
                     self.unweighted.append(name)
         return measured
 
-    def _all_weights(self) -> Array | None:
-        """Return the weights of all samples, ones where a batch has none; None if all have none."""
-        given = next((weight for weight in self.weights if weight is not None), None)
-        if given is None:
-            return None
-        parts = zip(self.weights, self.targets, strict=True)
-        return np.concatenate(
-            [
-                np.ones((len(first_array(y)), *given.shape[1:])) if weight is None else weight
-                for weight, y in parts
+    def _all(self) -> tuple[PyTree, PyTree, Array | None]:
+        """Return all targets, predictions and weights.
+
+        A batch without weights has ones. Of sequences whose length differs from batch to batch,
+        the positions are returned.
+        """
+        targets, predictions, weights = self.targets, self.predictions, self.weights
+        if lengths_differ(predictions):
+            targets, predictions = as_positions(targets), as_positions(predictions)
+            weights = [
+                None if weight is None else weight_of_positions(weight, len(first_array(y)))
+                for weight, y in zip(weights, targets, strict=True)
             ]
-        )
+        y, y_pred = concatenate(targets), concatenate(predictions)
+        given = next((weight for weight in weights if weight is not None), None)
+        if given is None:
+            return y, y_pred, None
+        filled = [
+            np.ones((len(first_array(y)), *given.shape[1:])) if weight is None else weight
+            for weight, y in zip(weights, targets, strict=True)
+        ]
+        return y, y_pred, np.concatenate(filled)
 
     def note(self) -> str:
         """Return what there is to say about metrics that take no weights."""
@@ -120,9 +139,9 @@ class Measurement:
         """Return the means so far and their weights, and the arrays of an unfinished epoch."""
         arrays: dict[str, Array] = {}
         if self.targets:
-            arrays |= with_prefix("truth", as_dict(concatenate(self.targets)))
-            arrays |= with_prefix("prediction", as_dict(concatenate(self.predictions)))
-            weight = self._all_weights()
+            y, y_pred, weight = self._all()
+            arrays |= with_prefix("truth", as_dict(y))
+            arrays |= with_prefix("prediction", as_dict(y_pred))
             arrays |= {} if weight is None else {"weight": weight}
         sums = {"weight": self.mean.weight, "loss": self.mean.means}
         return {name: np.asarray(value).tolist() for name, value in sums.items()}, arrays
@@ -147,6 +166,30 @@ class Measurement:
                 for name in ("truth", "prediction")
             )
             self.weights = [arrays.get("weight")]
+
+
+# ---------------------------------------------------------------- sequences of several lengths
+
+
+def lengths_differ(batches: Sequence[PyTree]) -> bool:
+    """Whether the samples of one batch have another shape than those of another."""
+    leaves = zip(*map(tree_leaves, batches), strict=True)
+    return any(len({array.shape[1:] for array in arrays}) > 1 for arrays in leaves)
+
+
+def as_positions(batches: Sequence[PyTree]) -> list[PyTree]:
+    """Return sequences (N, T, ...) as positions (N T, ...); what is that already stays as it is."""
+    axes = tree_map(lambda *arrays: max(a.ndim for a in arrays), batches[0], *batches[1:])
+
+    def flat(array: Array, most: int) -> Array:
+        return array.reshape(-1, *array.shape[2:]) if array.ndim == most > 1 else array
+
+    return [tree_map(flat, batch, axes) for batch in batches]
+
+
+def weight_of_positions(weight: Array, positions: int) -> Array:
+    """Return the weight of each position, given those of the samples or of the positions."""
+    return weight.reshape(-1).repeat(positions // weight.size)
 
 
 # ---------------------------------------------------------------- one metric

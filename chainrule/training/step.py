@@ -57,7 +57,7 @@ def take_step(
     with np.errstate(all="ignore"):  # an overflow is found below, and reported as it should be
         again = _repeated(network, loss, batch, strategy) if optimizer.needs_closure else None
         result = strategy.set_gradients(network, loss, batch)
-        if not np.any(result.weight):
+        if not result.counts:
             raise InputError("All weights of this batch are 0; at least one sample has to count.")
         norm = _clip(network, clip_norm)
         rate = optimizer.current_learning_rate()

@@ -14,8 +14,11 @@ from chainrule import (
     Checkpoint,
     EarlyStopping,
     Ensemble,
+    FileFormatError,
     Graph,
+    InputError,
     Linear,
+    LossPerOutput,
     MeanSquaredError,
     Network,
     Node,
@@ -24,6 +27,7 @@ from chainrule import (
     Trainer,
 )
 from chainrule.metrics.weighting import measure
+from chainrule.training.measurement import Measurement
 
 RNG = np.random.default_rng(0)
 N, T, C = 40, 5, 3
@@ -323,3 +327,46 @@ def test_measure_alone():
     assert measure(lambda t, p: len(t), true, pred, (weight > 0) * 0.5) == (2, True)
     assert math.isnan(measure(metrics.accuracy, true, pred, np.zeros(3))[0])
     assert measure(max, 1.0, 2.0) == (2.0, True)  # a function in C
+
+
+@pytest.mark.parametrize("weights", ["none", "samples", "positions"])
+@pytest.mark.parametrize("way", [{}, {"micro_batch_size": 3}])
+def test_sequences_whose_length_differs_from_batch_to_batch(tmp_path, weights, way):
+    rng = np.random.default_rng(0)
+    data = []
+    for steps in (5, 7, 3, 7):
+        x, y = rng.standard_normal((6, steps, 4)), rng.integers(0, C, (6, steps))
+        weight = rng.integers(0, 3, (6, steps) if weights == "positions" else 6) + 0.5
+        data.append((x, y) if weights == "none" else (x, y, weight))
+    subject = trainer(
+        [Linear(4, C), Softmax()], CategoricalCrossEntropy(), [metrics.accuracy], **way
+    )
+    subject.optimizer.learning_rate = 1e-300
+    options = {"epochs": 1, "progress": False, "validation_data": data}
+    saving = Checkpoint(tmp_path, every_steps=1)  # with an unfinished epoch
+    history = subject.fit(data, callbacks=[saving], **options)
+    right = counted = 0.0
+    for x, y, *weight in data:
+        own = np.ones(y.shape) if not weight else weight[0].reshape(6, -1) * np.ones(y.shape)
+        right += (own * (subject.predict(x).argmax(axis=2) == y)).sum()
+        counted += own.sum()
+    for name in ("accuracy", "val_accuracy"):
+        assert history.epochs[name] == [pytest.approx(right / counted)]
+    assert subject.evaluate(data)["accuracy"] == pytest.approx(right / counted)
+
+
+def test_means_of_an_older_version_are_taken_over():
+    loss = LossPerOutput({"a": MeanSquaredError(), "b": MeanSquaredError()})
+    measurement = Measurement({}, loss)
+    measurement.load_state({"weight": 3.0, "loss": 2.0}, {})
+    assert measurement.result() == {"loss": 2.0}
+    measurement.load_state({"weight": 0.0, "loss": 0.0}, {})
+    with pytest.raises(InputError, match="All weights are 0"):
+        measurement.result()
+    measurement.load_state({"weight": [3.0, 1.0], "loss": [2.0, 5.0]}, {})
+    assert measurement.result() == {"loss": 7.0}
+    for wrong in ([1.0], [[1.0, 2.0]]):
+        with pytest.raises(FileFormatError, match="a mean for each loss"):
+            measurement.load_state({"weight": wrong, "loss": wrong}, {})
+    with pytest.raises(FileFormatError, match="a mean for each loss"):
+        Measurement({}, MeanSquaredError()).load_state({"weight": [1.0], "loss": [1.0]}, {})

@@ -6,6 +6,7 @@ classifier.py, regressor.py   the two, with their options and what they predict
 base.py                       what they share: the whole path of `fit`
 defaults.py                   every default, and how members differ
 options.py                    what the words of the options stand for, and which values are valid
+inputs.py                     masks, dates and missing labels are refused
 validation.py                 checks of X, of weights and of row numbers
 samples.py                    rows with their targets and weights, and which are held out
 targets.py                    y: classes, several labels, numbers

@@ -22,7 +22,7 @@ from chainrule.estimators.targets import (
     check_labels,
     class_targets,
 )
-from chainrule.estimators.validation import multiply_class_weight
+from chainrule.estimators.validation import check_sample_weight, multiply_class_weight
 from chainrule.layers.activations import tiny
 from chainrule.parameter import Array
 
@@ -185,6 +185,21 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
             As in `fit`.
         """
         return self._fit(X, y, sample_weight, incremental=True, classes=classes)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy for these rows.
+
+        Parameters
+        ----------
+        X : data frame or array_like
+            Rows.
+        y : array_like
+            Their true labels.
+        sample_weight : array_like, shape (N,), optional
+            How much each row counts.
+        """
+        y = self._check_y(y)
+        return super().score(X, y, check_sample_weight(sample_weight, y))
 
     def calibrate(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Calibrate the probabilities on rows that were not trained on, and return the estimator.

@@ -14,6 +14,7 @@ from chainrule.errors import ConfigurationError
 from chainrule.estimators.base import HeldOutPredictions, NetworkEstimator
 from chainrule.estimators.calibration import interval_half_width
 from chainrule.estimators.targets import RegressionTargets, check_numbers
+from chainrule.estimators.validation import check_sample_weight
 from chainrule.parameter import Array
 
 
@@ -154,6 +155,21 @@ class NetworkRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
             As in `fit`.
         """
         return self._fit(X, y, sample_weight, incremental=True)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the R² for these rows.
+
+        Parameters
+        ----------
+        X : data frame or array_like
+            Rows.
+        y : array_like
+            Their true numbers.
+        sample_weight : array_like, shape (N,), optional
+            How much each row counts.
+        """
+        y = self._check_y(y)
+        return super().score(X, y, check_sample_weight(sample_weight, y))
 
     def calibrate(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Measure intervals on rows that were not trained on, and return the estimator.

@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_array, column_or_1d
 
 from chainrule.errors import ConfigurationError, InputError
+from chainrule.estimators.inputs import plain_labels, refuse_masks_and_dates
 from chainrule.layers.activations import tiny
 from chainrule.parameter import Array
 from chainrule.preparation import Standardizer
@@ -151,6 +152,7 @@ def check_labels(y: Any) -> Array:
     """Return labels as an array, (N,), or a table of 0 and 1, (N, labels); refuse anything else."""
     if y is None:
         raise ConfigurationError("A classifier requires y to be passed, but the target y is None.")
+    y = plain_labels(y)
     y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=None, input_name="y")
     y = y.toarray() if hasattr(y, "toarray") else y
     if y.ndim == 2 and y.shape[1] == 1:
@@ -238,6 +240,7 @@ def check_numbers(y: Any) -> Array:
     """Return targets as finite numbers in float64, (N,) or (N, outputs); refuse anything else."""
     if y is None:
         raise ConfigurationError("A regressor requires y to be passed, but the target y is None.")
+    refuse_masks_and_dates("y", y)
     y = check_array(y, ensure_2d=False, dtype="numeric", input_name="y")
     if y.ndim not in (1, 2):
         raise InputError(f"y must be (N,) or (N, outputs), got the shape {y.shape}.")

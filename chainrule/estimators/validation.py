@@ -9,6 +9,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
 from chainrule.errors import ConfigurationError, InputError
+from chainrule.estimators.inputs import refuse_masks_and_dates
 from chainrule.estimators.targets import MulticlassTargets, MultilabelTargets
 from chainrule.parameter import Array
 from chainrule.preparation.frames import is_frame
@@ -27,10 +28,13 @@ def check_X(estimator: Any, X: Any, *, reset: bool, prepared: bool) -> Any:
     reset : bool
         Whether to set them.
     prepared : bool
-        Whether a preparation follows. Then a data frame stays one, and NaN is allowed (infinity
-        never is). Otherwise X goes into a network as it is: whole numbers stay whole numbers, which
-        an `Embedding` needs, and X may have more than two axes.
+        Whether a preparation follows. Then a data frame stays one, and NaN and masked values are
+        allowed (infinity never is). Otherwise X goes into a network as it is: whole numbers stay
+        whole numbers, which an `Embedding` needs, and X may have more than two axes.
     """
+    if prepared and isinstance(X, np.ma.MaskedArray) and X.dtype.kind in "fiub":
+        X = np.ma.filled(X.astype(np.float64), np.nan)  # a masked value is missing
+    refuse_masks_and_dates("X", X)
     if prepared and is_frame(X):
         validate_data(estimator, X, reset=reset, skip_check_array=True)
         if not X.shape[0] or not X.shape[1]:
@@ -78,6 +82,7 @@ def check_sample_weight(sample_weight: Any, X: Any) -> Array | None:
     """Return the weights of the rows, (N,) in float64, or None; refuse invalid ones."""
     if sample_weight is None:
         return None
+    refuse_masks_and_dates("sample_weight", sample_weight)
     if isinstance(sample_weight, int | float | np.number):
         sample_weight = np.full(X.shape[0], sample_weight)
     weight = check_array(

@@ -91,7 +91,8 @@ def as_table(X: Any) -> Table:
         return Table(names, int(X.shape[0]), len(names), X.__getitem__)
     if isinstance(X, Mapping):
         return _table_of_dict(X)
-    array = check_array("X", X)
+    masked = isinstance(X, np.ma.MaskedArray)
+    array = X if masked else check_array("X", X)
     if array.dtype.kind in "US" and not isinstance(X, np.ndarray):
         array = np.array(X, object)  # NumPy made text of the numbers beside the text
     if array.dtype.names is not None and array.ndim == 1:
@@ -128,7 +129,15 @@ def values_of(column: Any, name: Name) -> Array:
     """Return a column as an array (N,) of numbers, text, dates or Python objects."""
     if isinstance(column, list | tuple):  # asarray would turn numbers beside a text into text
         return np.fromiter(column, object, len(column))
+    if isinstance(column, np.ma.MaskedArray):
+        values = np.array(column.data, object)
+        values[np.ma.getmaskarray(column)] = None  # a masked value is missing
+        return values
     array = check_array(f"column {name!r}", column)
+    if array.dtype.kind == "f" and "int" in str(getattr(column, "dtype", "")).lower():
+        with np.errstate(invalid="ignore"):
+            if (np.abs(array) >= 2**53).any():  # whole numbers with gaps keep all their digits
+                return np.fromiter(column, object, len(column))
     if array.ndim != 1:
         raise InputError(f"Column {name!r} holds several values in a row; make a column of each.")
     return array

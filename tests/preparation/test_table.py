@@ -339,7 +339,6 @@ def test_dates_with_zones_and_periods_are_refused():
         (np.array([1j, 2]), "Column 'a' holds complex128"),
         ([1j, 2], "Column 'a' holds values of the type complex"),
         (np.ones((2, 2)), "Column 'a' holds several values in a row"),
-        (np.ma.array([1, 2], mask=[0, 1]), r"column 'a' has 1 masked value"),
         ("ab", "Column 'a' must be an array or a list, got 'ab'"),
         (3, "Column 'a' must be an array or a list, got 3"),
         ([1, 2, 3], r"The columns differ in length: {'x': 2, 'a': 3}"),
@@ -367,7 +366,6 @@ def test_structures_of_polars_are_refused():
         ([[1, 2], [3]], "The rows of X differ in length"),
         (np.ones((0, 3)), "The table is empty: it has 0 rows and 3 columns"),
         ({}, "The table is empty: it has 0 rows and 0 columns"),
-        (np.ma.array([[1, 2]], mask=[[0, 1]]), "masked"),
         ({1.5: [1, 2]}, r"names of columns must be text or whole numbers, got 1\.5"),
     ],
 )

@@ -113,6 +113,7 @@ def make_estimator(
         *X.shape,
         categorical_features=options["categories"],
         number_formats={name: form for name, form in formats.items() if name in X},
+        handle_unknown="ignore",  # the command reports them itself
     )
     return kind(
         preparation=preparation,

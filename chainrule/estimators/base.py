@@ -40,6 +40,7 @@ from chainrule.estimators.validation import check_sample_weight, check_X
 from chainrule.parameter import Array
 from chainrule.preparation import Preparation, Standardizer
 from chainrule.preparation.frames import is_frame
+from chainrule.preparation.row_numbers import row_numbers
 
 ROWS_AT_ONCE = 1024
 """Rows that are predicted at a time, so that memory stays bounded."""
@@ -87,7 +88,8 @@ class TrainingState:
     def encode(self, rows: LabeledRows) -> LabeledRows:
         """Return rows as the network takes them, with what it learns of them."""
         encoded = self.targets.encode(rows.y)
-        return LabeledRows(self.prepare(rows.X), encoded, rows.sample_weight)
+        with row_numbers(rows.numbers):
+            return rows._replace(X=self.prepare(rows.X), y=encoded)
 
 
 @dataclass(eq=False, repr=False)
@@ -224,7 +226,8 @@ class NetworkEstimator(GivesAdvice, BaseEstimator):
         """Fit the preparation to the rows that are learned from, and build the model."""
         targets.fit(rows.y, rows.sample_weight)
         count = 0 if incremental else len(rows.y)  # the first part does not tell how many come
-        preparation = self._fitted_preparation(rows.X, count)
+        with row_numbers(rows.numbers):
+            preparation = self._fitted_preparation(rows.X, count)
         x = take_rows(rows.X, np.arange(1))
         x = x if preparation is None else preparation.transform(x)
         model: EnsembleModel | NetworkModel
@@ -381,7 +384,9 @@ class NetworkEstimator(GivesAdvice, BaseEstimator):
         """Yield checked rows as the network takes them, some at a time."""
         for start in range(0, X.shape[0], ROWS_AT_ONCE):
             rows = np.arange(start, min(start + ROWS_AT_ONCE, X.shape[0]))
-            yield self._state.prepare(take_rows(X, rows))
+            with row_numbers(rows):
+                prepared = self._state.prepare(take_rows(X, rows))
+            yield prepared
 
     def _has_partial_fit(self) -> bool:
         """Whether there is a partial_fit: it holds nothing out, so nothing could stop it."""

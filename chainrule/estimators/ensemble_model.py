@@ -92,8 +92,9 @@ class EnsembleModel:
             reporter(len(epochs) - 1, {"loss": epochs[-1]})
         else:
             if held_out is not None:
-                way = "cv" if isinstance(held_out, list) else "validation_data"
-                arguments |= {way: held_out, "patience": options.patience(estimator)}
+                folds = isinstance(held_out, list)
+                data = {"cv": held_out} if folds else {"validation_data": tuple(held_out)[:3]}
+                arguments |= {**data, "patience": options.patience(estimator)}
             arguments |= {"epochs": estimator.epochs, "on_epoch_end": reporter}
             with reporter:
                 ensemble.fit(rows.X, rows.y, **arguments)

@@ -39,7 +39,7 @@ def plain_labels(y: Any) -> Any:
         return y
     labels = list(y)
     for row, label in enumerate(labels):
-        if is_missing_type(type(label)) or label != label:
+        if is_missing_type(type(label)) or (np.ndim(label) == 0 and label != label):
             raise InputError(f"y holds no label in row {row}. Leave out the rows without one.")
     if not extension:
         return y

@@ -90,7 +90,7 @@ class NetworkModel:
             sample_weight=rows.sample_weight,
             epochs=1 if incremental else estimator.epochs,
             batch_size=options.batch_size(estimator, len(everything.y)),
-            validation_data=held_out,
+            validation_data=None if held_out is None else held_out[:3],
             callbacks=stopping,
             progress="auto" if estimator.verbose else False,
         )

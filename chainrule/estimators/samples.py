@@ -26,16 +26,20 @@ class LabeledRows(NamedTuple):
         The targets, as the user gave them or encoded for the network.
     sample_weight : ndarray, shape (N,), or None
         The weights.
+    numbers : ndarray, shape (N,), or None
+        Their numbers in what the user gave; None if these are all rows.
     """
 
     X: Any
     y: Array
     sample_weight: Array | None = None
+    numbers: Array | None = None
 
     def take(self, rows: Array) -> LabeledRows:
         """Return some of them."""
         weight = None if self.sample_weight is None else self.sample_weight[rows]
-        return LabeledRows(take_rows(self.X, rows), self.y[rows], weight)
+        numbers = rows if self.numbers is None else self.numbers[rows]
+        return LabeledRows(take_rows(self.X, rows), self.y[rows], weight, numbers)
 
     def that_count(self) -> LabeledRows:
         """Return them without those of weight 0."""

@@ -119,6 +119,10 @@ class CategoryColumn:
         absent = codes == MISSING
         if absent.any() and not self.missing:
             yield ColumnIssue.of_rows(name, "missing value", absent)
+        yield from self.unknown(codes, array, name)
+
+    def unknown(self, codes: Array, array: Array, name: Name) -> Iterator[ColumnIssue]:
+        """Yield an issue if there are categories that the training rows did not have."""
         unknown = codes == UNKNOWN
         if unknown.any() and (self.rare or not self.grouped):
             # the first few, in their order and each once

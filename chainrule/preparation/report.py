@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule.parameter import Array
 from chainrule.preparation.frames import Name
+from chainrule.preparation.row_numbers import row_number
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class ColumnIssue:
         cls, column: Name, kind: str, where: Array, examples: tuple[str, ...] = ()
     ) -> ColumnIssue:
         """Return an issue with the rows in which `where`, an array of booleans, is true."""
-        return cls(column, kind, int(np.count_nonzero(where)), int(where.argmax()), examples)
+        first_row = row_number(int(where.argmax()))
+        return cls(column, kind, int(np.count_nonzero(where)), first_row, examples)
 
     def __str__(self) -> str:
         text = f"column {self.column!r}: {self.kind}"

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from chainrule.checks import check_whole, network_dtype
+from chainrule.checks import check_choice, check_whole, network_dtype
 from chainrule.errors import ConfigurationError, InputError
 from chainrule.parameter import Array
 from chainrule.preparation.base import Preparation
@@ -96,6 +96,9 @@ class TablePreparation(Preparation):
     number_formats : mapping of str or int to NumberFormat or dict
         How the numbers of some columns are written, such as ``{"price": {"decimal": ","}}``; of
         others it is found out.
+    handle_unknown : {"warn", "error", "ignore"}
+        What `transform` does about categories that were not among the training rows, unless they
+        count as rare.
     dtype : dtype
         What `transform` returns: float32 (the default) or float64.
 
@@ -127,7 +130,7 @@ class TablePreparation(Preparation):
     A category is identified by its text, without spaces around it: 3, 3.0 and "3 " are the same
     category, and blank text is a missing value. A category that was
     not among the training rows counts as rare if there is a group of rare ones, and is all zeros
-    otherwise; `report` names it.
+    otherwise; a warning names it, and `report`.
 
     Examples
     --------
@@ -152,6 +155,7 @@ class TablePreparation(Preparation):
         embed_from: int | None = None,
         n_bins: int = 0,
         number_formats: Mapping[Name, NumberFormat | Mapping[str, Any]] | None = None,
+        handle_unknown: str = "warn",
         dtype: DTypeLike = "float32",
     ) -> None:
         listed = isinstance(categorical_features, list | tuple)
@@ -172,6 +176,9 @@ class TablePreparation(Preparation):
         self.number_formats = number_formats
         for form in (number_formats or {}).values():
             number_format(form)
+        choices = dict.fromkeys(("warn", "error", "ignore"))
+        check_choice("handle_unknown", handle_unknown, choices)
+        self.handle_unknown = handle_unknown
         self.dtype = "float64" if network_dtype(dtype) == np.float64 else "float32"
 
     @property
@@ -266,9 +273,19 @@ class TablePreparation(Preparation):
         out = np.zeros((table.rows, sum(column.width for column in self.columns_)), self.dtype)
         start = 0
         for key, column, values in self._columns_of(table):
-            column.write(column.read(values, key), out[:, start : start + column.width])
+            read = column.read(values, key)
+            if isinstance(column, CategoryColumn) and self.handle_unknown != "ignore":
+                self._tell(column.unknown(read, values, key))
+            column.write(read, out[:, start : start + column.width])
             start += column.width
         return out
+
+    def _tell(self, issues: Iterator[ColumnIssue]) -> None:
+        """Warn of categories that the training rows did not have, or refuse them."""
+        for issue in issues:
+            if self.handle_unknown == "error":
+                raise InputError(f"The {issue}. Correct it, or give handle_unknown='warn'.")
+            warnings.warn(f"{issue}", stacklevel=4)
 
     def report(self, X: Any) -> TableReport:
         """Return what new rows have that the training rows did not have.
@@ -347,7 +364,8 @@ class TablePreparation(Preparation):
     def from_description(cls, description: dict[str, Any], arrays: Mapping[str, Array]) -> Self:
         expect(set(description) == {"settings"} and isinstance(description["settings"], dict))
         made = cls(**description["settings"])
-        expect({*description["settings"], "number_formats"} == set(made.get_params()))
+        newer = {"number_formats", "handle_unknown"}  # than the files of 0.1.0
+        expect(set(made.get_params()) - newer <= set(description["settings"]))
         expect(set(arrays) - NAMES - FORMATS == ARRAYS | set(pack("notes", [])))
         made._set_columns(columns_from_arrays(arrays))
         made.n_features_in_ = len(made.columns_)

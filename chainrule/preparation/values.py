@@ -14,6 +14,7 @@ from chainrule.errors import InputError
 from chainrule.parameter import Array
 from chainrule.preparation.frames import Name
 from chainrule.preparation.number_format import NumberFormat
+from chainrule.preparation.row_numbers import row_number
 
 MISSING_TYPES = ("NoneType", "NAType", "NaTType")
 """By name, since pandas, which has the last two, is not imported."""
@@ -120,7 +121,7 @@ def numbers_in(array: Array, name: Name, form: NumberFormat | None = None) -> Ar
     if infinite.any():
         raise InputError(
             f"Column {name!r} holds infinity, or a number too large for float64, in row "
-            f"{infinite.argmax()}. A missing value is written as NaN or None."
+            f"{row_number(int(infinite.argmax()))}. A missing value is written as NaN or None."
         )
     return numbers
 
@@ -135,9 +136,9 @@ def _read_texts(values: list[Any], name: Name, form: NumberFormat) -> list[Any]:
         row, text = next((row, text) for row, text in enumerate(values) if text in wrong)
         written = form.describe()
         raise InputError(
-            f"Column {name!r} holds the text {text[:40]!r} in row {row}, which is no number as the "
-            f"column writes them{f', with {written}' * bool(written)}. Correct it, or write a "
-            "missing value as NaN or None."
+            f"Column {name!r} holds the text {text[:40]!r} in row {row_number(row)}, which is no "
+            f"number as the column writes them{f', with {written}' * bool(written)}. Correct it, "
+            "or write a missing value as NaN or None."
         )
     return [numbers[value] if isinstance(value, str) else value for value in values]
 
@@ -152,7 +153,8 @@ def _from_objects(values: list[Any], name: Name) -> Array:
         shown = f"the text {str(value)[:40]!r}" if text else f"{value!r:.60}"
         raise InputError(
             f"Column {name!r} held numbers in the rows it was fitted on; now it holds {shown} "
-            f"in row {row}. Turn it into numbers, and write missing values as NaN or None."
+            f"in row {row_number(row)}. Turn it into numbers, and write missing values as NaN or "
+            "None."
         )
     if absent:
         values = [math.nan if type(value) in absent else value for value in values]

@@ -11,6 +11,8 @@ from chainrule import Ensemble, InputError, TablePreparation
 from chainrule.estimators import NetworkClassifier, NetworkRegressor
 from chainrule.layers import StackedCategoryEmbedding
 
+UNKNOWN = pytest.mark.filterwarnings("ignore:column .*unknown category")
+
 QUICK = {"hidden_layers": (32,), "members": 2, "epochs": 40, "learning_rate": 0.01}
 TOWNS = 300
 
@@ -28,6 +30,7 @@ def as_frame(columns):
     return pytest.importorskip("pandas").DataFrame(columns)
 
 
+@UNKNOWN
 @pytest.mark.parametrize("kind", [NetworkRegressor, NetworkClassifier])
 def test_embedding_is_better_than_grouping_rare_categories(kind):
     (X, y), (unseen, truth) = table(), table(1500, seed=1)
@@ -42,6 +45,7 @@ def test_embedding_is_better_than_grouping_rare_categories(kind):
     assert embedded > 0.75
 
 
+@UNKNOWN
 def test_unknown_and_missing_categories_are_predicted(tmp_path):
     X, y = table()
     regressor = NetworkRegressor(**QUICK, random_state=0).fit(as_frame(X), y)
@@ -55,6 +59,7 @@ def test_unknown_and_missing_categories_are_predicted(tmp_path):
     assert len(set(regressor.predict(same_x).tolist())) == 1
 
 
+@UNKNOWN
 def test_the_file_predicts_the_same_with_numpy_alone(tmp_path):
     X, y = table()
     regressor = NetworkRegressor(**QUICK | {"epochs": 2}, random_state=0).fit(as_frame(X), y)
@@ -101,6 +106,7 @@ def test_a_given_preparation_may_embed():
         assert isinstance(first, StackedCategoryEmbedding) is embedded
 
 
+@UNKNOWN
 def test_partial_fit_continues_with_unknown_categories():
     X, y = table()
     regressor = NetworkRegressor(**QUICK, random_state=0).partial_fit(as_frame(X), y)

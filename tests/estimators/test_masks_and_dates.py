@@ -121,3 +121,24 @@ def test_large_whole_numbers_with_gaps_keep_their_digits(library):
         column = pytest.importorskip("polars").Series(ids)
     preparation = TablePreparation(categorical_features=["id"]).fit({"id": column})
     assert preparation.columns_[0].categories == [str(2**53), str(2**53 + 1)]
+
+
+def test_rows_in_messages_are_those_of_the_users_table(monkeypatch):
+    """Whatever was left out, and however many rows go through the network at a time."""
+    pandas = pytest.importorskip("pandas")
+    monkeypatch.setattr("chainrule.estimators.base.ROWS_AT_ONCE", 16)
+    frame = pandas.DataFrame({"x": X[:, 0], "kind": ["a", "b", "c"] * 20})
+    weight = np.ones(60)
+    weight[:20] = 0
+    estimator = NetworkRegressor(**FAST).fit(frame, Y, weight)
+    with_text = frame.astype({"x": object})
+    with_text.loc[41, "x"] = "forty"
+    for call in (estimator.predict, lambda rows: estimator.score(rows, Y)):
+        with pytest.raises(InputError, match="the text 'forty' in row 41"):
+            call(with_text)
+    new = frame.assign(kind=["a"] * 50 + ["z"] * 10)
+    with pytest.warns(UserWarning, match="unknown category in 10 rows, the first is row 50|in 8"):
+        estimator.predict(new)
+    infinite = frame.assign(x=np.where(np.arange(60) == 33, np.inf, frame.x))
+    with pytest.raises(InputError, match="in row 33"):
+        NetworkRegressor(**FAST).fit(infinite, Y, weight)

@@ -8,6 +8,8 @@ import pytest
 from chainrule import Ensemble, Network, Standardizer, TablePreparation
 from chainrule.estimators import NetworkClassifier, NetworkRegressor
 
+UNKNOWN = pytest.mark.filterwarnings("ignore:column .*unknown category")
+
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")
 
@@ -48,6 +50,7 @@ def test_a_raw_data_frame(kind):
     )
 
 
+@UNKNOWN
 @pytest.mark.parametrize("kind", KINDS)
 def test_unknown_categories_and_new_missing_values_are_predicted(kind):
     table = columns()
@@ -111,6 +114,7 @@ def test_a_given_preparation_is_copied():
     assert regressor.score(X, X[:, 0]) > 0.8
 
 
+@UNKNOWN
 def test_the_held_out_rows_do_not_leak_into_the_preparation():
     X = np.random.default_rng(0).standard_normal((100, 2))
     regressor = NetworkRegressor(**QUICK, preparation=Standardizer(), random_state=0)

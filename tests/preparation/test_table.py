@@ -26,6 +26,8 @@ from chainrule.preparation.base import read_preparation, write_preparation
 from chainrule.preparation.packing import pack
 from chainrule.storage.archive import read_archive, write_archive
 
+UNKNOWN = pytest.mark.filterwarnings("ignore:column .*unknown category")
+
 LIBRARIES = ["pandas", "polars"]
 NAN = float("nan")
 
@@ -114,6 +116,7 @@ def test_missing_numbers_become_the_median_and_are_marked_where_there_were_some(
     np.testing.assert_array_equal(later, [[0, 1, 0], [0, 0, 0]])
 
 
+@UNKNOWN
 def test_what_never_changes_is_left_out_and_noted():
     preparation = fitted(
         {
@@ -170,6 +173,7 @@ def test_numbers_of_every_kind_are_numbers():
 # ---------------------------------------------------------------- categories
 
 
+@UNKNOWN
 def test_categories_become_columns_in_the_order_of_their_names():
     preparation = fitted({"town": ["Ulm", "Bonn", "Kiel", "Bonn"]})
     assert preparation.get_feature_names_out() == ["town_Bonn", "town_Kiel", "town_Ulm"]
@@ -179,6 +183,7 @@ def test_categories_become_columns_in_the_order_of_their_names():
     )
 
 
+@UNKNOWN
 def test_two_categories_are_one_column():
     preparation = fitted({"sex": ["m", "f", "m"]})
     assert preparation.get_feature_names_out() == ["sex_m"]
@@ -186,6 +191,7 @@ def test_two_categories_are_one_column():
     np.testing.assert_array_equal(later[:, 0], [-1, 1, 0, 0])
 
 
+@UNKNOWN
 def test_missing_categories_have_a_column_where_there_were_some():
     preparation = fitted({"sex": ["m", "f", None]})
     assert preparation.get_feature_names_out() == ["sex_m", "missingindicator_sex"]
@@ -193,6 +199,7 @@ def test_missing_categories_have_a_column_where_there_were_some():
     np.testing.assert_array_equal(later, [[-1, 0], [0, 1], [0, 0]])
 
 
+@UNKNOWN
 def test_rare_categories_are_a_group_that_unknown_ones_join():
     town = ["a"] * 4 + ["b"] * 3 + ["c"] * 2 + ["d"]
     preparation = fitted({"town": town}, min_frequency=3)
@@ -248,6 +255,7 @@ def test_numbers_can_be_categories():
     assert by_place.get_feature_names_out()[0] == "x0_10115"
 
 
+@UNKNOWN
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_categoricals_are_categories_even_of_numbers(library):
     frames = pytest.importorskip(library)
@@ -554,6 +562,7 @@ def test_pandas_polars_and_dicts_give_the_same_bits_in_any_order(columns, order)
         assert not preparation.report(turned)
 
 
+@UNKNOWN
 @pytest.mark.filterwarnings("ignore:column 'words'")  # of spaces
 @settings(deadline=None, max_examples=30)
 @given(tables_of(), tables_of(), st.integers(0, 4))
@@ -609,6 +618,22 @@ def test_nothing_odd_is_said_of_what_training_had():
     assert str(report) == "These rows hold nothing that the training rows did not."
 
 
+def test_unknown_categories_are_told_or_refused(tmp_path):
+    X = {"town": ["Ulm", "Bonn", "Kiel", "Ulm"], "x": [1, 2, 3, 4]}
+    new = {"town": ["Ulm", "Oslo", "Rom"], "x": [1, 2, 3]}
+    told = r"column 'town': unknown category in 2 rows, the first is row 1 \('Oslo', 'Rom'\)"
+    with pytest.warns(UserWarning, match=f"^{told}$"):
+        expected = fitted(X).transform(new)
+    with pytest.raises(InputError, match=f"The {told}. Correct it"):
+        fitted(X, handle_unknown="error").transform(new)
+    quiet = fitted(X, handle_unknown="ignore")
+    np.testing.assert_array_equal(quiet.transform(new), expected)
+    Network([Linear(4, 1)], seed=0).save(tmp_path / "m.npz", preparation=quiet)
+    assert Network.load(tmp_path / "m.npz").preparation.handle_unknown == "ignore"
+    with pytest.raises(ConfigurationError, match="handle_unknown must be one of"):
+        TablePreparation(handle_unknown="use_encoded_value")
+
+
 def test_rare_categories_are_known_and_unknown_ones_are_told():
     preparation = fitted({"a": ["x"] * 5 + ["y"] * 5 + ["rare"]}, min_frequency=2)
     (finding,) = preparation.report({"a": ["rare", "new", "x"]})
@@ -653,6 +678,7 @@ def test_columns_with_no_more_categories_are_as_before():
     assert fitted(identity, embed_from=2).get_feature_names_out() == ["x"]
 
 
+@UNKNOWN
 def test_unknown_and_missing_categories_have_codes():
     preparation = fitted(CODED, embed_from=2)
     new = {**{name: values[:3] for name, values in CODED.items()}, "item": ["z", None, "a"]}

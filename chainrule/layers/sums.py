@@ -92,12 +92,12 @@ def directions(x: Array, least: float) -> tuple[Array, Array]:
     Where squares overflow (from 1e19 in float32) or the shortest length has no square, it is
     computed from z = x / s, with a power of two s near the largest |x_i|.
     """
+    squares = np.einsum("...d,...d->...", x, x)[..., np.newaxis]
     info = np.finfo(x.dtype)
+    if least**2 * float(info.eps) > float(info.tiny) and all_finite(squares):
+        length = np.maximum(np.sqrt(squares), x.dtype.type(least))
+        return x / length, length
     with np.errstate(all="ignore"):
-        squares = np.einsum("...d,...d->...", x, x)[..., np.newaxis]
-        if least**2 * float(info.eps) > float(info.tiny) and all_finite(squares):
-            length = np.maximum(np.sqrt(squares), x.dtype.type(least))
-            return x / length, length
         scale = power_of_two(np.abs(x).max(axis=-1, keepdims=True))
         z = x / scale
         length = np.sqrt(np.einsum("...d,...d->...", z, z)[..., np.newaxis])

@@ -204,7 +204,11 @@ class CosineSimilarity(Loss):
         return 1 - np.vecdot(y, p)
 
     def gradients(self, y_true: Array, y_pred: Array) -> Array:
+        return CosineSimilarity.losses_and_gradients(self, y_true, y_pred)[1]
+
+    def losses_and_gradients(self, y_true: Array, y_pred: Array) -> tuple[Array, Array]:
         (y, _), (p, length) = directions(y_true, SHORTEST), directions(y_pred, SHORTEST)
+        cosine = np.vecdot(y, p)
         # a length that is taken as 1e-8 is a constant, without a gradient
-        through = np.vecdot(y, p)[:, np.newaxis] * (length > SHORTEST)
-        return (p * through - y) / length
+        through = cosine[:, np.newaxis] * (length > SHORTEST)
+        return 1 - cosine, (p * through - y) / length

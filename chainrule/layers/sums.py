@@ -23,8 +23,8 @@ VERY_MANY = 131_072
 SMALL = 1024
 """Up to this many numbers a result is small for BLAS, and its sums have to be cut into blocks."""
 
-BLOCK = 64
-"""How many rows are added up at a time."""
+BLOCK, LARGE_BLOCK = 64, 256
+"""How many rows are added up at a time, and how many products; fewer of these take longer."""
 
 
 def sum_of_rows(x: Array, out: Array | None = None) -> Array:
@@ -52,10 +52,10 @@ def sum_of_products(x: Array, z: Array, out: Array | None = None) -> Array:
     """
     if len(x) < MANY or x.shape[1] * z.shape[1] > SMALL:
         return np.matmul(x.T, z, out=out)
-    count = len(x) // BLOCK
-    whole = count * BLOCK
-    blocks = x[:whole].reshape(count, BLOCK, -1).swapaxes(1, 2)
-    total = sum_of_rows(blocks @ z[:whole].reshape(count, BLOCK, -1))
+    count = len(x) // LARGE_BLOCK
+    whole = count * LARGE_BLOCK
+    blocks = x[:whole].reshape(count, LARGE_BLOCK, -1).swapaxes(1, 2)
+    total = sum_of_rows(blocks @ z[:whole].reshape(count, LARGE_BLOCK, -1))
     return np.add(total, x[whole:].T @ z[whole:], out=out)
 
 

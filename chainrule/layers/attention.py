@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import operator
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -174,20 +176,18 @@ class MultiHeadAttention(Module):
     ) -> Array | None:
         """Return which position may attend to which, for (N, heads, T, S); None means all."""
         batch, steps, others = len(x), x.shape[1], source.shape[1]
-        allowed = np.tri(steps, dtype=np.bool_) if self.causal else None  # (T, T)
+        kept = [np.tri(steps, dtype=np.bool_)] if self.causal else []  # (T, T)
         if key_padding_mask is not None:
             padding = checked_mask(
                 "key_padding_mask", key_padding_mask, [(batch, others)], "true at padding"
             )
-            kept = ~padding[:, np.newaxis, np.newaxis]  # (N, 1, 1, S)
-            allowed = kept if allowed is None else kept & allowed
+            kept.append(~padding[:, np.newaxis, np.newaxis])  # (N, 1, 1, S)
         if attn_mask is not None:
             pairs = (steps, others)
             shapes = [pairs, (batch, *pairs), (batch, self.num_heads, *pairs)]
-            kept = ~checked_mask("attn_mask", attn_mask, shapes, "true where not to attend")
-            kept = kept[:, np.newaxis] if kept.ndim == 3 else kept
-            allowed = kept if allowed is None else kept & allowed
-        return allowed
+            mask = checked_mask("attn_mask", attn_mask, shapes, "true where not to attend")
+            kept.append(~(mask[:, np.newaxis] if mask.ndim == 3 else mask))
+        return reduce(operator.and_, kept) if kept else None
 
 
 def checked_mask(name: str, mask: ArrayLike, shapes: list[tuple[int, ...]], meaning: str) -> Array:

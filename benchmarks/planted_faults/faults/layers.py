@@ -195,8 +195,8 @@ ROOM = Room(
         Fault(
             "padding mask ignored beside the causal one",
             "chainrule.MultiHeadAttention._allowed",
-            "kept & allowed",
-            "kept | allowed",
+            "operator.and_",
+            "operator.or_",
         ),
         Fault(
             "forget gate takes the input gate's gradient",

@@ -23,6 +23,9 @@ ADVICE = (
     "name with an underscore if it need not come back."
 )
 
+APART = (*NOT_KEPT, "trainable")
+"""Attributes that are not compared: they need not come back, or the file has them elsewhere."""
+
 PLAIN = (bool, int, float, str, np.bool_, np.number)
 
 
@@ -69,7 +72,7 @@ def _differences(own: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:
         yield "", f"a {type(own).__name__}", f"a {type(other).__name__}"
     elif isinstance(own, Module):
         for name in {**vars(own), **constructor_arguments(type(own))}:
-            if not name.startswith("_") and name not in NOT_KEPT and hasattr(other, name):
+            if not name.startswith("_") and name not in APART and hasattr(other, name):
                 was, would_be = getattr(own, name, None), getattr(other, name)
                 is_argument = name in constructor_arguments(type(own))
                 comparable = is_argument or (_is_plain(was) and _is_plain(would_be))

@@ -231,14 +231,26 @@ ROOM = Room(
         Fault(
             "shortcut's gradient forgotten",
             "chainrule.Residual.backward",
-            "dx + through_body",
-            "through_body",
+            "added(dx, this.backward(0, dy))",
+            "this.backward(0, dy)",
         ),
         Fault(
             "a branch's gradient forgotten",
             "chainrule.Parallel.backward",
-            "sum(gradients[1:], start=gradients[0])",
+            "functools.reduce(added, gradients)",
             "gradients[0]",
+        ),
+        Fault(
+            "a use without a gradient erases that of another",
+            "chainrule.layers.sharing.Sharing.skip",
+            "isinstance(thing, Parameter) and id(thing) not in gradients.sums",
+            "isinstance(thing, Parameter)",
+        ),
+        Fault(
+            "a frozen layer's statistics move",
+            "chainrule.BatchNorm.forward",
+            "training and self.trainable",
+            "training",
         ),
         Fault(
             "a last window behind the input",

@@ -27,7 +27,7 @@ ROOM = Room(
         Fault(
             "shared parameters become separate",
             "chainrule.storage.module_file.share",
-            "holder[key] = things[0]",
+            "_put(attributes, keys, things[0])",
             "pass",
         ),
         Fault(

@@ -375,6 +375,10 @@ def checkpoints(folder: Path) -> list[bytes]:
     return contents
 
 
+LEGAL = ("too large for float32", "All weights are 0")
+"""What a training may say about numbers that are as they may be."""
+
+
 def resume(path: Path) -> None:
     """Resume from a checkpoint, up to the end of the epoch."""
     try:
@@ -382,7 +386,7 @@ def resume(path: Path) -> None:
     except (_Resumed, NotFiniteError):  # values may be so large that they overflow
         return
     except InputError as error:
-        if "too large for float32" not in str(error):
+        if not any(words in str(error) for words in LEGAL):
             raise
 
 

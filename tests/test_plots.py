@@ -626,3 +626,12 @@ def test_layers_in_a_row_and_a_single_module():
     assert texts(plot_network(Network([4, 8, 3])))[0] == "x"
     assert any("(N, 8)" in text for text in texts(plot_network(Network([4, 8, 3]))))
     assert len(texts(plot_network(Network(Linear(3, 2))))) == 2
+
+
+def test_a_confusion_matrix_of_weights():
+    true, pred, weight = [0, 1, 1, 0], [0, 1, 0, 0], [0.5, 2.0, 1.0, 0.25]
+    figure = plot_confusion(true, pred, sample_weight=weight)
+    panel = figure.axes[0]
+    assert sorted(text.get_text() for text in panel.texts) == ["0.75", "1", "2"]
+    assert panel.get_title() == "accuracy 0.7333"
+    np.testing.assert_allclose(panel.images[0].get_array(), [[1, 0], [1 / 3, 2 / 3]])

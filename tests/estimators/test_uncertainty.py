@@ -269,3 +269,25 @@ def test_training_continues_from_uncalibrated_values():
         plain.fit(X, y > 0)
         scaled.fit(X, y > 0)
     assert plain.loss_curve_ == scaled.loss_curve_
+
+
+def test_rows_of_weight_0_have_no_part_in_it():
+    """As if they had not been given: in validation data and in calibrate."""
+    X, y = noisy(240, 0)
+    learned, held_out, left = slice(0, 120), slice(120, 200), slice(160, 200)
+    weight = np.repeat([0.0, 1.0], 40)
+    for calibrated in (False, True):
+        found = []
+        for own, counts in ((held_out, weight), (left, None)):
+            given = X[own], y[own], counts
+            regressor = NetworkRegressor(**QUICK, members=2, random_state=0)
+            classifier = NetworkClassifier(**QUICK, members=1, random_state=0)
+            of_classes = X[own], y[own] > 0, counts
+            if calibrated:
+                regressor.fit(X[learned], y[learned]).calibrate(*given)
+                classifier.fit(X[learned], y[learned] > 0).calibrate(*of_classes)
+            else:
+                regressor.fit(X[learned], y[learned], validation_data=given)
+                classifier.fit(X[learned], y[learned] > 0, validation_data=of_classes)
+            found.append((regressor.interval_half_width(0.9)[0], classifier.temperature_))
+        assert found[0] == pytest.approx(found[1])

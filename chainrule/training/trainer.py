@@ -209,7 +209,8 @@ class Trainer(GivesAdvice):
             `numpy.memmap` is never copied as a whole. Or X alone: an iterable of batches
             ``(x, y)`` or ``(x, y, weight)``, read once per epoch. One that shuffles itself has a
             method ``set_epoch(epoch)``, called before each epoch, from which its order follows;
-            without it a training cannot be resumed. The data are used as they are: the network's
+            without it a training cannot be resumed. It may yield the same arrays each time, filled
+            with the next batch: each batch is copied. The data are used as they are: the network's
             preparations are for `Network.predict_raw`, and if targets were scaled, the loss and
             the metrics are in the scaled units.
         epochs, batch_size : int

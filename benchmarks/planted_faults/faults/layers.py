@@ -9,7 +9,7 @@ ROOM = Room(
         Fault(
             "missing bias gradient",
             "chainrule.Linear.backward_parameters",
-            "np.add.reduce(dy_rows, axis=0, out=self.bias.grad)",
+            "add_up(dy_rows, out=self.bias.grad)",
             "None",
         ),
         Fault(
@@ -39,8 +39,8 @@ ROOM = Room(
         Fault(
             "gradient of the slope summed over channels",
             "chainrule.PReLU.backward",
-            "axis != 1 or self.num_parameters == 1",
-            "axis != 1",
+            "products.sum().reshape(1) if shared else sum_of_channels(products)",
+            "sum_of_channels(products)[: self.num_parameters]",
         ),
         Fault(
             "wrong derivative",
@@ -57,8 +57,8 @@ ROOM = Room(
         Fault(
             "wrong axis",
             "chainrule.LogSoftmax.backward",
-            "dy.sum(axis=self.axis, keepdims=True)",
-            "dy.sum(axis=-1, keepdims=True)",
+            "sum_along(dy, self.axis, keepdims=True)",
+            "sum_along(dy, -1, keepdims=True)",
         ),
         Fault(
             "clamp at the wrong end",
@@ -171,8 +171,8 @@ ROOM = Room(
         Fault(
             "bias gradient not summed over the width",
             "chainrule.Conv2d.set_gradients",
-            "bias_from.sum(axis=(0, 2, 3))",
-            "bias_from[..., 0].sum(axis=(0, 2))",
+            "sum_of_channels(bias_from)",
+            "sum_of_channels(bias_from[..., :1])",
         ),
         Fault(
             "only the last block counts",

@@ -45,8 +45,8 @@ ROOM = Room(
         Fault(
             "root of the mean over outputs",
             "chainrule.metrics.root_mean_squared_error",
-            "np.sqrt(_squared_errors(y_true, y_pred, sample_weight)).mean()",
-            "np.sqrt(_squared_errors(y_true, y_pred, sample_weight).mean())",
+            "(np.sqrt(mean) * size).mean()",
+            "np.sqrt((mean * size**2).mean())",
         ),
         Fault(
             "mean without weights",

@@ -26,9 +26,6 @@ ADVICE = (
 APART = (*NOT_KEPT, "trainable")
 """Attributes that are not compared: they need not come back, or the file has them elsewhere."""
 
-SKIPPED = (*NOT_KEPT, "trainable")
-"""Attributes that are not compared. A file says apart from the architecture what is frozen."""
-
 PLAIN = (bool, int, float, str, np.bool_, np.number)
 
 

@@ -133,6 +133,12 @@ class Module(GivesAdvice):
         else:
             Module.own_classes = True
             check_passes(cls)
+            for name, value in vars(cls).items():
+                if isinstance(value, Parameter | Buffer | Module):
+                    raise ConfigurationError(
+                        f"{cls.__name__}.{name} belongs to the class, where no optimizer finds it "
+                        f"and all its layers would share it. Write self.{name} = ... in __init__."
+                    )
 
     def __call__(self, x: Any, training: bool = True, **inputs: Any) -> Any:
         """Return the output for a batch that may be written in any way, such as ``[[1, 2]]``.

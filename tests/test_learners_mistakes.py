@@ -473,6 +473,16 @@ def forward_the_other_way_round(self, x, training=True):
     return self.gain * x
 
 
+def forward_that_saves_without_training(self, x, training=True):
+    self.save_for_backward(x)
+    return x * self.gain.value
+
+
+def forward_that_saves_by_position(self, x, training=True):
+    self.save_for_backward(x, training)
+    return x * self.gain.value
+
+
 def backward_of_itself(self, dy):
     (x,) = self.saved_values()
     self.grad = (dy * x).sum(axis=0)
@@ -509,6 +519,8 @@ WRONG_LAYERS = [
     (forward_of(lambda y: y.tolist()), "forward returned a list of"),
     (forward_of(lambda y: y[0]), "forward returned an array of shape (3,) for a batch of"),
     ({"forward": forward_that_saves_nothing}, "Write self.save_for_backward(x, training=training)"),
+    ({"forward": forward_that_saves_without_training}, "Write self.save_for_backward(x, training="),
+    ({"forward": forward_that_saves_by_position}, "Write self.save_for_backward(x, training="),
     ({"forward": forward_with_a_parameter}, "Write x * self.weight.value instead"),
     ({"forward": forward_with_a_product}, "Write x * self.weight.value instead"),
     ({"forward": forward_the_other_way_round}, "Write x * self.weight.value instead"),
@@ -575,6 +587,14 @@ def test_a_method_without_self_is_refused_where_it_is_written():
         type("Mine", (Scale,), {"forward": lambda x, training=True: x})
     with pytest.raises(ConfigurationError, match="takes training before the input"):
         type("Mine", (Scale,), {"forward": lambda self, training, x: x})
+
+
+def test_a_parameter_of_the_class_is_refused():
+    for thing in (Parameter(np.ones(3)), Linear(2, 3)):
+        with pytest.raises(
+            ConfigurationError, match=r"Mine.part belongs to the class.*self"
+        ):
+            type("Mine", (Scale,), {"part": thing})
 
 
 def test_plain_arrays_are_noted():
@@ -903,6 +923,31 @@ def test_weights_of_classes_in_place_of_those_of_samples(use):
     assert "class_weight={0: 1.0, 1: 5.0}" in str(error.value)
     with pytest.raises(InputError, match="class_weight='balanced'"):
         call("balanced")
+
+
+@cases(
+    [
+        (lambda self: None, "Mine.__iter__ returned no iterator. Write it with yield"),
+        (lambda self: iter([]), "The iterable yielded no batch."),
+        (lambda self: iter([None]), "Expected batches (x, y) or (x, y, weight) from the iterable"),
+        (lambda self: iter([X]), "got an array of shape (40, 4)."),
+        (lambda self: iter([(X, T, None, 1)]), "got a tuple of 4."),
+        (lambda self: iter([{"x": X, "y": T}]), "got a dict of 2."),
+        (lambda self: iter([(X, T[1:])]), "must have the same number of samples, got [40, 39]"),
+        (lambda self: iter([(None, T)]), "x must hold numbers"),
+    ]
+)
+def test_a_source_of_batches_of_ones_own(write, words):
+    source = type("Mine", (), {"__iter__": write})()
+    trainer = Trainer(Network([Linear(4, 2)], seed=0), MeanSquaredError(), Adam(), seed=0)
+    for call in (
+        lambda: trainer.fit(source, progress=False),
+        lambda: trainer.evaluate(source),
+        lambda: trainer.fit(X, T, validation_data=source, progress=False),
+    ):
+        with pytest.raises(InputError) as error:
+            call()
+        assert words.removesuffix(".") in str(error.value).replace(" of validation_data", "")
 
 
 def test_counts_that_were_standardised():

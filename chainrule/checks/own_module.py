@@ -120,6 +120,11 @@ def _explain(
             f"{name} computes with a Parameter, which is no array: its numbers are in "
             "its value. Write x * self.weight.value instead of x * self.weight."
         )
+    elif "save_for_backward()" in str(error):
+        detail = (
+            "save_for_backward is given what backward needs, and by name whether this pass is for "
+            "training. Write self.save_for_backward(x, training=training)."
+        )
     else:
         return
     raise ModuleError(detail, module) from error

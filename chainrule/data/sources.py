@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import check_whole
+from chainrule.checks.own_code import described
 from chainrule.data.arrays import check_lengths
 from chainrule.data.fingerprint import fingerprint
 from chainrule.data.samples import (
@@ -181,11 +182,18 @@ class IterableSource:
         return self._checked(self.iterable)
 
     def _checked(self, batches: Iterable[Any]) -> Iterator[Batch]:
+        try:
+            batches = iter(batches)
+        except TypeError as error:
+            raise InputError(
+                f"{type(self.iterable).__name__}.__iter__{self.called} returned no iterator. "
+                "Write it with yield: for ...: yield x, y."
+            ) from error
         for batch in batches:
             if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
                 raise InputError(
                     f"Expected batches (x, y) or (x, y, weight) from the iterable{self.called}, "
-                    f"got {_described(batch)}."
+                    f"got {described(batch)}."
                 )
             # copies: batches wait here and in metrics, and an iterable may fill its arrays anew
             x = tree_map(np.array, as_arrays(batch[0], "x", self.called))

@@ -35,7 +35,7 @@ def other_than_a_file(path: str | os.PathLike[str]) -> str:
     """Return what has this name if it is no ordinary file, such as "a device"; else nothing."""
     try:
         kind = stat.S_IFMT(os.stat(path).st_mode)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     return "" if kind == stat.S_IFREG else KINDS.get(kind, "no ordinary file")
 

@@ -591,9 +591,7 @@ def test_a_method_without_self_is_refused_where_it_is_written():
 
 def test_a_parameter_of_the_class_is_refused():
     for thing in (Parameter(np.ones(3)), Linear(2, 3)):
-        with pytest.raises(
-            ConfigurationError, match=r"Mine.part belongs to the class.*self"
-        ):
+        with pytest.raises(ConfigurationError, match=r"Mine.part belongs to the class.*self"):
             type("Mine", (Scale,), {"part": thing})
 
 

@@ -928,9 +928,9 @@ def test_weights_of_classes_in_place_of_those_of_samples(use):
         (lambda self: None, "Mine.__iter__ returned no iterator. Write it with yield"),
         (lambda self: iter([]), "The iterable yielded no batch."),
         (lambda self: iter([None]), "Expected batches (x, y) or (x, y, weight) from the iterable"),
-        (lambda self: iter([X]), "got an array of shape (40, 4)."),
-        (lambda self: iter([(X, T, None, 1)]), "got a tuple of 4."),
-        (lambda self: iter([{"x": X, "y": T}]), "got a dict of 2."),
+        (lambda self: iter([X]), "got ndarray of shape (40, 4)."),
+        (lambda self: iter([(X, T, None, 1)]), "got tuple of 4."),
+        (lambda self: iter([{"x": X, "y": T}]), "got dict of 2."),
         (lambda self: iter([(X, T[1:])]), "must have the same number of samples, got [40, 39]"),
         (lambda self: iter([(None, T)]), "x must hold numbers"),
     ]

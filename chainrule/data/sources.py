@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from chainrule.checks import check_whole
-from chainrule.checks.own_code import described
 from chainrule.data.arrays import check_lengths
 from chainrule.data.fingerprint import fingerprint
 from chainrule.data.samples import (
@@ -193,7 +192,7 @@ class IterableSource:
             if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
                 raise InputError(
                     f"Expected batches (x, y) or (x, y, weight) from the iterable{self.called}, "
-                    f"got {described(batch)}."
+                    f"got {_described(batch)}."
                 )
             # copies: batches wait here and in metrics, and an iterable may fill its arrays anew
             x = tree_map(np.array, as_arrays(batch[0], "x", self.called))
@@ -283,4 +282,6 @@ def make_source(
 
 def _described(thing: Any) -> str:
     shape = getattr(thing, "shape", None)
+    if isinstance(thing, list | tuple | dict):
+        return f"{type(thing).__name__} of {len(thing)}"
     return type(thing).__name__ + (f" of shape {shape}" if shape is not None else "")

@@ -191,6 +191,9 @@ def baseline(loss: Loss, y: Any, y_pred: Any) -> float:
         return math.nan
     try:
         true, pred = loss.rows(y, np.full_like(y_pred, 0.5) if is_class_loss(loss) else y_pred)
+        if loss.ignore_index is not None:
+            counts = true.any(axis=1)
+            true, pred = true[counts], pred[counts]
         mean = true.astype(np.float64).mean(axis=0)
         if is_class_loss(loss):
             mean = np.clip(mean, 1e-7, 1 - 1e-7)
@@ -239,7 +242,7 @@ def reference(
     ending: list[Any] = []
     target, shift, spread = y, 0.0, 1.0
     if isinstance(loss, CategoricalCrossEntropy):
-        loss, ending = CategoricalCrossEntropy(), [Softmax()]
+        loss, ending = CategoricalCrossEntropy(ignore_index=loss.ignore_index), [Softmax()]
     elif isinstance(loss, BinaryCrossEntropy):
         loss, ending = BinaryCrossEntropy(), [Sigmoid()]
     elif is_class_loss(loss):

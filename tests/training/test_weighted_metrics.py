@@ -25,7 +25,9 @@ from chainrule import (
     Sigmoid,
     Softmax,
     Trainer,
+    diagnose,
 )
+from chainrule.doctor.trials import baseline
 from chainrule.metrics.weighting import measure
 from chainrule.training.measurement import Measurement
 
@@ -370,3 +372,14 @@ def test_means_of_an_older_version_are_taken_over():
             measurement.load_state({"weight": wrong, "loss": wrong}, {})
     with pytest.raises(FileFormatError, match="a mean for each loss"):
         Measurement({}, MeanSquaredError()).load_state({"weight": [1.0], "loss": [1.0]}, {})
+
+
+def test_the_doctor_leaves_ignored_targets_out():
+    y = np.where(np.arange(N) % 3 == 0, -100, Y)
+    loss = CategoricalCrossEntropy(from_logits=True, ignore_index=-100)
+    network = Network([Linear(4, C)], seed=0)
+    report = str(diagnose(network, X, y, loss=loss, optimizer=SGD(1e-5), steps=30))
+    assert "labels" not in report
+    kept, plain = y != -100, CategoricalCrossEntropy(from_logits=True)
+    z = network.predict(X)
+    assert baseline(loss, y, z) == pytest.approx(baseline(plain, y[kept], z[kept]))

@@ -62,11 +62,12 @@ def sum_of_products(x: Array, z: Array, out: Array | None = None) -> Array:
 def sum_of_channels(images: Array) -> Array:
     """Return the sum of each channel over the batch: (N, C, ...) -> (C,).
 
-    What is next to each other in memory is added up first: the pixels, or else the batch.
+    What is next to each other in memory is added up first: pixels, or with the batch last all of
+    a channel.
     """
     x = images.reshape(*images.shape[:2], math.prod(images.shape[2:]))  # (N, C, pixels)
     if is_batch_last(x):
-        return np.add.reduce(np.add.reduce(x, axis=0), axis=1)
+        return np.add.reduce(x.transpose(1, 2, 0).reshape(x.shape[1], -1), axis=1)
     return sum_of_rows(x[:, :, 0] if x.shape[2] == 1 else np.add.reduce(x, axis=2))
 
 

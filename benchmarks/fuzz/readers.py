@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,6 +175,9 @@ BATCHES: list[Any] = [
 ]
 """A batch for each network of `networks`."""
 
+REFUSED = (InputError, ShapeError, ConfigurationError)
+"""What a network or preparation may say of rows that are not for it."""
+
 MODERATE = 1e6
 """Numbers beyond this, in a file, may overflow on their way through a network."""
 
@@ -183,7 +187,7 @@ def predict(network: Network) -> None:
     if any(np.abs(value).max(initial=0) > MODERATE for value in network.state().values()):
         return
     for batch in BATCHES:
-        with contextlib.suppress(InputError, ShapeError, ConfigurationError):
+        with contextlib.suppress(*REFUSED):
             for y in tree_leaves(network.predict(batch)):
                 if np.isnan(y).any():
                     raise AssertionError("a loaded network predicts NaN")
@@ -228,9 +232,10 @@ def load_ensemble(path: Path) -> None:
     """Load an ensemble; what loads predicts, and can be saved and loaded again."""
     ensemble = Ensemble.load(path)
     predict(ensemble.network)
-    with contextlib.suppress(InputError, ShapeError, ConfigurationError):
+    with contextlib.suppress(*REFUSED):
         ensemble.predict(X)
-    with contextlib.suppress(InputError, ShapeError, ConfigurationError):
+    with contextlib.suppress(*REFUSED), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about categories that it does not know
         ensemble.predict_raw(TABLE if isinstance(ensemble.preparation, TablePreparation) else X)
     ensemble.networks()
     if len(ensemble.notes) % 2 == 0 and len(path.read_bytes()) % 5 == 0:
@@ -265,7 +270,8 @@ def inspect_model(path: Path) -> None:
         for as_json in (False, True):
             inspect(str(path), as_json=as_json)
     row = {"size (cm)": [1.0], "b": [2.0], "kind": np.array(["u"], object), "price": [1.0]}
-    with contextlib.suppress(InputError, ShapeError, ConfigurationError):
+    with contextlib.suppress(*REFUSED), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about categories that it does not know
         TableModel.load(str(path)).predict(row, 1)
 
 
@@ -295,7 +301,8 @@ def load_preparation(path: Path) -> None:
     frame = {"size": X[:, 0], "town": ["t1"] * 30, "flag": Y > 1}
     for prepare in (network.preparation, network.target_preparation):
         for rows in (X, X.reshape(30, 3, 1), frame):
-            with contextlib.suppress(InputError, ShapeError, ConfigurationError):
+            with contextlib.suppress(*REFUSED), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about categories that it does not know
                 if prepare is not None and np.isnan(prepare.transform(rows)).any():
                     raise AssertionError("a loaded preparation returns NaN")
         if isinstance(prepare, TablePreparation):
@@ -375,7 +382,7 @@ def checkpoints(folder: Path) -> list[bytes]:
     return contents
 
 
-LEGAL = ("too large for float32", "All weights are 0")
+LEGAL = ("too large for float32", "All weights are 0", "The loss is infinite")
 """What a training may say about numbers that are as they may be."""
 
 

@@ -38,7 +38,7 @@ ROOM = Room(
         ),
         Fault(
             "float64 comes back as float32",
-            "chainrule.storage.module_file.load_module",
+            "chainrule.storage.module_file._cast_as",
             "cast(module, types.pop())",
             "pass",
         ),

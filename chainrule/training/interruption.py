@@ -72,7 +72,7 @@ class StopOnInterrupt(Callback):
     >>> callbacks = [StopOnInterrupt(reraise=True)]
     """
 
-    def __init__(self, reraise: bool = False) -> None:
+    def __init__(self, *, reraise: bool = False) -> None:
         self.reraise = check_bool("reraise", reraise)
         self._before: Any = None
 

@@ -57,8 +57,13 @@ def make(base, **members):
     return type("Mine", (base,), members)()
 
 
+def called(case):
+    """Return what a test is called: the same in every process."""
+    return getattr(case, "__name__", str(case)[:40])
+
+
 def cases(table):
-    return pytest.mark.parametrize(("write", "words"), table, ids=lambda case: str(case)[:40])
+    return pytest.mark.parametrize(("write", "words"), table, ids=called)
 
 
 # ---------------------------------------------------------------- losses

@@ -68,7 +68,7 @@ def decayed_by_hand(w, gradients):
         (Adam(0.05, beta2=0.99, weight_decay=0.1), adam_by_hand),
         (SGD(StepDecay(0.1, every=3, factor=0.5)), decayed_by_hand),
     ],
-    ids=repr,
+    ids=lambda case: getattr(case, "__name__", repr(case)),
 )
 def test_an_optimizer_agrees_with_its_formula(optimizer, reference):
     report = check_optimizer(optimizer, reference)

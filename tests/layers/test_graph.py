@@ -288,7 +288,7 @@ def test_lengths_reach_the_layers_that_take_them():
 def test_a_context_goes_through_containers_and_gets_its_gradient(around):
     body = Sequential([MultiHeadAttention(4, 2, seed=0), Tanh(), MultiHeadAttention(4, 2, seed=1)])
     module = Sequential([around(body), Linear(4, 2, seed=2)])
-    assert module.keyword_inputs() == ("context", "key_padding_mask")
+    assert module.keyword_inputs() == ("context", "key_padding_mask", "attn_mask")
     mask = np.zeros((3, 6), bool)
     mask[1, 4:] = True
     arguments = {"context": normal(3, 6, 4, seed=1), "key_padding_mask": mask}

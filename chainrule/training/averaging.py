@@ -186,7 +186,8 @@ class ExponentialMovingAverage(Callback):
             )
         held = {name: np.array(state[name]) for name in state if name != "steps"}
         for name, value in held.items():
-            array("f" if name == "average" else "fiu", value.ndim)(value, f"The average: {name}")
+            kinds, axes = ("f", 1) if name == "average" else ("fiu", value.ndim)
+            array(kinds, axes)(value, f"The average: {name}")
             if not np.isfinite(value).all():
                 raise StateError(f"The average holds NaN or infinity in {name}.")
         before = self.steps, self._average, self._buffers

@@ -52,7 +52,11 @@ class Inputs:
     def checked(
         self, x: PyTree, inputs: Mapping[str, Any], dtype: np.dtype[Any]
     ) -> tuple[Any, dict[str, Any]]:
-        """Check and cast all inputs; return what the body takes as x, and its further inputs."""
+        """Check and cast all inputs; return what the body takes as x, and its further inputs.
+
+        A further input that is None is not given.
+        """
+        inputs = {name: values for name, values in inputs.items() if values is not None}
         given = self._by_name(x, inputs)
         told = "the input" if len(given) == 1 else "the input {!r}"
         values = {

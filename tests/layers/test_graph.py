@@ -278,6 +278,7 @@ def test_lengths_reach_the_layers_that_take_them():
     np.testing.assert_array_equal(y, network.predict({"x": x, "lengths": lengths}))
     np.testing.assert_array_equal(y, network.predict((x, lengths)))
     assert not np.array_equal(y, network.predict(x))
+    np.testing.assert_array_equal(network.predict(x, lengths=None), network.predict(x))
     with pytest.raises(InputError, match=r"further input 'length'\. There are: x, lengths"):
         network.predict(x, length=lengths)
     with pytest.raises(InputError, match=r"\['x'\] is missing"):

@@ -260,7 +260,7 @@ def test_metrics_are_tried_before_the_first_step():
     for metrics in ([of_one], {"kind": [accuracy]}, {"x": lambda y, p: "high"}):
         refused(
             ConfigurationError,
-            "metric|output",
+            "metric|output|cannot be called as",
             [4, 2],
             CategoricalCrossEntropy(),
             X,

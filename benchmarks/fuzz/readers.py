@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import json
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -262,17 +263,17 @@ def table_models(folder: Path) -> list[bytes]:
 
 
 def inspect_model(path: Path) -> None:
-    """Print what is known of a model, in words and as JSON, and predict a row."""
-    from chainrule.command.inspect import inspect
+    """Tell what is known of a model, in words and as JSON, and predict a row."""
     from chainrule.command.models.table_model import TableModel
+    from chainrule.command.reports.text import model_report
 
-    with contextlib.redirect_stdout(io.StringIO()):
-        for as_json in (False, True):
-            inspect(str(path), as_json=as_json)
+    model = TableModel.load(str(path))
+    "\n".join(model_report(str(path), model))
+    json.dumps(model.metadata.as_dict())
     row = {"size (cm)": [1.0], "b": [2.0], "kind": np.array(["u"], object), "price": [1.0]}
     with contextlib.suppress(*REFUSED), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about categories that it does not know
-        TableModel.load(str(path)).predict(row, 1)
+        model.predict(row, 1)
 
 
 def preparations(folder: Path) -> list[bytes]:

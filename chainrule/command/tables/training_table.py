@@ -120,8 +120,9 @@ def _check_columns(
     """Check the column names before reading rows, of which there may be many."""
     for name in (target, *drop, *categories, *numbers):
         if name not in reader.names:
+            title = " If that is a title, give --skip-rows 1." * (len(reader.names) == 1)
             raise InputError(
-                f"{reader.label} has no column {name!r}; {suggest(name, reader.names)}."
+                f"{reader.label} has no column {name!r}; {suggest(name, reader.names)}.{title}"
             )
     for name in set(categories) & set(numbers):
         raise InputError(f"Column {name!r} cannot be both: give --categories or --numbers.")

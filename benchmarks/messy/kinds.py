@@ -2,8 +2,8 @@
 
 `spell` writes every number of the column that matters most, in training and test rows alike: a
 habit of whoever made the table. `odd` takes the place of a few of its cells, and `change` changes
-the training file as a whole; the test rows have neither. Kinds are from public reports of users of
-pandas, readr, data.table, OpenRefine and spreadsheets.
+the training file as a whole; the test rows have neither. Many are from public reports of users of
+pandas, readr, CSV.jl, DuckDB and spreadsheets.
 """
 
 from __future__ import annotations
@@ -143,6 +143,10 @@ SPELLED = {
     ),
     "scientific": Kind(number("{:.6e}")),
     "all cells quoted": Kind(lambda cell: f'"{cell}"'),
+    "an apostrophe in front": Kind(lambda cell: f"'{cell}"),
+    "a formula of text": Kind(lambda cell: f'"=""{cell}"""'),
+    "rupees": Kind(number("Rs {:.2f}/-")),
+    "minus signs behind": Kind(lambda cell: f"{cell[1:]}-" if cell.startswith("-") else cell),
     "leading zeros": Kind(number("{:09.3f}")),
 }
 

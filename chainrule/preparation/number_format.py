@@ -67,7 +67,7 @@ _CURRENCY = "|".join(map(re.escape, sorted(CURRENCIES, key=len, reverse=True)))
 CELL = re.compile(
     rf"""(?P<open>\()?\s*(?P<sign>[+-])?\s*
     (?P<before>[{SYMBOLS}]|{_CURRENCY})?\s*(?P<inner>[+-])?\s*
-    (?P<body>\d[\d.,' ]*|[.,]\d+)(?P<exponent>[eE][+-]?\d+)?
+    (?P<body>\d[\d.,' ]*|[.,]\d+)(?P<exponent>[eE][+-]?\d+)?(?P<behind>-(?=\s|$))?
     \s*(?P<after>[^\d\s.,'()+-][^\d.,()]{{0,11}})?(?P<close>\))?""",
     re.VERBOSE | re.ASCII,
 )
@@ -113,7 +113,7 @@ class NumberFormat:
 
     def read(self, text: str) -> float | None:
         """Return the number that a text stands for, NaN for a missing value, None for neither."""
-        text = text.translate(SAME).strip()
+        text = clean(text)
         if text.lower() in GAPS or text in self.gaps:
             return math.nan
         return self._number(text)
@@ -122,10 +122,10 @@ class NumberFormat:
         cell = CELL.fullmatch(text)
         if cell is None or bool(cell["open"]) != bool(cell["close"]):
             return None
-        if _unit(cell) not in ("", self.unit) or (cell["before"] and cell["after"]):
+        if _unit(cell) not in ("", self.unit):
             return None
         digits = _plain(cell["body"].rstrip(), self.decimal, self.thousands)
-        signs = [sign for sign in (cell["sign"], cell["inner"]) if sign]
+        signs = [sign for sign in (cell["sign"], cell["inner"], cell["behind"]) if sign]
         if digits is None or len(signs) + bool(cell["open"]) > 1:
             return None
         number = float(digits + (cell["exponent"] or ""))
@@ -142,6 +142,14 @@ class NumberFormat:
         if self.unit:
             words.append(f"the unit {self.unit!r}")
         return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 2 else words)
+
+
+def clean(text: str) -> str:
+    """Return a cell without spaces around it, nor the marks of text that spreadsheets put there."""
+    text = text.translate(SAME).strip()
+    if text.startswith('="') and text.endswith('"'):
+        return text[2:-1].strip()
+    return text.removeprefix("'")
 
 
 def number_format(options: Any) -> NumberFormat:
@@ -194,23 +202,23 @@ def find_format(
     >>> find_format({"red": 3, "blue": 2}, "colour") is None
     True
     """
-    clean: Counter[str] = Counter()
+    cleaned: Counter[str] = Counter()
     for text, count in counts.items():
-        clean[text.translate(SAME).strip()] += count
-    gaps = [text for text in clean if text.lower() in GAPS]
-    cells = {t: CELL.fullmatch(t) for t in clean if t.lower() not in GAPS}
+        cleaned[clean(text)] += count
+    gaps = [text for text in cleaned if text.lower() in GAPS]
+    cells = {t: CELL.fullmatch(t) for t in cleaned if t.lower() not in GAPS}
     matched = {text: cell for text, cell in cells.items() if cell is not None}
-    total = numbers + sum(clean[text] for text in cells)
+    total = numbers + sum(cleaned[text] for text in cells)
     few = len(cells) <= FEW and not numbers
-    if not matched or (2 * (numbers + sum(clean[t] for t in matched)) < total and not declared):
+    if not matched or (2 * (numbers + sum(cleaned[t] for t in matched)) < total and not declared):
         return None
     doubt = _Doubt(name, advice)
-    unit = _common_unit(matched, clean)
+    unit = _common_unit(matched, cleaned)
     usable = {text: c for text, c in matched.items() if _unit(c) in ("", unit)}
-    decimal, thousands = _separators(usable, clean, decimal, doubt)
+    decimal, thousands = _separators(usable, cleaned, decimal, doubt)
     form = NumberFormat(decimal, thousands, unit)
     odd = [text for text in cells if form.read(text) is None]
-    share = sum(clean[text] for text in odd) / total
+    share = sum(cleaned[text] for text in odd) / total
     if share > MOST_ODD and not declared:
         if few or share > 0.5:
             return None
@@ -224,7 +232,7 @@ def find_format(
         if few:
             return None
         raise doubt(f"digits with leading zeros, such as {codes[0]!r}: numbers, or codes")
-    bare = sum(clean[text] for text in read if not _unit(matched[text]) and form.read(text))
+    bare = sum(cleaned[text] for text in read if not _unit(matched[text]) and form.read(text))
     if unit == "%" and bare > MOST_ODD * total and not declared:
         raise doubt(f"numbers with and without a percent sign, {_quoted(read)}")
     return NumberFormat(decimal, thousands, unit, tuple(sorted({*odd, *gaps} - {""})))
@@ -306,7 +314,7 @@ def _quoted(texts: Iterable[str], most: int = 3) -> str:
 
 
 def _unit(cell: re.Match[str]) -> str:
-    return (cell["before"] or cell["after"] or "").strip()
+    return " ".join(filter(None, (cell["before"], (cell["after"] or "").strip())))
 
 
 def _plain(body: str, decimal: str, thousands: str) -> str | None:

@@ -33,7 +33,7 @@ LIMITS = {
     "fit": {"calls": 1_700, "functions": 312, "files": 40},
     # what is saved is built once more, to see that it would come back
     "save and load": {"calls": 1_250, "functions": 157, "files": 20},
-    "package": {"lines": 27_500, "lines of the command": 2_700, "entries at its top": 26},
+    "package": {"lines": 27_300, "lines of the command": 2_650, "entries at its top": 26},
 }
 """What each figure is at most. Lower it when a figure falls."""
 

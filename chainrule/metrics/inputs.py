@@ -84,6 +84,7 @@ def are_classes(column: Array) -> bool:
     """Whether all numbers may be names of classes: they are whole, and not huge."""
     if column.dtype.kind != "f":
         return True
+    column = column.astype(np.float64)  # 2**53 is too large for float16
     return bool(((column == np.floor(column)) & (np.abs(column) < 2**53)).all())
 
 

@@ -193,3 +193,9 @@ def test_scores_that_would_be_taken_for_probabilities_are_told():
     losses = {"a": BinaryCrossEntropy(from_logits=True), "b": MeanSquaredError()}
     found = notes(two, losses, {"a": yes, "b": yes}, {"a": [ours.accuracy], "b": [ours.accuracy]})
     assert sum(note.startswith("a_accuracy: a single column") for note in found) == 1
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble, ">f4"])
+def test_class_numbers_may_be_floats_of_any_type(dtype):
+    labels = np.array([0, 1, 1, 0], dtype)
+    assert ours.accuracy(labels, np.array([0, 1, 0, 0])) == 0.75

@@ -726,7 +726,7 @@ class Ensemble(GivesAdvice):
         weights = np.array(description["weights"], np.float64)
         with np.errstate(over="ignore"):
             total = weights.sum()
-        if not 0 < total < np.inf:
+        if not abs(total - 1) < 1e-6:  # predictions are Σ weight · output
             raise FileFormatError(f"{path} does not hold a valid weight for each member.")
         if repr(ensemble.network) != repr(network):
             raise FileFormatError(f"{path} holds another stack than that of its ensemble.")

@@ -139,6 +139,8 @@ def test_the_state_of_an_average_by_hand_is_looked_at_too():
         ("best_epochs", [0]),
         ("best_epochs", 3),
         ("weights", [1e308, 1e308]),
+        ("weights", [1.0, 1.0]),
+        ("weights", [1e300, 0.0]),
         ("weights", [10**400, 1]),
         ("weights", [-1.0, 2.0]),
         ("weights", [0.0, 0.0]),
